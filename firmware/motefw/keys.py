@@ -1,0 +1,46 @@
+"""Keys: from a fleet's root to what one device tags with.
+
+    purpose root = HMAC(root, purpose)
+    key          = HMAC(purpose root, device id | generation)
+
+A collector is given the roots of `data` and `ack` only, and so cannot command a board. Generation 0
+is the all-zero key of a board that was never provisioned: its tags guard against rot, not forgery.
+"""
+
+from .compat import Hmac, const, same
+
+KEY_BYTES = const(32)
+TAG_BYTES = const(8)
+GENERATION_MAX = const(255)
+DATA = b"data"
+ACK = b"ack"
+COMMAND = b"command"
+PURPOSES = (DATA, ACK, COMMAND)
+
+
+def purpose_root(root, purpose):
+    """Return the 32-byte root of one purpose, from the fleet's 32-byte root key."""
+    return Hmac(root).digest(purpose)
+
+
+def device_key(root_of_purpose, device, generation):
+    """Return the 32-byte key of a device (its id, bytes) in a generation (0: all zero)."""
+    if not generation:
+        return bytes(KEY_BYTES)
+    return Hmac(root_of_purpose).digest(device, bytes((generation,)))
+
+
+class Tagger:
+    """Makes and checks the 8-byte tags of one device under one key."""
+
+    def __init__(self, key, device):
+        self._hmac = Hmac(key)
+        self._device = device
+
+    def tag(self, *parts):
+        """Return the first 8 bytes of HMAC-SHA256 over device id and parts."""
+        return self._hmac.digest(self._device, *parts)[:TAG_BYTES]
+
+    def check(self, tag, *parts):
+        """Tell whether the tag belongs to the parts."""
+        return same(self.tag(*parts), tag)

@@ -1,0 +1,129 @@
+"""Messages of the control plane: requests, replies, acknowledgements; each ends in an 8-byte tag.
+
+    request   'q' | id u16 | host u32 | counter u32 | JSON [name, args]  | tag (command key, nonce)
+    reply     'r' | id u16 | ok u8                  | JSON result        | tag (data key, nonce)
+    ack       'a' | generation u8 | epoch u32 | seq u32                  | tag (ack key)
+    refused   'x' | generation u8 | epoch u32 | seq u32                  | tag (ack key)
+
+Little-endian. Tags cover device id, then the board's 8-byte nonce of this boot where named, then the
+message. `hello` and its reply use an all-zero nonce, since the nonce is what the reply tells. An
+ack is cumulative: every packet of the epoch up to and including seq is durable on the host. A refusal
+names one packet that came intact over the link and fails its tag: the board is to skip it.
+
+Ref: SPEC.md, section "Message".
+"""
+
+import json
+import struct
+
+from .compat import const
+from .errors import MessageError
+from .keys import TAG_BYTES
+
+REQUEST = const(0x71)
+REPLY = const(0x72)
+ACK = const(0x61)
+REFUSED = const(0x78)
+NONCE_BYTES = const(8)
+NO_NONCE = bytes(NONCE_BYTES)
+MAX_TO_BOARD_BYTES = const(1024)
+MAX_TO_HOST_BYTES = const(4096)
+_REQUEST = "<BHII"
+_REPLY = "<BHB"
+_RECEIPT = "<BBII"
+
+
+def kind(data):
+    """Return the type byte of a message; raise MessageError for an unknown one."""
+    if len(data) <= TAG_BYTES or data[0] not in (REQUEST, REPLY, ACK, REFUSED):
+        raise MessageError("message: {} bytes of unknown type".format(len(data)))
+    return data[0]
+
+
+def _seal(tagger, nonce, body):
+    return body + tagger.tag(nonce, body)
+
+
+def _open(data, expected, size, tagger, nonce):
+    """Return the body of a message whose type, length and tag hold."""
+    if len(data) < size + TAG_BYTES or data[0] != expected:
+        raise MessageError("message: {} bytes, no {}".format(len(data), chr(expected)))
+    body = data[:-TAG_BYTES]
+    if not tagger.check(data[-TAG_BYTES:], nonce, body):
+        raise MessageError("message {}: tag does not match".format(chr(expected)))
+    return body
+
+
+def _json(body, at):
+    try:
+        return json.loads(bytes(body[at:]).decode())
+    except (ValueError, UnicodeError):
+        raise MessageError("message {}: not JSON".format(chr(body[0]))) from None
+
+
+def request(tagger, nonce, number, host, counter, name, args):
+    """Return a request; number 0..65535 pairs it with its reply, counter never repeats."""
+    head = struct.pack(_REQUEST, REQUEST, number, host, counter)
+    return _seal(tagger, nonce, head + json.dumps([name, args]).encode())
+
+
+def request_number(data):
+    """Return the id of a request or reply before its tag is checked."""
+    if len(data) < 4 + TAG_BYTES:
+        raise MessageError("message: {} bytes, at least 12 expected".format(len(data)))
+    return data[1] | data[2] << 8
+
+
+def request_name(data):
+    """Return the name in a request before its tag is checked, to choose the nonce."""
+    size = struct.calcsize(_REQUEST)
+    if len(data) < size + TAG_BYTES or data[0] != REQUEST:
+        raise MessageError("message: {} bytes, no request".format(len(data)))
+    return _call(_json(data[:-TAG_BYTES], size))[0]
+
+
+def _call(call):
+    if (
+        not isinstance(call, list)
+        or len(call) != 2
+        or not isinstance(call[0], str)
+        or not isinstance(call[1], dict)
+    ):
+        raise MessageError("request: JSON is not [name, args]")
+    return call
+
+
+def open_request(tagger, nonce, data):
+    """Return (number, host, counter, name, args); raise MessageError if anything is amiss."""
+    size = struct.calcsize(_REQUEST)
+    body = _open(data, REQUEST, size, tagger, nonce)
+    _, number, host, counter = struct.unpack_from(_REQUEST, body)
+    name, args = _call(_json(body, size))
+    return number, host, counter, name, args
+
+
+def reply(tagger, nonce, number, ok, result):
+    """Return a reply; `ok` false says that `result` is {"error": text}."""
+    head = struct.pack(_REPLY, REPLY, number, 1 if ok else 0)
+    return _seal(tagger, nonce, head + json.dumps(result).encode())
+
+
+def open_reply(tagger, nonce, data):
+    """Return (number, ok, result); raise MessageError if anything is amiss."""
+    size = struct.calcsize(_REPLY)
+    body = _open(data, REPLY, size, tagger, nonce)
+    _, number, ok = struct.unpack_from(_REPLY, body)
+    return number, ok == 1, _json(body, size)
+
+
+def receipt(tagger, what, generation, epoch, seq):
+    """Return an ack (what = ACK) or a refusal (REFUSED) of 18 bytes."""
+    return _seal(tagger, b"", struct.pack(_RECEIPT, what, generation, epoch, seq))
+
+
+def open_receipt(tagger, data):
+    """Return (what, generation, epoch, seq) of an ack or a refusal."""
+    if len(data) != struct.calcsize(_RECEIPT) + TAG_BYTES:
+        raise MessageError("receipt: {} bytes, 18 expected".format(len(data)))
+    body = _open(data, ACK if data[0] == ACK else REFUSED, 10, tagger, b"")
+    return struct.unpack(_RECEIPT, body)
