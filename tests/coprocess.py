@@ -12,7 +12,6 @@ ON_VM = ROOT / "tests" / "on_vm"
 PATHS = (ROOT / "firmware", ROOT / "host" / "motekit" / "sim", ON_VM, ".frozen")
 
 
-
 def vm_argv(bits):
     """Return the command of a unix MicroPython of 32 or 64 bits."""
     path = os.environ.get(f"MOTEKIT_VM{bits}")
