@@ -1,12 +1,14 @@
 """ADXL345: our driver on the VM and Adafruit's on CPython, both on the same register-level model."""
 
+from itertools import pairwise
+
 import adafruit_adxl34x
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from motekit.sim.rom.bus import I2CBus
 from motekit.sim.rom.chips.adxl345 import Adxl345
+
 from tests.coprocess import CoProcess, VmError
 from tests.oracle import BusioI2C, Clock, Rows
 
@@ -108,7 +110,7 @@ def test_an_absent_part_is_an_os_error_and_it_may_come_back(vm):
     vm.call("start", {})
     got, _ = vm.call("stream", 50_000, 4)
     assert len(got) >= 19
-    assert [b[0] - a[0] for a, b in zip(got, got[1:], strict=False)] == [1] * (len(got) - 1)
+    assert [b[0] - a[0] for a, b in pairwise(got)] == [1] * (len(got) - 1)
 
 
 def test_a_stuck_bus_is_an_os_error_until_it_is_recovered(vm):

@@ -4,9 +4,9 @@ import adafruit_sht4x
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from motekit.sim.rom.bus import I2CBus
 from motekit.sim.rom.chips.sht4x import Sht4x
+
 from tests.coprocess import CoProcess, VmError
 from tests.oracle import BusioI2C, Clock, Rows
 
@@ -130,13 +130,6 @@ def test_any_wrong_bit_is_refused_by_both_drivers(vm, at):
             _ = sensor.measurements
 
 
-def test_the_datasheets_checksum(vm):
-    """0xBEEF has CRC 0x92 (section 4.4); the model has its own code for it."""
-    ops = [["wait", 2000], ["write", "fd"], ["wait", 8300], ["read", 6]]
-    rows = [[0xBEEF, 0x0000]]
-    assert vm.call("transcript", NAME, rows, True, {}, ops)[-1] == "beef92000081"
-
-
 def test_another_part_at_the_address_is_told(vm):
     vm.call("new", NAME, [], True, {})
     vm.call("fault", "wrong_id")
@@ -168,9 +161,7 @@ def adafruit(clock, rows, raw=True):
 
 @settings(deadline=None, max_examples=30)
 @given(
-    rows=st.lists(
-        st.tuples(st.floats(-45, 130), st.floats(-6, 119)), min_size=1, max_size=10
-    ),
+    rows=st.lists(st.tuples(st.floats(-45, 130), st.floats(-6, 119)), min_size=1, max_size=10),
     precision=st.sampled_from(sorted(PRECISIONS)),
 )
 def test_agrees_with_adafruits_driver_over_the_whole_range(vm, rows, precision):

@@ -34,7 +34,7 @@ from motefw import drivers
 from motefw.packet import Block
 from rom import chips
 from rom.bus import I2CBus, Uart
-from transcript import play
+from transcript import Wave, play
 
 
 class Rows:
@@ -146,9 +146,9 @@ def flip(at, mask):
     bed.bus.at, bed.bus.mask = at, mask
 
 
-def transcript(name, rows, raw, options, ops):
+def transcript(name, width, raw, options, ops):
     """Play transactions on a model of its own."""
-    return play(chips, name, Rows(rows, raw), options, ops)
+    return play(chips, name, Wave(width, raw), options, ops)
 
 
 def start(options):
@@ -184,15 +184,10 @@ def rows():
     for i in range(block.count):
         row = []
         for c in range(len(columns)):
-            row.append(None if is_invalid(block, c, i) else columns[c][i])
+            row.append(None if block.is_invalid(c, i) else columns[c][i])
         out.append(row)
     block.clear()
     return out
-
-
-def is_invalid(block, channel, sample):
-    at = channel * block.capacity + sample
-    return bool(block.invalid[at >> 3] >> (at & 7) & 1)
 
 
 def pending():

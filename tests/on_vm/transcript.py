@@ -1,6 +1,24 @@
 """Transactions on a chip model, step by step, on either interpreter."""
 
 
+class Wave:
+    """A source without a list: both interpreters work out the same rows."""
+
+    def __init__(self, width, raw):
+        self.width = width
+        self.raw = raw
+        self.next = 0
+
+    def sample(self, i):
+        if i >= 3000:
+            return None
+        return tuple((i * 37 + 11 * c) % 200 - 60 for c in range(self.width))
+
+    def at(self, t_us):
+        self.next += 1
+        return self.sample(self.next - 1)
+
+
 def play(chips, name, source, options, ops):
     """Return what each operation gave: bytes read, hexadecimal, or the errno of a missing ACK.
 
