@@ -159,6 +159,7 @@ class SerialPipe:
         self.name = name
         self._port = _open_port(name)
         self._link = Link(random.randrange(256))
+        self._woken = False
 
     @property
     def stats(self) -> Stats:
@@ -192,13 +193,12 @@ class SerialPipe:
             now = time.monotonic()
             events += self._link.poll(now)
             self._write(self._link.take())
-            if events or now >= end:
+            if events or now >= end or self._woken:
+                self._woken = False
                 return events
             wait = min(BUSY_POLL_S, end - now) if self._link.busy else end - now
             data = self._read(wait)
             events += self._link.receive(data, time.monotonic())
-            if not data and not self._link.busy:
-                return events
 
     def _read(self, wait_s: float) -> bytes:
         try:
@@ -227,6 +227,7 @@ class SerialPipe:
 
     def wake(self) -> None:
         """End a `receive` that waits in another thread."""
+        self._woken = True
         try:
             self._port.cancel_read()
         except (OSError, AttributeError, TypeError):
