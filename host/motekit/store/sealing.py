@@ -1,0 +1,102 @@
+"""Moving packets from the tail into segments: sorted by epoch, stream and seq, and compressed.
+
+Segments of one epoch and stream never overlap in seq: packets that came late, after those around
+them were sealed, are sealed into the segment that spans their place.
+"""
+
+import sqlite3
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import groupby, pairwise
+from operator import itemgetter
+
+from motefw.packet import read_header
+
+from . import segment
+
+SEGMENT_MAX_BYTES = 256 << 10  # before compression; what reading one packet costs at most
+SEGMENT_MIN_BYTES = 4 << 10  # a last segment smaller than this is sealed anew with what follows
+
+Row = tuple[
+    int, int, int, int, int, int, bytes
+]  # epoch, stream, seq, time_us, samples, verified, data
+_SEQ, _TIME, _SAMPLES, _VERIFIED, _DATA = range(2, 7)
+
+
+def seal(db: sqlite3.Connection) -> int:
+    """Seal all that is unsealed within the caller's transaction; return the number of packets."""
+    rows: list[Row] = db.execute(
+        "SELECT epoch, stream, seq, time_us, samples, verified, data FROM packets"
+    ).fetchall()
+    rows.sort()
+    db.execute("DELETE FROM packets")  # first, so that the segments go where they were
+    for (epoch, stream), run in groupby(rows, itemgetter(0, 1)):
+        _seal_run(db, epoch, stream, list(run))
+    return len(rows)
+
+
+def _seal_run(db: sqlite3.Connection, epoch: int, stream: int, rows: list[Row]) -> None:
+    """Seal the packets of one epoch and stream, sorted by seq."""
+    sealed = db.execute(
+        "SELECT last_seq, id FROM segments WHERE epoch = ? AND stream = ? AND last_seq >= ?"
+        " ORDER BY last_seq",
+        (epoch, stream, rows[0][_SEQ]),
+    ).fetchall()
+    at = [0, *(bisect_left(rows, (epoch, stream, last + 1)) for last, _ in sealed)]
+    for (start, end), (_, row) in zip(pairwise(at), sealed, strict=True):
+        if start < end:
+            _write(db, sorted(_take(db, row) + rows[start:end]))
+    rest = rows[at[-1] :]
+    if rest:
+        last = db.execute(
+            "SELECT id, bytes FROM segments WHERE epoch = ? AND stream = ?"
+            " ORDER BY last_seq DESC LIMIT 1",
+            (epoch, stream),
+        ).fetchone()
+        if last and last[1] < SEGMENT_MIN_BYTES:
+            rest = _take(db, last[0]) + rest
+        _write(db, rest)
+
+
+def _take(db: sqlite3.Connection, row: int) -> list[Row]:
+    """Return the packets of a segment, which is removed."""
+    epoch, stream, data = db.execute(
+        "DELETE FROM segments WHERE id = ? RETURNING epoch, stream, data", (row,)
+    ).fetchone()
+    rows: list[Row] = []
+    for verified, packet in segment.unpack(data):
+        header = read_header(packet)
+        samples = header.count if stream >= 0 else 0
+        rows.append((epoch, stream, header.seq, header.time_us, samples, verified, packet))
+    return rows
+
+
+def _write(db: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    """Write packets of one epoch and stream as segments of at most SEGMENT_MAX_BYTES."""
+    chunk: list[Row] = []
+    size = 0
+    for row in rows:
+        if size + len(row[_DATA]) > SEGMENT_MAX_BYTES:
+            _write_one(db, chunk, size)
+            chunk, size = [], 0
+        chunk.append(row)
+        size += len(row[_DATA])
+    _write_one(db, chunk, size)
+
+
+def _write_one(db: sqlite3.Connection, rows: Sequence[Row], size: int) -> None:
+    times = [row[_TIME] for row in rows]
+    db.execute(
+        "INSERT INTO segments (epoch, stream, first_seq, last_seq, first_us, last_us, packets,"
+        " samples, bytes, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            *rows[0][:_TIME],
+            rows[-1][_SEQ],
+            min(times),
+            max(times),
+            len(rows),
+            sum(row[_SAMPLES] for row in rows),
+            size,
+            segment.pack([(bool(row[_VERIFIED]), row[_DATA]) for row in rows]),
+        ),
+    )
