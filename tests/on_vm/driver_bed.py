@@ -101,8 +101,8 @@ def new(name, rows, raw=True, options=None, capacity=64, ramp=None, baud=9600):
     """Put a driver on a new model; rows is what the model sees."""
     options = options or {}
     bed.source = Rows(rows, raw, ramp)
-    bed.model = chips.load(name)(bed.source, clock.clock_us, options)
     cls = drivers.load(name)
+    bed.model = chips.load(name)(bed.source, clock.clock_us, options)
     if cls.BUS == "uart":
         bed.bus = Uart(bed.model, clock.clock_us, baud)
     else:
