@@ -4,7 +4,7 @@ A driver is handed its bus and nothing else. Physical value = raw * scale + offs
 offset of `CHANNELS`; what it writes to a block are the sensor's own integers.
 
     polled parts     measure() -> ms to wait, then read(block)         one sample
-    streaming parts  pending() -> n, then drain(block, n)              n samples
+    streaming parts  pending() -> n, then drain(block, n)              n samples, or none and a gap
 
 All are synchronous and allocate nothing per sample. They raise SensorError for a part that is another
 one or answers wrongly, and let the bus's OSError through for one that does not answer at all.
