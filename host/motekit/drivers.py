@@ -1,0 +1,82 @@
+"""What the host knows of the firmware's drivers: read from the drivers, never written down here."""
+
+import importlib
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+from motefw import driver as base
+from motefw import drivers as table
+from motefw.errors import ConfigError
+
+NAMES: tuple[str, ...] = tuple(sorted(table.DRIVERS))
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One measured quantity; physical = raw * scale + offset."""
+
+    name: str
+    unit: str
+    scale: float
+    offset: float
+
+
+@dataclass(frozen=True)
+class DriverInfo:
+    """One driver's own tables, and what its docstring says."""
+
+    name: str
+    title: str
+    notes: dict[str, str]  # "Maker", "Bus", "Source", "Rates", "Unverified"
+    bus: str  # "i2c" or "uart"
+    addresses: tuple[int, ...]  # I2C, the default first
+    streaming: bool  # samples come at the part's own rate, not when asked
+    channels: tuple[Channel, ...]
+    options: dict[str, tuple[object, tuple[object, ...]]]  # name: (default, what is allowed)
+
+
+def describe(name: str) -> DriverInfo:
+    """Return what a driver says of itself."""
+    found = _class(name)
+    title, notes = _docstring(inspect.getdoc(importlib.import_module(found.__module__)) or name)
+    return DriverInfo(
+        name=name,
+        title=title,
+        notes=notes,
+        bus=found.BUS,
+        addresses=tuple(found.ADDRESSES),
+        streaming=found.STREAMING,
+        channels=tuple(Channel(*channel) for channel in found.CHANNELS),
+        options={option: (default, tuple(fits)) for option, default, fits in found.OPTIONS},
+    )
+
+
+def check_options(name: str, options: dict[str, object]) -> str:
+    """Return what the driver has against these options, "" if nothing."""
+    try:
+        base.check_options(_class(name), options)
+    except ConfigError as err:
+        return str(err)
+    return ""
+
+
+def _class(name: str) -> Any:
+    return table.load(name)
+
+
+def _docstring(text: str) -> tuple[str, dict[str, str]]:
+    """Split a driver's docstring into its title and its `Key: value` lines; indented lines go on."""
+    title, *lines = text.splitlines()
+    notes: dict[str, str] = {}
+    last = ""
+    for line in lines:
+        key, colon, value = line.partition(": ")
+        if colon and key.istitle() and key.isalpha():
+            last = key
+            notes[last] = value.strip()
+        elif last and line.startswith(" "):
+            notes[last] += " " + line.strip()
+        else:
+            last = ""
+    return title.rstrip("."), notes
