@@ -86,11 +86,11 @@ class Report:
         """Print a line that is no figure."""
         self._console.print(text)
 
-    def missing(self, what, consequence):
-        """Say once that a tool or package is not there, and which figures are left out for it."""
-        if (what, consequence) not in self.left_out:
-            self.left_out.append((what, consequence))
-            self._console.print(f"[yellow]left out:[/yellow] {escape(consequence)}: {escape(what)}")
+    def missing(self, what, rows):
+        """Say once that a tool or package is not there, and which rows are left out for it."""
+        if (what, rows) not in self.left_out:
+            self.left_out.append((what, rows))
+            self._console.print(f"[yellow]left out:[/yellow] {escape(rows)}: {escape(what)}")
 
     def summary(self):
         """How many figures, goals met and missed, and things left out."""
@@ -100,11 +100,12 @@ class Report:
         if missed:
             text += f", missed: {', '.join(missed)}"
         if self.left_out:
-            text += f"; left out: {escape(', '.join(what for _, what in self.left_out))}"
+            out = ", ".join(f"{rows} ({what})" for what, rows in self.left_out)
+            text += f"; left out: {escape(out)}"
         return text
 
     def write(self, path):
-        """Write the figures as a JSON list (design of the file: see SPEC of the bench in README)."""
+        """Write the figures as a JSON list, in the order in which they were measured."""
         path.parent.mkdir(parents=True, exist_ok=True)
         rows = [
             {

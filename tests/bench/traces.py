@@ -119,10 +119,9 @@ def _integer(text, path, row, column):
     if INTEGER.fullmatch(text):
         number = int(text)
     else:
-        try:
-            fraction, whole = math.modf(float(text))
-        except ValueError:
-            raise UsageError(f"{where} is no number; an integer or nothing expected") from None
+        if not _is_number(text) or "_" in text:
+            raise UsageError(f"{where} is no number; an integer or nothing expected")
+        fraction, whole = math.modf(float(text))
         if fraction or not math.isfinite(whole):
             raise UsageError(f"{where} is no integer; give the sensor's own counts")
         number = int(whole)
@@ -186,8 +185,9 @@ def _shaker(rng, rows):
     t = np.arange(rows)
     sweep = 2 * np.pi * (0.01 * t + 0.04 * t * t / (2 * rows))
     drive = 400 * np.sin(sweep) * (0.6 + 0.4 * np.sin(2 * np.pi * t / 5000))
-    return np.clip(drive + _resonance(rng, rows, 0.11, 0.03, 40) + rng.normal(0, 4, rows),
-                   -32768, 32767)[None, :]
+    return np.clip(
+        drive + _resonance(rng, rows, 0.11, 0.03, 40) + rng.normal(0, 4, rows), -32768, 32767
+    )[None, :]
 
 
 def _fan(rng, rows):
@@ -208,7 +208,9 @@ def _climate(rng, rows):
     temperature = 2150 + 120 * np.sin(day) + 2 * slow[0]
     humidity = 4500 - 300 * np.sin(day) + 4 * slow[1]
     co2 = 500 + 200 * np.maximum(0, np.sin(day + 1)) + 2 * slow[2]
-    return np.stack([np.round(temperature / 3) * 3, np.round(humidity / 5) * 5, np.maximum(co2, 380)])
+    return np.stack(
+        [np.round(temperature / 3) * 3, np.round(humidity / 5) * 5, np.maximum(co2, 380)]
+    )
 
 
 def _air(rng, rows):
