@@ -6,9 +6,9 @@ A missed goal is shown and is no failure: the exit code is 1 only where a bench 
 """
 
 import importlib
+import logging
 import os
 import sys
-import traceback
 from pathlib import Path
 from typing import Annotated
 
@@ -37,8 +37,7 @@ def run_benches(names, report, traces):
             importlib.import_module(BENCHES[name], __package__).run(report, traces)
         except Exception:  # one bench that breaks must not hide what the others measured
             broken.append(name)
-            report.talk(f"[red]bench {name} broke:[/red]")
-            traceback.print_exc()
+            logging.exception("bench %s broke", name)
     return broken
 
 

@@ -6,6 +6,8 @@ bits where they lie within the last window, 11 and 5 bits of leading zeros, 6 bi
 bits otherwise. Times are not coded: the packet's time and rate stand outside.
 """
 
+import itertools
+
 import numpy as np
 
 MAX_LEADING = 31
@@ -16,7 +18,7 @@ def encode(column):
     words = np.ascontiguousarray(column, dtype=np.float64).view(np.uint64).tolist()
     text = [f"{words[0]:064b}"]
     leading, length = 0, 0
-    for before, word in zip(words, words[1:], strict=False):
+    for before, word in itertools.pairwise(words):
         change = before ^ word
         if not change:
             text.append("0")

@@ -5,7 +5,7 @@ from array import array
 import numpy as np
 
 from motefw import packet
-from motefw.keys import DATA, Tagger, device_key
+from motefw.keys import Tagger, device_key
 
 from .bound import bound_bytes_per_value
 from .peers import PEERS

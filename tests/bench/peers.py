@@ -10,8 +10,8 @@ and a bitmap of one bit a value.
 
 import functools
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable
 
 import numpy as np
 
