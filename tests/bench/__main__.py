@@ -20,6 +20,7 @@ from motefw.errors import MoteError
 from .report import Report
 from .traces import generated, load
 
+LOG = logging.getLogger(__name__)
 BENCHES = {
     "packet": ".packet",
     "encode": ".encode",
@@ -37,7 +38,7 @@ def run_benches(names, report, traces):
             importlib.import_module(BENCHES[name], __package__).run(report, traces)
         except Exception:  # one bench that breaks must not hide what the others measured
             broken.append(name)
-            logging.exception("bench %s broke", name)
+            LOG.exception("bench %s broke", name)
     return broken
 
 
