@@ -5,7 +5,7 @@ from array import array
 import numpy as np
 
 from motefw import packet
-from motefw.keys import Tagger, device_key
+from motefw.keys import TAG_BYTES, Tagger, device_key
 
 from .bound import bound_bytes_per_value
 from .peers import PEERS
@@ -84,7 +84,7 @@ def measure(trace, samples, peers):
     beside = dict.fromkeys((peer.name for peer in peers), 0)
     for data, columns, valid in packets(trace, samples):
         check(data, columns, valid)
-        head = packet.read_header(data).body + packet_tag_bytes()
+        head = packet.read_header(data).body + TAG_BYTES
         total, values, overhead = total + len(data), values + columns.size, overhead + head
         count += 1
         for peer in peers:
@@ -96,11 +96,6 @@ def measure(trace, samples, peers):
         overhead / count,
         {name: None if size is None else size / values for name, size in beside.items()},
     )
-
-
-def packet_tag_bytes():
-    """Bytes of the tag that ends a packet."""
-    return packet.TAG_BYTES
 
 
 def sizes_of(trace):

@@ -155,7 +155,7 @@ def _descriptor(
     tables["p"][:, stream] = byte & 31
     constant = predictor == CONSTANT
     cursor.bad |= here & constant & (byte & 31 != 0)
-    cursor.bad |= here & ~constant & (n <= FIRST[predictor] + 1)
+    cursor.bad |= here & (n <= FIRST[predictor])
     linear = here & (predictor == LINEAR)
     any_linear = bool(linear.any())
     order = np.zeros(len(n), np.int64)
