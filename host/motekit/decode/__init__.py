@@ -15,10 +15,13 @@ from motefw.errors import PacketError
 from motekit.decode.headers import SAMPLES, Ints, Mask, Packets, join, parse
 from motekit.decode.restore import Values, restore
 from motekit.decode.samples import Part, assemble
-from motekit.decode.sections import codes, layout
+from motekit.decode.sections import integers, layout
 from motekit.decode.streams import parse as parse_streams
 
-CHUNK_PACKETS = 128  # decoded together: enough to amortise calls, few enough for the CPU's caches
+# Values decoded together. Linear prediction goes sample by sample over all packets of a chunk, so a
+# chunk is large; all else does not gain from more than a group, whose tables fit the CPU's caches.
+CHUNK_VALUES = 512 * 1024
+GROUP_VALUES = 48 * 1024
 
 
 class BadPacketError(PacketError):
@@ -70,9 +73,11 @@ def samples(packets: Packets) -> Samples:
     values = np.empty(shape, np.int32)
     valid = np.ones(shape, np.bool_) if heads["invalid"].any() else None
     times_us = np.empty(shape[0], np.int64) if heads["timed"].any() else None
-    for start in range(0, len(heads), CHUNK_PACKETS):
-        chosen = slice(start, start + CHUNK_PACKETS)
-        rows = slice(offsets[start], offsets[min(start + CHUNK_PACKETS, len(heads))])
+    per_packet = channels * int(counts.max(initial=1))
+    chunk = max(1, CHUNK_VALUES // max(1, per_packet))
+    for start in range(0, len(heads), chunk):
+        chosen = slice(start, min(start + chunk, len(heads)))
+        rows = slice(offsets[chosen.start], offsets[chosen.stop])
         part = _decode(packets[chosen], heads[chosen], start)
         values[rows] = part.values
         if valid is not None and part.valid is not None:
@@ -89,10 +94,12 @@ def _decode(packets: Packets, heads: NDArray[np.void], start: int) -> Part:
     streams = parse_streams(joined, heads, bad)
     if not bad.any():
         blocks = layout(streams)
-        table, low = codes(joined, streams, blocks, bad)
+        room = max(int(streams.n.max()), int(heads["count"].max()))
+        group = max(1, GROUP_VALUES // (room * streams.n.shape[1]))
+        residuals, low = integers(joined, streams, blocks, bad, group)
         if not bad.any():
-            room = max(int(streams.n.max()), int(heads["count"].max()))
-            part = assemble(heads, streams, restore(streams, blocks, table, low, room), bad)
+            table = restore(streams, blocks, residuals, low, room)
+            part = assemble(heads, streams, table, bad)
             if not bad.any():
                 return part
     _refuse(packets, bad, start)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from motekit.decode.sections import BLOCK, Blocks, Codes
+from motekit.decode.sections import BLOCK, Blocks
 from motekit.decode.streams import (
     CONSTANT,
     LINEAR,
@@ -22,7 +22,9 @@ from motekit.decode.streams import (
 Values = NDArray[np.int32]
 
 
-def restore(streams: Streams, blocks: Blocks, codes: Codes, low: Codes, room: int) -> Values:
+def restore(
+    streams: Streams, blocks: Blocks, residuals: Values, low: Values, room: int
+) -> Values:
     """Return the integers of all streams, shape (packets, room, streams).
 
     `room` is at least the longest stream; what lies behind the end of a stream means nothing.
@@ -32,9 +34,7 @@ def restore(streams: Streams, blocks: Blocks, codes: Codes, low: Codes, room: in
     columns = out.transpose(0, 2, 1)
     counts = np.bincount(blocks.stream, minlength=packets * per_packet)
     firsts = np.cumsum(counts) - counts
-    residuals = (codes >> np.uint32(1)).view(np.int32)
-    residuals ^= -(codes & np.uint32(1)).view(np.int32)
-    tables = {PACKED: low.view(np.int32)}
+    tables = {PACKED: low}
     predictor = np.where(streams.n.ravel() > 0, streams.predictor.ravel(), -1)
     for kind, action in _ACTIONS.items():
         chosen = np.flatnonzero(predictor == kind)
