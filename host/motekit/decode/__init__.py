@@ -78,8 +78,7 @@ def samples(packets: Packets) -> Samples:
     for start in range(0, len(heads), chunk):
         chosen = slice(start, min(start + chunk, len(heads)))
         rows = slice(offsets[chosen.start], offsets[chosen.stop])
-        part = _decode(packets[chosen], heads[chosen], start)
-        values[rows] = part.values
+        part = _decode(packets[chosen], heads[chosen], start, values[rows])
         if valid is not None and part.valid is not None:
             valid[rows] = part.valid
         if times_us is not None:
@@ -87,8 +86,8 @@ def samples(packets: Packets) -> Samples:
     return Samples(heads, values, valid, times_us, offsets)
 
 
-def _decode(packets: Packets, heads: NDArray[np.void], start: int) -> Part:
-    """Return the samples of one chunk, whose first packet is at `start` of the batch."""
+def _decode(packets: Packets, heads: NDArray[np.void], start: int, out: Values) -> Part:
+    """Decode one chunk, whose first packet is at `start` of the batch; its values go to `out`."""
     joined = join(packets)
     bad = np.zeros(len(heads), np.bool_)
     streams = parse_streams(joined, heads, bad)
@@ -98,9 +97,14 @@ def _decode(packets: Packets, heads: NDArray[np.void], start: int) -> Part:
         group = max(1, GROUP_VALUES // (room * streams.n.shape[1]))
         residuals, low = integers(joined, streams, blocks, bad, group)
         if not bad.any():
-            table = restore(streams, blocks, residuals, low, room)
+            shape = (len(heads), room, streams.n.shape[1])
+            # Where all packets are alike, `out` has the shape and nothing has to be copied.
+            table = out.reshape(shape) if out.size == np.prod(shape) else np.zeros(shape, np.int32)
+            restore(streams, blocks, residuals, low, table)
             part = assemble(heads, streams, table, bad)
             if not bad.any():
+                if not np.shares_memory(part.values, out):
+                    out[:] = part.values
                 return part
     _refuse(packets, bad, start)
 

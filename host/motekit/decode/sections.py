@@ -110,12 +110,14 @@ def integers(
     what lies behind the last code of a row.
     """
     residuals = np.empty((len(blocks.packet), BLOCK), np.int32)
-    low = np.empty((len(blocks.packet), BLOCK), np.uint32)
+    low = np.empty(residuals.shape if not blocks.unary.all() else (0, BLOCK), np.uint32)
     for first in range(0, len(bad), group):
         packets = slice(first, min(first + group, len(bad)))
         rows = slice(*np.searchsorted(blocks.packet, (packets.start, packets.stop)))
         part = bad[packets]
-        code, low[rows] = _codes(*_cut(joined, streams, blocks, packets, rows), part)
+        code, bits = _codes(*_cut(joined, streams, blocks, packets, rows), part)
+        if len(low):
+            low[rows] = bits
         np.right_shift(code, 1, out=residuals[rows].view(np.uint32))
         code &= np.uint32(1)
         residuals[rows] ^= -code.view(np.int32)
@@ -258,16 +260,19 @@ def _low_bits(joined: Joined, blocks: Blocks, width: Ints, places: Ints) -> Code
     words = joined.words(">")
     end = (joined.starts + joined.sizes - TAG_BYTES - 8)[blocks.packet]
     dense = np.where(blocks.sparse, 0, width)
-    for bits in np.flatnonzero(np.bincount(dense)[1:]) + 1:
+    for bits in (np.flatnonzero(np.bincount(dense)[1:]) + 1).tolist():
         rows = np.flatnonzero(dense == bits)
         # As many values at once as fit a word, at whatever bit of a byte the first of them lies.
         per = next(per for per in (8, 4, 2, 1) if per * bits <= 57)
         at = places[rows, None] + np.arange(0, BLOCK * bits, per * bits)
         word = words[end[rows, None] - (at >> 3)].astype(np.uint64)
         word >>= (at & 7).astype(np.uint64)
-        shifts = np.arange(0, per * bits, bits).astype(np.uint64)
-        low[rows] = (word[:, :, None] >> shifts).reshape(-1, BLOCK)
-    low &= ((1 << width) - 1).astype(np.uint32)[:, None]
+        mask = np.uint64((1 << bits) - 1)
+        values = np.empty((*word.shape, per), np.uint32)
+        for i in range(per):
+            np.bitwise_and(word, mask, out=values[:, :, i], casting="unsafe")
+            word >>= np.uint64(bits)
+        low[rows] = values.reshape(-1, BLOCK)
     return low
 
 
