@@ -17,7 +17,9 @@ from motekit.sim.virtual_board import VirtualBoard
 def sim(
     scenario: Annotated[Path, typer.Option(help="What the boards see and what goes wrong (TOML).")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    bits: Annotated[int, typer.Option(help="The VM's word size: 32, as a board's, or 64.")] = 32,
+    bits: Annotated[
+        int | None, typer.Option(help="The VM's word size: 32, as a board's, or 64. [32 if there]")
+    ] = None,
     heap: Annotated[int, typer.Option(help="Heap of each board, KiB.")] = HEAP_BYTES >> 10,
     keep: Annotated[
         Path | None, typer.Option(help="A folder that keeps the boards' flash from run to run.")
@@ -27,7 +29,7 @@ def sim(
 
     Example: motekit sim --scenario three-boards.toml
     """
-    if bits not in (32, 64):
+    if bits not in (None, 32, 64):
         raise typer.BadParameter(f"{bits} is neither 32 nor 64", param_hint="--bits")
     if not 16 <= heap <= 65536:
         raise typer.BadParameter(f"{heap} is not in 16..65536", param_hint="--heap")
@@ -35,7 +37,7 @@ def sim(
 
 
 async def _run(
-    loaded: scenarios.Scenario, as_json: bool, bits: int, heap_bytes: int, keep: Path | None
+    loaded: scenarios.Scenario, as_json: bool, bits: int | None, heap_bytes: int, keep: Path | None
 ) -> None:
     fleet = Fleet(loaded, bits=bits, heap_bytes=heap_bytes, folder=keep, on_event=_tell)
     async with fleet:

@@ -45,7 +45,7 @@ class Fleet:
         scenario: Scenario,
         *,
         vm: Vm | None = None,
-        bits: int = 32,
+        bits: int | None = None,
         heap_bytes: int = HEAP_BYTES,
         folder: Path | None = None,
         files: dict[str, bytes] | None = None,
