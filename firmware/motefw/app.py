@@ -195,7 +195,7 @@ class Board:
 
     def _bus(self, name):
         if name not in self._buses:
-            spec = self._settings["buses"][name]
+            spec = dict(self._settings["buses"][name], name=name)
             make = self.port.i2c if spec["kind"] == "i2c" else self.port.uart
             self._buses[name] = make(spec)
         return self._buses[name]

@@ -26,6 +26,7 @@ _PERIOD_MS = const(1000)
 _STEP_MAX_S = const(1000)  # a longer time between two samples begins a new packet
 _RATE_SAMPLES = const(1000)  # enough to measure a sensor's own clock by
 _IDLE_MS = const(60000)
+_SILENCE_MS = const(5000)
 _ENODEV = const(19)
 
 
@@ -64,6 +65,7 @@ class Stream:
         self._first = 0  # index of the block's first sample
         self._s = self._us = 0  # its time
         self._seen_s = self._seen_us = 0  # time of the last drain
+        self._heard_s = 0  # second of the last drain or start
         self._base_s = self._base_us = 0  # time of the first
         self._base = 0  # samples that the first found
         self._due_ms = 0  # slot of the next polled sample
@@ -143,8 +145,9 @@ class Stream:
             self._make_block()
         self._failures = 0
         self._phase = _POLL
+        self._clock.tick()
+        self._heard_s = self._clock.s
         if not self.samples:
-            self._clock.tick()
             self._seen()
             self._due_ms = self._ticks_ms()
         return self._wait_poll_ms if self._cls.STREAMING else self._wait_ms()
@@ -172,7 +175,9 @@ class Stream:
         block = self.block
         self._clock.tick()
         n = driver.pending()
-        if n:
+        if not n:
+            self._check_silence()
+        else:
             if driver.gap or self._missed:
                 self._count_lost(n)
             self._fill(n)
@@ -180,6 +185,12 @@ class Stream:
         if block.count and self._age_ms() + self._wait_poll_ms > self._latency_ms:
             self.close()
         return self._wait_poll_ms
+
+    def _check_silence(self):
+        """A FIFO that stays empty is a part that has stopped; parts on a line look after that."""
+        quiet_ms = max(_SILENCE_MS, self.driver.period_us // 50)
+        if self._cls.BUS == "i2c" and self._clock.since_ms(self._heard_s, 0) > quiet_ms:
+            raise SensorError(f"{self.name}: no sample for {quiet_ms} ms")
 
     def _fill(self, n):
         """Drain n samples into the block, closing it as often as it is full."""
@@ -231,7 +242,7 @@ class Stream:
     def _seen(self):
         """Note that all samples up to now have been drained."""
         clock = self._clock
-        self._seen_s = clock.s
+        self._seen_s = self._heard_s = clock.s
         self._seen_us = clock.us
         if not self._base and self.samples:
             self._base_s = clock.s

@@ -80,7 +80,7 @@ class ADXL345(Driver):
         """Return how many samples wait; set `gap` if the FIFO ran over before them."""
         waiting = self._get(_FIFO_STATUS) & 0x3F
         if waiting > _DEPTH:
-            raise self.error("{} samples wait, at most 32 expected".format(waiting))
+            raise self.error(f"{waiting} samples wait, at most 32 expected")
         if not waiting and not self._get(_POWER_CTL) & _MEASURE:
             raise self.error("it has stopped measuring (supply interrupted?)")
         if waiting == _DEPTH:

@@ -53,7 +53,7 @@ class PMS5003(Driver):
     OPTIONS = (
         ("mode", "active", ("active", "passive")),
         ("period_s", 1, range(1, 3601)),
-        ("warmup_s", 30, range(0, 601)),
+        ("warmup_s", 30, range(601)),
     )
     STREAMING = True
     TIMED = True
@@ -163,7 +163,7 @@ class PMS5003(Driver):
         length = window[3]
         if length in _VARIANTS:
             self._have = 0
-            raise self.error("its frames are those of a {}".format(_VARIANTS[length]))
+            raise self.error(f"its frames are those of a {_VARIANTS[length]}")
         if length == _ACK:
             return
         if self._warm and sum16(window, 4, _FRAME_BYTES - 2):

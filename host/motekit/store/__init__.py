@@ -9,4 +9,7 @@ from .records import Stored as Stored
 from .records import Stream as Stream
 from .schema import Channel as Channel
 from .schema import Schema as Schema
+from .summary import DeviceSummary as DeviceSummary
+from .summary import StreamSummary as StreamSummary
+from .summary import Summary as Summary
 from .writer import Store as Store

@@ -5,7 +5,7 @@ Ref: https://www.sqlite.org/wal.html, https://www.sqlite.org/pragma.html
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -86,7 +86,7 @@ def explain(path: Path, error: sqlite3.Error) -> StoreError:
 
 
 @contextmanager
-def translated(path: Path) -> Iterator[None]:
+def translated(path: Path) -> Generator[None]:
     """Turn SQLite's errors into StoreError."""
     try:
         yield

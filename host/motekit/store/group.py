@@ -3,26 +3,26 @@
 import json
 import sqlite3
 import struct
+from collections.abc import Sequence
 from typing import Any, cast
 
 from motefw.errors import PacketError
 from motefw.keys import TAG_BYTES
-from motefw.packet import ANCHOR, MAX_PACKET_BYTES, NOTE, SAMPLES, Header, read_header
 
 from ..errors import StoreError
+from .header import ANCHOR, SAMPLES, HeaderLike, read_many
 from .ledger import Ledger
 from .quarantine import Quarantine
 from .records import CONTROL, Anchor, Appended, Received
 from .seen import Seen
 
-TIME_MAX_US = (1 << 63) - 1  # what SQLite holds
 ANCHOR_BODY = struct.Struct("<QBI")  # UTC since 1970 in us, quality, error in us
 
 Row = tuple[int, int, int, int, int, bool, bytes]
 
 
 class Group:
-    """Takes packets one by one; `write` puts those that are new into the tail."""
+    """Takes packets; `write` puts those that are new into the tail."""
 
     def __init__(self, db: sqlite3.Connection, ledger: Ledger, quarantine: Quarantine) -> None:
         self._db = db
@@ -36,19 +36,26 @@ class Group:
         self._deferred = 0
         self.bytes = 0
 
-    def take(self, received: Received) -> None:
-        """Sort out one packet: new, seen before, or none at all."""
-        device, data, verified, header = received
-        try:
-            if header is None:
-                header = _header(data)
-            key = (device, header.generation, header.epoch)
-            seen = self._touched.get(key)
-            if seen is None:
+    def take(self, group: Sequence[Received]) -> None:
+        """Sort out packets: new, seen before, or none at all."""
+        unread = [received.data for received in group if received.header is None]
+        read = iter(read_many(unread))
+        for device, data, verified, header in group:
+            head = next(read) if header is None else header
+            if isinstance(head, PacketError):
+                self._set_aside(device, data, str(head))
+            else:
+                self._take(device, data, verified, head)
+
+    def _take(self, device: str, data: bytes, verified: bool, header: HeaderLike) -> None:
+        key = (device, header.generation, header.epoch)
+        seen = self._touched.get(key)
+        if seen is None:
+            try:
                 seen = self._touched[key] = self._ledger.seen(key)
-        except (PacketError, StoreError) as e:
-            self._set_aside(device, data, str(e))
-            return
+            except StoreError as e:
+                self._set_aside(device, data, str(e))
+                return
         seq = header.seq
         if not seen.room(seq):
             self._deferred += 1
@@ -85,7 +92,7 @@ class Group:
         self._quarantine.add(self._db, device, data, why)
         self._quarantined += 1
 
-    def _heed(self, device: str, data: bytes, header: Header, seen: Seen) -> None:
+    def _heed(self, device: str, data: bytes, header: HeaderLike, seen: Seen) -> None:
         """Draw from a note or an anchor what has a table of its own.
 
         One that makes no sense is stored and acknowledged like any other, so that it does not come
@@ -95,7 +102,7 @@ class Group:
         try:
             if header.kind == ANCHOR:
                 self._ledger.add_anchor(device, header.epoch, _anchor(header, body))
-            elif header.kind == NOTE:
+            else:
                 note = _note(body)
                 if "schema" in note:
                     self._ledger.announce(device, header.epoch, note["schema"])
@@ -105,16 +112,7 @@ class Group:
             self._set_aside(device, data, f"stored, but not heeded: {e}")
 
 
-def _header(data: bytes) -> Header:
-    if len(data) > MAX_PACKET_BYTES:
-        raise PacketError(f"packet: {len(data)} bytes, at most {MAX_PACKET_BYTES} expected")
-    header = read_header(data)
-    if header.time_us > TIME_MAX_US:
-        raise PacketError(f"packet: monotonic time {header.time_us} us is beyond 63 bits")
-    return header
-
-
-def _anchor(header: Header, body: bytes) -> Anchor:
+def _anchor(header: HeaderLike, body: bytes) -> Anchor:
     if len(body) != ANCHOR_BODY.size:
         raise StoreError(f"anchor: body of {len(body)} bytes, {ANCHOR_BODY.size} expected")
     return Anchor(header.time_us, *ANCHOR_BODY.unpack(body))

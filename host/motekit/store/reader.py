@@ -7,14 +7,12 @@ the writer's log never grows because somebody reads slowly.
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from motefw.packet import read_header
-
-from . import schema, segment
+from . import header, schema, segment
 from .database import translated
 from .records import Anchor, Epoch, Quarantined, Stored, Stream
 from .schema import Schema
@@ -43,7 +41,7 @@ class Reader:
         self.close()
 
     @contextmanager
-    def _snapshot(self) -> Iterator[sqlite3.Connection]:
+    def _snapshot(self) -> Generator[sqlite3.Connection]:
         with self._lock, translated(self.path):
             if self._connection.in_transaction:
                 yield self._connection
@@ -165,7 +163,7 @@ class Reader:
                 return
             after = batch[-1].seq
             yield batch
-            if until_us is not None and read_header(batch[-1].data).time_us > until_us:
+            if until_us is not None and header.read(batch[-1].data).time_us > until_us:
                 return
 
     def packets(
@@ -249,7 +247,7 @@ def _next_batch(
     batch: list[Stored] = []
     if found:
         for verified, data in segment.unpack(found[1]):
-            seq = read_header(data).seq
+            seq = header.read(data).seq
             if seq > after:
                 batch.append(Stored(seq, verified, data))
     if not found or tail_from is not None and tail_from <= found[0]:

@@ -68,12 +68,12 @@ def _channel(at: int, row: Any) -> Channel:
 
 
 def _period_us(table: dict[str, Any]) -> float | None:
-    for key, us in (("rate_hz", lambda v: 1e6 / v), ("period_ms", lambda v: v * 1e3)):
+    for key in ("rate_hz", "period_ms"):
         if key in table:
             value = _number(key, table[key])
             if value <= 0:
                 raise StoreError(f"schema: {key} is {value}, more than 0 was expected")
-            return us(value)
+            return 1e6 / value if key == "rate_hz" else 1e3 * value
     return None
 
 

@@ -8,27 +8,32 @@ import sqlite3
 from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import groupby, pairwise
-from operator import itemgetter
-
-from motefw.packet import read_header
+from operator import attrgetter, itemgetter
+from typing import NamedTuple
 
 from . import segment
+from .header import read
 
 SEGMENT_MAX_BYTES = 256 << 10  # before compression; what reading one packet costs at most
 SEGMENT_MIN_BYTES = 4 << 10  # a last segment smaller than this is sealed anew with what follows
 
-Row = tuple[
-    int, int, int, int, int, int, bytes
-]  # epoch, stream, seq, time_us, samples, verified, data
-_SEQ, _TIME, _SAMPLES, _VERIFIED, _DATA = range(2, 7)
+
+class Row(NamedTuple):
+    """A packet on its way; sorts by what comes first."""
+
+    epoch: int
+    stream: int
+    seq: int
+    time_us: int
+    samples: int
+    verified: bool
+    data: bytes
 
 
 def seal(db: sqlite3.Connection) -> int:
     """Seal all that is unsealed within the caller's transaction; return the number of packets."""
-    rows: list[Row] = db.execute(
-        "SELECT epoch, stream, seq, time_us, samples, verified, data FROM packets"
-    ).fetchall()
-    rows.sort()
+    tail = db.execute("SELECT epoch, stream, seq, time_us, samples, verified, data FROM packets")
+    rows = sorted(map(Row._make, tail))
     db.execute("DELETE FROM packets")  # first, so that the segments go where they were
     for (epoch, stream), run in groupby(rows, itemgetter(0, 1)):
         _seal_run(db, epoch, stream, list(run))
@@ -40,9 +45,9 @@ def _seal_run(db: sqlite3.Connection, epoch: int, stream: int, rows: list[Row]) 
     sealed = db.execute(
         "SELECT last_seq, id FROM segments WHERE epoch = ? AND stream = ? AND last_seq >= ?"
         " ORDER BY last_seq",
-        (epoch, stream, rows[0][_SEQ]),
+        (epoch, stream, rows[0].seq),
     ).fetchall()
-    at = [0, *(bisect_left(rows, (epoch, stream, last + 1)) for last, _ in sealed)]
+    at = [0, *(bisect_left(rows, last + 1, key=attrgetter("seq")) for last, _ in sealed)]
     for (start, end), (_, row) in zip(pairwise(at), sealed, strict=True):
         if start < end:
             _write(db, sorted(_take(db, row) + rows[start:end]))
@@ -65,9 +70,9 @@ def _take(db: sqlite3.Connection, row: int) -> list[Row]:
     ).fetchone()
     rows: list[Row] = []
     for verified, packet in segment.unpack(data):
-        header = read_header(packet)
-        samples = header.count if stream >= 0 else 0
-        rows.append((epoch, stream, header.seq, header.time_us, samples, verified, packet))
+        head = read(packet)
+        samples = head.count if stream >= 0 else 0
+        rows.append(Row(epoch, stream, head.seq, head.time_us, samples, verified, packet))
     return rows
 
 
@@ -76,27 +81,27 @@ def _write(db: sqlite3.Connection, rows: Sequence[Row]) -> None:
     chunk: list[Row] = []
     size = 0
     for row in rows:
-        if size + len(row[_DATA]) > SEGMENT_MAX_BYTES:
+        if size + len(row.data) > SEGMENT_MAX_BYTES:
             _write_one(db, chunk, size)
             chunk, size = [], 0
         chunk.append(row)
-        size += len(row[_DATA])
+        size += len(row.data)
     _write_one(db, chunk, size)
 
 
 def _write_one(db: sqlite3.Connection, rows: Sequence[Row], size: int) -> None:
-    times = [row[_TIME] for row in rows]
+    times = [row.time_us for row in rows]
     db.execute(
         "INSERT INTO segments (epoch, stream, first_seq, last_seq, first_us, last_us, packets,"
         " samples, bytes, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            *rows[0][:_TIME],
-            rows[-1][_SEQ],
+            *rows[0][:3],
+            rows[-1].seq,
             min(times),
             max(times),
             len(rows),
-            sum(row[_SAMPLES] for row in rows),
+            sum(row.samples for row in rows),
             size,
-            segment.pack([(bool(row[_VERIFIED]), row[_DATA]) for row in rows]),
+            segment.pack([(row.verified, row.data) for row in rows]),
         ),
     )

@@ -6,7 +6,7 @@ since. So a commit writes little more than its packets, whatever the number of d
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from .quarantine import Quarantine
 from .reader import Reader
 from .records import Appended, Received
 from .sealing import seal
+from .summary import Summary, summarise
 
 TAIL_MAX_BYTES = 8 << 20  # unsealed packets; what a reader of one device may have to scan
 
@@ -36,7 +37,9 @@ class Store(Reader):
         self._ledger = Ledger(connection)
         self._quarantine = Quarantine()
         self._tail_bytes = 0
+        self._seal_at_bytes = 0
         self._loaded = False
+        self.sealing_error: str | None = None
 
     @classmethod
     def open(cls, path: str | Path, create: bool = False, readonly: bool = False) -> "Store":
@@ -74,12 +77,11 @@ class Store(Reader):
         """
         with self._transaction() as db:
             taken = Group(db, self._ledger, self._quarantine)
-            for received in group:
-                taken.take(received)
+            taken.take(group)
             appended = taken.write()
         self._tail_bytes += taken.bytes
-        if self._tail_bytes >= self.tail_max_bytes:
-            self.seal()
+        if self._tail_bytes >= max(self.tail_max_bytes, self._seal_at_bytes):
+            self._try_to_seal()
         return appended
 
     def refuse(self, device: str, generation: int, epoch: int, seq: int) -> None:
@@ -109,13 +111,28 @@ class Store(Reader):
         self.checkpoint()
         return count
 
+    def summary(self) -> Summary:
+        """Return per device what came, what is missing and what is lost."""
+        return summarise(self, self.sealing_error)
+
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the file, as far as readers let it be."""
         with self._lock, translated(self.path):
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
+    def _try_to_seal(self) -> None:
+        """Seal; if that fails the packets are safe where they are, and it is tried again later."""
+        try:
+            self.seal()
+        except StoreError as e:
+            self.sealing_error = str(e)
+            self._seal_at_bytes = self._tail_bytes + self.tail_max_bytes
+        else:
+            self.sealing_error = None
+            self._seal_at_bytes = 0
+
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self) -> Generator[sqlite3.Connection]:
         if self._writer is None:
             raise StoreError(f"{self.path}: was opened to be read only")
         with self._lock, translated(self.path):
