@@ -178,8 +178,9 @@ def _virtual(sensor: Sensor, entry: Fields, base: Path, seed: int) -> VirtualSen
         raise entry.fail(
             "driver", f"there is no model of {sensor.driver}; {nearest(sensor.driver, chips.CHIPS)}"
         )
-    options = dict(sensor.options)
-    rate_hz = options.get("rate_hz", info.options.get("rate_hz", (None,))[0])
+    options: dict[str, Any] = {each.name: each.default for each in info.options}
+    options.update(sensor.options)
+    rate_hz = options.get("rate_hz")
     if isinstance(rate_hz, (int, float)) and model.RATES and rate_hz not in model.RATES:
         known = ", ".join(f"{rate:g}" for rate in model.RATES)
         raise entry.fail("options.rate_hz", f"{rate_hz} is no rate of {info.name}: {known}")
@@ -190,14 +191,14 @@ def _virtual(sensor: Sensor, entry: Fields, base: Path, seed: int) -> VirtualSen
         sensor=sensor,
         source=sources.read(entry, info, options, base, seed),
         address=address,
-        interval_us=_interval_us(sensor, rate_hz),
+        interval_us=_interval_us(sensor, options),
     )
 
 
-def _interval_us(sensor: Sensor, rate_hz: Any) -> int:
-    if isinstance(rate_hz, (int, float)) and rate_hz > 0:
+def _interval_us(sensor: Sensor, options: dict[str, Any]) -> int:
+    if rate_hz := options.get("rate_hz"):
         return round(1e6 / rate_hz)
-    return (sensor.period_ms or 1000) * 1000
+    return round(options.get("period_s", (sensor.period_ms or 1000) / 1000) * 1e6)
 
 
 # Faults

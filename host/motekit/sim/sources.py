@@ -165,7 +165,7 @@ def _limits(info: DriverInfo, options: dict[str, Any]) -> list[tuple[float, floa
     model = chips.load(info.name)
     if model is None:
         return [_INT32] * len(info.channels)
-    return list(model.limits({**{k: v[0] for k, v in info.options.items()}, **options}))
+    return list(model.limits(options))
 
 
 # Generators
