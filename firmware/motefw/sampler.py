@@ -163,10 +163,7 @@ class Stream:
             self._wait_poll_ms = max(1, min(half_ms, _POLL_MAX_MS))
 
     def _new_block(self, capacity):
-        block = packet.Block(len(self._cls.CHANNELS), capacity)
-        if self._cls.TIMED:
-            block.time_samples()
-        return block
+        return packet.Block(len(self._cls.CHANNELS), capacity, self._cls.TIMED)
 
     # Streaming parts: a FIFO, or a line on which the part speaks.
 

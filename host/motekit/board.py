@@ -292,6 +292,6 @@ def _period_ms(entry: Fields, info: drivers.DriverInfo) -> int | None:
     if "period_s" not in entry:
         return None
     if info.streaming:
-        rate = "options.rate_hz" if "rate_hz" in info.options else "its own"
-        raise entry.fail("period_s", f"{info.name} sends at a rate, {rate}; no period can be set")
+        settings = ", ".join(f"options.{each.name}" for each in info.options)
+        raise entry.fail("period_s", f"{info.name} keeps its own pace; there is: {settings}")
     return round(entry.number("period_s", *PERIOD_S) * 1000)

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,23 @@ class Channel:
 
 
 @dataclass(frozen=True)
+class Option:
+    """One setting of a driver; `allowed` is a range or what can be chosen."""
+
+    name: str
+    default: object
+    allowed: Sequence[object]
+
+    def __str__(self) -> str:
+        fits = (
+            f"{self.allowed.start}..{self.allowed.stop - 1}"
+            if isinstance(self.allowed, range)
+            else ", ".join(map(str, self.allowed))
+        )
+        return f"{self.name} = {self.default} ({fits})"
+
+
+@dataclass(frozen=True)
 class DriverInfo:
     """One driver's own tables, and what its docstring says."""
 
@@ -33,7 +51,7 @@ class DriverInfo:
     addresses: tuple[int, ...]  # I2C, the default first
     streaming: bool  # samples come at the part's own rate, not when asked
     channels: tuple[Channel, ...]
-    options: dict[str, tuple[object, tuple[object, ...]]]  # name: (default, what is allowed)
+    options: tuple[Option, ...]
 
 
 def describe(name: str) -> DriverInfo:
@@ -48,7 +66,7 @@ def describe(name: str) -> DriverInfo:
         addresses=tuple(found.ADDRESSES),
         streaming=found.STREAMING,
         channels=tuple(Channel(*channel) for channel in found.CHANNELS),
-        options={option: (default, tuple(fits)) for option, default, fits in found.OPTIONS},
+        options=tuple(Option(*option) for option in found.OPTIONS),
     )
 
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from motekit.sim.image import environment
 from motekit.sim.serial_line import RING_BYTES, Noise, Pace
 from motekit.sim.vm import Vm
 
@@ -31,6 +32,7 @@ _FEED_S = 0.004
 _QUEUE_BYTES = 8192  # towards the board, before the host is held back
 _BACKLOG_BYTES = 65536  # towards the host, under a virtual clock
 _STUCK_S = 5.0
+_SETTLED_S = 1.0
 _TRACEBACK = b"Traceback (most recent call last):\r\nKeyboardInterrupt: \r\n"
 
 
@@ -54,7 +56,10 @@ class VirtualBoard:
         self.counts = Counts()
         self.ready = asyncio.Event()
         self.done = asyncio.Event()
-        self.unacked: int | None = None
+        self.crashed = False
+        self.unacked = 0  # packets that the host had not taken when the scenario ended
+        self.stopping_s = 0.0  # when the scenario ended, by the loop's clock
+        self.rom_bytes = 0
         self.on_event: Callable[[VirtualBoard, str], None] = lambda board, text: None
         self._vm = vm
         self._spec = spec
@@ -76,6 +81,7 @@ class VirtualBoard:
         self._rx = bytearray()  # from the host, not yet at the board
         self._tx = bytearray()  # from the board, not yet taken by the host
         self._feeding: asyncio.TimerHandle | None = None
+        self._powering: asyncio.TimerHandle | None = None
         self._reset_line()
 
     def _reset_line(self) -> None:
@@ -91,14 +97,14 @@ class VirtualBoard:
     def start(self) -> None:
         """Power the board on."""
         self._loop.add_reader(self._master, self._from_host)
-        self._spawn("power_on", "main", self._spec["start_ms"])
+        self._spawn("power_on", "main")
 
-    def _spawn(self, cause: str, then: str, start_ms: int) -> None:
+    def _spawn(self, cause: str, then: str) -> None:
         """Start the VM: `cause` is the reset cause, `then` what it does after its ROM is up."""
         self._reset_line()
         self.counts.starts += 1
         path = self._folder / "spec.json"
-        started = {**self._spec, "reset": cause, "then": then, "start_ms": start_ms}
+        started = {**self._spec, "reset": cause, "then": then}
         path.write_text(json.dumps(started))
         self._stdin_r, self._stdin = os.pipe()
         self._stdout, stdout_w = os.pipe()
@@ -119,7 +125,7 @@ class VirtualBoard:
             stdout=stdout_w,
             stderr=self._stderr,
             pass_fds=(theirs.fileno(),),
-            env=self._spec["environment"],
+            env=environment(),
             start_new_session=True,  # a terminal's Ctrl-C is for the supervisor alone
         )
         os.close(stdout_w)
@@ -144,15 +150,18 @@ class VirtualBoard:
         if self._stderr:
             self._stderr.close()
 
-    def _restart(self, cause: str, then: str, start_ms: int) -> None:
+    def _restart(self, cause: str, then: str, off_s: float = 0.0) -> None:
         self._end_process()
         self.counts.resets[cause] = self.counts.resets.get(cause, 0) + 1
-        if not self._closing:
-            self._spawn(cause, then, start_ms)
+        self.on_event(self, f"reset: {cause}")
+        if off_s:
+            self._powering = self._loop.call_later(off_s, self._spawn, cause, then)
+        elif not self._closing:
+            self._spawn(cause, then)
 
     def power_cut(self) -> None:
         """Take the power away and give it back."""
-        self._restart("power_on", "main", self._spec["start_ms"])
+        self._restart("power_on", "main")
 
     def close(self) -> None:
         """End the board and give back its pty."""
@@ -160,8 +169,9 @@ class VirtualBoard:
             return
         self._closing = True
         self._end_process()
-        if self._feeding:
-            self._feeding.cancel()
+        for timer in (self._feeding, self._powering):
+            if timer:
+                timer.cancel()
         self._loop.remove_reader(self._master)
         self._loop.remove_writer(self._master)
         os.close(self._master)
@@ -170,10 +180,10 @@ class VirtualBoard:
 
     def look_after(self) -> None:
         """Reset a board whose watchdog waits on a program that no longer reads its clock."""
-        if self._process is None or not self._watchdog_s or self._tx:
+        if self._process is None or self._who != "main" or not self._watchdog_s or self._tx:
             return
         if self._loop.time() - self._beat_s > max(self._watchdog_s, _STUCK_S):
-            self._restart("watchdog", "main", self._spec["start_ms"])
+            self._restart("watchdog", "main")
 
     # Towards the host
 
@@ -282,7 +292,7 @@ class VirtualBoard:
 
     def _force(self) -> None:
         """End a program that does not take Ctrl-C, and give its user a prompt."""
-        who, start_ms = self._who, self._spec["start_ms"]
+        who = self._who
         self._end_process()
         self.counts.forced += 1
         self._who = None
@@ -290,7 +300,7 @@ class VirtualBoard:
             self._to_host(b"\x04" + _TRACEBACK + b"\x04>")
         else:
             self._to_host(_TRACEBACK)
-        self._spawn("soft", "again" if who == "raw" else "prompt", start_ms)
+        self._spawn("soft", "again" if who == "raw" else "prompt")
         self._feed()
 
     # The control channel
@@ -318,7 +328,9 @@ class VirtualBoard:
     def _process_ended(self) -> None:
         """The VM ended without having been asked to: a fault of the ROM or of the VM itself."""
         self._end_process()
+        self.crashed = True
         self.on_event(self, "crashed: " + self.last_words())
+        self.ready.set()
         self.done.set()
 
     def last_words(self) -> str:
@@ -343,11 +355,12 @@ class VirtualBoard:
         self._who = who
         self._intr = _CTRL_C
         os.set_blocking(self._stdin_r, True)
+        if who == "main" and not self.ready.is_set():
+            self._loop.call_later(_SETTLED_S, self.ready.set)  # a program that takes no line
 
     def _prompt(self, _: str) -> None:
         self._who = None
         self._intr = _CTRL_C
-        self._watchdog_s = self._watchdog_s
         os.set_blocking(self._stdin_r, False)
         self._settle_interrupt()
         self._ready()
@@ -375,15 +388,21 @@ class VirtualBoard:
 
     def _reset(self, rest: str) -> None:
         said = json.loads(rest)
-        self._spec = {**self._spec, "cursors": said.get("cursors", {})}
-        self._restart(said["reset"], said["then"], said["start_ms"])
+        cursors = said.get("cursors", self._spec["cursors"])
+        self._spec = {**self._spec, "cursors": cursors, "start_ms": said["start_ms"]}
+        off_s = 0.0 if self._virtual else said["off_ms"] / 1000
+        self._restart(said["reset"], said["then"], off_s)
 
     def _watchdog(self, ms: str) -> None:
         self._watchdog_s = int(ms) / 1000
         self._beat_s = self._loop.time()
 
-    def _done(self, left: str) -> None:
+    def _left(self, left: str) -> None:
         self.unacked = int(left)
+        self.stopping_s = self.stopping_s or self._loop.time()
+
+    def _done(self, left: str) -> None:
+        self._left(left)
         self.on_event(self, "done")
         self.done.set()
 
@@ -401,6 +420,7 @@ _CALLS: dict[str, Callable[[VirtualBoard, str], None]] = {
 _WORDS: dict[str, Callable[[VirtualBoard, str], None]] = {
     "reset": VirtualBoard._reset,
     "watchdog": VirtualBoard._watchdog,
+    "left": VirtualBoard._left,
     "done": VirtualBoard._done,
     "hello": VirtualBoard._event,
     "event": VirtualBoard._event,

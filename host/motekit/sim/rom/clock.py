@@ -104,7 +104,7 @@ def at(at_ms, callback):
 def cancel(callback):
     """Forget what `at` was asked to call."""
     global _next_ms
-    _events[:] = [e for e in _events if e[1] is not callback]
+    _events[:] = [e for e in _events if e[1] != callback]
     _next_ms = _events[0][0] if _events else now_ms | _MASK
 
 

@@ -1,7 +1,7 @@
 """The control channel to the supervisor: lines of text out, single bytes in.
 
     board -> supervisor   run WHO | prompt | intr N | serial | hello | beat | watchdog MS | reset {...}
-                          fault KIND VALUE | done N
+                          fault KIND VALUE | left N | done N
     supervisor -> board   I  raise KeyboardInterrupt     .  a call is done
 
 A call (run, prompt, intr, serial, fault) waits for its `.`, so that what was printed before it has been taken
@@ -98,7 +98,10 @@ def halt():
         _receive()
 
 
-def reset(cause, then="main"):
-    """Have the supervisor start this board anew; never returns."""
-    say("reset " + json.dumps({"reset": cause, "then": then, "start_ms": clock.now_ms}))
+def reset(cause, then="main", off_ms=0, cursors=None):
+    """Have the supervisor start this board anew after off_ms without power; never returns."""
+    said = {"reset": cause, "then": then, "start_ms": clock.now_ms + off_ms, "off_ms": off_ms}
+    if cursors is not None:
+        said["cursors"] = cursors
+    say("reset " + json.dumps(said))
     halt()

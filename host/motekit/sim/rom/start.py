@@ -10,6 +10,26 @@ from . import board, clock, control, line
 def start(path, fd):
     """Become the board that the JSON file at path describes; fd is the control channel."""
     control.setup(fd)
+    repl = _prepare(path)
+    _fence(board.spec["fence"])
+    globals = __import__("__main__").__dict__
+    then = board.spec["then"]
+    if then in ("main", "raw"):
+        _run("boot.py", globals, repl)
+    if then == "main":
+        _run("main.py", globals, repl)
+    repl.run(then, globals)
+
+
+def measure(path):
+    """Print how many bytes of the heap the ROM takes on such a board."""
+    control.setup(2)  # nobody listens, and nothing is said
+    _prepare(path)
+    print(gc.mem_alloc())
+
+
+def _prepare(path):
+    """Put everything in place that is beneath the firmware."""
     with open(path) as f:
         board.spec = spec = json.load(f)
     clock.setup(spec["virtual"], spec["start_ms"], spec["ticks_ms"])
@@ -19,17 +39,8 @@ def start(path, fd):
 
     port_sim.setup()
     mount(spec["flash"])
-    globals = __import__("__main__").__dict__
     gc.collect()
-    if spec["measure"]:
-        control.say("rom {}".format(gc.mem_alloc()))
-        control.halt()
-    _fence(spec["fence"])
-    if spec["then"] in ("main", "raw"):
-        _run("boot.py", globals, repl)
-    if spec["then"] == "main":
-        _run("main.py", globals, repl)
-    repl.run(spec["then"], globals)
+    return repl
 
 
 def _install_modules():
