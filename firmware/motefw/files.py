@@ -23,7 +23,9 @@ def read_json(path):
         text = ""  # not UTF-8
     if len(text) <= _MAX_BYTES:
         try:
-            return json.loads(text)
+            value = json.loads(text)
+            if value is not None:
+                return value
         except ValueError:
             pass
     raise ConfigError(f"{path}: no JSON of at most {_MAX_BYTES} characters")
