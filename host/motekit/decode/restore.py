@@ -15,7 +15,6 @@ from motekit.decode.streams import (
     PACKED,
     SPARSE_1,
     Ints,
-    Mask,
     Streams,
 )
 
