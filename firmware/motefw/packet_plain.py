@@ -162,64 +162,60 @@ def fold(z, first, n, step, wide, st):
         block += 1
 
 
-def _bits(total, m, k):
-    """Estimate the bits of m values of that sum under parameter k."""
-    excess = 2 * total - (m << k) + m if k < 26 else 0
-    return m * (k + 1) + (excess >> k + 1 if excess > 0 else 0)
-
-
 def choose(count, sparse, st):
     """Choose a parameter p = k + 1 (0: all zero) for each block of `count` codes, from what `fold` left.
 
-    st[_P + block] gets p, st[_COST] the estimated bits. A change of p costs bits, so p stays when it
-    may: this is the same rule, in the same order, in every kernel.
+    st[_P + block] gets p, st[_COST] the estimated bits. The choice is among the best k for that sum, the one
+    below and the one of the block before, since a change costs bits.
     """
     cost = 0
     last = -1
     block = 0
     while count > 0:
-        m = count if count < _BLOCK else _BLOCK
+        m = _BLOCK
+        if count < m:
+            m = count
         count -= m
         total = st[_SUM + block]
-        if sparse:
-            cost += m
-            m -= st[_ZEROS + block]
-            if total > 0:
-                total -= m
-        if st[_SUM + block] == 0:
-            best = 0
+        best = least = 0
+        if total:
             if sparse:
-                cost -= st[_ZEROS + block]
-            least = 0
-        elif total < 0:
-            best = -total - 1
-            best = best if best < 31 else 31
-            least = m * (best + 1)
-        else:
-            k = 0
-            while m << k < total - (total >> 2) - (total >> 3):
-                k += 1
-            best = k + 1
-            least = _bits(total, m, k)
-            if last >= 0:
-                least += 1 + 2 * (best - last if best > last else last - best)
-            if k:
-                bits = _bits(total, m, k - 1)
-                if last >= 0:
-                    bits += 1 + 2 * (k - last if k > last else last - k)
-                if bits < least:
-                    best = k
-                    least = bits
-            if last > 0:
-                bits = _bits(total, m, last - 1) + 1
-                if bits < least:
-                    best = last
-                    least = bits
+                cost += m
+                m -= st[_ZEROS + block]
+            if total < 0:
+                best = min(-1 - total, 31)
+                least = m * (best + 1)
+            else:
+                if sparse:
+                    total -= m
+                best, least = _best(total, m, last)
         st[_P + block] = best
         cost += least
         last = best
         block += 1
     st[_COST] = cost
+
+
+def _best(total, m, last):
+    """Return the parameter for m codes of that sum, and the bits it is estimated to take."""
+    k = 0
+    while m << k < total - (total >> 2) - (total >> 3):
+        k += 1
+    best = 0
+    least = 1 << 29
+    for p in (k + 1, k, last):
+        if p > 0:
+            bits = m * p
+            if p <= 26:
+                excess = total + total + m - (m << p - 1)
+                if excess > 0:
+                    bits += excess >> p
+            if last >= 0:
+                bits += 1 + 2 * abs(p - last)
+            if bits < least:
+                best = p
+                least = bits
+    return best, least
 
 
 def emit(z, first, n, mode, st, out):
@@ -297,12 +293,14 @@ def emit(z, first, n, mode, st, out):
 
 
 def correlate(z, n, scale, st):
-    """Sum the products of (z[i] - st[_BASE]) >> scale, 10 bits and sign, at lags 0 to 8: st[_LAG + lag]."""
+    """Cut z[:n] to (z - st[_BASE]) >> scale, and sum its products at lags 0 to 8: st[_LAG + lag]."""
     base = st[_BASE]
+    for i in range(n):
+        z[i] = z[i] - base >> scale
     for lag in range(9):
         total = 0
         for i in range(lag, n):
-            total += (z[i] - base >> scale) * (z[i - lag] - base >> scale)
+            total += z[i] * z[i - lag]
         st[_LAG + lag] = total
 
 

@@ -81,9 +81,11 @@ class Client:
         self._number = 0
         self._hello_number = -1
         self._hello_at = 0.0
+        self._greeted_at = 0.0
         self._replies: dict[int, tuple[bool, Any]] = {}
         self._waiting: int | None = None
         self._undelivered = False
+        self.deaf = False  # the board did not take a message; `connect` anew
         self._backlog: deque[Event | Recorded | Ended | Greeting] = deque()
         self._sent_at = 0.0
         self._heard_at = 0.0
@@ -96,6 +98,8 @@ class Client:
 
         Raises Silent (nothing there speaks), NoKey, or LinkError (the port is gone).
         """
+        self.deaf = False
+        self._greeted_at = 0.0
         if self._greet(HELLO_TRIES * HELLO_WAIT_S):
             return cast(Hello, self.hello)
         heard = self.pipe.stats.bytes_in
@@ -116,7 +120,7 @@ class Client:
         end = time.monotonic() + wait_s
         while time.monotonic() < end:
             self.say_hello()
-            if self._pump_until(lambda: self.hello is not None, HELLO_WAIT_S):
+            if self._pump_until(lambda: self._greeted_at > 0.0, HELLO_WAIT_S):
                 return True
         return False
 
@@ -179,42 +183,45 @@ class Client:
 
         Raises Refused with the board's reason, NoKey, or LinkError if no reply comes.
         """
-        self._number = (self._number + 1) & 0xFFFF
-        self._waiting = number = self._number
-        try:
-            for _ in range(tries):
-                self._undelivered = False
-                self._send(self._seal(number, name, args or {}))
-                self._pump_until(lambda: number in self._replies or self._undelivered, wait_s)
-                if number in self._replies:
-                    return self._result(name, *self._replies.pop(number))
-        finally:
-            self._waiting = None
+        for attempt in range(tries):
+            if attempt:  # it may have restarted meanwhile: its nonce tells
+                self.say_hello()
+                self._pump_until(lambda: self._hello_number < 0, HELLO_WAIT_S)
+            answer = self._ask(name, args or {}, wait_s)
+            if answer is None:
+                continue
+            ok, result = answer
+            if ok:
+                return result
+            why = str(cast(dict[str, Any], result).get("error"))[:300]
+            if "say hello" not in why:
+                raise Refused(f"{self.pipe.name}: {name!r} refused: {why}")
         raise LinkError(
             f"{self.pipe.name}: no reply to {name!r} in {tries} tries of {wait_s:.0f} s"
         )
 
-    def _result(self, name: str, ok: bool, result: Any) -> Any:
-        if not ok:
-            why = result.get("error") if isinstance(result, dict) else result  # pyright: ignore
-            raise Refused(f"{self.pipe.name}: {name!r} refused: {str(why)[:300]}")
-        return result
+    def _ask(self, name: str, args: dict[str, Any], wait_s: float) -> tuple[bool, Any] | None:
+        """Send a request once; return (ok, result), None if no reply comes."""
+        self._number = (self._number + 1) & 0xFFFF
+        self._waiting = number = self._number
+        self._undelivered = False
+        self._replies.clear()
+        try:
+            self._send(self._seal(number, name, args))
+            self._pump_until(lambda: number in self._replies or self._undelivered, wait_s)
+            return self._replies.pop(number, None)
+        finally:
+            self._waiting = None
 
     def _seal(self, number: int, name: str, args: dict[str, Any]) -> bytes:
+        """Return a request under the command key, or what a collector has: the ack key."""
         hello = self._greeted()
-        tagger = self._keys.tagger(keys.COMMAND, hello.device, hello.generation)
+        who = hello.device, hello.generation
+        tagger = self._keys.tagger(keys.COMMAND, *who) or self._keys.tagger(keys.ACK, *who)
         if tagger is None:
-            raise NoKey(
-                f"{self.pipe.name}: {hello.device} is provisioned, and this host's key store "
-                f"holds no command key: {name!r} is left undone"
-            )
+            raise NoKey(f"{self.pipe.name}: no key of {hello.device} in the key store")
         identity, counter = self._host.ticket()
         return message.request(tagger, hello.nonce, number, identity, counter, name, args)
-
-    def can_command(self) -> bool:
-        """Tell whether this host has the key that the board's commands need."""
-        hello = self._greeted()
-        return hello.generation == 0 or self._keys.has(keys.COMMAND)
 
     def _greeted(self) -> Hello:
         if self.hello is None:
@@ -268,7 +275,7 @@ class Client:
             if isinstance(event, Message):
                 self._message(event.data)
             elif isinstance(event, Undelivered):
-                self._undelivered = True
+                self._undelivered = self.deaf = True
             elif len(self._backlog) >= BACKLOG_MAX:
                 self.backlog_dropped += 1  # what is not acknowledged comes again
             else:
@@ -288,7 +295,9 @@ class Client:
                 tagger = self._keys.tagger(keys.DATA, hello.device, hello.generation)
                 if tagger is not None:
                     _, ok, result = message.open_reply(tagger, hello.nonce, data)
-                    self._replies = {number: (ok, result)}
+                    if not isinstance(result, dict):
+                        raise MessageError("reply: JSON is no object")
+                    self._replies[number] = (ok, result)
         except MessageError:
             self.bad_messages += 1
 
@@ -307,7 +316,9 @@ class Client:
             )
         message.open_reply(tagger, message.NO_NONCE, data)
         self._hello_number = -1
-        self.round_trip_s = time.monotonic() - self._hello_at
+        self._greeted_at = time.monotonic()
+        self.round_trip_s = self._greeted_at - self._hello_at
+        self.deaf = False
         restarted = self.hello is not None and self.hello.nonce != hello.nonce
         if restarted:
             self.pipe.expect(None)

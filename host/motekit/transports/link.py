@@ -123,9 +123,8 @@ class Link:
     @property
     def busy(self) -> bool:
         """Tell whether time alone can make something due."""
-        return bool(
-            self._current or self._queue or self._pending
-        ) or self.packets.busy or self._messages.busy  # fmt: skip
+        waits = self._current or self._queue or self._pending
+        return bool(waits) or self.packets.busy or self._messages.busy
 
     def send(self, data: bytes, key: str | None = None) -> None:
         """Queue a message; one of the same key that still waits is replaced.
@@ -143,7 +142,9 @@ class Link:
         self._queue.append(_Outgoing(data, key))
 
     def write_raw(self, data: bytes) -> None:
-        """Queue bytes as they are: keystrokes for a prompt."""
+        """Queue keystrokes for a prompt; messages that wait go, it would take them for typing."""
+        self._queue.clear()
+        self._current = None
         self._out += data
 
     def take(self) -> bytes:
