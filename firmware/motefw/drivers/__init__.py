@@ -1,6 +1,6 @@
 """The drivers: one module per chip, loaded only when a configuration names it."""
 
-from ..errors import ConfigError
+from motefw.errors import ConfigError
 
 DRIVERS = {
     "adxl345": ("adxl345", "ADXL345"),
