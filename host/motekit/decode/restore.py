@@ -16,7 +16,6 @@ from motekit.decode.streams import (
     PACKED,
     SPARSE_1,
     Ints,
-    Mask,
     Streams,
 )
 
