@@ -7,20 +7,11 @@ import select
 import subprocess
 from pathlib import Path
 
+from motekit.sim import vm
+
 ROOT = Path(__file__).resolve().parent.parent
 ON_VM = ROOT / "tests" / "on_vm"
 PATHS = (ROOT / "firmware", ROOT / "host" / "motekit" / "sim", ON_VM, ".frozen")
-
-
-
-def vm_argv(bits):
-    """Return the command of a unix MicroPython of 32 or 64 bits."""
-    path = os.environ.get(f"MOTEKIT_VM{bits}")
-    if path:
-        return [path]
-    from motekit.sim import vm
-
-    return vm.find(bits).argv
 
 
 SERVER = """
@@ -54,10 +45,10 @@ class VmError(Exception):
 class CoProcess:
     """Calls functions of a module of tests/on_vm in a VM of 32 or 64 bits."""
 
-    def __init__(self, bits, module, heap="512k"):
+    def __init__(self, bits, module, heap="4m"):
         environment = {**os.environ, "MICROPYPATH": ":".join(str(p) for p in PATHS)}
         self._vm = subprocess.Popen(
-            [*vm_argv(bits), "-X", f"heapsize={heap}", "-c", SERVER, module],
+            [*vm.find(bits).argv, "-X", f"heapsize={heap}", "-c", SERVER, module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -4,7 +4,7 @@ A driver is handed its bus and nothing else. Physical value = raw * scale + offs
 offset of `CHANNELS`; what it writes to a block are the sensor's own integers.
 
     polled parts     measure() -> ms to wait, then read(block)         one sample
-    streaming parts  pending() -> n, then drain(block, n)              n samples
+    streaming parts  pending() -> n, then drain(block, n)              n samples, or none and a gap
 
 All are synchronous and allocate nothing per sample. They raise SensorError for a part that is another
 one or answers wrongly, and let the bus's OSError through for one that does not answer at all.
@@ -23,12 +23,12 @@ def check_options(driver, options):
     for name, default, allowed in driver.OPTIONS:
         value = options.get(name, default)
         if type(value) is not type(default) or value not in allowed:
-            raise ConfigError("{}: {!r} is not {}".format(name, value, one_of(allowed)))
+            raise ConfigError(f"{name}: {value!r} is not {one_of(allowed)}")
         complete[name] = value
     for name in options:
         if name not in complete:
             known = ", ".join(sorted(complete)) or "none"
-            raise ConfigError("{}: unknown option, known are: {}".format(name, known))
+            raise ConfigError(f"{name}: unknown option, known are: {known}")
     return complete
 
 
@@ -36,10 +36,10 @@ class Driver:
     """Base of all drivers; a subclass gives the class attributes and `configure`."""
 
     BUS = "i2c"
-    ADDRESSES = ()  # what the part's pins can choose, its default first; () on a UART
-    ID = None  # (register, value) of an identity register
-    CHANNELS = ()  # (name, unit, scale, offset) in the order of a sample
-    OPTIONS = ()  # (name, default, tuple or range of what is allowed)
+    ADDRESSES: tuple = ()  # what the part's pins can choose, its default first; () on a UART
+    ID: tuple = ()  # (register, value) of an identity register
+    CHANNELS: tuple = ()  # (name, unit, scale, offset) in the order of a sample
+    OPTIONS: tuple = ()  # (name, default, tuple or range of what is allowed)
     STREAMING = False
     TIMED = False  # samples come when the part likes: each carries a time of its own
     FIFO = 1  # samples that wait in a streaming part before one is lost
@@ -48,11 +48,12 @@ class Driver:
         if address is None and self.ADDRESSES:
             address = self.ADDRESSES[0]
         elif self.ADDRESSES and address not in self.ADDRESSES:
-            raise ConfigError("address: {} is not {}".format(address, one_of(self.ADDRESSES)))
+            known = ", ".join(f"0x{a:02x}" for a in self.ADDRESSES)
+            raise ConfigError(f"address: {address} is not one of {known}")
         self.bus = bus
         self.address = address
         self.period_us = 0  # nominal time between samples, once started
-        self.poll_us = 0  # a streaming part is to be drained this often: its FIFO is half full then
+        self.poll_us = 0  # time in which a streaming part's FIFO becomes half full
         self.gap = False  # samples were lost before the ones that wait; the reader clears it
         self.bad = 0  # replies or frames that failed their checksum and were dropped
 
@@ -71,9 +72,7 @@ class Driver:
             got = self.bus.readfrom_mem(self.address, register, 1)[0]
             if got != expected:
                 raise self.error(
-                    "id is 0x{:02x}, expected 0x{:02x} (wrong chip or address?)".format(
-                        got, expected
-                    )
+                    f"id is 0x{got:02x}, expected 0x{expected:02x} (wrong chip or address?)"
                 )
 
     def configure(self):
@@ -88,5 +87,5 @@ class Driver:
 
     def error(self, text):
         """Return a SensorError that names the part and where it is."""
-        where = "" if self.address is None else " at 0x{:02x}".format(self.address)
-        return SensorError("{}{}: {}".format(type(self).__name__, where, text))
+        where = "" if self.address is None else f" at 0x{self.address:02x}"
+        return SensorError(f"{type(self).__name__}{where}: {text}")

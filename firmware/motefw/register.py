@@ -19,7 +19,7 @@ from .errors import ConfigError, SensorError
 def one_of(values):
     """Return "2, 4, 8, 16", or "0 to 600" for a range, for the end of a message."""
     if isinstance(values, range):
-        return "{} to {}".format(values[0], values[-1])
+        return f"{values[0]} to {values[-1]}"
     return "one of " + ", ".join(str(v) for v in values)
 
 
@@ -44,7 +44,7 @@ class Reg:
         data = struct.pack(self._fmt, *values)
         if struct.unpack(self._fmt, data) != values:  # MicroPython packs the low bits silently
             raise ConfigError(
-                'register 0x{:02x}: {} does not fit "{}"'.format(self.register, value, self._fmt)
+                f'register 0x{self.register:02x}: {value} does not fit "{self._fmt}"'
             )
         device.bus.writeto_mem(device.address, self.register, data)
 
@@ -68,18 +68,14 @@ class Bits:
         for value, known in self._codes.items():
             if known == code:
                 return value
-        raise SensorError(
-            "register 0x{:02x}: code {} stands for no known value".format(self.register, code)
-        )
+        raise SensorError(f"register 0x{self.register:02x}: code {code} stands for no known value")
 
     def __set__(self, device, value):
         """Read, change, write; ConfigError for a value that the field cannot hold."""
         codes = self._codes
         allowed = range(self._mask + 1) if codes is None else sorted(codes)
         if value not in allowed:
-            raise ConfigError(
-                "register 0x{:02x}: {} is not {}".format(self.register, value, one_of(allowed))
-            )
+            raise ConfigError(f"register 0x{self.register:02x}: {value} is not {one_of(allowed)}")
         code = value if codes is None else codes[value]
         data = bytearray(1)
         device.bus.readfrom_mem_into(device.address, self.register, data)

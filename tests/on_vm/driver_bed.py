@@ -30,10 +30,11 @@ class Clock:
 clock = Clock()
 sys.modules["time"] = clock
 
-from motefw import drivers  # noqa: E402
-from motefw.packet import Block  # noqa: E402
-from rom import chips  # noqa: E402
-from rom.bus import I2CBus, Uart  # noqa: E402
+from motefw import drivers
+from motefw.packet import Block
+from rom import chips
+from rom.bus import I2CBus, Uart
+from transcript import Wave, play
 
 
 class Rows:
@@ -55,6 +56,38 @@ class Rows:
         return self.sample(self.next - 1)
 
 
+class Flipping(I2CBus):
+    """A bus on which one bit of what is read is another: `mask` at byte `at`."""
+
+    at = mask = 0
+
+    def readfrom_into(self, addr, buf, stop=True):
+        super().readfrom_into(addr, buf, stop)
+        if self.mask:
+            buf[self.at] ^= self.mask
+
+
+class Script:
+    """A UART that brings what it is fed, at once, and keeps what is written."""
+
+    def __init__(self):
+        self.incoming = b""
+        self.written = b""
+
+    def any(self):
+        return len(self.incoming)
+
+    def readinto(self, buf):
+        n = min(len(buf), len(self.incoming))
+        buf[:n] = self.incoming[:n]
+        self.incoming = self.incoming[n:]
+        return n or None
+
+    def write(self, buf):
+        self.written += bytes(buf)
+        return len(buf)
+
+
 class Bed:
     """What the calls work on."""
 
@@ -68,15 +101,59 @@ def new(name, rows, raw=True, options=None, capacity=64, ramp=None, baud=9600):
     """Put a driver on a new model; rows is what the model sees."""
     options = options or {}
     bed.source = Rows(rows, raw, ramp)
-    bed.model = chips.load(name)(bed.source, clock.clock_us, options)
     cls = drivers.load(name)
+    bed.model = chips.load(name)(bed.source, clock.clock_us, options)
     if cls.BUS == "uart":
         bed.bus = Uart(bed.model, clock.clock_us, baud)
     else:
-        bed.bus = I2CBus([(bed.model.ADDRESSES[0], bed.model)])
+        bed.bus = Flipping([(bed.model.ADDRESSES[0], bed.model)])
     clock.now_us += 2000
     bed.driver = cls(bed.bus)
     bed.block = Block(len(cls.CHANNELS), capacity)
+
+
+def new_script(name):
+    """Put a UART driver on a line that the test feeds."""
+    cls = drivers.load(name)
+    bed.bus = Script()
+    bed.driver = cls(bed.bus)
+    bed.block = Block(len(cls.CHANNELS), 64)
+
+
+def feed(chunks):
+    """Feed the line chunk by chunk, draining after each; return the rows."""
+    out = []
+    for chunk in chunks:
+        bed.bus.incoming += bytes.fromhex(chunk)
+        while True:
+            n = bed.driver.pending()
+            if not n and not bed.bus.any():
+                break
+            bed.driver.drain(bed.block, n)
+            out += rows()
+    return out
+
+
+def put(data):
+    """Put bytes on the line, hexadecimal."""
+    bed.bus.incoming += bytes.fromhex(data)
+
+
+def written():
+    """Return what the driver wrote since the last call, hexadecimal."""
+    data = bed.bus.written
+    bed.bus.written = b""
+    return data.hex()
+
+
+def flip(at, mask):
+    """Let one bit of what is read be another."""
+    bed.bus.at, bed.bus.mask = at, mask
+
+
+def transcript(name, width, raw, options, ops):
+    """Play transactions on a model of its own."""
+    return play(chips, name, Wave(width, raw), options, ops)
 
 
 def start(options):
@@ -112,16 +189,10 @@ def rows():
     for i in range(block.count):
         row = []
         for c in range(len(columns)):
-            at = i * len(columns) + c
-            row.append(None if is_invalid(block, c, i) else columns[c][i])
+            row.append(None if block.is_invalid(c, i) else columns[c][i])
         out.append(row)
     block.clear()
     return out
-
-
-def is_invalid(block, channel, sample):
-    at = channel * block.capacity + sample
-    return bool(block.invalid[at >> 3] >> (at & 7) & 1)
 
 
 def pending():
@@ -161,6 +232,14 @@ def stream(step_us, steps):
 def measure():
     """Take one sample of a polled driver; return the rows."""
     clock.now_us += 1000 * bed.driver.measure()
+    bed.driver.read(bed.block)
+    return rows()
+
+
+def measure_early(ms):
+    """Take one sample, reading it sooner than the driver said."""
+    bed.driver.measure()
+    clock.now_us += 1000 * ms
     bed.driver.read(bed.block)
     return rows()
 

@@ -86,11 +86,11 @@ class SHT4x(Driver):
                     raise
             time.sleep_ms(2)
         for at in (0, 3):
-            crc = crc8_sensirion(self._reply, at, at + 2)
-            if crc != self._reply[at + 2]:
+            expected = crc8_sensirion(self._reply, at, at + 2)
+            got = self._reply[at + 2]
+            if got != expected:
                 self.bad += 1
                 raise self.error(
-                    "CRC of word {} is 0x{:02x}, 0x{:02x} expected (noise, or another part?)".format(
-                        at // 3, self._reply[at + 2], crc
-                    )
+                    f"CRC of word {at // 3} is 0x{got:02x}, expected 0x{expected:02x}"
+                    " (noise, or another part?)"
                 )
