@@ -161,13 +161,16 @@ def test_an_overrun_is_a_gap_and_the_latest_samples_are_kept(vm):
     assert vm.call("rows") == ramp(50, 5)
 
 
-def test_an_overrun_after_pending_is_noticed_by_drain(vm):
+def test_an_overrun_after_pending_is_a_gap_before_anything_is_drained(vm):
     begin(vm, None, {"rate_hz": 100}, ramp=3)
     vm.call("advance", 1100 + 10_000 * 30)
     assert vm.call("pending") == [30, False]
     vm.call("advance", 100_000)
     assert vm.call("drain", 30)
-    assert vm.call("rows") == ramp(8, 30)
+    assert vm.call("rows") == []
+    assert vm.call("pending") == [32, False]  # told already
+    assert not vm.call("drain", 32)
+    assert vm.call("rows") == ramp(8, 32)
 
 
 def test_an_overrun_between_two_drains_is_noticed(vm):
@@ -177,26 +180,37 @@ def test_an_overrun_between_two_drains_is_noticed(vm):
     assert not vm.call("drain", 10)
     vm.call("advance", 10_000 * 20)
     assert vm.call("drain", 10)
+    assert vm.call("rows") == ramp(8, 10)
+    assert vm.call("pending") == [32, False]
     assert not vm.call("drain", 10)
-    vm.call("advance", 10_000 * 5)
-    assert vm.call("pending") == [17, False]
+    assert vm.call("rows") == ramp(28, 10)
 
 
-@settings(deadline=None, max_examples=40)
-@given(polls=st.lists(st.integers(1, 900_000), min_size=1, max_size=15))
+WAIT_US = st.one_of(st.integers(1, 50_000), st.integers(200_000, 900_000))
+
+
+@settings(deadline=None, max_examples=60)
+@given(polls=st.lists(st.tuples(WAIT_US, WAIT_US, st.integers(1, 32)), min_size=1, max_size=15))
 def test_no_sample_goes_without_a_gap(vm, polls):
-    """What is missing between two samples was told, and what is told as lost is at most a full FIFO."""
+    """Whenever the FIFO runs over: before a poll, between poll and drain, or between two drains."""
     begin(vm, None, {"rate_hz": 100}, ramp=3)
-    last = -1
-    for poll_us in polls:
-        vm.call("advance", poll_us)
+    following = 0
+    told = False
+    for before_us, between_us, room in polls:
+        vm.call("advance", before_us)
         waiting, gap = vm.call("pending")
-        vm.call("drain", waiting)
-        got = [row[0] + 2000 for row in vm.call("rows")]
-        assert got == list(range(got[0], got[0] + len(got))) if got else True
-        if got:
-            assert gap or got[0] == last + 1
-            last = got[-1]
+        told = told or gap
+        vm.call("advance", between_us)
+        for n in (min(room, waiting), max(waiting - room, 0)):
+            gap = vm.call("drain", n)
+            got = [row[0] + 2000 for row in vm.call("rows")]
+            assert not (gap and got)
+            if got:
+                assert got == list(range(got[0], got[0] + n))
+                assert told or got[0] == following
+                following = got[-1] + 1
+                told = False
+            told = told or gap
 
 
 def test_takes_no_heap_per_sample(vm):

@@ -224,6 +224,10 @@ class TestSht4x:
         clock.now_us += 8300
         model.read_into(bytearray(6))
 
+    def test_a_reply_with_both_checksums(self):
+        got = sht(["write", "fd"], ["wait", 8300], ["read", 6], rows=((0x6434, 0x69AC),))
+        assert got[3] == "64345669ac96"  # 23.50 Cel, 45.60 %RH
+
     def test_an_unknown_command_is_not_acknowledged(self):
         assert sht(["write", "55"], ["read", 6])[1:] == [ENODEV, ENODEV]
 

@@ -151,6 +151,31 @@ def test_marks_a_payload_of_zeros_as_invalid(vm):
     assert vm.call("feed", [frame(bytes(26)).hex(), EXAMPLE.hex()]) == [WARMING, EXAMPLE_ROW]
 
 
+def test_validity_stays_with_its_sample_however_many_are_drained(vm):
+    script(vm)
+    zeros = frame(bytes(26)).hex()
+    assert vm.call("feed", [EXAMPLE.hex(), zeros, EXAMPLE.hex()]) == [
+        EXAMPLE_ROW,
+        WARMING,
+        EXAMPLE_ROW,
+    ]
+    vm.call("put", zeros + EXAMPLE.hex() + zeros)
+    assert vm.call("pending") == [3, False]
+    got = []
+    for n in (1, 2):
+        vm.call("drain", n)
+        got += vm.call("rows")
+    assert got == [WARMING, EXAMPLE_ROW, WARMING]
+
+
+def test_a_frame_with_another_header_is_none_though_its_sum_is_right(vm):
+    script(vm)
+    data = bytearray(frame_of(EXAMPLE_ROW))
+    data[1] -= 1
+    data[-1] -= 1
+    assert vm.call("feed", [data.hex(), "00" * 40]) == []
+
+
 def test_clean_air_is_no_warm_up(vm):
     """A running part says its version, so masses and counts of zero are a measurement."""
     script(vm)

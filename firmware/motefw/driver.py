@@ -4,7 +4,7 @@ A driver is handed its bus and nothing else. Physical value = raw * scale + offs
 offset of `CHANNELS`; what it writes to a block are the sensor's own integers.
 
     polled parts     measure() -> ms to wait, then read(block)         one sample
-    streaming parts  pending() -> n, then drain(block, n)              n samples
+    streaming parts  pending() -> n, then drain(block, n)              n samples, or none and a gap
 
 All are synchronous and allocate nothing per sample. They raise SensorError for a part that is another
 one or answers wrongly, and let the bus's OSError through for one that does not answer at all.
@@ -36,10 +36,10 @@ class Driver:
     """Base of all drivers; a subclass gives the class attributes and `configure`."""
 
     BUS = "i2c"
-    ADDRESSES = ()  # what the part's pins can choose, its default first; () on a UART
-    ID = None  # (register, value) of an identity register
-    CHANNELS = ()  # (name, unit, scale, offset) in the order of a sample
-    OPTIONS = ()  # (name, default, tuple or range of what is allowed)
+    ADDRESSES: tuple = ()  # what the part's pins can choose, its default first; () on a UART
+    ID: tuple = ()  # (register, value) of an identity register
+    CHANNELS: tuple = ()  # (name, unit, scale, offset) in the order of a sample
+    OPTIONS: tuple = ()  # (name, default, tuple or range of what is allowed)
     STREAMING = False
     TIMED = False  # samples come when the part likes: each carries a time of its own
     FIFO = 1  # samples that wait in a streaming part before one is lost

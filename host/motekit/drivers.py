@@ -31,13 +31,14 @@ class Option:
     default: object
     allowed: Sequence[object]
 
+    def fits(self) -> str:
+        """Return in words what is allowed."""
+        if isinstance(self.allowed, range):
+            return f"{self.allowed.start}..{self.allowed.stop - 1}"
+        return ", ".join(map(str, self.allowed))
+
     def __str__(self) -> str:
-        fits = (
-            f"{self.allowed.start}..{self.allowed.stop - 1}"
-            if isinstance(self.allowed, range)
-            else ", ".join(map(str, self.allowed))
-        )
-        return f"{self.name} = {self.default} ({fits})"
+        return f"{self.name} = {self.default} (one of {self.fits()})"
 
 
 @dataclass(frozen=True)

@@ -134,6 +134,11 @@ def feed(chunks):
     return out
 
 
+def put(data):
+    """Put bytes on the line, hexadecimal."""
+    bed.bus.incoming += bytes.fromhex(data)
+
+
 def written():
     """Return what the driver wrote since the last call, hexadecimal."""
     data = bed.bus.written

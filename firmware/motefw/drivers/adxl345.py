@@ -84,14 +84,15 @@ class ADXL345(Driver):
         if not waiting and not self._get(_POWER_CTL) & _MEASURE:
             raise self.error("it has stopped measuring (supply interrupted?)")
         if waiting == _DEPTH:
-            self._check_overrun()
+            self._ran_over()
         return waiting
 
     def drain(self, block, n):
-        """Append n samples; set `gap` if the FIFO ran over since `pending` or the last call."""
+        """Append n samples; or none, and a `gap`, if the FIFO has run over since the last look."""
         # The first read of the data clears the overrun bit, so look before: making a packet between
         # two calls may take longer than the FIFO lasts.
-        self._check_overrun()
+        if self._ran_over():
+            return
         read = self._read
         data = self._sample
         x, y, z = block.columns
@@ -107,12 +108,14 @@ class ADXL345(Driver):
         """Stand by: 0.1 uA, no samples."""
         self.power = 0
 
-    def _check_overrun(self):
-        """Note an overrun once: the bit stays until data are read."""
-        overrun = self._get(_INT_SOURCE) & _OVERRUN != 0
-        if overrun and not self._overrun:
-            self.gap = True
-        self._overrun = overrun
+    def _ran_over(self):
+        """Tell of an overrun once, and set `gap`: the bit stays until data are read."""
+        before = self._overrun
+        self._overrun = self._get(_INT_SOURCE) & _OVERRUN != 0
+        if before or not self._overrun:
+            return False
+        self.gap = True
+        return True
 
     def _get(self, register):
         self._read(self.address, register, self._byte)

@@ -35,21 +35,24 @@ _SLEEP = b"\x42\x4d\xe4\x00\x00\x01\x73"
 _WAKE = b"\x42\x4d\xe4\x00\x01\x01\x74"
 
 
-def _channels():
-    mass = tuple(
-        (name + suffix, "ug/m3", 1, 0)
-        for suffix in ("", "_cf1")
-        for name in ("pm1_0", "pm2_5", "pm10")
-    )
-    sizes = ("0_3", "0_5", "1_0", "2_5", "5_0", "10")
-    return mass + tuple(("count_" + size, "/dL", 1, 0) for size in sizes)
-
-
 class PMS5003(Driver):
     """Streams mass in ug/m3 (ambient, then "CF=1") and counts above a diameter per 0.1 litre."""
 
     BUS = "uart"
-    CHANNELS = _channels()
+    CHANNELS = (
+        ("pm1_0", "ug/m3", 1, 0),
+        ("pm2_5", "ug/m3", 1, 0),
+        ("pm10", "ug/m3", 1, 0),
+        ("pm1_0_cf1", "ug/m3", 1, 0),
+        ("pm2_5_cf1", "ug/m3", 1, 0),
+        ("pm10_cf1", "ug/m3", 1, 0),
+        ("count_0_3", "/dL", 1, 0),
+        ("count_0_5", "/dL", 1, 0),
+        ("count_1_0", "/dL", 1, 0),
+        ("count_2_5", "/dL", 1, 0),
+        ("count_5_0", "/dL", 1, 0),
+        ("count_10", "/dL", 1, 0),
+    )
     OPTIONS = (
         ("mode", "active", ("active", "passive")),
         ("period_s", 1, range(1, 3601)),

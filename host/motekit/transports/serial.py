@@ -116,8 +116,8 @@ def _explain(name: str, error: Exception) -> LinkError:
         )
     if code in (errno.EACCES, errno.EPERM):
         return LinkError(
-            f"{name}: permission denied; it belongs to group {_group(name)!r}: "
-            f"sudo usermod -aG {_group(name)} $USER, then log in again"
+            f"{name}: permission denied; it belongs to group {group_of(name)!r}: "
+            f"sudo usermod -aG {group_of(name)} $USER, then log in again"
         )
     if Path(name).exists() and not _is_device(name):
         return LinkError(f"{name}: no serial port, but a file or folder")
@@ -128,7 +128,8 @@ def _is_device(name: str) -> bool:
     return stat.S_ISCHR(os.stat(name).st_mode)
 
 
-def _group(name: str) -> str:
+def group_of(name: str) -> str:
+    """Return the group that may open a port."""
     import grp
 
     try:

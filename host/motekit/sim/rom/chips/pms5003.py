@@ -3,7 +3,7 @@
 Source: PMS5003 series data manual V2.3, Appendices I (frames) and II (commands).
 
 Waking the part, even one that is awake, starts the warm-up: until its end every payload is zero, and
-nothing is asked of the source.
+nothing is asked of the source. (Real parts warm up after sleep; what an awake one does is unverified.)
 """
 
 from . import Faults
