@@ -72,6 +72,7 @@ class ModelBoard:
         self.replies = {}
         self.last_piece = None
         self.parts = []
+        self.resend_s = 3.0
         self.mute = ()  # names of requests that are taken and not answered
         self._in = bytearray()
 
@@ -211,7 +212,7 @@ class ModelBoard:
         """Return what the board sends of its own accord."""
         if now > self.alive_until:
             return b""
-        if self.next_send > self.tail and now - self.moved_at > 3:
+        if self.next_send > self.tail and now - self.moved_at > self.resend_s:
             self.next_send = self.tail
             self.moved_at = now
         self.next_send = max(self.next_send, self.tail)
