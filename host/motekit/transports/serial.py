@@ -190,6 +190,8 @@ class SerialPipe:
         """Move bytes both ways until there is an event, or timeout_s is over, or `wake`."""
         end = time.monotonic() + timeout_s
         events: list[Event | Recorded | Ended] = []
+        if not self._port.is_open:
+            raise PortGone(f"{self.name}: is closed")
         while True:
             now = time.monotonic()
             events += self._link.poll(now)
