@@ -33,19 +33,17 @@ UP_BITS = const(2)
 LOW = const(3)  # downward section, likewise
 LOW_ACC = const(4)
 LOW_BITS = const(5)
-_SEEN = const(6)
 _STILL = const(7)
 _MIN = const(8)
 _MAX = const(9)
 _OR = const(10)
 _COST = const(11)
 _BASE = const(12)
-_DEVIATION = const(13)
+_COST_SPARSE = const(13)
 _P = const(16)
+_P_SPARSE = const(32)
 _COEF = const(64)
 
-_RICE = const(0)
-_SPARSE = const(1)
 _AS_IS = const(2)
 _WRAP = const(0xFFFFFFFF)
 _NARROW_BITS = const(28)
@@ -106,7 +104,8 @@ def _zigzag_varint(out, at, value):
 
 def _describe(out, at, predictor, start, second, scale, st):
     """Write how a stream is predicted; for LINEAR, `second` is the order. Return the end."""
-    out[at] = predictor << 5 | (st[_P] - 2 if predictor == PACKED else st[_P])
+    p = st[_P_SPARSE if predictor == SPARSE_1 else _P]
+    out[at] = predictor << 5 | (p - 2 if predictor == PACKED else p)
     at += 1
     if predictor == LINEAR:
         out[at] = second - 1 << 5 | scale
@@ -118,6 +117,13 @@ def _describe(out, at, predictor, start, second, scale, st):
     return _zigzag_varint(out, at, second) if predictor == ORDER_2 else at
 
 
+def _sampling(n):
+    """Return (step, width): a survey looks at the first `width` of every `step` values."""
+    if n <= 64:
+        return 32, 32
+    return (32 if n <= 256 else 64), 10
+
+
 def _width(st):
     """Return the bits that hold the greatest value less the least."""
     spread = (st[_MAX] - st[_MIN]) & _WRAP
@@ -127,33 +133,11 @@ def _width(st):
     return bits
 
 
-def _fixed(kernel, z, n, width, st):
-    """Leave in z the codes of the fixed predictor that looks best; return it and z[1] - z[0]."""
-    s0, s1, s2 = st[_DEVIATION], st[_DEVIATION + 1], st[_DEVIATION + 2]
-    order = 1
-    if st[_SEEN]:
-        order = 0 if s0 <= s1 and s0 <= s2 else 2 if s2 < s1 else 1
-    second = z[1] - z[0]
-    if order == 2:
-        kernel.difference(z, n)
-    kernel.fold(z, order, n, order, 1 if width > _NARROW_BITS else 0, st)
-    if order == 1 and st[_STILL] * 4 > st[_SEEN]:
-        kernel.choose(n - 1, 1, st)
-        cost = st[_COST]
-        kernel.choose(n - 1, 0, st)
-        if cost < st[_COST]:
-            kernel.choose(n - 1, 1, st)
-            return SPARSE_1, second
-    else:
-        kernel.choose(n - order, 0, st)
-    return ORDER_0 + order, second
-
-
 class _Stream:
     """One stream on its way into the sections; there is one object for all."""
 
     def load(self, kernel, block, what, channel):
-        """Take values and their span; return whether there are any."""
+        """Take the values of a stream; return how many there are."""
         self.kernel = kernel
         self.block = block
         self.what = what
@@ -170,69 +154,103 @@ class _Stream:
             self.kernel.shift(z, self.n, self.shift)
         return z
 
-    def tries_linear(self, width):
+    def survey(self, z, st):
+        """Return the fixed order that looks best, with a common factor shifted out; -1: all are equal."""
+        kernel, n = self.kernel, self.n
+        step, width = _sampling(n)
+        kernel.span(z, n, step, width, st)
+        if not st[_OR] & 1 or st[_MIN] == st[_MAX]:
+            kernel.span(z, n, n, n, st)
+            if st[_MIN] == st[_MAX]:
+                return -1
+            while not st[_OR] >> self.shift & 1:
+                self.shift += 1
+            if self.shift:
+                kernel.shift(z, n, self.shift)
+                kernel.span(z, n, step, width, st)
+        return kernel.survey(z, n, step, width, st)
+
+    def fixed(self, z, order, st):
+        """Leave in z the codes of a fixed predictor; return it."""
+        n = self.n
+        if order == 2:
+            self.kernel.difference(z, n)
+        sparse = order == 1 and st[_STILL]
+        self.kernel.fold(z, n, order, sparse, st)
+        if sparse and st[_COST_SPARSE] < st[_COST]:
+            st[_COST] = st[_COST_SPARSE]
+            return SPARSE_1
+        return ORDER_0 + order
+
+    def tries_linear(self):
         """Tell whether to try linear prediction: it costs, and what did not pay rarely pays soon."""
         block = self.block
-        if self.what != VALUES or not block.linear or self.n < _LINEAR_MIN or width > _NARROW_BITS:
+        if self.what != VALUES or not block.linear or self.n < _LINEAR_MIN:
             return False
         if block.rest[self.channel]:
             block.rest[self.channel] -= 1
             return False
         return True
 
-    def linear(self, width, st):
-        """Leave in z the codes of linear prediction; return (order, scale), or (0, 0) if it costs more."""
+    def linear(self, st):
+        """Leave in z the codes of linear prediction; return (order, scale), or (0, 0) if that costs more."""
         kernel, n = self.kernel, self.n
         limit = st[_COST]
-        scale = width - _CORRELATE_BITS
-        kernel.correlate(self.reload(), n, max(0, scale), st)
-        order, scale = packet_linear.design(n, st)
+        z = self.reload()
+        kernel.span(z, n, n, n, st)
+        width = _width(st)
+        order = 0
+        if width <= _NARROW_BITS:
+            kernel.correlate(z, n, max(0, width - _CORRELATE_BITS), st)
+            order, scale = packet_linear.design(n, st)
         if order:
-            z = self.reload()
-            kernel.predict(z, n, order, scale, st)
+            kernel.predict(self.reload(), n, order, scale, st)
             base = st[_BASE]
             st[_BASE] = 0
-            kernel.fold(z, 0, n, 0, 1, st)
-            kernel.choose(n, 0, st)
+            kernel.fold(z, n, 0, 0, st)
             st[_BASE] = base
             if st[_COST] + 8 * order + 8 < limit:
                 return order, scale
         self.block.rest[self.channel] = _LINEAR_REST
         return 0, 0
 
-    def predicted(self, out, at, width, st):
-        """Write the stream by the predictor that looks best; return the end, or 0 if packing is shorter."""
-        kernel, n = self.kernel, self.n
+    def predicted(self, out, at, order, st):
+        """Write the stream as predicted by what looks best; return the end, or 0 if packing is shorter."""
+        n = self.n
         z = _scratch[0]
-        start = z[0]
+        start = z[0] if order else st[_BASE]
+        second = z[1] - z[0]
         scale = 0
-        predictor, second = _fixed(kernel, z, n, width, st)
-        if width * n + (n >> 1) < st[_COST]:
-            return 0
-        if self.tries_linear(width):
-            order, scale = self.linear(width, st)
-            if order:
-                predictor, second = LINEAR, order
+        spread = (st[_MAX] - st[_MIN]) & _WRAP
+        predictor = self.fixed(z, order, st)
+        if self.tries_linear():
+            taps, scale = self.linear(st)
+            if taps:
+                predictor, second, start = LINEAR, taps, st[_BASE]
+                order = 0
             else:
-                predictor, second = _fixed(kernel, self.reload(), n, width, st)
-        first = FIRST[predictor]
-        at = _describe(out, at, predictor, start if first else st[_BASE], second, scale, st)
+                predictor = self.fixed(self.reload(), order, st)
+        at = _describe(out, at, predictor, start, second, scale, st)
         before = st[: LOW_BITS + 1]
-        if kernel.emit(z, first, n, _SPARSE if predictor == SPARSE_1 else _RICE, st, out):
-            bytes_used = st[UP] - before[UP] + before[LOW] - st[LOW]
-            if 8 * bytes_used + st[UP_BITS] - before[UP_BITS] + st[LOW_BITS] - before[LOW_BITS] <= width * n:
+        used = self.kernel.emit(z, n - order, predictor == SPARSE_1, st, out)
+        if used >= 0:
+            if spread >> used // n:  # a lower bound of the width, for most
+                return at
+            self.kernel.span(self.reload(), n, n, n, st)
+            if used <= _width(st) * n:
                 return at
         st[: LOW_BITS + 1] = before
         return 0
 
-    def packed(self, out, at, width, st):
-        """Write the stream as what exceeds its least value, `width` bits each; return the end."""
+    def packed(self, out, at, st):
+        """Write the stream as what exceeds its least value, in as many bits as that needs; return the end."""
         z = self.reload()
+        self.kernel.span(z, self.n, self.n, self.n, st)
         least = st[_BASE] = st[_MIN]
+        st[_P] = _width(st) + 1
         self.kernel.predict(z, self.n, 0, 0, st)
-        st[_P] = width + 1
         at = _describe(out, at, PACKED, least, 0, 0, st)
-        if not self.kernel.emit(z, 0, self.n, _AS_IS, st, out):
+        if self.kernel.emit(z, self.n, _AS_IS, st, out) < 0:
             raise PacketError(FULL)
         return at
 
@@ -249,21 +267,11 @@ def write(kernel, out, at, block, what, channel):
         return at
     st = state
     z = _scratch[0]
-    n = _stream.n
-    kernel.span(z, n, st)
-    if st[_MIN] == st[_MAX]:
+    order = _stream.survey(z, st)
+    if order < 0:
         st[_P] = 0
         return _describe(out, at, CONSTANT, z[0], 0, 0, st)
-    bits = 0
-    while not st[_OR] >> bits & 1:
-        bits += 1
-    if bits:
-        out[at] = SHIFTED << 5 | bits
+    if _stream.shift:
+        out[at] = SHIFTED << 5 | _stream.shift
         at += 1
-        kernel.shift(z, n, bits)
-        st[_MIN] >>= bits
-        st[_MAX] >>= bits
-        _stream.shift = bits
-    kernel.survey(z, n, st)
-    width = _width(st)
-    return _stream.predicted(out, at, width, st) or _stream.packed(out, at, width, st)
+    return _stream.predicted(out, at, order, st) or _stream.packed(out, at, st)
