@@ -10,7 +10,16 @@ from . import packet_header
 from .compat import const
 from .errors import PacketError
 from .keys import TAG_BYTES
-from .packet import CONSTANT, LINEAR, ORDER_0, ORDER_2, PACKED, SHIFTED, SPARSE_1
+from .packet_stream import (
+    CONSTANT,
+    FIRST,
+    LINEAR,
+    ORDER_0,
+    ORDER_2,
+    PACKED,
+    SHIFTED,
+    SPARSE_1,
+)
 from .packet_header import ANCHOR, NOTE
 
 Packet = namedtuple("Packet", ("header", "columns", "valid", "times_us", "body"))
@@ -18,7 +27,7 @@ Packet = namedtuple("Packet", ("header", "columns", "valid", "times_us", "body")
 _BLOCK = const(32)
 _WRAP = const(0xFFFFFFFF)
 _TOP = const(0x80000000)
-_FIRST = (0, 0, 1, 2, 0, 0, 1)
+
 _STEP_MAX = const(0x7FFFFFFF)
 
 
@@ -135,7 +144,7 @@ class _Stream:
             self.coefficients = [(body.byte() ^ 128) - 128 for _ in range(order)]
         elif self.predictor == ORDER_2:
             self.second = _signed(body.varint(what))
-        self.first = _FIRST[self.predictor]
+        self.first = FIRST[self.predictor]
         if self.predictor == CONSTANT and self.p or n <= self.first:
             self._refuse(f"predictor {self.predictor} for {n} values")
 
