@@ -15,6 +15,7 @@ from motekit import resources
 from motekit.errors import MotekitError
 from motekit.sim import places
 
+_NATIVE = "packet_viper"  # machine code alone: the firmware does without where it cannot be
 MARCHES = ("x86", "x64", "xtensawin", "rv32imc")
 
 
@@ -41,7 +42,10 @@ def compile_to(folder: Path, march: str | None = None) -> Path:
 def compiled(march: str | None = None) -> Path:
     """Return a folder that holds `motefw` compiled; shared, not to be written to."""
     package = resources.firmware_package()
-    return compiled_tree({f"motefw/{p.relative_to(package)}": p for p in _modules(package)}, march)
+    modules = _modules(package)
+    if march is None:
+        modules = [p for p in modules if p.stem != _NATIVE]
+    return compiled_tree({f"motefw/{p.relative_to(package)}": p for p in modules}, march)
 
 
 def compiled_tree(modules: dict[str, Path], march: str | None = None) -> Path:
