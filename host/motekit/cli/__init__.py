@@ -13,9 +13,9 @@ import sys
 from typing import Any
 
 import typer
+from motefw.errors import MoteError
 from typer.core import TyperGroup
 
-from motefw.errors import MoteError
 from motekit import __version__
 
 COMMANDS = (

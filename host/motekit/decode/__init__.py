@@ -8,17 +8,20 @@ the plain decoder to say. Tags are not checked here.
 from typing import NamedTuple, NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
-
 from motefw import packet
 from motefw.errors import PacketError
+from numpy.typing import NDArray
+
 from motekit.decode.headers import SAMPLES, Ints, Mask, Packets, join, parse
 from motekit.decode.restore import Values, restore
 from motekit.decode.samples import Part, assemble
-from motekit.decode.sections import codes, layout
+from motekit.decode.sections import integers, layout
 from motekit.decode.streams import parse as parse_streams
 
-CHUNK_PACKETS = 128  # decoded together: enough to amortise calls, few enough for the CPU's caches
+# Values decoded together. Linear prediction goes sample by sample over all packets of a chunk, so a
+# chunk is large; all else does not gain from more than a group, whose tables fit the CPU's caches.
+CHUNK_VALUES = 512 * 1024
+GROUP_VALUES = 48 * 1024
 
 
 class BadPacketError(PacketError):
@@ -70,11 +73,12 @@ def samples(packets: Packets) -> Samples:
     values = np.empty(shape, np.int32)
     valid = np.ones(shape, np.bool_) if heads["invalid"].any() else None
     times_us = np.empty(shape[0], np.int64) if heads["timed"].any() else None
-    for start in range(0, len(heads), CHUNK_PACKETS):
-        chosen = slice(start, start + CHUNK_PACKETS)
-        rows = slice(offsets[start], offsets[min(start + CHUNK_PACKETS, len(heads))])
-        part = _decode(packets[chosen], heads[chosen], start)
-        values[rows] = part.values
+    per_packet = channels * int(counts.max(initial=1))
+    chunk = max(1, CHUNK_VALUES // max(1, per_packet))
+    for start in range(0, len(heads), chunk):
+        chosen = slice(start, min(start + chunk, len(heads)))
+        rows = slice(offsets[chosen.start], offsets[chosen.stop])
+        part = _decode(packets[chosen], heads[chosen], start, values[rows])
         if valid is not None and part.valid is not None:
             valid[rows] = part.valid
         if times_us is not None:
@@ -82,18 +86,25 @@ def samples(packets: Packets) -> Samples:
     return Samples(heads, values, valid, times_us, offsets)
 
 
-def _decode(packets: Packets, heads: NDArray[np.void], start: int) -> Part:
-    """Return the samples of one chunk, whose first packet is at `start` of the batch."""
+def _decode(packets: Packets, heads: NDArray[np.void], start: int, out: Values) -> Part:
+    """Decode one chunk, whose first packet is at `start` of the batch; its values go to `out`."""
     joined = join(packets)
     bad = np.zeros(len(heads), np.bool_)
     streams = parse_streams(joined, heads, bad)
     if not bad.any():
         blocks = layout(streams)
-        table, low = codes(joined, streams, blocks, bad)
+        room = max(int(streams.n.max()), int(heads["count"].max()))
+        group = max(1, GROUP_VALUES // (room * streams.n.shape[1]))
+        residuals, low = integers(joined, streams, blocks, bad, group)
         if not bad.any():
-            room = max(int(streams.n.max()), int(heads["count"].max()))
-            part = assemble(heads, streams, restore(streams, blocks, table, low, room), bad)
+            shape = (len(heads), room, streams.n.shape[1])
+            # Where all packets are alike, `out` has the shape and nothing has to be copied.
+            table = out.reshape(shape) if out.size == np.prod(shape) else np.zeros(shape, np.int32)
+            restore(streams, blocks, residuals, low, table)
+            part = assemble(heads, streams, table, bad)
             if not bad.any():
+                if not np.shares_memory(part.values, out):
+                    out[:] = part.values
                 return part
     _refuse(packets, bad, start)
 
@@ -103,7 +114,9 @@ def _check_alike(heads: NDArray[np.void]) -> None:
         strange = np.flatnonzero(heads[name] != expected)
         if len(strange):
             got = heads[name][strange[0]]
-            raise BadPacketError(int(strange[0]), f"{name} {got}, {np.ravel(expected)[0]} expected")
+            raise BadPacketError(
+                int(strange[0]), f"{name} {got}, {np.ravel(expected)[0]} expected"
+            )
 
 
 def _refuse(packets: Packets, bad: Mask, start: int = 0) -> NoReturn:

@@ -5,9 +5,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from motekit.decode.sections import BLOCK, Blocks, Codes
+from motekit.decode.sections import BLOCK, Blocks
 from motekit.decode.streams import (
     CONSTANT,
+    FIRST,
     LINEAR,
     ORDER_0,
     ORDER_1,
@@ -15,40 +16,51 @@ from motekit.decode.streams import (
     PACKED,
     SPARSE_1,
     Ints,
-    Mask,
     Streams,
 )
 
 Values = NDArray[np.int32]
 
 
-def restore(streams: Streams, blocks: Blocks, codes: Codes, low: Codes, room: int) -> Values:
-    """Return the integers of all streams, shape (packets, room, streams).
+def restore(
+    streams: Streams, blocks: Blocks, residuals: Values, low: Values, out: Values
+) -> None:
+    """Write the integers of all streams to `out`, of shape (packets, room, streams).
 
     `room` is at least the longest stream; what lies behind the end of a stream means nothing.
+    The residuals are used up.
     """
-    packets, per_packet = streams.n.shape
-    out = np.zeros((packets, room, per_packet), np.int32)
+    per_packet = streams.n.shape[1]
     columns = out.transpose(0, 2, 1)
-    counts = np.bincount(blocks.stream, minlength=packets * per_packet)
+    counts = np.bincount(blocks.stream, minlength=streams.n.size)
     firsts = np.cumsum(counts) - counts
-    residuals = (codes >> np.uint32(1)).view(np.int32)
-    residuals ^= -(codes & np.uint32(1)).view(np.int32)
-    tables = {PACKED: low.view(np.int32)}
     predictor = np.where(streams.n.ravel() > 0, streams.predictor.ravel(), -1)
     for kind, action in _ACTIONS.items():
         chosen = np.flatnonzero(predictor == kind)
         if not len(chosen):
             continue
-        table = tables.get(kind, residuals)
-        rows = _rows(table, firsts[chosen], counts[chosen]) if kind != CONSTANT else table[:0]
-        values = action(streams, chosen, rows)
+        table = low if kind == PACKED else residuals
+        values = table[:0]
+        if kind != CONSTANT:
+            values = _rows(table, firsts[chosen], counts[chosen])
+        values = action(streams, chosen, values)
         shift = streams.shift.ravel()[chosen]
         if shift.any():
-            values = values << shift.astype(np.int32)[:, None]
-        length = min(int(streams.n.ravel()[chosen].max()), values.shape[1])
-        columns[chosen // per_packet, chosen % per_packet, :length] = values[:, :length]
-    return out
+            values <<= shift.astype(np.int32)[:, None]
+        packet, stream = chosen // per_packet, chosen % per_packet
+        first = int(FIRST[kind])
+        for i in range(first):
+            columns[packet, stream, i] = _given(streams, chosen, i) << shift.astype(np.int32)
+        length = min(out.shape[1] - first, values.shape[1])
+        columns[packet, stream, first : first + length] = values[:, :length]
+
+
+def _given(streams: Streams, chosen: Ints, place: int) -> Values:
+    """Return the first or second value, for streams whose predictor needs it to begin with."""
+    value = streams.start.ravel()[chosen].astype(np.int32)
+    if place:
+        value += streams.second.ravel()[chosen].astype(np.int32)
+    return value
 
 
 def _rows(table: Values, firsts: Ints, counts: Ints) -> Values:
@@ -66,30 +78,25 @@ def _start(streams: Streams, chosen: Ints) -> Values:
 
 
 def _constant(streams: Streams, chosen: Ints, rows: Values) -> Values:
-    return np.broadcast_to(
-        _start(streams, chosen), (len(chosen), int(streams.n.ravel()[chosen].max()))
-    )
+    length = int(streams.n.ravel()[chosen].max())
+    return np.repeat(_start(streams, chosen), length, axis=1)
 
 
 def _offset(streams: Streams, chosen: Ints, rows: Values) -> Values:
-    return rows + _start(streams, chosen)
-
-
-def _sum(first: Values, rows: Values) -> Values:
-    """Return the running sums of `first` and then the rows."""
-    out = np.empty((rows.shape[0], rows.shape[1] + 1), np.int32)
-    out[:, :1] = first
-    out[:, 1:] = rows
-    return np.cumsum(out, axis=1, dtype=np.int32, out=out)
+    rows += _start(streams, chosen)
+    return rows
 
 
 def _order_1(streams: Streams, chosen: Ints, rows: Values) -> Values:
-    return _sum(_start(streams, chosen), rows)
+    rows[:, 0] += _given(streams, chosen, 0)
+    return np.cumsum(rows, axis=1, dtype=np.int32, out=rows)
 
 
 def _order_2(streams: Streams, chosen: Ints, rows: Values) -> Values:
-    second = streams.second.ravel()[chosen].astype(np.int32)[:, None]
-    return _sum(_start(streams, chosen), _sum(second, rows))
+    rows[:, 0] += streams.second.ravel()[chosen].astype(np.int32)
+    np.cumsum(rows, axis=1, dtype=np.int32, out=rows)
+    rows[:, 0] += _given(streams, chosen, 1)
+    return np.cumsum(rows, axis=1, dtype=np.int32, out=rows)
 
 
 def _linear(streams: Streams, chosen: Ints, rows: Values) -> Values:
@@ -112,7 +119,8 @@ def _linear(streams: Streams, chosen: Ints, rows: Values) -> Values:
         out[wrapped] = _recursion_wrapping(
             rows[wrapped], weights[wrapped], scale[wrapped], order[wrapped]
         )
-    return out + _start(streams, chosen)
+    out += _start(streams, chosen)
+    return out
 
 
 def _recursion(

@@ -14,11 +14,20 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from motekit.decode.headers import TAG_BYTES, Ints, Joined, Mask
+from motekit.decode.headers import (
+    BACK_BYTES,
+    FRONT_BYTES,
+    TAG_BYTES,
+    Bytes,
+    Ints,
+    Joined,
+    Mask,
+)
 from motekit.decode.streams import CONSTANT, FIRST, PACKED, SPARSE_1, Streams
 
 BLOCK = 32
 MAX_P = 31
+SLICE_BYTES = 8192  # searched for set bits at once
 Codes = NDArray[np.uint32]  # (blocks, BLOCK)
 Places = NDArray[np.int32]
 
@@ -59,12 +68,8 @@ class _Unary:
     """
 
     def __init__(self, joined: Joined, sections: Ints):
-        bits = np.unpackbits(joined.data, bitorder="little").view(np.bool_)
-        found = np.flatnonzero(bits)
-        # Behind the last: so far away that what needs it is bad, and enough for any packet's codes.
-        beyond = np.full(2 * BLOCK, len(bits), np.int64)
-        self.ends = np.concatenate([found, beyond]).astype(np.int32)
-        self.first = np.searchsorted(found, 8 * sections)
+        self.ends = _set_bits(joined.data, 2 * BLOCK)
+        self.first = np.searchsorted(self.ends, (8 * sections).astype(np.int32))
         self.parts = np.empty_like(self.ends)
         np.subtract(self.ends[1:], self.ends[:-1], out=self.parts[1:])
         self.parts[1:] -= 1
@@ -79,12 +84,73 @@ class _Unary:
         return table[at]
 
 
-def codes(joined: Joined, streams: Streams, blocks: Blocks, bad: Mask) -> tuple[Codes, Codes]:
-    """Return the codes of all blocks, and the low bits alone (what packed blocks hold).
+def _set_bits(data: Bytes, more: int) -> Places:
+    """Return the places of the set bits, and behind them `more` times the count of all bits.
 
-    `bad` grows by the packets whose sections are not what an encoder writes; their rows, and what
-    lies behind the last code of a row, mean nothing.
+    No place behind the last bit is in a packet, so whatever gets there is found to be bad.
     """
+    out = np.empty(8 * len(data) + more, np.int32)
+    count = 0
+    for start in range(0, len(data), SLICE_BYTES):
+        bits = np.unpackbits(data[start : start + SLICE_BYTES], bitorder="little")
+        found = np.flatnonzero(bits.view(np.bool_))
+        np.add(found, 8 * start, out=out[count : count + len(found)], casting="unsafe")
+        count += len(found)
+    out[count : count + more] = 8 * len(data)
+    return out[: count + more]
+
+
+def integers(
+    joined: Joined, streams: Streams, blocks: Blocks, bad: Mask, group: int
+) -> tuple[Places, Places]:
+    """Return a row of 32 residuals for each block, and of its low bits (what packed blocks hold).
+
+    Works on `group` packets at a time, so that its tables stay in the CPU's caches. `bad` grows by
+    the packets whose sections are not what an encoder writes; then the rows mean nothing, as does
+    what lies behind the last code of a row.
+    """
+    residuals = np.empty((len(blocks.packet), BLOCK), np.int32)
+    low = np.empty(residuals.shape if not blocks.unary.all() else (0, BLOCK), np.uint32)
+    for first in range(0, len(bad), group):
+        packets = slice(first, min(first + group, len(bad)))
+        rows = slice(*np.searchsorted(blocks.packet, (packets.start, packets.stop)))
+        part = bad[packets]
+        code, bits = _codes(*_cut(joined, streams, blocks, packets, rows), part)
+        if len(low):
+            low[rows] = bits
+        np.right_shift(code, 1, out=residuals[rows].view(np.uint32))
+        code &= np.uint32(1)
+        residuals[rows] ^= -code.view(np.int32)
+    return residuals, low.view(np.int32)
+
+
+def _cut(
+    joined: Joined, streams: Streams, blocks: Blocks, packets: slice, rows: slice
+) -> tuple[Joined, Streams, Blocks]:
+    """Return what belongs to some packets (and their rows of blocks), counted from the first."""
+    begin = int(joined.starts[packets][0]) - FRONT_BYTES
+    end = int((joined.starts + joined.sizes)[packets][-1]) + BACK_BYTES
+    first = packets.start
+    return (
+        Joined(joined.data[begin:end], joined.starts[packets] - begin, joined.sizes[packets]),
+        streams._replace(
+            n=streams.n[packets],
+            p=streams.p[packets],
+            sections=streams.sections[packets] - begin,
+        ),
+        Blocks(
+            packet=blocks.packet[rows] - first,
+            stream=blocks.stream[rows] - first * streams.n.shape[1],
+            place=blocks.place[rows],
+            values=blocks.values[rows],
+            unary=blocks.unary[rows],
+            sparse=blocks.sparse[rows],
+        ),
+    )
+
+
+def _codes(joined: Joined, streams: Streams, blocks: Blocks, bad: Mask) -> tuple[Codes, Codes]:
+    """Return the codes of all blocks, and the low bits alone."""
     unary = _Unary(joined, streams.sections)
     p, at, used = _parameters(unary, streams, blocks, bad)
     bad[blocks.packet[(p < 0) | (p > MAX_P)]] = True
@@ -164,7 +230,9 @@ def _walk(
         coded = blocks.unary[rows]
         changes = coded & (blocks.place[rows] > 0)
         change = _signed(unary.parts[np.minimum(cursor, unary.last)])
-        last_p = np.where(blocks.place[rows] > 0, last_p + np.where(changes, change, 0), begin[rows])
+        last_p = np.where(
+            blocks.place[rows] > 0, last_p + np.where(changes, change, 0), begin[rows]
+        )
         cursor = cursor + changes
         p[rows] = last_p
         at[rows] = cursor
@@ -194,16 +262,19 @@ def _low_bits(joined: Joined, blocks: Blocks, width: Ints, places: Ints) -> Code
     words = joined.words(">")
     end = (joined.starts + joined.sizes - TAG_BYTES - 8)[blocks.packet]
     dense = np.where(blocks.sparse, 0, width)
-    for bits in np.flatnonzero(np.bincount(dense)[1:]) + 1:
+    for bits in (np.flatnonzero(np.bincount(dense)[1:]) + 1).tolist():
         rows = np.flatnonzero(dense == bits)
         # As many values at once as fit a word, at whatever bit of a byte the first of them lies.
         per = next(per for per in (8, 4, 2, 1) if per * bits <= 57)
         at = places[rows, None] + np.arange(0, BLOCK * bits, per * bits)
         word = words[end[rows, None] - (at >> 3)].astype(np.uint64)
         word >>= (at & 7).astype(np.uint64)
-        shifts = np.arange(0, per * bits, bits).astype(np.uint64)
-        low[rows] = (word[:, :, None] >> shifts).reshape(-1, BLOCK)
-    low &= ((1 << width) - 1).astype(np.uint32)[:, None]
+        mask = np.uint64((1 << bits) - 1)
+        values = np.empty((*word.shape, per), np.uint32)
+        for i in range(per):
+            np.bitwise_and(word, mask, out=values[:, :, i], casting="unsafe")
+            word >>= np.uint64(bits)
+        low[rows] = values.reshape(-1, BLOCK)
     return low
 
 
