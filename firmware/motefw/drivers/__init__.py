@@ -1,0 +1,17 @@
+"""The drivers: one module per chip, loaded only when a configuration names it."""
+
+from ..errors import ConfigError
+
+DRIVERS = {
+    "adxl345": ("adxl345", "ADXL345"),
+    "pms5003": ("pms5003", "PMS5003"),
+    "sht4x": ("sht4x", "SHT4x"),
+}  # name in a configuration: (module, class)
+
+
+def load(name):
+    """Return the driver class of a name; ConfigError for an unknown one."""
+    if name not in DRIVERS:
+        raise ConfigError("driver: {} is not one of {}".format(name, ", ".join(sorted(DRIVERS))))
+    module, cls = DRIVERS[name]
+    return getattr(__import__(__name__ + "." + module, None, None, (cls,)), cls)

@@ -17,7 +17,6 @@ from motekit.decode.streams import (
     PACKED,
     SPARSE_1,
     Ints,
-    Mask,
     Streams,
 )
 
