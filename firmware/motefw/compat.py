@@ -6,7 +6,7 @@ try:
     from micropython import const
 except ImportError:
 
-    def const(value):
+    def const(value: int) -> int:
         """Return the value: mpy-cross folds the call, CPython makes it."""
         return value
 
@@ -16,7 +16,7 @@ _INNER = const(0x36)
 _OUTER = const(0x5C)
 
 
-def _pad(key, pad):
+def _pad(key: bytes, pad: int) -> bytes:
     return bytes(b ^ pad for b in key) + bytes((pad,)) * (_BLOCK_BYTES - len(key))
 
 
@@ -27,13 +27,13 @@ class Hmac:
     against CPython's `hmac` and RFC 4231.
     """
 
-    def __init__(self, key):
+    def __init__(self, key: bytes):
         if len(key) > _BLOCK_BYTES:
             raise ValueError("HMAC key of {} bytes, at most 64 expected".format(len(key)))
         self._inner = _pad(key, _INNER)
         self._outer = _pad(key, _OUTER)
 
-    def digest(self, *parts):
+    def digest(self, *parts: bytes) -> bytes:
         """Return the 32-byte tag over the concatenated parts."""
         inner = hashlib.sha256(self._inner)
         for part in parts:
@@ -43,7 +43,7 @@ class Hmac:
         return outer.digest()
 
 
-def same(a, b):
+def same(a: bytes, b: bytes) -> bool:
     """Compare two tags in a time that does not tell where they differ."""
     if len(a) != len(b):
         return False

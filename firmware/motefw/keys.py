@@ -18,12 +18,12 @@ COMMAND = b"command"
 PURPOSES = (DATA, ACK, COMMAND)
 
 
-def purpose_root(root, purpose):
+def purpose_root(root: bytes, purpose: bytes) -> bytes:
     """Return the 32-byte root of one purpose, from the fleet's 32-byte root key."""
     return Hmac(root).digest(purpose)
 
 
-def device_key(root_of_purpose, device, generation):
+def device_key(root_of_purpose: bytes, device: bytes, generation: int) -> bytes:
     """Return the 32-byte key of a device (its id, bytes) in a generation (0: all zero)."""
     if not generation:
         return bytes(KEY_BYTES)
@@ -33,14 +33,14 @@ def device_key(root_of_purpose, device, generation):
 class Tagger:
     """Makes and checks the 8-byte tags of one device under one key."""
 
-    def __init__(self, key, device):
+    def __init__(self, key: bytes, device: bytes):
         self._hmac = Hmac(key)
         self._device = device
 
-    def tag(self, *parts):
+    def tag(self, *parts: bytes) -> bytes:
         """Return the first 8 bytes of HMAC-SHA256 over device id and parts."""
         return self._hmac.digest(self._device, *parts)[:TAG_BYTES]
 
-    def check(self, tag, *parts):
+    def check(self, tag: bytes, *parts: bytes) -> bool:
         """Tell whether the tag belongs to the parts."""
         return same(self.tag(*parts), tag)

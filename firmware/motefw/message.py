@@ -18,7 +18,7 @@ import struct
 
 from .compat import const
 from .errors import MessageError
-from .keys import TAG_BYTES
+from .keys import TAG_BYTES, Tagger
 
 REQUEST = const(0x71)
 REPLY = const(0x72)
@@ -33,18 +33,18 @@ _REPLY = "<BHB"
 _RECEIPT = "<BBII"
 
 
-def kind(data):
+def kind(data: bytes) -> int:
     """Return the type byte of a message; raise MessageError for an unknown one."""
     if len(data) <= TAG_BYTES or data[0] not in (REQUEST, REPLY, ACK, REFUSED):
         raise MessageError("message: {} bytes of unknown type".format(len(data)))
     return data[0]
 
 
-def _seal(tagger, nonce, body):
+def _seal(tagger: Tagger, nonce: bytes, body: bytes) -> bytes:
     return body + tagger.tag(nonce, body)
 
 
-def _open(data, expected, size, tagger, nonce):
+def _open(data: bytes, expected: int, size: int, tagger: Tagger, nonce: bytes) -> bytes:
     """Return the body of a message whose type, length and tag hold."""
     if len(data) < size + TAG_BYTES or data[0] != expected:
         raise MessageError("message: {} bytes, no {}".format(len(data), chr(expected)))
@@ -54,27 +54,35 @@ def _open(data, expected, size, tagger, nonce):
     return body
 
 
-def _json(body, at):
+def _json(body: bytes, at: int):
     try:
         return json.loads(bytes(body[at:]).decode())
     except (ValueError, UnicodeError):
         raise MessageError("message {}: not JSON".format(chr(body[0]))) from None
 
 
-def request(tagger, nonce, number, host, counter, name, args):
+def request(
+    tagger: Tagger,
+    nonce: bytes,
+    number: int,
+    host: int,
+    counter: int,
+    name: str,
+    args: dict[str, object],
+) -> bytes:
     """Return a request; number 0..65535 pairs it with its reply, counter never repeats."""
     head = struct.pack(_REQUEST, REQUEST, number, host, counter)
     return _seal(tagger, nonce, head + json.dumps([name, args]).encode())
 
 
-def request_number(data):
+def request_number(data: bytes) -> int:
     """Return the id of a request or reply before its tag is checked."""
     if len(data) < 4 + TAG_BYTES:
         raise MessageError("message: {} bytes, at least 12 expected".format(len(data)))
     return data[1] | data[2] << 8
 
 
-def request_name(data):
+def request_name(data: bytes) -> str:
     """Return the name in a request before its tag is checked, to choose the nonce."""
     size = struct.calcsize(_REQUEST)
     if len(data) < size + TAG_BYTES or data[0] != REQUEST:
@@ -82,7 +90,7 @@ def request_name(data):
     return _call(_json(data[:-TAG_BYTES], size))[0]
 
 
-def _call(call):
+def _call(call: object) -> list[object]:
     if (
         not isinstance(call, list)
         or len(call) != 2
@@ -93,7 +101,7 @@ def _call(call):
     return call
 
 
-def open_request(tagger, nonce, data):
+def open_request(tagger: Tagger, nonce: bytes, data: bytes):
     """Return (number, host, counter, name, args); raise MessageError if anything is amiss."""
     size = struct.calcsize(_REQUEST)
     body = _open(data, REQUEST, size, tagger, nonce)
@@ -102,13 +110,13 @@ def open_request(tagger, nonce, data):
     return number, host, counter, name, args
 
 
-def reply(tagger, nonce, number, ok, result):
+def reply(tagger: Tagger, nonce: bytes, number: int, ok: bool, result: object) -> bytes:
     """Return a reply; `ok` false says that `result` is {"error": text}."""
     head = struct.pack(_REPLY, REPLY, number, 1 if ok else 0)
     return _seal(tagger, nonce, head + json.dumps(result).encode())
 
 
-def open_reply(tagger, nonce, data):
+def open_reply(tagger: Tagger, nonce: bytes, data: bytes) -> tuple[int, bool, object]:
     """Return (number, ok, result); raise MessageError if anything is amiss."""
     size = struct.calcsize(_REPLY)
     body = _open(data, REPLY, size, tagger, nonce)
@@ -116,12 +124,12 @@ def open_reply(tagger, nonce, data):
     return number, ok == 1, _json(body, size)
 
 
-def receipt(tagger, what, generation, epoch, seq):
+def receipt(tagger: Tagger, what: int, generation: int, epoch: int, seq: int) -> bytes:
     """Return an ack (what = ACK) or a refusal (REFUSED) of 18 bytes."""
     return _seal(tagger, b"", struct.pack(_RECEIPT, what, generation, epoch, seq))
 
 
-def open_receipt(tagger, data):
+def open_receipt(tagger: Tagger, data: bytes) -> tuple[int, int, int, int]:
     """Return (what, generation, epoch, seq) of an ack or a refusal."""
     if len(data) != struct.calcsize(_RECEIPT) + TAG_BYTES:
         raise MessageError("receipt: {} bytes, 18 expected".format(len(data)))

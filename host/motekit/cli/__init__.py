@@ -1,1 +1,116 @@
+"""The command line: one table of commands, and the one place that catches errors.
 
+A command is one file: `cli/<command>.py` with a function of that name, whose signature is its
+arguments (typer) and whose docstring is its help, one example included. It is imported when it is
+asked for, so that start-up is quick and a missing extra breaks its own command alone.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+"""
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import typer
+from motefw.errors import MoteError
+from typer.core import TyperGroup
+
+from motekit import __version__
+
+COMMANDS = (
+    ("collect", "motekit.cli.collect"),
+    ("status", "motekit.cli.status"),
+    ("tail", "motekit.cli.tail"),
+    ("query", "motekit.cli.query"),
+    ("export", "motekit.cli.export"),
+    ("ports", "motekit.cli.ports"),
+    ("boards", "motekit.cli.boards"),
+    ("sensors", "motekit.cli.sensors"),
+    ("sim", "motekit.cli.sim"),
+    ("demo", "motekit.cli.demo"),
+    ("doctor", "motekit.cli.doctor"),
+    ("setup", "motekit.cli.setup"),
+)
+
+
+def _load(name: str, module: str) -> Any:
+    """Return the command of one row; a missing extra makes a command that says so."""
+    one = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    try:
+        function = getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as e:
+        missing = e.name
+
+        def function() -> None:
+            raise MoteError(
+                f"{name} needs the Python package {missing!r}, which is not installed here; "
+                f"try: pip install {missing}"
+            )
+
+        function.__doc__ = f"(needs the Python package {missing!r})"
+    one.command(name)(function)
+    return typer.main.get_command(one)
+
+
+class Commands(TyperGroup):
+    """The commands of the table, in its order, imported when asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return all names, for --help and for suggestions."""
+        return [name for name, _ in COMMANDS]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import one command; None if there is none of that name."""
+        for name, module in COMMANDS:
+            if name == cmd_name:
+                if name not in self.commands:
+                    self.commands[name] = _load(name, module)
+                return self.commands[name]
+        return None
+
+
+app = typer.Typer(
+    cls=Commands,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"motekit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def motekit(
+    version: bool = typer.Option(
+        False, "--version", help="Print the version.", callback=_version, is_eager=True
+    ),
+) -> None:
+    """Collect from fleets of sensor boards that run motefw."""
+
+
+def main() -> None:
+    """Run the command line: every fault of a user, a file or a board ends here, in one line."""
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # who read our output has gone: nothing to say, and nothing left to flush at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except MoteError as e:
+        print(f"motekit: {e}", file=sys.stderr)
+        sys.exit(getattr(e, "exit_code", 1))
+    except OSError as e:
+        where = f"{e.filename}: " if e.filename else ""
+        print(f"motekit: {where}{e.strerror or e}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,3 @@
+from motefw import app, port_esp32
+
+app.run(port_esp32.Port())

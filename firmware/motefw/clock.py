@@ -1,0 +1,43 @@
+"""Monotonic time of an epoch, in two small integers so that reading it allocates nothing.
+
+The ticks of a board wrap (ticks_us after 17.9 minutes on a 32-bit port), so they are accumulated.
+`tick` must be called at least every 8.9 minutes, half a wrap; the supervisor does so each second.
+"""
+
+from .compat import const
+
+_SECOND_US = const(1_000_000)
+
+
+class Clock:
+    """`s` and `us` (0..999999) since the clock was made, as of the last `tick`."""
+
+    def __init__(self, ticks_us, ticks_diff):
+        self._ticks_us = ticks_us
+        self._ticks_diff = ticks_diff
+        self._last = ticks_us()
+        self.s = 0
+        self.us = 0
+
+    def tick(self):
+        """Take in the time that has passed."""
+        now = self._ticks_us()
+        passed = self._ticks_diff(now, self._last)
+        self._last = now
+        if passed > 0:
+            us = self.us + passed
+            self.s += us // _SECOND_US
+            self.us = us % _SECOND_US
+
+    def since_ms(self, s, us):
+        """Return the milliseconds from (s, us) to the last tick; small below 12 days."""
+        return (self.s - s) * 1000 + (self.us - us) // 1000
+
+    def since_us(self, s, us):
+        """Return the microseconds from (s, us) to the last tick; small below 17 minutes."""
+        return (self.s - s) * _SECOND_US + self.us - us
+
+    def now_us(self):
+        """Return the time in microseconds, of any size."""
+        self.tick()
+        return self.s * _SECOND_US + self.us

@@ -1,0 +1,197 @@
+"""Commands of the control plane: one table from name to function, JSON in and out.
+
+A request is tagged over the board's nonce of this boot and the host's own counter, which only grows:
+an old one, and one from who has not the key, is refused and counted. What only reads, and what a
+collector needs, may be tagged with the ack key as well, since a collector has no command key. A `hello`
+tagged for no device, with the all-zero key, is told who is there, and nothing is sent for it.
+
+Ref: SPEC.md, section "Message".
+"""
+
+import sys
+
+from . import __version__, config, drivers, keys, message
+from .compat import const
+from .errors import MessageError, MoteError
+
+_HOSTS_MAX = const(16)
+_QUALITY_HOST = const(3)
+_UTC_MIN_US = 1_577_836_800_000_000  # 2020: a host whose clock is before that has none
+_UTC_MAX_US = 4_102_444_800_000_000  # 2100
+_ARCHS = (
+    None,
+    "x86",
+    "x64",
+    "armv6",
+    "armv6m",
+    "armv7m",
+    "armv7em",
+    "armv7emsp",
+    "armv7emdp",
+    "xtensa",
+    "xtensawin",
+    "rv32imc",
+    "rv64imc",
+)
+
+
+def _argument(args, name, low, high):
+    """Return the integer argument of a command; MessageError if it is missing or out of range."""
+    value = args.get(name)
+    if type(value) is not int or not low <= value <= high:
+        raise MessageError(f"{name}: {value!r}, a whole number from {low} to {high} expected")
+    return value
+
+
+def hello(board, args):
+    """Tell who the board is and where its log stands; `args` None: to a host that cannot know yet."""
+    if args is not None:
+        board.uplink.hello()
+    about = board.about()
+    arch = getattr(sys.implementation, "_mpy", 0) >> 10 & 15
+    about.update(
+        {
+            "firmware": __version__,
+            "mpy": _ARCHS[arch] if arch < len(_ARCHS) else None,
+            "nonce": board.nonce.hex(),
+            "next_seq": board.log.next_seq,
+            "tail_seq": board.log.tail_seq,
+            "uptime_ms": board.uptime_ms(),
+            "streams": [
+                {
+                    "stream": stream.number,
+                    "name": stream.name,
+                    "driver": stream.driver_name,
+                    "schema": stream.number,
+                }
+                for stream in board.streams
+            ],
+        }
+    )
+    return about
+
+
+def status(board, args):
+    """Tell how the board and its sensors are."""
+    return board.status()
+
+
+def schema(board, args):
+    """Tell the channel table of a schema."""
+    number = _argument(args, "schema", 0, max(len(board.streams) - 1, 0))
+    if number >= len(board.streams):
+        raise MessageError(f"schema: {number}, and this board has no sensors")
+    return {"schema": board.streams[number].schema()}
+
+
+def config_get(board, args):
+    """Tell the configuration that is in force after the next boot."""
+    return config.load(board.root, drivers.load)
+
+
+def config_set(board, args):
+    """Check a configuration and save it; the next boot applies it."""
+    if not isinstance(args.get("config"), dict):
+        raise MessageError("config: an object is expected")
+    config.save(board.root, args["config"], drivers.load)
+    return {"reboot": True}
+
+
+def time_set(board, args):
+    """Log what time it is."""
+    utc_us = _argument(args, "utc_us", _UTC_MIN_US, _UTC_MAX_US)
+    board.recorder.anchor(utc_us, _QUALITY_HOST, _argument(args, "error_us", 0, 0xFFFFFFFF))
+    board.uplink.wake.set()
+    return {}
+
+
+def reboot(board, args):
+    """Boot again, once this reply and what the log holds are with the host, or 10 s have passed."""
+    board.stop("reboot")
+    return {}
+
+
+TABLE = {
+    "hello": (hello, False),
+    "status": (status, False),
+    "schema": (schema, False),
+    "time.set": (time_set, False),
+    "config.get": (config_get, False),
+    "config.set": (config_set, True),
+    "reboot": (reboot, True),
+}  # name: (function, whether only the command key opens it)
+
+
+def _from_anyone(data):
+    """Tell whether a hello is tagged for no device: a host must ask who is there before it can tag."""
+    try:
+        message.open_request(keys.Tagger(bytes(keys.KEY_BYTES), b""), message.NO_NONCE, data)
+        return True
+    except MessageError:
+        return False
+
+
+class Commands:
+    """Opens requests, calls the table, seals replies."""
+
+    def __init__(self, board):
+        self._board = board
+        self._counters = {}
+        self.refused = 0
+
+    def handle(self, data):
+        """Return the reply to a request; MessageError if it is not even one."""
+        board = self._board
+        data = bytes(data)
+        number = message.request_number(data)
+        name = message.request_name(data)
+        nonce = message.NO_NONCE if name == "hello" else board.nonce
+        ok = False
+        try:
+            args = self._open(data, name, nonce)
+            result = TABLE[name][0](board, args)
+            ok = True
+        except MoteError as error:
+            result = {"error": str(error)}
+        except Exception as error:  # ours, or the flash's: the host must not wait for ever
+            result = {"error": f"{type(error).__name__}: {error}"}
+        reply = message.reply(board.identity.data, nonce, number, ok, result)
+        if len(reply) > message.MAX_TO_HOST_BYTES:
+            result = {"error": f"{name}: reply of {len(reply)} bytes, at most 4096 possible"}
+            reply = message.reply(board.identity.data, nonce, number, False, result)
+        return reply
+
+    def _open(self, data, name, nonce):
+        """Return the arguments of a request that is known, from who may make it, and new."""
+        identity = self._board.identity
+        if name not in TABLE:
+            raise MessageError(f"command: {name} is not one of {', '.join(sorted(TABLE))}")
+        try:
+            opened = message.open_request(identity.command, nonce, data)
+        except MessageError:
+            try:
+                if TABLE[name][1]:
+                    raise
+                opened = message.open_request(identity.ack, nonce, data)
+            except MessageError:
+                if name == "hello" and _from_anyone(data):
+                    return None
+                self.refused += 1
+                raise
+        _, host, counter, _, args = opened
+        # What says hello has no nonce yet, so nothing tells a new hello from an old one; it only reads.
+        if nonce is not message.NO_NONCE:
+            self._count(host, counter)
+        return args
+
+    def _count(self, host, counter):
+        if counter <= self._counters.get(host, -1):
+            self.refused += 1
+            raise MessageError(f"counter: {counter} is not beyond the last one of host {host}")
+        if host not in self._counters and len(self._counters) >= _HOSTS_MAX:
+            # To forget a host would let its requests in again: a new nonce makes them all void.
+            self._board.new_nonce()
+            self._counters.clear()
+            self.refused += 1
+            raise MessageError("nonce: it is another one now, say hello again")
+        self._counters[host] = counter

@@ -1,0 +1,91 @@
+"""What every sensor driver is and does; a chip's module adds its registers and its numbers.
+
+A driver is handed its bus and nothing else. Physical value = raw * scale + offset, with scale and
+offset of `CHANNELS`; what it writes to a block are the sensor's own integers.
+
+    polled parts     measure() -> ms to wait, then read(block)    one sample
+    streaming parts  pending() -> n, then drain(block, n)         n samples, or none and a gap
+
+All are synchronous and allocate nothing per sample. They raise SensorError for a part that is
+another one or answers wrongly, and let the bus's OSError through for one that does not answer.
+"""
+
+from .errors import ConfigError, SensorError
+from .register import one_of
+
+
+def check_options(driver, options):
+    """Return all options of a driver (class or object), defaults filled in.
+
+    Raises ConfigError for an unknown option or a value that the part cannot do.
+    """
+    complete = {}
+    for name, default, allowed in driver.OPTIONS:
+        value = options.get(name, default)
+        if type(value) is not type(default) or value not in allowed:
+            raise ConfigError(f"{name}: {value!r} is not {one_of(allowed)}")
+        complete[name] = value
+    for name in options:
+        if name not in complete:
+            known = ", ".join(sorted(complete)) or "none"
+            raise ConfigError(f"{name}: unknown option, known are: {known}")
+    return complete
+
+
+class Driver:
+    """Base of all drivers; a subclass gives the class attributes and `configure`."""
+
+    BUS = "i2c"
+    ADDRESSES: tuple = ()  # what the part's pins can choose, its default first; () on a UART
+    ID: tuple = ()  # (register, value) of an identity register
+    CHANNELS: tuple = ()  # (name, unit, scale, offset) in the order of a sample
+    OPTIONS: tuple = ()  # (name, default, tuple or range of what is allowed)
+    STREAMING = False
+    TIMED = False  # samples come when the part likes: each carries a time of its own
+    FIFO = 1  # samples that wait in a streaming part before one is lost
+
+    def __init__(self, bus, address=None):
+        if address is None and self.ADDRESSES:
+            address = self.ADDRESSES[0]
+        elif self.ADDRESSES and address not in self.ADDRESSES:
+            known = ", ".join(f"0x{a:02x}" for a in self.ADDRESSES)
+            raise ConfigError(f"address: {address} is not one of {known}")
+        self.bus = bus
+        self.address = address
+        self.period_us = 0  # nominal time between samples, once started
+        self.poll_us = 0  # time in which a streaming part's FIFO becomes half full
+        self.gap = False  # samples were lost before the ones that wait; the reader clears it
+        self.bad = 0  # replies or frames that failed their checksum and were dropped
+
+    def start(self, **options):
+        """Check the options, make sure of the part, configure it; may be called again any time."""
+        options = check_options(self, options)
+        self.gap = False
+        self.identify()
+        self.configure(**options)
+        self.poll_us = self.period_us * self.FIFO // 2
+
+    def identify(self):
+        """Raise SensorError if the identity register does not hold what it should."""
+        if self.ID:
+            register, expected = self.ID
+            got = self.bus.readfrom_mem(self.address, register, 1)[0]
+            if got != expected:
+                raise self.error(
+                    f"id is 0x{got:02x}, expected 0x{expected:02x} (wrong chip or address?)"
+                )
+
+    def configure(self):
+        """Set the part up with the checked options, and `period_us`."""
+
+    def measure(self):
+        """Ask for one measurement; return the milliseconds after which `read` finds it."""
+        return 0
+
+    def stop(self):
+        """Leave the part quiet and safe."""
+
+    def error(self, text):
+        """Return a SensorError that names the part and where it is."""
+        where = "" if self.address is None else f" at 0x{self.address:02x}"
+        return SensorError(f"{type(self).__name__}{where}: {text}")

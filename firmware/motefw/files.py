@@ -1,0 +1,42 @@
+"""Small JSON files of the board, replaced whole or not at all."""
+
+import json
+import os
+
+from .compat import const
+from .errors import ConfigError
+
+_ENOENT = const(2)
+_MAX_BYTES = const(8192)
+
+
+def read_json(path):
+    """Return what the file holds, None if there is no such file; ConfigError if it is no JSON."""
+    try:
+        with open(path) as file:
+            text = file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        if error.errno == _ENOENT:
+            return None
+        raise
+    except ValueError:
+        text = ""  # not UTF-8
+    if len(text) <= _MAX_BYTES:
+        try:
+            value = json.loads(text)
+            if value is not None:
+                return value
+        except ValueError:
+            pass
+    raise ConfigError(f"{path}: no JSON of at most {_MAX_BYTES} characters")
+
+
+def write_json(path, value):
+    """Write the file beside its place, then rename it: a power cut leaves the old or the new one.
+
+    littlefs commits a file when it is closed and renames atomically.
+    """
+    beside = path + ".new"
+    with open(beside, "w") as file:
+        json.dump(value, file)
+    os.rename(beside, path)

@@ -1,0 +1,63 @@
+"""What the board has to say becomes sealed packets in its log: samples, notes, time anchors."""
+
+import json
+
+from . import packet
+
+
+class Recorder:
+    """The only writer of the log: knows key, generation and epoch, numbers and seals."""
+
+    def __init__(self, log, identity, epoch, clock, kernel):
+        self.log = log
+        self.epoch = epoch
+        self.generation = identity.generation
+        self.clock = clock
+        self._tagger = identity.data
+        self._kernel = kernel
+        self._out = bytearray(packet.MAX_PACKET_BYTES)
+
+    def _append(self, n):
+        return self.log.append(self._out, packet.seal(self._out, n, self._tagger))
+
+    def samples(self, stream, schema, index, time_us, block):
+        """Log the samples of a block; PacketError if they do not fit in one packet."""
+        n = packet.encode(
+            self._out,
+            self.generation,
+            stream,
+            schema,
+            self.epoch,
+            self.log.next_seq,
+            index,
+            time_us,
+            block,
+            self._kernel,
+        )
+        return self._append(n)
+
+    def note(self, value):
+        """Log a JSON object."""
+        n = packet.encode_note(
+            self._out,
+            self.generation,
+            self.epoch,
+            self.log.next_seq,
+            self.clock.now_us(),
+            json.dumps(value).encode(),
+        )
+        return self._append(n)
+
+    def anchor(self, utc_us, quality, error_us):
+        """Log that it is now `utc_us` (since 1970), give or take `error_us`."""
+        n = packet.encode_anchor(
+            self._out,
+            self.generation,
+            self.epoch,
+            self.log.next_seq,
+            self.clock.now_us(),
+            utc_us,
+            quality,
+            error_us,
+        )
+        return self._append(n)

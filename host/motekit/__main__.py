@@ -1,0 +1,5 @@
+"""`python -m motekit` is `motekit`."""
+
+from motekit.cli import main
+
+main()

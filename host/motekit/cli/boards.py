@@ -1,0 +1,52 @@
+"""The command `motekit boards`."""
+
+from typing import Annotated
+
+import typer
+
+from motekit import board
+from motekit.board import Board
+from motekit.cli import show
+from motekit.config import device_config
+
+
+def boards(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Boards, or files ending in .toml to check; all known if none."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """List the known boards: chip, flash, buses and their pins, sensors; or check a board file.
+
+    Example: motekit boards my-board.toml
+    """
+    found = [board.load(name) for name in names or board.names()]
+    show.rows(_COLUMNS, found, as_json=_record if json else None)
+
+
+def _buses(each: Board) -> str:
+    return "; ".join(
+        f"{bus.name} " + " ".join(f"{role}={pin}" for role, pin in bus.pins.items())
+        for bus in each.buses.values()
+    )
+
+
+def _record(each: Board) -> dict[str, object]:
+    return {
+        **device_config(each),
+        "title": each.title,
+        "chip": each.chip.name,
+        "flash_bytes": each.flash_bytes,
+        "flash": {p.name: {"offset": p.offset, "size": p.size} for p in each.partitions},
+    }
+
+
+_COLUMNS: show.Columns[Board] = (
+    ("board", lambda each: each.name),
+    ("title", lambda each: each.title),
+    ("chip", lambda each: each.chip.name),
+    ("flash", lambda each: f"{each.flash_bytes >> 20} MB"),
+    ("buses", _buses),
+    ("sensors", lambda each: ", ".join(sensor.name for sensor in each.sensors)),
+)

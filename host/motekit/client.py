@@ -1,0 +1,372 @@
+"""One board at the end of a pipe: greeting, requests with their replies, acknowledgements.
+
+    with closing(transport("serial:/dev/ttyUSB0").open("/dev/ttyUSB0")) as pipe:
+        client = Client(pipe, KeyStore.load(), Host())
+        client.connect()
+        print(client.request("status"))
+
+A request that is not answered is sent again under a new counter (all commands may be carried out
+twice); the board refuses any counter that it has seen. `step` gives out packets and log lines as they
+come, and keeps the board's idea that a host is there alive. A client belongs to one thread.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
+
+from motefw import keys, message
+from motefw.errors import MessageError
+
+from .errors import LinkError
+from .hello import Hello, parse
+from .keys import Host, KeyStore
+from .transports import Ended, Pipe, Recorded
+from .transports.link import Event, Log, Message, Undelivered
+from .transports.serial import PortGone
+
+HELLO_TRIES = 3
+HELLO_WAIT_S = 1.0
+START_WAIT_S = 12.0
+PROMPT_WAIT_S = 0.6
+REQUEST_WAIT_S = 3.0
+REQUEST_TRIES = 3
+KEEP_ALIVE_S = 3.0
+SILENCE_S = 6.0  # without a packet for so long, hello is said in the place of the last ack
+BACKLOG_MAX = 256
+_CTRL_B, _CTRL_C, _CTRL_D = b"\x02", b"\x03", b"\x04"
+
+
+class Refused(LinkError):
+    """The board understood a request and did not do it."""
+
+
+class NoKey(LinkError):
+    """The board was provisioned, and this host has not got its keys."""
+
+
+class Silent(LinkError):
+    """Nothing at the other end speaks to us."""
+
+
+class Cancelled(LinkError):
+    """The wait was given up because the program ends."""
+
+
+class Greeting(NamedTuple):
+    """The board's `hello`; `restarted` when its nonce is not the one known before."""
+
+    hello: Hello
+    restarted: bool
+
+
+class Client:
+    """A board's host side; `cancelled` is asked in every wait."""
+
+    def __init__(
+        self,
+        pipe: Pipe,
+        key_store: KeyStore,
+        host: Host,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.pipe = pipe
+        self.hello: Hello | None = None
+        self.round_trip_s = 0.0
+        self.bad_messages = 0
+        self.backlog_dropped = 0
+        self._keys = key_store
+        self._host = host
+        self._cancelled = cancelled
+        self._number = 0
+        self._who: tuple[str, int] | None = None  # device and generation, once it told
+        self._only_ask = False
+        self._hello_number = -1
+        self._hello_at = 0.0
+        self._greeted_at = 0.0
+        self._replies: dict[int, tuple[bool, Any]] = {}
+        self._waiting: int | None = None
+        self._undelivered = False
+        self.deaf = False  # the board did not take a message; `connect` anew
+        self._backlog: deque[Event | Recorded | Ended | Greeting] = deque()
+        self._sent_at = 0.0
+        self._heard_at = 0.0
+        self._last_receipt: bytes | None = None
+
+    # -- greeting ---------------------------------------------------------------------------
+
+    def connect(self) -> Hello:
+        """Greet the board, starting its firmware where only a prompt waits; return its hello.
+
+        Raises Silent (nothing there speaks), NoKey, or LinkError (the port is gone).
+        """
+        self.deaf = False
+        self._greeted_at = 0.0
+        if self._greet(HELLO_TRIES * HELLO_WAIT_S):
+            return cast(Hello, self.hello)
+        heard = self.pipe.stats.bytes_in
+        if self._start_firmware():
+            if self._greet(START_WAIT_S):
+                return cast(Hello, self.hello)
+            raise Silent(
+                f"{self.pipe.name}: MicroPython is there, but main.py does not start motefw; "
+                f"is the firmware installed? Its last words: {self._last_words()!r}"
+            )
+        raise Silent(
+            f"{self.pipe.name}: no MicroPython board that runs motefw answers "
+            f"({heard} bytes heard in {HELLO_TRIES * HELLO_WAIT_S:.0f} s, no prompt found); "
+            f"is it the right port, and is the firmware installed?"
+        )
+
+    def probe(self, wait_s: float) -> Hello | None:
+        """Ask who is there and start nothing; return the reply, None if none comes in time."""
+        self._only_ask = True
+        return self.hello if self._greet(wait_s) else None
+
+    def _greet(self, wait_s: float) -> bool:
+        end = time.monotonic() + wait_s
+        while time.monotonic() < end:
+            self._who = None
+            self.say_hello()
+            if self._pump_until(lambda: self._greeted_at > 0.0, HELLO_WAIT_S):
+                return True
+        return False
+
+    def say_hello(self) -> None:
+        """Send `hello` without waiting for the reply, which `step` will give out."""
+        self._number = (self._number + 1) & 0xFFFF
+        self._hello_number = self._number
+        self._hello_at = time.monotonic()
+        tagger = self._hello_tagger()
+        identity, counter = self._host.ticket()
+        call = ("hello", cast(dict[str, Any], {}))
+        self._send(
+            message.request(tagger, message.NO_NONCE, self._number, identity, counter, *call),
+            "hello",
+        )
+
+    def _hello_tagger(self) -> keys.Tagger:
+        """Return the tagger of the board we know; else one for no device, to be told who is there."""
+        if self._who is None:
+            return keys.Tagger(bytes(keys.KEY_BYTES), b"")
+        tagger = self._keys.tagger(keys.ACK, *self._who)
+        if tagger is None:
+            raise NoKey(f"{self.pipe.name}: no ack key of {self._who[0]} in the key store")
+        return tagger
+
+    def _start_firmware(self) -> bool:
+        """Look for a prompt that nobody uses; soft-reset from there. Never interrupts a program."""
+        for keystrokes in (b"\r\n", _CTRL_B, b"\r\n"):
+            self.pipe.typed(keystrokes)
+            self._pump_until(lambda: self.pipe.tail().endswith((">>> ", "... ")), PROMPT_WAIT_S)
+            if self.pipe.tail().endswith(">>> "):
+                break
+        tail = self.pipe.tail()
+        if tail.endswith("... "):
+            # the prompt took our greeting for the beginning of a statement: leave that
+            self.pipe.typed(_CTRL_C)
+            self._pump_until(lambda: self.pipe.tail().endswith(">>> "), PROMPT_WAIT_S)
+        if not self.pipe.tail().endswith(">>> "):
+            return False
+        self.pipe.typed(_CTRL_B + _CTRL_D)
+        return True
+
+    def _last_words(self) -> str:
+        lines = [event.text for event in self._backlog if isinstance(event, Log)]
+        return " | ".join([*lines[-3:], self.pipe.tail()[-80:]])
+
+    def _pump_until(self, done: Callable[[], bool], wait_s: float) -> bool:
+        end = time.monotonic() + wait_s
+        while not done():
+            left = end - time.monotonic()
+            if left <= 0:
+                return False
+            if self._cancelled():
+                raise Cancelled(f"{self.pipe.name}: given up")
+            self._receive(min(left, 0.25))
+        return True
+
+    # -- requests ---------------------------------------------------------------------------
+
+    def request(
+        self,
+        name: str,
+        args: dict[str, Any] | None = None,
+        wait_s: float = REQUEST_WAIT_S,
+        tries: int = REQUEST_TRIES,
+    ) -> Any:
+        """Ask the board to do something; return its result.
+
+        Raises Refused with the board's reason, NoKey, or LinkError if no reply comes.
+        """
+        for attempt in range(tries):
+            if attempt:  # it may have restarted meanwhile: its nonce tells
+                self.say_hello()
+                self._pump_until(lambda: self._hello_number < 0, HELLO_WAIT_S)
+            answer = self._ask(name, args or {}, wait_s)
+            if answer is None:
+                continue
+            ok, result = answer
+            if ok:
+                return result
+            why = str(cast(dict[str, Any], result).get("error"))[:300]
+            if "say hello" not in why:
+                raise Refused(f"{self.pipe.name}: {name!r} refused: {why}")
+        raise LinkError(
+            f"{self.pipe.name}: no reply to {name!r} in {tries} tries of {wait_s:.0f} s"
+        )
+
+    def _ask(self, name: str, args: dict[str, Any], wait_s: float) -> tuple[bool, Any] | None:
+        """Send a request once; return (ok, result), None if no reply comes."""
+        self._number = (self._number + 1) & 0xFFFF
+        self._waiting = number = self._number
+        self._undelivered = False
+        self._replies.clear()
+        try:
+            self._send(self._seal(number, name, args))
+            self._pump_until(lambda: number in self._replies or self._undelivered, wait_s)
+            return self._replies.pop(number, None)
+        finally:
+            self._waiting = None
+
+    def _seal(self, number: int, name: str, args: dict[str, Any]) -> bytes:
+        """Return a request under the command key, or what a collector has: the ack key."""
+        hello = self._greeted()
+        who = hello.device, hello.generation
+        tagger = self._keys.tagger(keys.COMMAND, *who) or self._keys.tagger(keys.ACK, *who)
+        if tagger is None:
+            raise NoKey(f"{self.pipe.name}: no key of {hello.device} in the key store")
+        identity, counter = self._host.ticket()
+        return message.request(tagger, hello.nonce, number, identity, counter, name, args)
+
+    def _greeted(self) -> Hello:
+        if self.hello is None:
+            raise LinkError(f"{self.pipe.name}: the board was not greeted yet")
+        return self.hello
+
+    # -- receipts ---------------------------------------------------------------------------
+
+    def acknowledge(self, generation: int, epoch: int, seq: int) -> None:
+        """Tell the board that every packet of the epoch up to seq is durable here."""
+        data = self._receipt(message.ACK, generation, epoch, seq)
+        self._last_receipt = data
+        self._send(data, f"ack {generation} {epoch}")
+
+    def refuse(self, generation: int, epoch: int, seq: int) -> None:
+        """Tell the board to skip a packet that comes intact and fails its tag."""
+        self._send(self._receipt(message.REFUSED, generation, epoch, seq))
+
+    def _receipt(self, what: int, generation: int, epoch: int, seq: int) -> bytes:
+        device = self._greeted().device
+        tagger = self._keys.tagger(keys.ACK, device, generation)
+        if tagger is None:
+            raise NoKey(f"{self.pipe.name}: no ack key of {device} in the key store")
+        return message.receipt(tagger, what, generation, epoch, seq)
+
+    def _send(self, data: bytes, key: str | None = None) -> None:
+        self.pipe.send(data, key)
+        self._sent_at = time.monotonic()
+
+    # -- events -----------------------------------------------------------------------------
+
+    def step(self, timeout_s: float) -> list[Event | Recorded | Ended | Greeting]:
+        """Wait for events, no longer than timeout_s; keep the board informed that we are here."""
+        if not self._backlog:
+            self._keep_alive(time.monotonic())
+            self._receive(timeout_s)
+        events = list(self._backlog)
+        self._backlog.clear()
+        return events
+
+    def _keep_alive(self, now: float) -> None:
+        if now - self._sent_at < KEEP_ALIVE_S:
+            return
+        if self._last_receipt is None or now - self._heard_at >= SILENCE_S:
+            self.say_hello()
+        else:
+            self._send(self._last_receipt, "last")
+
+    def _receive(self, timeout_s: float) -> None:
+        for event in self.pipe.receive(timeout_s):
+            if isinstance(event, Message):
+                self._message(event.data)
+            elif isinstance(event, Undelivered):
+                self._undelivered = self.deaf = True
+            elif len(self._backlog) >= BACKLOG_MAX:
+                self.backlog_dropped += 1  # what is not acknowledged comes again
+            else:
+                if not isinstance(event, Log):
+                    self._heard_at = time.monotonic()
+                self._backlog.append(event)
+
+    def _message(self, data: bytes) -> None:
+        try:
+            number = message.request_number(data)
+            if message.kind(data) != message.REPLY:
+                raise MessageError("message: a board sends replies only")
+            if number == self._hello_number:
+                self._hello_reply(data)
+            elif number == self._waiting:
+                hello = self._greeted()
+                tagger = self._keys.tagger(keys.DATA, hello.device, hello.generation)
+                if tagger is not None:
+                    _, ok, result = message.open_reply(tagger, hello.nonce, data)
+                    if not isinstance(result, dict):
+                        raise MessageError("reply: JSON is no object")
+                    self._replies[number] = (ok, result)
+        except MessageError:
+            self.bad_messages += 1
+
+    def _hello_reply(self, data: bytes) -> None:
+        """Believe a hello only under the key of the device and generation that it names."""
+        _, ok, result = message.open_reply(_NoTag(), message.NO_NONCE, data)
+        self._hello_number = -1
+        if not ok:  # another board than before, or one that has got new keys
+            self._who = None
+            self.say_hello()
+            return
+        hello = parse(result)
+        who = hello.device, hello.generation
+        tagger = self._keys.tagger(keys.DATA, *who)
+        if tagger is None:
+            raise NoKey(
+                f"{self.pipe.name}: {hello.device} is provisioned (key generation "
+                f"{hello.generation}), and this host has no keys: set MOTEKIT_KEYS to the fleet's "
+                f"key store, or to a collector's copy of it"
+            )
+        message.open_reply(tagger, message.NO_NONCE, data)
+        if self._who != who and not self._only_ask:
+            self._who = who
+            self.say_hello()  # now under its key: only that starts its packets
+        else:
+            self._greet_back(hello)
+
+    def _greet_back(self, hello: Hello) -> None:
+        self._greeted_at = time.monotonic()
+        self.round_trip_s = self._greeted_at - self._hello_at
+        self.deaf = False
+        restarted = self.hello is not None and self.hello.nonce != hello.nonce
+        if restarted:
+            self.pipe.expect(None)
+            self._last_receipt = None
+        self.hello = hello
+        if len(self._backlog) < BACKLOG_MAX:
+            self._backlog.append(Greeting(hello, restarted))
+
+
+class _NoTag:
+    """Opens a message before it is known whose it is; it is opened again under the right key."""
+
+    def check(self, tag: bytes, *parts: bytes) -> bool:
+        return True
+
+
+__all__ = [
+    "Cancelled",
+    "Client",
+    "Greeting",
+    "NoKey",
+    "PortGone",
+    "Refused",
+    "Silent",
+]

@@ -1,0 +1,102 @@
+"""What the host knows of the firmware's drivers: read from them, never written down here."""
+
+import importlib
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from motefw.errors import ConfigError
+
+# imported by name: drivers are MicroPython code and carry no types
+_base: Any = importlib.import_module("motefw.driver")
+_table: Any = importlib.import_module("motefw.drivers")
+NAMES: tuple[str, ...] = tuple(sorted(_table.DRIVERS))
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One measured quantity; physical = raw * scale + offset."""
+
+    name: str
+    unit: str
+    scale: float
+    offset: float
+
+
+@dataclass(frozen=True)
+class Option:
+    """One setting of a driver; `allowed` is a range or what can be chosen."""
+
+    name: str
+    default: object
+    allowed: Sequence[object]
+
+    def fits(self) -> str:
+        """Return in words what is allowed."""
+        if isinstance(self.allowed, range):
+            return f"{self.allowed.start}..{self.allowed.stop - 1}"
+        return ", ".join(map(str, self.allowed))
+
+    def __str__(self) -> str:
+        return f"{self.name} = {self.default} (one of {self.fits()})"
+
+
+@dataclass(frozen=True)
+class DriverInfo:
+    """One driver's own tables, and what its docstring says."""
+
+    name: str
+    title: str
+    notes: dict[str, str]  # "Maker", "Bus", "Source", "Rates", "Unverified"
+    bus: str  # "i2c" or "uart"
+    addresses: tuple[int, ...]  # I2C, the default first
+    streaming: bool  # samples come at the part's own rate, not when asked
+    channels: tuple[Channel, ...]
+    options: tuple[Option, ...]
+
+
+def describe(name: str) -> DriverInfo:
+    """Return what a driver says of itself."""
+    found = _class(name)
+    title, notes = _docstring(inspect.getdoc(importlib.import_module(found.__module__)) or name)
+    return DriverInfo(
+        name=name,
+        title=title,
+        notes=notes,
+        bus=found.BUS,
+        addresses=tuple(found.ADDRESSES),
+        streaming=found.STREAMING,
+        channels=tuple(Channel(*channel) for channel in found.CHANNELS),
+        options=tuple(Option(*option) for option in found.OPTIONS),
+    )
+
+
+def check_options(name: str, options: dict[str, object]) -> str:
+    """Return what the driver has against these options, "" if nothing."""
+    try:
+        _base.check_options(_class(name), options)
+    except ConfigError as err:
+        return str(err)
+    return ""
+
+
+def _class(name: str) -> Any:
+    return _table.load(name)
+
+
+def _docstring(text: str) -> tuple[str, dict[str, str]]:
+    """Split a driver's docstring into title and `Key: value` lines; indented lines go on."""
+    title, *lines = text.splitlines()
+    notes: dict[str, str] = {}
+    last = ""
+    for line in lines:
+        key, colon, value = line.partition(": ")
+        if colon and key.istitle() and key.isalpha():
+            last = key
+            notes[last] = value.strip()
+        elif last and line.startswith(" "):
+            notes[last] += " " + line.strip()
+        else:
+            last = ""
+    return title.rstrip("."), notes

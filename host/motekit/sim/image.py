@@ -1,0 +1,84 @@
+"""The two things a virtual board is made of besides the VM: its ROM, compiled, and its file system."""
+
+import hashlib
+import json
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+from motekit import firmware
+from motekit.errors import VmError
+from motekit.sim import places
+from motekit.sim.vm import Vm
+
+_ROM = Path(__file__).parent / "rom"
+_BLOCK_BYTES = 4096
+_HEAP_BYTES = 8 << 20
+BOOT = "# Nothing to do before main.py.\n"
+MAIN = "from rom.port_sim import Port\n\nfrom motefw import app\n\napp.run(Port())\n"
+
+
+def rom() -> Path:
+    """Return the folder that a VM starts from: package `rom`, and the modules that it shadows."""
+    modules = {f"rom/{p.relative_to(_ROM)}": p for p in _ROM.glob("*.py")}
+    modules |= {f"rom/chips/{p.name}": p for p in (_ROM / "chips").glob("*.py")}
+    modules |= {p.name: p for p in (_ROM / "shadow").glob("*.py")}
+    return firmware.compiled_tree(modules)
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a VM: the ROM and the frozen modules, nothing of the user's."""
+    return {**os.environ, "MICROPYPATH": f"{rom()}:.frozen"}
+
+
+def flash(vm: Vm, files: dict[str, bytes], size_bytes: int) -> Path:
+    """Return a file of size_bytes that holds the files as littlefs; shared, copy it before use."""
+    digest = hashlib.sha256(f"{vm.version} {size_bytes} {rom().name}".encode())
+    for name, data in sorted(files.items()):
+        digest.update(f"\0{name}\0{len(data)}\0".encode() + data)
+    home = places.made() / "flash" / f"{digest.hexdigest()[:16]}.littlefs"
+    if not home.exists():
+        home.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=home.parent, prefix=".making-") as temporary:
+            os.replace(_make(vm, Path(temporary), files, size_bytes), home)
+    return home
+
+
+def _make(vm: Vm, folder: Path, files: dict[str, bytes], size_bytes: int) -> Path:
+    image = folder / "flash"
+    with image.open("wb") as f:
+        f.truncate(size_bytes)
+    listed: list[tuple[str, str]] = []
+    for i, (name, data) in enumerate(sorted(files.items())):
+        (folder / str(i)).write_bytes(data)
+        listed.append((name, str(folder / str(i))))
+    spec = folder / "spec.json"
+    spec.write_text(json.dumps({"flash": str(image), "files": listed}))
+    program = f"import rom.format as f; f.make({str(spec)!r})"
+    argv = [*vm.argv, "-X", f"heapsize={_HEAP_BYTES}", "-c", program]
+    done = subprocess.run(
+        argv, env=environment(), capture_output=True, text=True, check=False, timeout=60
+    )
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip()
+        raise VmError(f"{vm.argv[0]}: could not make a file system of {len(files)} files: {said}")
+    return image
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy an image, leaving its empty blocks out."""
+    with source.open("rb") as f, target.open("wb") as t:
+        size = os.fstat(f.fileno()).st_size
+        while block := f.read(_BLOCK_BYTES):
+            if any(block):
+                t.seek(f.tell() - len(block))
+                t.write(block)
+        t.truncate(size)
+
+
+def firmware_files(march: str | None) -> dict[str, bytes]:
+    """Return the firmware as a board carries it, by absolute name: boot.py, main.py, /lib/motefw."""
+    home = firmware.compiled(march)
+    files = {f"/lib/{p.relative_to(home)}": p.read_bytes() for p in home.rglob("*.mpy")}
+    return {"/boot.py": BOOT.encode(), "/main.py": MAIN.encode(), **files}

@@ -1,0 +1,161 @@
+"""Buses with the methods of `machine.I2C` and `machine.UART`, and chip models on them."""
+
+_ENODEV = 19  # not acknowledged
+_ETIMEDOUT = 110  # a line is held low
+
+
+class I2CBus:
+    """An I2C bus; `models` are (address, model) pairs.
+
+    Faults: `stuck` (a part holds SDA until `recover`), `shorted` (held whatever is tried).
+    """
+
+    FAULTS = ("stuck", "shorted")
+
+    def __init__(self, models):
+        self._models = dict(models)
+        self._pointer = bytearray(1)
+        self.faults = set()
+        self.transactions = 0
+
+    def fault(self, kind, on=True):
+        """Begin or end a fault of the wires; ValueError for an unknown kind."""
+        if kind not in self.FAULTS:
+            raise ValueError("fault {}: known are {}".format(kind, ", ".join(self.FAULTS)))
+        if on:
+            self.faults.add(kind)
+        else:
+            self.faults.discard(kind)
+
+    def recover(self):
+        """Clock nine times, START, STOP: frees a part that was cut off in a read."""
+        self.faults.discard("stuck")
+
+    def scan(self):
+        """Return the addresses that acknowledge."""
+        found = []
+        for address in range(0x08, 0x78):
+            try:
+                self.writeto(address, b"")
+                found.append(address)
+            except OSError:
+                pass
+        return found
+
+    def readfrom_into(self, addr, buf, _stop=True):
+        """Fill the buffer from a part."""
+        self._at(addr).read_into(buf)
+
+    def readfrom(self, addr, nbytes, _stop=True):
+        """Return bytes from a part."""
+        buf = bytearray(nbytes)
+        self.readfrom_into(addr, buf)
+        return bytes(buf)
+
+    def writeto(self, addr, buf, _stop=True):
+        """Write to a part; return the number of acknowledged bytes."""
+        self._at(addr).write(buf)
+        return len(buf)
+
+    def writevto(self, addr, vector, _stop=True):
+        """Write several buffers as one."""
+        return self.writeto(addr, b"".join(bytes(part) for part in vector))
+
+    def readfrom_mem_into(self, addr, memaddr, buf, *, addrsize=8):
+        """Set the register pointer and fill the buffer, in one go."""
+        self._check(addrsize)
+        model = self._at(addr)
+        self._pointer[0] = memaddr
+        model.write(self._pointer)
+        model.read_into(buf)
+
+    def readfrom_mem(self, addr, memaddr, nbytes, *, addrsize=8):
+        """Set the register pointer and return bytes."""
+        buf = bytearray(nbytes)
+        self.readfrom_mem_into(addr, memaddr, buf, addrsize=addrsize)
+        return bytes(buf)
+
+    def writeto_mem(self, addr, memaddr, buf, *, addrsize=8):
+        """Write to registers from a pointer on."""
+        self._check(addrsize)
+        self.writeto(addr, bytes((memaddr,)) + bytes(buf))
+
+    def _check(self, addrsize):
+        if addrsize != 8:
+            raise ValueError("addrsize {}: no model has but 8 bits".format(addrsize))
+
+    def _at(self, addr):
+        self.transactions += 1
+        if self.faults:
+            raise OSError(_ETIMEDOUT)
+        if addr not in self._models:
+            raise OSError(_ENODEV)
+        return self._models[addr]
+
+
+class Uart:
+    """A UART with a model at its other end.
+
+    Bytes arrive no faster than the line carries them, and what the receive buffer has no room for
+    is gone without a word, as on a board; `dropped` counts it. A wrong baud rate makes every byte
+    another.
+    """
+
+    def __init__(self, model, clock_us, baud=9600, rxbuf=256):
+        self._model = model
+        self._clock_us = clock_us
+        self._byte_us = 10000000 // baud
+        self._room = rxbuf
+        self._garbled = baud != model.BAUD
+        self._line = bytearray(0)
+        self._rx = bytearray(0)
+        self._last_us = clock_us()
+        self.dropped = 0
+
+    def any(self):
+        """Return the number of bytes that can be read."""
+        self._pump()
+        return len(self._rx)
+
+    def read(self, nbytes=None):
+        """Return at most `nbytes` bytes that have come, or None."""
+        self._pump()
+        n = len(self._rx) if nbytes is None else min(nbytes, len(self._rx))
+        if not n:
+            return None
+        data = bytes(self._rx[:n])
+        self._rx = self._rx[n:]
+        return data
+
+    def readinto(self, buf, nbytes=None):
+        """Read into a buffer; return the number of bytes, or None."""
+        data = self.read(len(buf) if nbytes is None else min(nbytes, len(buf)))
+        if data is None:
+            return None
+        buf[: len(data)] = data
+        return len(data)
+
+    def write(self, buf):
+        """Send to the part; return the number of bytes."""
+        data = bytes(buf)
+        self._model.write(self._garble(data) if self._garbled else data)
+        return len(data)
+
+    def _garble(self, data):
+        return bytes(b * 37 + 11 & 0xFF for b in data)
+
+    def _pump(self):
+        now = self._clock_us()
+        sent = self._model.poll(now)
+        if sent:
+            self._line += self._garble(sent) if self._garbled else sent
+        if not self._line:
+            self._last_us = now
+            return
+        n = min((now - self._last_us) // self._byte_us, len(self._line))
+        self._last_us += n * self._byte_us
+        arrived = self._line[:n]
+        self._line = self._line[n:]
+        fits = min(n, self._room - len(self._rx))
+        self.dropped += n - fits
+        self._rx += arrived[:fits]

@@ -1,0 +1,214 @@
+"""Model of the ADXL345: register map, data path and FIFO, at the pace of its own sampling clock.
+
+Source: ADXL345 datasheet Rev. G, "Register Map", "FIFO", "Data Formatting of Upper Data Rates".
+Samples that are due are worked out from the clock when the bus looks: an idle part costs nothing.
+
+Modelled: every register's reset value, rates with turn-on time, range, full and 10-bit resolution,
+justification, offsets, the zero last bit above 800 Hz, bypass, FIFO and stream mode, watermark,
+overrun, data-ready. Not modelled: tap, activity, free fall, self-test, sleep, and the trigger of
+the trigger mode.
+"""
+
+from array import array
+
+from . import Faults
+
+_DEPTH = 32
+_TURN_ON_US = 1100
+_OFFSETS = 0x1E
+_ACT_TAP_STATUS = 0x2B
+_BW_RATE = 0x2C
+_POWER_CTL = 0x2D
+_INT_SOURCE = 0x30
+_DATA_FORMAT = 0x31
+_DATA = 0x32
+_DATA_END = 0x37
+_FIFO_CTL = 0x38
+_FIFO_STATUS = 0x39
+_READY = 0x80
+_WATERMARK = 0x02
+_OVERRUN = 0x01
+_NACK = 19  # ENODEV, as the ESP32's I2C says it
+
+
+class Adxl345(Faults):
+    """An ADXL345 on I2C.
+
+    Faults: `nack` (does not answer), `wrong_id` (is an ADXL346), `silent` (takes no samples),
+    `brownout` (forgets its settings, at once).
+    """
+
+    ADDRESSES = (0x53, 0x1D)
+    RATES = (0.1, 0.2, 0.39, 0.78, 1.56, 3.13, 6.25, 12.5, 25, 50, 100, 200, 400, 800, 1600, 3200)
+    FAULTS = ("nack", "wrong_id", "silent", "brownout")
+
+    @staticmethod
+    def limits(options):
+        """Return ((lowest, highest), ...) raw counts at full resolution, for the options."""
+        top = 256 * options.get("range_g", 16)
+        return ((-top, top - 1),) * 3
+
+    def __init__(self, source, clock_us, _options=None):
+        super().__init__()
+        self._source = source
+        self._clock_us = clock_us
+        self._fifo = array("h", bytes(6 * _DEPTH))
+        self._index = 0  # of the next sample asked of the source
+        self._ended = False
+        self.lost = 0  # samples that a full FIFO, or an unread register, gave up
+        self.power_cycle()
+
+    def power_cycle(self):
+        """Forget everything, as after an interruption of the supply."""
+        self._registers = bytearray(0x40)
+        self._registers[0x00] = 0xE5
+        self._registers[_BW_RATE] = 0x0A
+        self._pointer = 0
+        self._empty()
+        self._restart()
+
+    def fault(self, kind, on=True):
+        """Begin or end a fault; a brownout is over at once."""
+        super().fault(kind, on)
+        if kind == "brownout" and on:
+            self.faults.discard(kind)
+            self.power_cycle()
+
+    def write(self, data):
+        """Take one write transaction: the register pointer, then values from there on."""
+        self._answer()
+        if not data:
+            return
+        self._advance()
+        self._pointer = data[0] & 0x3F
+        for i in range(1, len(data)):
+            self._set(self._pointer, data[i])
+            self._pointer = (self._pointer + 1) & 0x3F
+
+    def read_into(self, buf):
+        """Give one read transaction, from the register pointer on."""
+        self._answer()
+        self._advance()
+        registers = self._registers
+        self._show()
+        pointer = self._pointer
+        popped = False
+        for i in range(len(buf)):
+            buf[i] = registers[pointer]
+            popped = popped or _DATA <= pointer <= _DATA_END
+            pointer = (pointer + 1) & 0x3F
+        self._pointer = pointer
+        if popped:
+            self._pop()
+
+    def _answer(self):
+        if "nack" in self.faults:
+            raise OSError(_NACK)
+
+    def _set(self, register, value):
+        writable = 0x1D <= register <= 0x31 or register == _FIFO_CTL
+        if not writable or register in (_ACT_TAP_STATUS, _INT_SOURCE):
+            return
+        before = self._registers[register]
+        self._registers[register] = value
+        if register == _BW_RATE or (register == _POWER_CTL and (value ^ before) & 0x08):
+            self._restart()
+        elif register == _FIFO_CTL and not value >> 6:
+            self._empty()
+
+    def _empty(self):
+        self._head = 0
+        self._count = 0  # samples in the FIFO; in bypass mode 1 while the data are unread
+        self._overrun = False
+
+    def _restart(self):
+        """Begin the sampling clock anew."""
+        self._half_us = 625 << (15 - (self._registers[_BW_RATE] & 0x0F))  # half microseconds
+        self._start_us = self._clock_us() + _TURN_ON_US
+        self._taken = 0  # samples since `_start_us`
+
+    def _advance(self):
+        """Take the samples that are due."""
+        if not self._registers[_POWER_CTL] & 0x08 or self._ended:
+            return
+        due = 2 * (self._clock_us() - self._start_us) // self._half_us
+        while self._taken < due and not self._ended:
+            self._taken += 1
+            if "silent" not in self.faults:
+                self._sample()
+        # Move the start on by an even number of samples, so that the figures stay small.
+        pairs = self._taken >> 1
+        self._start_us += pairs * self._half_us
+        self._taken &= 1
+
+    def _sample(self):
+        values = self._source.sample(self._index)
+        if values is None:
+            self._ended = True
+            return
+        self._index += 1
+        full = self._count == _DEPTH
+        mode = self._registers[_FIFO_CTL] >> 6
+        if mode == 0:
+            self.lost += self._count
+            self._overrun = bool(self._count)
+            self._count = 0
+        elif full:
+            self.lost += 1
+            if mode == 1:
+                return
+            self._head = (self._head + 1) % _DEPTH
+            self._count -= 1
+        at = (self._head + self._count) % _DEPTH * 3
+        for axis in range(3):
+            self._fifo[at + axis] = self._convert(values[axis], axis)
+        self._count += 1
+        if self._count == _DEPTH:
+            self._overrun = True
+
+    def _convert(self, value, axis):
+        """Return the data word of one axis, from counts of 1/256 g or from g."""
+        registers = self._registers
+        form = registers[_DATA_FORMAT]
+        code = form & 3
+        if not self._source.raw:
+            value = round(256 * value)
+        offset = registers[_OFFSETS + axis]
+        value += 4 * (offset - 256 if offset > 127 else offset)
+        top = 512 << code
+        value = max(-top, min(top - 1, value))
+        fast = registers[_BW_RATE] & 0x0F > 0x0D
+        if not form & 0x08:
+            if fast and not code:
+                value &= ~1
+            value >>= code
+            code = 0
+        elif fast:
+            value &= ~1
+        return value << 6 - code if form & 0x04 else value
+
+    def _show(self):
+        """Put what a read sees now into the registers."""
+        registers = self._registers
+        registers[0x00] = 0xE6 if "wrong_id" in self.faults else 0xE5
+        bypass = not registers[_FIFO_CTL] >> 6
+        entries = 0 if bypass else self._count
+        source = _OVERRUN if self._overrun else 0
+        if self._count:
+            source |= _READY
+        if entries >= registers[_FIFO_CTL] & 0x1F:
+            source |= _WATERMARK
+        registers[_INT_SOURCE] = source
+        registers[_FIFO_STATUS] = entries
+        if self._count:
+            at = 3 * self._head
+            for axis in range(3):
+                word = self._fifo[at + axis]
+                registers[_DATA + 2 * axis] = word & 0xFF
+                registers[_DATA + 2 * axis + 1] = word >> 8 & 0xFF
+
+    def _pop(self):
+        self._overrun = False
+        if self._count:
+            self._count -= 1
+            self._head = (self._head + 1) % _DEPTH

@@ -1,0 +1,136 @@
+"""Model of the PMS5003: frames, commands, sleep, and a fan that takes its time to run up.
+
+Source: PMS5003 series data manual V2.3, Appendices I (frames) and II (commands).
+
+Waking the part, even one that is awake, starts the warm-up: until its end every payload is zero,
+and nothing is asked of the source. (Real parts warm up after sleep; what one does that
+was awake is unverified.)
+"""
+
+from . import Faults
+
+_CF1 = (3, 4, 5, 0, 1, 2)  # the frame has "CF=1" first, a sample what is in the air
+_VERSION = 0x97
+_QUEUE_BYTES = 512
+
+
+def frame(payload):
+    """Return a frame around a payload: header, length, payload, sum."""
+    length = len(payload) + 2
+    head = bytes((0x42, 0x4D, length >> 8, length & 0xFF)) + payload
+    total = sum(head)
+    return head + bytes((total >> 8 & 0xFF, total & 0xFF))
+
+
+class Pms5003(Faults):
+    """A PMS5003 on a UART.
+
+    Faults: `silent` (says nothing), `bad_sum` (sums are wrong), `garbage` (noise before each
+    frame), `wrong_id` (speaks like a PMS3003).
+    """
+
+    BAUD = 9600
+    RATES = (1,)
+    FAULTS = ("silent", "bad_sum", "garbage", "wrong_id")
+
+    @staticmethod
+    def limits(_options):
+        """Return ((lowest, highest), ...) raw values: six masses, six counts."""
+        return ((0, 65535),) * 12
+
+    def __init__(self, source, clock_us, options=None, interval_us=1000000):
+        super().__init__()
+        self._source = source
+        self._clock_us = clock_us
+        self._interval_us = interval_us
+        self._warmup_us = 1000000 * (options or {}).get("warmup_s", 30)
+        self._index = 0
+        self._noise = 1
+        self._command = bytearray(0)
+        self._out = bytearray(0)
+        self._asleep = False
+        self._passive = False
+        self._wake()
+
+    def _wake(self):
+        now = self._clock_us()
+        self._asleep = False
+        self._warm_us = now + self._warmup_us
+        self._next_us = now + self._interval_us
+
+    def write(self, data):
+        """Take what the host's line carried: commands of 7 bytes, resynchronised like frames."""
+        for byte in data:
+            self._command.append(byte)
+            while self._command and not self._plausible():
+                self._command = self._command[1:]
+            if len(self._command) == 7:
+                _, _, code, _, value, _, _ = self._command
+                self._command = bytearray(0)
+                self._obey(code, value)
+
+    def poll(self, now_us):
+        """Return the bytes sent since the last call."""
+        while now_us >= self._next_us and not self._asleep:
+            if not self._passive:
+                self._report(self._next_us)
+            self._next_us += self._interval_us
+        out = bytes(self._out)
+        self._out = bytearray(0)
+        return out
+
+    def _plausible(self):
+        command = self._command
+        if command[0] != 0x42 or (len(command) > 1 and command[1] != 0x4D):
+            return False
+        return len(command) < 7 or sum(command[:5]) == command[5] << 8 | command[6]
+
+    def _obey(self, code, value):
+        if code == 0xE4 and value:
+            self._wake()
+        elif self._asleep:
+            return
+        elif code == 0xE4:
+            self._send(frame(bytes((code, value))))
+            self._asleep = True
+        elif code == 0xE1:
+            self._passive = not value
+            self._send(frame(bytes((code, value))))
+        elif code == 0xE2 and self._passive:
+            self._report(self._clock_us())
+
+    def _report(self, at_us):
+        if "silent" in self.faults:
+            return
+        words = (0,) * 13
+        if at_us > self._warm_us:
+            values = self._source.sample(self._index)
+            if values is None:
+                return
+            self._index += 1
+            if len(values) == 3:  # masses alone: the same in both columns, and no counts
+                values = tuple(values) * 2 + (0,) * 6
+            clipped = tuple(max(0, min(65535, round(v))) for v in values)
+            words = tuple(clipped[i] for i in _CF1) + clipped[6:] + (_VERSION << 8,)
+        payload = b"".join(bytes((w >> 8, w & 0xFF)) for w in words)
+        if "wrong_id" in self.faults:
+            payload = payload[:18]
+        data = bytearray(frame(payload))
+        if "bad_sum" in self.faults:
+            data[-1] ^= 0x01
+        if "garbage" in self.faults:
+            self._send(self._garbage())
+        self._send(data)
+
+    def _garbage(self):
+        """Return noise with a false header in it."""
+        noise = bytearray(12)
+        for i in range(len(noise)):
+            self._noise = (self._noise * 75 + 74) % 65537
+            noise[i] = self._noise & 0xFF
+        noise[4:8] = b"\x42\x4d\x00\x1c"
+        return noise
+
+    def _send(self, data):
+        if len(self._out) + len(data) <= _QUEUE_BYTES:
+            self._out += data

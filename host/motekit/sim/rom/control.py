@@ -1,0 +1,107 @@
+"""The control channel to the supervisor: lines of text out, single bytes in.
+
+    board -> supervisor   run WHO | prompt | intr N | serial | hello | beat | watchdog MS | reset {...}
+                          fault KIND VALUE | left N | done N
+    supervisor -> board   I  raise KeyboardInterrupt     .  a call is done
+
+A call (run, prompt, intr, serial, fault) waits for its `.`, so that what was printed before it has been taken
+under the old rules. The end of the channel ends the board.
+"""
+
+import json
+import sys
+
+import uselect
+
+from . import clock
+
+interruptible = False
+_pending = False  # Ctrl-C came before the program could take it
+stream = None
+_poller = uselect.poll()
+
+
+def setup(fd):
+    """Open the channel on file descriptor fd and let the clock listen to it."""
+    global stream
+    stream = open(fd, "r+b")
+    _poller.register(stream, uselect.POLLIN)
+    clock.look = look
+    clock.beat = beat
+    _die_with_parent()
+
+
+def _die_with_parent():
+    # A program in a tight loop would never see the channel end: ask Linux for SIGKILL (prctl 1, 9).
+    try:
+        import ffi
+
+        ffi.open(None).func("i", "prctl", "iLLLL")(1, 9, 0, 0, 0)
+    except (ImportError, OSError):
+        pass
+
+
+def say(text):
+    """Tell the supervisor one line."""
+    stream.write(text + "\n")
+
+
+def beat():
+    """Tell the supervisor that the board is alive."""
+    stream.write("beat\n")
+
+
+def call(text):
+    """Tell the supervisor one line and wait until it has acted."""
+    stream.write(text + "\n")
+    while _receive() != b".":
+        pass
+
+
+def _receive():
+    global _pending
+    b = stream.read(1)
+    if not b:
+        sys.exit()
+    if b == b"I":
+        _pending = True
+        if interruptible:
+            interrupt()
+    return b
+
+
+def interrupt():
+    """Raise KeyboardInterrupt if one is due, and say so."""
+    global _pending
+    if _pending:
+        _pending = False
+        stream.write("i\n")
+        raise KeyboardInterrupt
+
+
+def receive():
+    """Take one byte that waits; may raise KeyboardInterrupt."""
+    _receive()
+
+
+def look(ms):
+    """Wait up to ms of real time for the supervisor, and do what it says."""
+    for _ in _poller.ipoll(ms):
+        _receive()
+
+
+def halt():
+    """Wait for the end: the supervisor ends this process."""
+    global interruptible
+    interruptible = False
+    while True:
+        _receive()
+
+
+def reset(cause, then="main", off_ms=0, cursors=None):
+    """Have the supervisor start this board anew after off_ms without power; never returns."""
+    said = {"reset": cause, "then": then, "start_ms": clock.now_ms + off_ms, "off_ms": off_ms}
+    if cursors is not None:
+        said["cursors"] = cursors
+    say("reset " + json.dumps(said))
+    halt()

@@ -1,0 +1,187 @@
+"""The port of a virtual board: what `app.run` is handed, the faults of its scenario, its end.
+
+Built before the firmware is loaded, so that what it takes of the heap can be told from the firmware's.
+"""
+
+import gc
+import random
+
+from micropython import const
+
+from . import board, bus, chips, clock, control, line, sources
+
+_CHECK_MS = const(250)
+
+_models = {}  # sensor's name: its model
+_sources = {}
+_buses = {}
+_watchdog = None
+_on_stop = None
+
+
+def setup():
+    """Put the chips on the buses and the faults on the clock."""
+    spec = board.spec
+    random.seed(spec["random"])
+    wired = {name: [] for name in spec["buses"]}
+    for sensor in spec["sensors"]:
+        name = sensor["name"]
+        source = sources.make(sensor["source"], sensor["interval_us"], spec["cursors"].get(name, 0))
+        model = chips.load(sensor["driver"])(source, clock.now_us, sensor["options"])
+        _sources[name] = source
+        _models[name] = model
+        wired[sensor["bus"]].append((sensor["address"], model))
+    for name in spec["buses"]:
+        if spec["buses"][name] == "i2c":
+            _buses[name] = bus.I2CBus(wired[name])
+        else:
+            _buses[name] = wired[name][0][1] if wired[name] else _Nothing()
+    for fault in spec["faults"]:
+        _schedule(fault)
+    if spec["duration_ms"]:
+        clock.at(max(spec["duration_ms"], clock.now_ms), _stop)
+
+
+class _Nothing:
+    """A UART with nothing at its other end."""
+
+    BAUD = 9600
+
+    def write(self, data):
+        pass
+
+    def poll(self, now_us):
+        return b""
+
+
+def _schedule(fault):
+    """Arrange for a fault: {kind, at_ms, end_ms or None, value, targets}."""
+    now = clock.now_ms
+    if fault["kind"] in ("reboot", "power_cut"):
+        if fault["at_ms"] > now:
+            clock.at(fault["at_ms"], lambda: _go_down(fault))
+        return
+    if fault["end_ms"] is not None:
+        if fault["end_ms"] <= now:
+            return
+        clock.at(fault["end_ms"], lambda: _apply(fault, False))
+    if fault["at_ms"] <= now:
+        _apply(fault, True)
+    else:
+        clock.at(fault["at_ms"], lambda: _apply(fault, True))
+
+
+def _apply(fault, on):
+    kind = fault["kind"]
+    if kind == "link_down":
+        line.cut = on
+        control.call("fault link_down {}".format(1 if on else 0))
+    elif kind == "link_corrupt":
+        control.call("fault link_corrupt {}".format(fault["value"] if on else 0))
+    else:
+        for name, what in fault["targets"]:
+            (_models if name in _models else _buses)[name].fault(what, on)
+
+
+def _go_down(fault):
+    power = fault["kind"] == "power_cut"
+    end_ms = fault["end_ms"]
+    _leave("power_on" if power else "hard", end_ms - fault["at_ms"] if power and end_ms else 0)
+
+
+def _leave(cause, off_ms=0):
+    control.reset(cause, off_ms=off_ms, cursors=cursors())
+
+
+def cursors():
+    """Return how far each sensor's source has come."""
+    return {name: _sources[name].cursor for name in _sources}
+
+
+def _stop():
+    """Time is up: the parts fall silent, the firmware is told, and asked until all is acked."""
+    sources.over = True
+    left = _on_stop() if _on_stop else 0
+    control.say("{} {}".format("left" if left else "done", left))
+    if left:
+        clock.at(clock.now_ms + _CHECK_MS, _stop)
+
+
+class Watchdog:
+    """Resets the board when it is not fed in time; cannot be stopped."""
+
+    def __init__(self, timeout_ms):
+        self._timeout_ms = timeout_ms
+        self.due_ms = 0
+        self.feed()
+        clock.at(self.due_ms, self._check)
+        control.say("watchdog {}".format(timeout_ms))
+
+    def feed(self):
+        self.due_ms = clock.now_ms + self._timeout_ms
+
+    def hold(self, minutes):
+        self.due_ms = clock.now_ms + self._timeout_ms + minutes * 60000
+
+    def _check(self):
+        if clock.now_ms >= self.due_ms:
+            _leave("watchdog")
+        clock.at(self.due_ms, self._check)
+
+
+class Port:
+    """The hardware as the firmware sees it; the same methods as port_esp32.Port's."""
+
+    root = "/"
+
+    def __init__(self):
+        self.ticks_ms = clock.ticks_ms
+        self.ticks_us = clock.ticks_us
+        self.ticks_diff = clock.ticks_diff
+        self._serial = None
+
+    @property
+    def serial(self):
+        if self._serial is None:
+            self._serial = line.Serial(board.spec["baud"])
+        return self._serial
+
+    def unique_id(self):
+        return board.unique_id()
+
+    def reset_cause(self):
+        return board.spec["reset"]
+
+    def reset(self):
+        _leave("hard")
+
+    def random(self, n):
+        return bytes([random.getrandbits(8) for _ in range(n)])
+
+    def heap(self):
+        return gc.mem_free()
+
+    def i2c(self, spec):
+        return _buses[spec["name"]]
+
+    def uart(self, spec):
+        return bus.Uart(_buses[spec["name"]], clock.now_us, spec["baud"])
+
+    def recover(self, name):
+        clock.sleep_us(110)  # nine clocks, START and STOP at 100 kHz
+        _buses[name].recover()
+
+    def watchdog(self, timeout_ms):
+        global _watchdog
+        if _watchdog:
+            clock.cancel(_watchdog._check)
+        _watchdog = Watchdog(timeout_ms)
+        return _watchdog
+
+    def hold(self, minutes):
+        if _watchdog:
+            _watchdog.hold(minutes)
+
+    def on_stop(self, callback):
+        global _on_stop
+        _on_stop = callback

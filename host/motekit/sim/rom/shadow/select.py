@@ -1,0 +1,52 @@
+"""`select` of a virtual board: input is real, waiting for it passes the board's time."""
+
+import uselect as _select
+from rom import clock as _clock
+from rom import control as _control
+
+POLLIN = _select.POLLIN
+POLLOUT = _select.POLLOUT
+POLLERR = _select.POLLERR
+POLLHUP = _select.POLLHUP
+_SKIPS = 15  # of the looks an event loop takes with tasks at hand
+
+
+class poll:
+    def __init__(self):
+        self._poll = _select.poll()
+        self._poll.register(_control.stream, POLLIN)
+        self._found = []
+        self._skipped = 0
+
+    def register(self, obj, mask=POLLIN | POLLOUT):
+        return self._poll.register(obj, mask)
+
+    def unregister(self, obj):
+        return self._poll.unregister(obj)
+
+    def modify(self, obj, mask):
+        return self._poll.modify(obj, mask)
+
+    def _ready(self, ms):
+        for pair in self._poll.ipoll(ms):
+            if pair[0] is _control.stream:
+                _control.receive()
+            else:
+                self._found.append((pair[0], pair[1]))
+        return self._found
+
+    def poll(self, timeout=-1):
+        if self._found:
+            self._found = []
+        if timeout:
+            _clock.idle(timeout, self._ready)
+        else:
+            self._ready(0)
+        return self._found
+
+    def ipoll(self, timeout=-1, flags=0):
+        if not timeout and self._skipped < _SKIPS:
+            self._skipped += 1
+            return ()
+        self._skipped = 0
+        return self.poll(timeout)

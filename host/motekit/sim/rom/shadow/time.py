@@ -1,0 +1,40 @@
+"""`time` of a virtual board: its clock, real or virtual; the epoch is 2000-01-01, as on the ESP32."""
+
+import utime as _time
+from rom import clock as _clock
+
+ticks_ms = _clock.ticks_ms
+ticks_us = _clock.ticks_us
+ticks_cpu = _clock.ticks_us
+ticks_diff = _clock.ticks_diff
+ticks_add = _clock.ticks_add
+sleep_us = _clock.sleep_us
+_EPOCH_2000_S = 946684800
+_base_s = 0
+
+
+def sleep_ms(ms):
+    sleep_us(ms * 1000)
+
+
+def sleep(s):
+    sleep_us(int(s * 1000000))
+
+
+def time():
+    return _base_s + _clock.now_us() // 1000000
+
+
+def time_ns():
+    return _base_s * 1000000000 + _clock.now_us() * 1000
+
+
+def gmtime(s=None):
+    return _time.gmtime((time() if s is None else int(s)) + _EPOCH_2000_S)[:8]
+
+
+localtime = gmtime
+
+
+def mktime(t):
+    return int(_time.mktime(tuple(t)[:8] + (0,))) - _EPOCH_2000_S

@@ -1,0 +1,104 @@
+"""Start of a virtual board: take the supervisor's word, put the ROM in place, run boot.py and main.py, serve the prompt."""
+
+import gc
+import json
+import sys
+
+from . import board, clock, control, line
+
+
+def start(path, fd):
+    """Become the board that the JSON file at path describes; fd is the control channel."""
+    control.setup(fd)
+    repl = _prepare(path)
+    _fence(board.spec["fence"])
+    globals = __import__("__main__").__dict__
+    then = board.spec["then"]
+    if then in ("main", "raw"):
+        _run("boot.py", globals, repl)
+    if then == "main":
+        _run("main.py", globals, repl)
+    repl.run(then, globals)
+
+
+def measure(path):
+    """Print how many bytes of the heap the ROM takes on such a board."""
+    control.setup(2)
+    control.say = control.call = _nobody  # listens
+    _prepare(path)
+    print(gc.mem_alloc())
+
+
+def _nobody(text):
+    pass
+
+
+def _prepare(path):
+    """Put everything in place that is beneath the firmware."""
+    with open(path) as f:
+        board.spec = spec = json.load(f)
+    clock.setup(spec["virtual"], spec["start_ms"], spec["ticks_ms"])
+    line.setup()
+    _install_modules()
+    from . import port_sim, repl
+
+    port_sim.setup()
+    mount(spec["flash"])
+    gc.collect()
+    return repl
+
+
+def _install_modules():
+    """Put the ROM's modules where a board's own would be, then load asyncio on top of them."""
+    from . import tasks, upy
+
+    sys.modules["_asyncio"] = tasks
+    sys.modules["micropython"] = upy
+    import machine  # the ROM's, like the next two: asyncio must find them
+    import select
+    import time
+    import asyncio.core
+
+    tasks.core = asyncio.core
+
+
+def mount(path):
+    """Make the littlefs in the file at path the root; the machine's files are out of sight from here on."""
+    import vfs
+
+    from .flash import Flash
+
+    flash = Flash(path)
+    vfs.umount("/")
+    try:
+        vfs.mount(vfs.VfsLfs2(flash), "/")
+    except OSError:
+        vfs.VfsLfs2.mkfs(flash)
+        vfs.mount(vfs.VfsLfs2(flash), "/")
+    sys.path[:] = ["", ".frozen", "/lib"]
+
+
+def _fence(at_bytes):
+    """Leave a stone in the middle of the heap, as a board's split heap has a gap there."""
+    if not at_bytes:
+        return
+    gc.collect()
+    fill = []
+    while gc.mem_alloc() < at_bytes - 256:
+        fill.append(bytearray(min(1024, at_bytes - gc.mem_alloc() - 128)))
+    board.fence = bytearray(32)
+    del fill
+    gc.collect()
+
+
+def _run(name, globals, repl):
+    try:
+        with open("/" + name) as f:
+            source = f.read()
+    except OSError:
+        return
+    error = repl.execute(source, name, "exec", "main", globals)
+    if isinstance(error, SystemExit):
+        repl.soft_reset(False)
+    if error:
+        sys.print_exception(error)

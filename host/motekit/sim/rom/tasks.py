@@ -1,0 +1,107 @@
+"""Task and TaskQueue for the VM's frozen asyncio, under the board's clock.
+
+Stands where the C module `_asyncio` does on a board, which reads the machine's clock. A queue is a
+linked list sorted by time: a board has a dozen tasks, and most are put near its head.
+"""
+
+from . import clock
+
+core = None  # asyncio.core, set once it is loaded
+_ticks = clock.ticks_ms
+_diff = clock.ticks_diff
+
+
+class TaskQueue:
+    """Tasks by the time at which they are due, first in first out among equals."""
+
+    def __init__(self):
+        self.head = None
+
+    def peek(self):
+        return self.head
+
+    def push(self, task, key=None):
+        if key is None:
+            key = _ticks()
+        task.data = None
+        task.ph_key = key
+        at = self.head
+        if at is None or _diff(at.ph_key, key) > 0:
+            task.next = at
+            self.head = task
+            return
+        after = at.next
+        while after is not None and _diff(after.ph_key, key) <= 0:
+            at = after
+            after = at.next
+        task.next = after
+        at.next = task
+
+    def pop(self):
+        task = self.head
+        self.head = task.next
+        task.next = None
+        return task
+
+    def remove(self, task):
+        if self.head is task:
+            self.head = task.next
+        else:
+            at = self.head
+            while at.next is not task:
+                at = at.next
+            at.next = task.next
+        task.next = None
+
+
+class Task:
+    """A coroutine under way.
+
+    `state` is True while it runs unawaited, a TaskQueue of those who await it, None when it ended
+    unawaited, False when it ended and somebody knows. `data` is what it waits for or what ended it.
+    """
+
+    def __init__(self, coro, globals=None):
+        self.coro = coro
+        self.data = None
+        self.state = True
+        self.ph_key = 0
+        self.next = None
+
+    def __iter__(self):
+        if not self.state:
+            self.state = False
+        elif self.state is True:
+            self.state = TaskQueue()
+        elif not isinstance(self.state, TaskQueue):
+            raise RuntimeError("can't wait")
+        return self
+
+    def __next__(self):
+        if not self.state:
+            if self.data is None:
+                raise StopIteration
+            raise self.data
+        me = core.cur_task
+        self.state.push(me)
+        me.data = self
+
+    def done(self):
+        return not self.state
+
+    def cancel(self):
+        if not self.state:
+            return False
+        if self is core.cur_task:
+            raise RuntimeError("can't cancel self")
+        task = self
+        while isinstance(task.data, Task):
+            task = task.data
+        if hasattr(task.data, "remove"):
+            task.data.remove(task)
+            core._task_queue.push(task)
+        elif _diff(task.ph_key, _ticks()) > 0:
+            core._task_queue.remove(task)
+            core._task_queue.push(task)
+        task.data = core.CancelledError
+        return True

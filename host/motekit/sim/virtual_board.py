@@ -1,0 +1,426 @@
+"""One virtual board as the supervisor sees it: a VM's process, a pty, the line between, and a control channel.
+
+A reboot ends the process and starts it again on the same pty. What the board says on its control channel is
+listed in rom/control.py. Ctrl-C is asked for over that channel and never sent as a signal, which would
+jump out of the VM's collector; a program that does not take it within a second is ended, and its user
+gets a prompt all the same.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import termios
+import tty
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from motekit.sim.image import environment
+from motekit.sim.serial_line import RING_BYTES, Noise, Pace
+from motekit.sim.vm import Vm
+
+_CTRL_C = 3
+_INTERRUPT_S = 1.0
+_FEED_S = 0.004
+_QUEUE_BYTES = 8192  # towards the board, before the host is held back
+_BACKLOG_BYTES = 65536  # towards the host, under a virtual clock
+_STUCK_S = 5.0
+_SETTLED_S = 1.0
+_TRACEBACK = b"Traceback (most recent call last):\r\nKeyboardInterrupt: \r\n"
+
+
+@dataclass
+class Counts:
+    """What the supervisor saw of one board."""
+
+    starts: int = 0
+    resets: dict[str, int] = field(default_factory=dict[str, int])
+    forced: int = 0  # programs that would not take Ctrl-C
+    ring_dropped_bytes: int = 0
+    unread_bytes: int = 0  # nobody at the host's end took them
+
+
+class VirtualBoard:
+    """A board under a supervisor's event loop; `start` it, and `close` it in any case."""
+
+    def __init__(self, vm: Vm, spec: dict[str, Any], folder: Path, heap_bytes: int) -> None:
+        self.device: str = spec["device"]
+        self.board: str = spec["board"]
+        self.counts = Counts()
+        self.ready = asyncio.Event()
+        self.done = asyncio.Event()
+        self.crashed = False
+        self.unacked = 0  # packets that the host had not taken when the scenario ended
+        self.stopping_s = 0.0  # when the scenario ended, by the loop's clock
+        self.rom_bytes = 0
+        self.on_event: Callable[[VirtualBoard, str], None] = lambda board, text: None
+        self._vm = vm
+        self._spec = spec
+        self._folder = folder
+        self._heap_bytes = heap_bytes
+        self._virtual: bool = spec["virtual"]
+        self._loop = asyncio.get_running_loop()
+        self._noise_in = Noise(f"{spec['seed']} in")
+        self._noise_out = Noise(f"{spec['seed']} out")
+        self._down = False
+        self._pace = Pace(spec["baud"], self._loop.time())
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stderr: BinaryIO | None = None
+        self._closing = False
+        self._master, self._slave = os.openpty()
+        tty.setraw(self._slave)
+        os.set_blocking(self._master, False)
+        self.serial = os.ttyname(self._slave)
+        self._rx = bytearray()  # from the host, not yet at the board
+        self._tx = bytearray()  # from the board, not yet taken by the host
+        self._feeding: asyncio.TimerHandle | None = None
+        self._powering: asyncio.TimerHandle | None = None
+        self._reset_line()
+
+    def _reset_line(self) -> None:
+        self._who: str | None = None  # whose program runs: main, raw, friendly
+        self._intr = _CTRL_C
+        self._interrupting: asyncio.TimerHandle | None = None
+        self._control_text = b""
+        self._watchdog_s = 0.0
+        self._beat_s = self._loop.time()
+
+    # The process
+
+    def start(self) -> None:
+        """Power the board on."""
+        self._loop.add_reader(self._master, self._from_host)
+        self._spawn("power_on", "main")
+
+    def _spawn(self, cause: str, then: str) -> None:
+        """Start the VM: `cause` is the reset cause, `then` what it does after its ROM is up."""
+        self._reset_line()
+        self.counts.starts += 1
+        path = self._folder / "spec.json"
+        started = {**self._spec, "reset": cause, "then": then}
+        path.write_text(json.dumps(started))
+        self._stdin_r, self._stdin = os.pipe()
+        self._stdout, stdout_w = os.pipe()
+        ours, theirs = socket.socketpair()
+        os.set_blocking(self._stdin_r, False)
+        os.set_blocking(self._stdin, False)
+        os.set_blocking(self._stdout, False)
+        ours.setblocking(False)
+        self._control = ours
+        self._stderr = (self._folder / "stderr.txt").open("ab")
+        self._process = subprocess.Popen(
+            [
+                *self._vm.argv,
+                *("-X", f"heapsize={self._heap_bytes}", "-c"),
+                f"import rom.start as s; s.start({str(path)!r}, {theirs.fileno()})",
+            ],
+            stdin=self._stdin_r,
+            stdout=stdout_w,
+            stderr=self._stderr,
+            pass_fds=(theirs.fileno(),),
+            env=environment(),
+            start_new_session=True,  # a terminal's Ctrl-C is for the supervisor alone
+        )
+        os.close(stdout_w)
+        theirs.close()
+        self._loop.add_reader(self._stdout, self._from_board)
+        self._loop.add_reader(self._control, self._from_control)
+
+    def _end_process(self) -> None:
+        """End the VM, and take what it had printed."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        self._settle_interrupt()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        self._take_output()
+        for fd in (self._stdout, self._control):
+            self._loop.remove_reader(fd)
+        for fd in (self._stdin, self._stdin_r, self._stdout):
+            os.close(fd)
+        self._control.close()
+        if self._stderr:
+            self._stderr.close()
+
+    def _restart(self, cause: str, then: str, off_s: float = 0.0) -> None:
+        self._end_process()
+        self.counts.resets[cause] = self.counts.resets.get(cause, 0) + 1
+        self.on_event(self, f"reset: {cause}")
+        if off_s:
+            self._powering = self._loop.call_later(off_s, self._spawn, cause, then)
+        elif not self._closing:
+            self._spawn(cause, then)
+
+    def power_cut(self) -> None:
+        """Take the power away and give it back."""
+        self._restart("power_on", "main")
+
+    def close(self) -> None:
+        """End the board and give back its pty."""
+        if self._closing:
+            return
+        self._closing = True
+        self._end_process()
+        for timer in (self._feeding, self._powering):
+            if timer:
+                timer.cancel()
+        self._loop.remove_reader(self._master)
+        self._loop.remove_writer(self._master)
+        os.close(self._master)
+        os.close(self._slave)
+        self.done.set()
+
+    def look_after(self) -> None:
+        """Reset a board whose watchdog waits on a program that no longer reads its clock."""
+        if self._process is None or self._who != "main" or not self._watchdog_s or self._tx:
+            return
+        if self._loop.time() - self._beat_s > max(self._watchdog_s, _STUCK_S):
+            self._restart("watchdog", "main")
+
+    # Towards the host
+
+    def _from_board(self) -> None:
+        try:
+            data = os.read(self._stdout, 65536)
+        except BlockingIOError:
+            return
+        if data:
+            self._to_host(data)
+        else:
+            self._loop.remove_reader(self._stdout)
+
+    def _take_output(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while data := os.read(self._stdout, 65536):
+                self._to_host(data)
+
+    def _to_host(self, data: bytes) -> None:
+        if self._down:
+            return
+        if self._intr == _CTRL_C and self._who != "main":
+            data = data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+        self._tx += self._noise_out.pass_through(data)
+        self._flush()
+
+    def _flush(self) -> None:
+        try:
+            sent = os.write(self._master, self._tx)
+        except BlockingIOError:
+            sent = 0
+        del self._tx[:sent]
+        if not self._virtual:
+            self.counts.unread_bytes += len(self._tx)
+            self._tx.clear()
+        elif self._tx and self._process:
+            self._loop.add_writer(self._master, self._flush)
+            if len(self._tx) > _BACKLOG_BYTES:
+                self._loop.remove_reader(self._stdout)
+        else:
+            self._loop.remove_writer(self._master)
+            if self._process:
+                self._loop.add_reader(self._stdout, self._from_board)
+
+    # Towards the board
+
+    def _from_host(self) -> None:
+        try:
+            data = os.read(self._master, 4096)
+        except (BlockingIOError, OSError):
+            return
+        if self._down:
+            return
+        data = self._noise_in.pass_through(data)
+        at = data.find(self._intr) if self._who and 0 <= self._intr < 256 else -1
+        if at >= 0 and self._process:
+            self._rx += data[:at]
+            self._push(len(self._rx))
+            data = data[at + 1 :]
+            self._interrupt()
+        self._rx += data
+        if len(self._rx) > _QUEUE_BYTES:
+            self._loop.remove_reader(self._master)
+        self._feed()
+
+    def _feed(self) -> None:
+        """Put on the line what it can carry by now; come back for the rest."""
+        if self._feeding:
+            self._feeding.cancel()
+            self._feeding = None
+        if not self._rx or self._interrupting or not self._process:
+            return
+        if self._virtual:
+            self._push(min(len(self._rx), self._room()))
+        else:
+            n = self._pace.take(len(self._rx), self._loop.time())
+            room = self._room()
+            if n > room:
+                del self._rx[room:n]
+                self.counts.ring_dropped_bytes += n - room
+            self._push(min(n, room))
+        if len(self._rx) <= _QUEUE_BYTES and not self._closing:
+            self._loop.add_reader(self._master, self._from_host)
+        if self._rx:
+            self._feeding = self._loop.call_later(_FEED_S, self._feed)
+
+    def _room(self) -> int:
+        waiting = struct.unpack("i", fcntl.ioctl(self._stdin, termios.FIONREAD, b"\0\0\0\0"))[0]
+        return max(0, RING_BYTES - waiting)
+
+    def _push(self, n: int) -> None:
+        with contextlib.suppress(BlockingIOError, BrokenPipeError):
+            if n:
+                os.write(self._stdin, self._rx[:n])
+        del self._rx[:n]
+
+    def _interrupt(self) -> None:
+        if not self._interrupting:
+            self._interrupting = self._loop.call_later(_INTERRUPT_S, self._force)
+            self._tell(b"I")
+
+    def _settle_interrupt(self) -> None:
+        if self._interrupting:
+            self._interrupting.cancel()
+            self._interrupting = None
+
+    def _force(self) -> None:
+        """End a program that does not take Ctrl-C, and give its user a prompt."""
+        who = self._who
+        self._end_process()
+        self.counts.forced += 1
+        self._who = None
+        if who == "raw":
+            self._to_host(b"\x04" + _TRACEBACK + b"\x04>")
+        else:
+            self._to_host(_TRACEBACK)
+        self._spawn("soft", "again" if who == "raw" else "prompt")
+        self._feed()
+
+    # The control channel
+
+    def _tell(self, data: bytes) -> None:
+        with contextlib.suppress(OSError):
+            self._control.send(data)
+
+    def _from_control(self) -> None:
+        try:
+            data = self._control.recv(4096)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._process_ended()
+            return
+        *lines, self._control_text = (self._control_text + data).split(b"\n")
+        process = self._process
+        for line in lines:
+            if process is self._process:  # else it was started anew: the rest is of the old one
+                self._obey(*line.decode().partition(" ")[::2])
+
+    def _process_ended(self) -> None:
+        """The VM ended without having been asked to: a fault of the ROM or of the VM itself."""
+        self._end_process()
+        self.crashed = True
+        self.on_event(self, "crashed: " + self.last_words())
+        self.ready.set()
+        self.done.set()
+
+    def last_words(self) -> str:
+        """Return the end of what the VM wrote to its standard error."""
+        path = self._folder / "stderr.txt"
+        return path.read_text(errors="replace")[-2000:].strip() if path.exists() else ""
+
+    def _obey(self, word: str, rest: str) -> None:
+        if word == "beat":
+            self._beat_s = self._loop.time()
+        elif word == "i":
+            self._settle_interrupt()
+            self._feed()
+        elif word in _CALLS:
+            self._take_output()
+            _CALLS[word](self, rest)
+            self._tell(b".")
+        else:
+            _WORDS[word](self, rest)
+
+    def _run(self, who: str) -> None:
+        self._who = who
+        self._intr = _CTRL_C
+        os.set_blocking(self._stdin_r, True)
+        if who == "main" and not self.ready.is_set():
+            self._loop.call_later(_SETTLED_S, self.ready.set)  # a program that takes no line
+
+    def _prompt(self, _: str) -> None:
+        self._who = None
+        self._intr = _CTRL_C
+        os.set_blocking(self._stdin_r, False)
+        self._settle_interrupt()
+        self._ready()
+        self._loop.call_soon(self._feed)
+
+    def _ready(self) -> None:
+        self._beat_s = self._loop.time()
+        if not self.ready.is_set():
+            self.ready.set()
+
+    def _serial(self, _: str) -> None:
+        os.set_blocking(self._stdin_r, False)
+        self._ready()
+
+    def _set_intr(self, char: str) -> None:
+        self._intr = int(char)
+
+    def _fault(self, rest: str) -> None:
+        kind, value = rest.split()
+        if kind == "link_down":
+            self._down = value == "1"
+        else:
+            self._noise_in.start(float(value))
+            self._noise_out.start(float(value))
+
+    def _reset(self, rest: str) -> None:
+        said = json.loads(rest)
+        cursors = said.get("cursors", self._spec["cursors"])
+        self._spec = {**self._spec, "cursors": cursors, "start_ms": said["start_ms"]}
+        off_s = 0.0 if self._virtual else said["off_ms"] / 1000
+        self._restart(said["reset"], said["then"], off_s)
+
+    def _watchdog(self, ms: str) -> None:
+        self._watchdog_s = int(ms) / 1000
+        self._beat_s = self._loop.time()
+
+    def _left(self, left: str) -> None:
+        self.unacked = int(left)
+        self.stopping_s = self.stopping_s or self._loop.time()
+
+    def _done(self, left: str) -> None:
+        self._left(left)
+        self.on_event(self, "done")
+        self.done.set()
+
+    def _hello(self, _: str) -> None:
+        self.on_event(self, "hello")
+
+
+_CALLS: dict[str, Callable[[VirtualBoard, str], None]] = {
+    "run": VirtualBoard._run,
+    "prompt": VirtualBoard._prompt,
+    "intr": VirtualBoard._set_intr,
+    "serial": VirtualBoard._serial,
+    "fault": VirtualBoard._fault,
+}
+_WORDS: dict[str, Callable[[VirtualBoard, str], None]] = {
+    "reset": VirtualBoard._reset,
+    "watchdog": VirtualBoard._watchdog,
+    "left": VirtualBoard._left,
+    "done": VirtualBoard._done,
+    "hello": VirtualBoard._hello,
+}

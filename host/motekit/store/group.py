@@ -1,0 +1,128 @@
+"""One group of packets on its way into a store: sorted out, then written in one go."""
+
+import json
+import sqlite3
+import struct
+from collections.abc import Sequence
+from typing import Any, cast
+
+from motefw.errors import PacketError
+from motefw.keys import TAG_BYTES
+
+from motekit.errors import StoreError
+from .header import ANCHOR, SAMPLES, HeaderLike, read_many
+from .ledger import Ledger
+from .quarantine import Quarantine
+from .records import CONTROL, Anchor, Appended, Received
+from .seen import Seen
+
+ANCHOR_BODY = struct.Struct("<QBI")  # UTC since 1970 in us, quality, error in us
+
+Row = tuple[int, int, int, int, int, bool, bytes]
+
+
+class Group:
+    """Takes packets; `write` puts those that are new into the tail."""
+
+    def __init__(self, db: sqlite3.Connection, ledger: Ledger, quarantine: Quarantine) -> None:
+        self._db = db
+        self._ledger = ledger
+        self._quarantine = quarantine
+        self._rows: list[Row] = []
+        self._touched: dict[tuple[str, int, int], Seen] = {}
+        self._by_stream: dict[tuple[str, int], tuple[int, int]] = {}
+        self._duplicates = 0
+        self._quarantined = 0
+        self._deferred = 0
+        self.bytes = 0
+
+    def take(self, group: Sequence[Received]) -> None:
+        """Sort out packets: new, seen before, or none at all."""
+        unread = [received.data for received in group if received.header is None]
+        read = iter(read_many(unread))
+        for device, data, verified, header in group:
+            head = next(read) if header is None else header
+            if isinstance(head, PacketError):
+                self._set_aside(device, data, str(head))
+            else:
+                self._take(device, data, verified, head)
+
+    def _take(self, device: str, data: bytes, verified: bool, header: HeaderLike) -> None:
+        key = (device, header.generation, header.epoch)
+        seen = self._touched.get(key)
+        if seen is None:
+            try:
+                seen = self._touched[key] = self._ledger.seen(key)
+            except StoreError as e:
+                self._set_aside(device, data, str(e))
+                return
+        seq = header.seq
+        if not seen.room(seq):
+            self._deferred += 1
+        elif not seen.add(seq):
+            self._duplicates += 1
+        elif header.kind == SAMPLES:
+            stream = header.stream
+            count = header.count
+            packets, samples = self._by_stream.get((device, stream), (0, 0))
+            self._by_stream[device, stream] = (packets + 1, samples + count)
+            self._rows.append((seen.id, stream, seq, header.time_us, count, verified, data))
+        else:
+            self._rows.append((seen.id, CONTROL, seq, header.time_us, 0, verified, data))
+            self._heed(device, data, header, seen)
+
+    def write(self) -> Appended:
+        """Append what is new to the tail; return what became of the group."""
+        self._db.executemany(
+            "INSERT INTO packets (epoch, stream, seq, time_us, samples, verified, data)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            self._rows,
+        )
+        self.bytes = sum(len(row[-1]) for row in self._rows)
+        return Appended(
+            len(self._rows),
+            self._duplicates,
+            self._quarantined,
+            self._deferred,
+            self._by_stream,
+            {key: seen.next - 1 if seen.next else None for key, seen in self._touched.items()},
+        )
+
+    def _set_aside(self, device: str, data: bytes, why: str) -> None:
+        self._quarantine.add(self._db, device, data, why)
+        self._quarantined += 1
+
+    def _heed(self, device: str, data: bytes, header: HeaderLike, seen: Seen) -> None:
+        """Draw from a note or an anchor what has a table of its own.
+
+        One that makes no sense is stored and acknowledged like any other, so that it does not come
+        again, and a copy is set aside to be looked at.
+        """
+        body = data[header.body : -TAG_BYTES]
+        try:
+            if header.kind == ANCHOR:
+                self._ledger.add_anchor(device, header.epoch, _anchor(header, body))
+            else:
+                note = _note(body)
+                if "schema" in note:
+                    self._ledger.announce(device, header.epoch, note["schema"])
+                if isinstance(note.get("boot"), dict):
+                    self._ledger.set_boot(seen.id, json.dumps(note["boot"]))
+        except StoreError as e:
+            self._set_aside(device, data, f"stored, but not heeded: {e}")
+
+
+def _anchor(header: HeaderLike, body: bytes) -> Anchor:
+    if len(body) != ANCHOR_BODY.size:
+        raise StoreError(f"anchor: body of {len(body)} bytes, {ANCHOR_BODY.size} expected")
+    return Anchor(header.time_us, *ANCHOR_BODY.unpack(body))
+
+
+def _note(body: bytes) -> dict[str, Any]:
+    try:
+        note: object = json.loads(body)
+    except (ValueError, RecursionError) as e:
+        raise StoreError(f"note: not JSON ({type(e).__name__})") from e
+    if not isinstance(note, dict):
+        raise StoreError(f"note: {note!r:.80}, an object expected")
+    return cast("dict[str, Any]", note)

@@ -1,0 +1,280 @@
+"""Reading a store: any number of readers beside the one writer, none of them ever blocks it.
+
+Every question is answered from one snapshot, and no snapshot is held between two of them, so that
+the writer's log never grows because somebody reads slowly.
+"""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from . import schema, segment
+from .database import translated
+from .header import heads
+from .records import Anchor, Epoch, Quarantined, Stored, Stream
+from .schema import Schema
+from .seen import Progress, Seen
+
+BATCH_PACKETS = 1024
+
+
+class Reader:
+    """An open store, to be read; `close` it, or use it in a `with`."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+        self._lock = threading.RLock()
+
+    def close(self) -> None:
+        """Release the file."""
+        with self._lock, translated(self.path):
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _snapshot(self) -> Generator[sqlite3.Connection]:
+        with self._lock, translated(self.path):
+            if self._connection.in_transaction:
+                yield self._connection
+                return
+            self._connection.execute("BEGIN")
+            try:
+                yield self._connection
+            finally:
+                self._connection.execute("ROLLBACK")
+
+    def devices(self) -> list[str]:
+        """Return the ids of all devices, in the order in which they were met."""
+        with self._snapshot() as db:
+            return [row[0] for row in db.execute("SELECT device FROM devices ORDER BY id")]
+
+    def epochs(self, device: str | None = None) -> list[Epoch]:
+        """Return the runs of one device, or of all, in the order in which they were met."""
+        with self._snapshot() as db:
+            rows = db.execute(
+                "SELECT epochs.id, devices.device, generation, epochs.epoch, boot FROM epochs "
+                "JOIN devices ON devices.id = epochs.device "
+                "WHERE ?1 IS NULL OR devices.device = ?1 ORDER BY epochs.id",
+                (device,),
+            ).fetchall()
+            seen = all_seen(db)
+        return [_epoch(row, seen.get(row[0]) or Seen(row[0])) for row in rows]
+
+    def acknowledged(self, device: str) -> list[tuple[int, int, int | None]]:
+        """Return (generation, epoch, last contiguous seq or None) of each run of a device."""
+        return [
+            (e.generation, e.epoch, e.next - 1 if e.next else None) for e in self.epochs(device)
+        ]
+
+    def missing(self, device: str, generation: int, epoch: int) -> list[tuple[int, int]]:
+        """Return the (first, last) gaps below the highest seq of a run, those given up left out."""
+        with self._snapshot() as db:
+            row = _epoch_row(db, device, generation, epoch)
+            return [] if row is None else _seen_of(db, row).missing()
+
+    def lost(self, device: str, generation: int, epoch: int) -> list[tuple[int, int]]:
+        """Return the (first, last) runs of seqs that were given up: they will never come."""
+        with self._snapshot() as db:
+            row = _epoch_row(db, device, generation, epoch)
+            return [] if row is None else list(_seen_of(db, row).lost)
+
+    def streams(self, device: str | None = None) -> list[Stream]:
+        """Return what is held of each stream of each run; notes and anchors are not in it."""
+        with self._snapshot() as db:
+            rows = db.execute(
+                "SELECT t.epoch, d.device, stream, sum(p), sum(s), sum(b), min(f), max(l) FROM ("
+                " SELECT epoch, stream, packets p, samples s, bytes b, first_us f, last_us l"
+                " FROM segments UNION ALL"
+                " SELECT epoch, stream, 1, samples, length(data), time_us, time_us FROM packets"
+                ") t JOIN epochs e ON e.id = t.epoch JOIN devices d ON d.id = e.device"
+                " WHERE stream >= 0 AND (?1 IS NULL OR d.device = ?1)"
+                " GROUP BY t.epoch, stream ORDER BY t.epoch, stream",
+                (device,),
+            )
+            return [Stream(*row) for row in rows]
+
+    def schemas(self, device: str, epoch: int) -> dict[int, Schema]:
+        """Return the schemas that a device announced in an epoch, by number."""
+        with self._snapshot() as db:
+            rows = db.execute(
+                "SELECT number, content FROM announced a JOIN schemas s ON s.id = a.schema "
+                "JOIN devices d ON d.id = a.device WHERE d.device = ? AND epoch = ?",
+                (device, epoch),
+            )
+            return {number: schema.parse(json.loads(content)) for number, content in rows}
+
+    def anchors(self, device: str, epoch: int) -> list[Anchor]:
+        """Return the anchors of an epoch by monotonic time."""
+        with self._snapshot() as db:
+            rows = db.execute(
+                "SELECT time_us, utc_us, quality, error_us FROM anchors a "
+                "JOIN devices d ON d.id = a.device WHERE d.device = ? AND epoch = ? "
+                "ORDER BY time_us",
+                (device, epoch),
+            )
+            return [Anchor(*row) for row in rows]
+
+    def counter(self, name: str) -> int:
+        """Return a running total: `quarantined`, `quarantine_dropped`."""
+        with self._snapshot() as db:
+            row = db.execute("SELECT value FROM counters WHERE name = ?", (name,)).fetchone()
+            return row[0] if row else 0
+
+    def quarantined(self) -> Iterator[Quarantined]:
+        """Yield what is in quarantine, oldest first."""
+        after = 0
+        while True:
+            with self._snapshot() as db:
+                rows = db.execute(
+                    "SELECT id, device, why, data FROM quarantine WHERE id > ? ORDER BY id LIMIT 256",
+                    (after,),
+                ).fetchall()
+            if not rows:
+                return
+            after = rows[-1][0]
+            yield from (Quarantined(*row[1:]) for row in rows)
+
+    def batches(
+        self,
+        epoch: int,
+        stream: int,
+        since_us: int | None = None,
+        until_us: int | None = None,
+        around: int = 0,
+    ) -> Iterator[list[Stored]]:
+        """Yield lists of at most a few thousand packets of a stream of `Epoch.id`, by seq.
+
+        All that overlap since_us..until_us (monotonic) are in them, at least `around` more on either
+        side as far as there are, and some beside. Packets that come while this runs may or may not
+        be among them.
+        """
+        with self._snapshot() as db:
+            after = _start(db, epoch, stream, since_us, around) - 1
+            tail_from: int | None = db.execute(
+                "SELECT min(seq) FROM packets WHERE epoch = ? AND stream = ?", (epoch, stream)
+            ).fetchone()[0]
+        beyond = 0
+        while True:
+            with self._snapshot() as db:
+                batch = _next_batch(db, epoch, stream, after, tail_from)
+            if not batch:
+                return
+            after = batch[-1].seq
+            yield batch
+            if until_us is not None:
+                beyond += sum(head.time_us > until_us for head in heads([s.data for s in batch]))
+                if beyond > around:
+                    return
+
+    def packets(
+        self,
+        device: str,
+        stream: int,
+        since_us: int | None = None,
+        until_us: int | None = None,
+    ) -> Iterator[tuple[Epoch, Stored]]:
+        """Yield the packets of a stream by (epoch as met, seq); bounds as for `batches`."""
+        for epoch in self.epochs(device):
+            for batch in self.batches(epoch.id, stream, since_us, until_us):
+                for stored in batch:
+                    yield epoch, stored
+
+
+def _epoch_row(db: sqlite3.Connection, device: str, generation: int, epoch: int) -> int | None:
+    row = db.execute(
+        "SELECT epochs.id FROM epochs JOIN devices ON devices.id = epochs.device "
+        "WHERE devices.device = ? AND generation = ? AND epochs.epoch = ?",
+        (device, generation, epoch),
+    ).fetchone()
+    return row[0] if row else None
+
+
+def _seen_of(db: sqlite3.Connection, row: int) -> Seen:
+    """Return what is settled of an epoch: the table, and what came since it was written."""
+    progress = db.execute(
+        "SELECT next, ahead, lost FROM progress WHERE epoch = ?", (row,)
+    ).fetchone()
+    seen = Seen(row, Progress(*progress)) if progress else Seen(row)
+    for (seq,) in db.execute("SELECT seq FROM packets WHERE epoch = ? ORDER BY id", (row,)):
+        seen.add(seq)
+    return seen
+
+
+def all_seen(db: sqlite3.Connection) -> dict[int, Seen]:
+    """Return what is settled of every epoch of which anything is."""
+    rows = db.execute("SELECT epoch, next, ahead, lost FROM progress")
+    seen = {row[0]: Seen(row[0], Progress(*row[1:])) for row in rows}
+    for epoch, seq in db.execute("SELECT epoch, seq FROM packets ORDER BY id"):
+        if epoch not in seen:
+            seen[epoch] = Seen(epoch)
+        seen[epoch].add(seq)
+    return seen
+
+
+def _epoch(row: tuple[int, str, int, int, str | None], seen: Seen) -> Epoch:
+    boot: dict[str, Any] | None = json.loads(row[4]) if row[4] else None
+    missing = sum(last - first + 1 for first, last in seen.missing())
+    return Epoch(*row[:4], boot, seen.next, seen.highest(), missing, seen.lost_count())
+
+
+def _start(
+    db: sqlite3.Connection, epoch: int, stream: int, since_us: int | None, around: int
+) -> int:
+    """Return the seq to read from, for all that reaches into since_us.. and `around` more before."""
+    if since_us is None:
+        return 0
+    tail: list[tuple[int]] = db.execute(
+        "SELECT seq FROM packets WHERE epoch = ? AND stream = ? AND time_us <= ?"
+        " ORDER BY seq DESC LIMIT ?",
+        (epoch, stream, since_us, around + 1),
+    ).fetchall()
+    if len(tail) > around:
+        return tail[-1][0]
+    before = -1  # packets of segments that are known to lie before the last one that counts
+    for first_seq, packets in db.execute(
+        "SELECT first_seq, packets FROM segments WHERE epoch = ? AND stream = ? AND first_us <= ?"
+        " ORDER BY last_seq DESC",
+        (epoch, stream, since_us),
+    ):
+        before += 1 if before < 0 else packets
+        if before >= around:
+            return first_seq
+    return 0
+
+
+def _next_batch(
+    db: sqlite3.Connection, epoch: int, stream: int, after: int, tail_from: int | None
+) -> list[Stored]:
+    """Return the next segment's packets beyond `after`, with those of the tail that lie among them."""
+    found = db.execute(
+        "SELECT last_seq, data FROM segments WHERE epoch = ? AND stream = ? AND last_seq > ?"
+        " ORDER BY last_seq LIMIT 1",
+        (epoch, stream, after),
+    ).fetchone()
+    batch: list[Stored] = []
+    if found:
+        sealed = segment.unpack(found[1])
+        for (verified, data), head in zip(
+            sealed, heads([data for _, data in sealed]), strict=True
+        ):
+            if head.seq > after:
+                batch.append(Stored(head.seq, verified, data))
+    if not found or (tail_from is not None and tail_from <= found[0]):
+        rows = db.execute(
+            "SELECT seq, verified, data FROM packets"
+            " WHERE epoch = ? AND stream = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
+            (epoch, stream, after, found[0] if found else 1 << 32, -1 if found else BATCH_PACKETS),
+        )
+        batch.extend(Stored(seq, bool(verified), data) for seq, verified, data in rows)
+        batch.sort()
+    return batch

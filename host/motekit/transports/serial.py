@@ -1,0 +1,244 @@
+"""Serial ports: opened exclusively and without resetting the board, found again when replugged.
+
+    serial:/dev/ttyUSB0     one port (a pty too); serial:COM3 on Windows
+    serial:*                every USB serial port, those plugged in later included
+    serial:/dev/ttyACM*     every port of a pattern
+
+Boards with an auto-reset circuit (two transistors, ESP32 boards) reset when RTS is asserted and DTR
+is not. Opening a port asserts both on Linux, which does nothing; then RTS is released first, then DTR.
+HUPCL off leaves both as they are when the port is closed.
+"""
+
+import errno
+import glob
+import os
+import random
+import stat
+import time
+from pathlib import Path
+
+import serial
+from serial.tools import list_ports
+
+from ..errors import LinkError
+from . import Ended, Event, Recorded
+from .link import Link, Stats
+
+BAUD = 115200
+WRITE_TIMEOUT_S = 2.0
+BUSY_POLL_S = 0.02
+READ_MAX_BYTES = 65536
+_WILD = "*?["
+
+
+class PortBusy(LinkError):
+    """Another program holds the port."""
+
+
+class PortGone(LinkError):
+    """The port is not there, or no longer."""
+
+
+class SerialTransport:
+    """One port, or a pattern of ports."""
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = pattern
+        self.explicit = not any(c in pattern for c in _WILD)
+
+    def find(self) -> list[str]:
+        """Return the ports that are there now."""
+        if self.explicit:
+            return [self._pattern]
+        if self._pattern == "*":
+            return usb_ports()
+        return sorted(glob.glob(self._pattern))
+
+    def open(self, name: str) -> "SerialPipe":
+        """Open a port for motekit alone."""
+        return SerialPipe(name)
+
+
+make = SerialTransport
+
+
+def usb_ports() -> list[str]:
+    """Return the names of all USB serial ports."""
+    return sorted(port.device for port in list_ports.comports() if port.vid is not None)
+
+
+def _open_port(name: str) -> serial.Serial:
+    posix = os.name == "posix"
+    port = serial.Serial(
+        baudrate=BAUD,
+        timeout=BUSY_POLL_S,
+        write_timeout=WRITE_TIMEOUT_S,
+        exclusive=True,
+        dsrdtr=posix,  # POSIX: only says that `open` is to leave DTR to us
+    )
+    port.port = name
+    port.rts = False
+    port.dtr = False
+    try:
+        port.open()
+    except (OSError, ValueError) as e:  # SerialException is an OSError
+        raise _explain(name, e) from None
+    if posix:
+        _release_dtr(port)
+    return port
+
+
+def _release_dtr(port: serial.Serial) -> None:
+    import termios
+
+    try:
+        port.dtr = False
+    except OSError as e:
+        if e.errno not in (errno.EINVAL, errno.ENOTTY):
+            raise
+    attributes = termios.tcgetattr(port.fileno())
+    attributes[2] &= ~termios.HUPCL
+    termios.tcsetattr(port.fileno(), termios.TCSANOW, attributes)
+
+
+def _explain(name: str, error: Exception) -> LinkError:
+    """Say what keeps a port from being opened, and what to try."""
+    code = getattr(error, "errno", None)
+    if os.name == "nt" and "PermissionError" in str(error):
+        code = errno.EBUSY
+    if code == errno.ENOENT or os.name == "nt" and "FileNotFoundError" in str(error):
+        there = ", ".join(usb_ports()) or "none"
+        return PortGone(f"{name}: no such port; attached USB serial ports: {there}")
+    if code in (errno.EBUSY, errno.EAGAIN):
+        return PortBusy(
+            f"{name}: in use by {holder(name) or 'another program'}; "
+            f"close it (a terminal, an IDE, another collector), then try again"
+        )
+    if code in (errno.EACCES, errno.EPERM):
+        return LinkError(
+            f"{name}: permission denied; it belongs to group {group_of(name)!r}: "
+            f"sudo usermod -aG {group_of(name)} $USER, then log in again"
+        )
+    if Path(name).exists() and not _is_device(name):
+        return LinkError(f"{name}: no serial port, but a file or folder")
+    return LinkError(f"{name}: cannot be opened: {error}")
+
+
+def _is_device(name: str) -> bool:
+    return stat.S_ISCHR(os.stat(name).st_mode)
+
+
+def group_of(name: str) -> str:
+    """Return the group that may open a port."""
+    import grp
+
+    try:
+        return grp.getgrgid(os.stat(name).st_gid).gr_name
+    except (OSError, KeyError):
+        return "dialout"
+
+
+def holder(name: str) -> str | None:
+    """Return "program (pid n)" of who has a port open, where the system tells (Linux)."""
+    real = os.path.realpath(name)
+    for link in glob.iglob("/proc/[0-9]*/fd/*"):
+        pid = link.split("/")[2]
+        try:
+            if int(pid) != os.getpid() and os.readlink(link) == real:
+                return f"{Path(f'/proc/{pid}/comm').read_text().strip()} (pid {pid})"
+        except OSError:
+            continue
+    return None
+
+
+class SerialPipe:
+    """An open port and its link."""
+
+    live = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._port = _open_port(name)
+        self._link = Link(random.randrange(256))
+        self._woken = False
+
+    @property
+    def stats(self) -> Stats:
+        """Return what the line has carried and lost."""
+        return self._link.stats
+
+    def send(self, data: bytes, key: str | None = None) -> None:
+        """Queue a message; see `Link.send`."""
+        self._link.send(data, key)
+
+    def expect(self, number: int | None) -> None:
+        """Tell the link which packet comes next."""
+        if number is None:
+            self._link.packets.forget()
+        else:
+            self._link.packets.expect(number)
+
+    def typed(self, keys: bytes) -> None:
+        """Send keystrokes."""
+        self._link.write_raw(keys)
+
+    def tail(self) -> str:
+        """Return the text at the end of what the board printed."""
+        return self._link.tail
+
+    def receive(self, timeout_s: float) -> list[Event | Recorded | Ended]:
+        """Move bytes both ways until there is an event, or timeout_s is over, or `wake`."""
+        end = time.monotonic() + timeout_s
+        events: list[Event | Recorded | Ended] = []
+        if not self._port.is_open:
+            raise PortGone(f"{self.name}: is closed")
+        while True:
+            now = time.monotonic()
+            events += self._link.poll(now)
+            self._write(self._link.take())
+            if events or now >= end or self._woken:
+                self._woken = False
+                return events
+            wait = min(BUSY_POLL_S, end - now) if self._link.busy else end - now
+            data = self._read(wait)
+            events += self._link.receive(data, time.monotonic())
+
+    def _read(self, wait_s: float) -> bytes:
+        try:
+            rounded = max(BUSY_POLL_S, round(wait_s, 1))  # setting a timeout costs system calls
+            if self._port.timeout != rounded:
+                self._port.timeout = rounded
+            data = self._port.read(1)
+            if data:
+                data += self._port.read(min(self._port.in_waiting, READ_MAX_BYTES))
+            return data
+        except (OSError, TypeError, ValueError) as e:  # TypeError: pyserial, closed meanwhile
+            raise PortGone(f"{self.name}: unplugged or closed") from e
+
+    def _write(self, data: bytes) -> None:
+        if not data:
+            return
+        try:
+            self._port.write(data)
+        except serial.SerialTimeoutException:
+            raise LinkError(
+                f"{self.name}: takes no bytes for {WRITE_TIMEOUT_S:.0f} s; "
+                f"unplug the board and plug it in again"
+            ) from None
+        except (OSError, TypeError, ValueError) as e:
+            raise PortGone(f"{self.name}: unplugged or closed") from e
+
+    def wake(self) -> None:
+        """End a `receive` that waits in another thread."""
+        self._woken = True
+        try:
+            self._port.cancel_read()
+        except (OSError, AttributeError, TypeError):
+            return  # closed meanwhile, or a system that cannot: the wait ends by itself
+
+    def close(self) -> None:
+        """Close the port; DTR and RTS stay as they are."""
+        try:
+            self._port.close()
+        except OSError:
+            return  # unplugged: nothing is left to close

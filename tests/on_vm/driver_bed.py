@@ -1,0 +1,308 @@
+"""A driver on the model of its chip, in virtual time; tests call these functions in a VM."""
+
+import gc
+
+import micropython
+from rom import chips
+from rom.bus import I2CBus, Uart
+from transcript import Wave, play
+from virtual_time import clock
+
+from motefw import drivers
+from motefw.packet import Block
+
+
+class Rows:
+    """A source over a list of rows, raw or physical; with `ramp`, rows without end."""
+
+    def __init__(self, rows, raw, ramp=None):
+        self.raw = raw
+        self.rows = rows
+        self.next = 0
+        self.ramp = ramp
+
+    def sample(self, i):
+        if self.ramp:
+            return tuple(i % 4000 - 2000 + c for c in range(self.ramp))
+        return tuple(self.rows[i]) if i < len(self.rows) else None
+
+    def at(self, _t_us):
+        self.next += 1
+        return self.sample(self.next - 1)
+
+
+class Flipping(I2CBus):
+    """A bus on which one bit of what is read is another: `mask` at byte `at`."""
+
+    at = mask = 0
+
+    def readfrom_into(self, addr, buf, stop=True):
+        super().readfrom_into(addr, buf, stop)
+        if self.mask:
+            buf[self.at] ^= self.mask
+
+
+class Script:
+    """A UART that brings what it is fed, at once, and keeps what is written."""
+
+    def __init__(self):
+        self.incoming = b""
+        self.written = b""
+
+    def any(self):
+        return len(self.incoming)
+
+    def readinto(self, buf):
+        n = min(len(buf), len(self.incoming))
+        buf[:n] = self.incoming[:n]
+        self.incoming = self.incoming[n:]
+        return n or None
+
+    def write(self, buf):
+        self.written += bytes(buf)
+        return len(buf)
+
+
+class Bed:
+    """What the calls work on."""
+
+    driver = model = bus = block = source = None
+
+
+bed = Bed()
+
+
+def new(name, rows, raw=True, options=None, capacity=64, ramp=None, baud=9600):
+    """Put a driver on a new model; rows is what the model sees."""
+    options = options or {}
+    bed.source = Rows(rows, raw, ramp)
+    cls = drivers.load(name)
+    bed.model = chips.load(name)(bed.source, clock.clock_us, options)
+    if cls.BUS == "uart":
+        bed.bus = Uart(bed.model, clock.clock_us, baud)
+    else:
+        bed.bus = Flipping([(bed.model.ADDRESSES[0], bed.model)])
+    clock.now_us += 2000
+    bed.driver = cls(bed.bus)
+    bed.block = Block(len(cls.CHANNELS), capacity)
+
+
+def new_script(name):
+    """Put a UART driver on a line that the test feeds."""
+    cls = drivers.load(name)
+    bed.bus = Script()
+    bed.driver = cls(bed.bus)
+    bed.block = Block(len(cls.CHANNELS), 64)
+
+
+def feed(chunks):
+    """Feed the line chunk by chunk, draining after each; return the rows."""
+    out = []
+    for chunk in chunks:
+        bed.bus.incoming += bytes.fromhex(chunk)
+        while True:
+            n = bed.driver.pending()
+            if not n and not bed.bus.any():
+                break
+            bed.driver.drain(bed.block, n)
+            out += rows()
+    return out
+
+
+def put(data):
+    """Put bytes on the line, hexadecimal."""
+    bed.bus.incoming += bytes.fromhex(data)
+
+
+def written():
+    """Return what the driver wrote since the last call, hexadecimal."""
+    data = bed.bus.written
+    bed.bus.written = b""
+    return data.hex()
+
+
+def flip(at, mask):
+    """Let one bit of what is read be another."""
+    bed.bus.at, bed.bus.mask = at, mask
+
+
+def transcript(name, width, raw, options, ops):
+    """Play transactions on a model of its own."""
+    return play(chips, name, Wave(width, raw), options, ops)
+
+
+def start(options):
+    bed.driver.start(**options)
+    return bed.driver.period_us
+
+
+def stop():
+    bed.driver.stop()
+
+
+def advance(us):
+    clock.now_us += us
+
+
+def fault(kind, on=True):
+    bed.model.fault(kind, on)
+
+
+def bus_fault(kind, on=True):
+    bed.bus.fault(kind, on)
+
+
+def recover():
+    bed.bus.recover()
+
+
+def rows():
+    """Return and clear what the block holds: rows, with None where invalid."""
+    block = bed.block
+    columns = block.columns
+    out = []
+    for i in range(block.count):
+        channels = range(len(columns))
+        out.append([None if block.is_invalid(c, i) else columns[c][i] for c in channels])
+    block.clear()
+    return out
+
+
+def pending():
+    """Return what waits, and whether there was a gap before."""
+    n = bed.driver.pending()
+    gap = bed.driver.gap
+    bed.driver.gap = False
+    return n, gap
+
+
+def drain(n):
+    """Drain n samples into the block; return whether a gap was noticed."""
+    bed.driver.drain(bed.block, n)
+    gap = bed.driver.gap
+    bed.driver.gap = False
+    return gap
+
+
+def stream(step_us, steps):
+    """Poll a streaming driver every step; return (rows, gaps)."""
+    out = []
+    gaps = 0
+    for _ in range(steps):
+        clock.now_us += step_us
+        n = bed.driver.pending()
+        while n:
+            take = min(n, bed.block.capacity)
+            bed.driver.drain(bed.block, take)
+            out += rows()
+            n -= take
+        if bed.driver.gap:
+            gaps += 1
+            bed.driver.gap = False
+    return out, gaps
+
+
+def measure():
+    """Take one sample of a polled driver; return the rows."""
+    clock.now_us += 1000 * bed.driver.measure()
+    bed.driver.read(bed.block)
+    return rows()
+
+
+def measure_early(ms):
+    """Take one sample, reading it sooner than the driver said."""
+    bed.driver.measure()
+    clock.now_us += 1000 * ms
+    bed.driver.read(bed.block)
+    return rows()
+
+
+def measure_all():
+    """Take samples until the source ends."""
+    out = []
+    for _ in range(len(bed.source.rows)):
+        out += measure()
+    return out
+
+
+def get(name):
+    return getattr(bed.driver, name)
+
+
+def model_get(name):
+    return getattr(bed.model, name)
+
+
+def register(register):
+    return bed.bus.readfrom_mem(bed.driver.address, register, 1)[0]
+
+
+def write(hexadecimal):
+    """Put bytes on the I2C bus as another program would have."""
+    bed.bus.writeto(bed.driver.address, bytes.fromhex(hexadecimal))
+
+
+class Fixed:
+    """A bus that costs nothing: each read gives the same bytes."""
+
+    def __init__(self, data):
+        self.data = data
+
+    def readfrom_mem_into(self, _addr, _register, buf):
+        for i in range(len(buf)):
+            buf[i] = self.data[i % len(self.data)]
+
+    def readfrom_into(self, _addr, buf):
+        for i in range(len(buf)):
+            buf[i] = self.data[i]
+
+    def writeto(self, _addr, buf):
+        return len(buf)
+
+    def any(self):
+        return len(self.data)
+
+    def readinto(self, buf):
+        n = min(len(buf), len(self.data))
+        for i in range(n):
+            buf[i] = self.data[i]
+        return n
+
+
+def bytes_allocated(name, data_hex, n, rounds):
+    """Return the heap bytes that `rounds` bursts of n samples take from a bus that takes none."""
+    driver = drivers.load(name)(Fixed(bytes.fromhex(data_hex)))
+    block = Block(len(driver.CHANNELS), 64)
+    burst(driver, block, n)
+    gc.collect()
+    gc.disable()
+    before = gc.mem_alloc()
+    for _ in range(rounds):
+        burst(driver, block, n)
+    after = gc.mem_alloc()
+    gc.enable()
+    return after - before
+
+
+def burst(driver, block, n):
+    block.count = 0
+    if driver.STREAMING:
+        driver.pending()
+        driver.drain(block, n)
+    else:
+        for _ in range(n):
+            driver.measure()
+            driver.read(block)
+
+
+def locked_burst(name, data_hex, n):
+    """Take a burst with the heap locked: any allocation is a MemoryError."""
+    driver = drivers.load(name)(Fixed(bytes.fromhex(data_hex)))
+    block = Block(len(driver.CHANNELS), 64)
+    burst(driver, block, n)
+    micropython.heap_lock()
+    try:
+        burst(driver, block, n)
+    finally:
+        micropython.heap_unlock()
+    return block.count

@@ -1,0 +1,170 @@
+"""The board's files: configuration, epoch, keys, on both VMs."""
+
+import copy
+import json
+
+import pytest
+from motefw import keys
+
+from tests.coprocess import CoProcess, VmError
+
+GOOD = {
+    "board": "esp32-c3-devkitm-1",
+    "buses": {
+        "i2c0": {"kind": "i2c", "id": 0, "sda": 5, "scl": 6, "hz": 400000},
+        "uart1": {"kind": "uart", "id": 1, "tx": 21, "rx": 20, "baud": 9600},
+    },
+    "sensors": [
+        {"driver": "adxl345", "bus": "i2c0", "address": 83, "options": {"rate_hz": 200}},
+        {"driver": "sht4x", "bus": "i2c0", "period_ms": 1000},
+        {"driver": "sht4x", "bus": "i2c0", "address": 0x45, "latency_ms": 100},
+        {"driver": "pms5003", "bus": "uart1"},
+    ],
+}
+
+
+@pytest.fixture(params=[32, 64], scope="module")
+def vm(request):
+    with CoProcess(request.param, "board_bed", "4m") as process:
+        yield process
+
+
+@pytest.fixture
+def root(tmp_path):
+    return f"{tmp_path}/"
+
+
+def test_defaults_are_filled_in(vm):
+    config = vm.call("check", GOOD)
+    assert [s["name"] for s in config["sensors"]] == ["adxl345", "sht4x", "sht4x-2", "pms5003"]
+    assert config["packet"] == {"samples": 512, "latency_ms": 5000}
+
+
+BAD = [
+    ([], "config: [] is not an object"),
+    ({}, "config: board is missing"),
+    (("board", 7), "config.board: 7 is not of type str"),
+    (("board", "x" * 33), "config.board: 33 characters, 1 to 32 expected"),
+    (("wifi", {}), "config: unknown key wifi"),
+    (("buses", []), "config.buses: [] is not of type dict"),
+    (("buses", "spi", {"kind": "spi"}), "buses.spi.kind: 'spi' is not i2c or uart"),
+    (("buses", "i2c0", 5), "buses.i2c0.kind: None is not i2c or uart"),
+    (("buses", "i2c0", "hz", 5), "buses.i2c0.hz: 5, 10000 to 1000000 expected"),
+    (("buses", "i2c0", "sda", None), "buses.i2c0: sda is missing"),
+    (("sensors", 0, "bus", "i2c9"), "sensors[0].bus: i2c9 is not among the buses: i2c0, uart1"),
+    (("sensors", 0, "bus", "uart1"), "sensors[0].bus: uart1 is uart, the part needs i2c"),
+    (("sensors", 0, "driver", "bme999"), "sensors[0].driver: bme999 is not one of adxl345"),
+    (("sensors", 0, "address", 0x44), "sensors[0].address: 68 is not one of (83, 29)"),
+    (("sensors", 0, "options", {"rate_hz": 201}), "sensors[0].rate_hz: 201 is not one of"),
+    (("sensors", 0, "options", {"rate": 200}), "sensors[0].rate: unknown option"),
+    (("sensors", 1, "period_ms", 1.5), "sensors[1].period_ms: 1.5 is not of type int"),
+    (("sensors", 1, "period_ms", True), "sensors[1].period_ms: True is not of type int"),
+    (("sensors", 1, "period_ms", 1 << 40), "sensors[1].period_ms: 1099511627776, 10 to 86400000"),
+    (("sensors", 1, "name", "adxl345"), "sensors[1].name: adxl345 is taken"),
+    (("sensors", 1, 5), "sensors[1]: 5 is not an object"),
+    (("sensors", [GOOD["sensors"][1]] * 17), "config.sensors: 17 entries, 0 to 16 expected"),
+    (("packet", {"samples": 513}), "packet.samples: 513, 1 to 512 expected"),
+]
+
+
+def changed(path):
+    """Return the good configuration with one thing changed; None takes a key away."""
+    if not isinstance(path, tuple):
+        return path
+    *keys_, last, value = path
+    config = copy.deepcopy(GOOD)
+    at = config
+    for key in keys_:
+        at = at[key]
+    if value is None:
+        del at[last]
+    else:
+        at[last] = value
+    return config
+
+
+@pytest.mark.parametrize(("path", "text"), BAD)
+def test_what_is_wrong_is_named_and_nothing_is_saved(vm, root, path, text):
+    vm.call("save", root, GOOD)
+    with pytest.raises(VmError) as raised:
+        vm.call("save", root, changed(path))
+    assert raised.value.kind == "ConfigError"
+    assert raised.value.text.startswith(text)
+    assert vm.call("load", root) == vm.call("check", GOOD)
+
+
+def test_a_bare_board_has_no_sensors(vm, root):
+    assert vm.call("load", root)["sensors"] == []
+
+
+@pytest.mark.parametrize("text", ["", "{", "null", '"x"', "[1", "\udc80", " " * 9000])
+def test_a_damaged_file_is_an_error_that_names_it(vm, root, text):
+    with open(root + "config.json", "w", errors="surrogateescape") as file:
+        file.write(text)
+    with pytest.raises(VmError) as raised:
+        vm.call("load", root)
+    assert raised.value.kind == "ConfigError"
+    assert "config" in raised.value.text
+
+
+def test_power_lost_before_the_rename_leaves_the_old_one(vm, root):
+    vm.call("save", root, GOOD)
+    with open(root + "config.json.new", "w") as file:
+        file.write(json.dumps(GOOD)[:50])
+    assert vm.call("load", root) == vm.call("check", GOOD)
+    new = {"board": "other"}
+    vm.call("save", root, new)
+    assert vm.call("load", root)["board"] == "other"
+
+
+def test_epochs_never_repeat(vm, root):
+    random_one = 0x12345678 | 1 << 31
+    assert vm.call("next_epoch", root) == [random_one, None, None]
+    assert vm.call("next_epoch", root) == [random_one + 1, random_one, None]
+    vm.call("end_epoch", root, random_one + 1, 41)
+    assert vm.call("next_epoch", root) == [random_one + 2, random_one + 1, 41]
+    assert vm.call("next_epoch", root) == [random_one + 3, random_one + 2, None]
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"epoch": -1}', '{"epoch": 4294967295}', "[3]"])
+def test_an_epoch_file_that_cannot_be_counted_on_is_replaced(vm, root, text):
+    with open(root + "epoch.json", "w") as file:
+        file.write(text)
+    assert vm.call("next_epoch", root)[0] == 0x12345678 | 1 << 31
+
+
+def test_an_epoch_that_cannot_be_saved_is_random(vm, root):
+    assert vm.call("next_epoch", root + "none/") == [0x12345678 | 1 << 31, None, None]
+
+
+def test_a_board_without_keys_has_generation_zero(vm, root):
+    tag = keys.Tagger(bytes(32), b"240ac4000102").tag(b"x")
+    assert vm.call("load_identity", root) == ["240ac4000102", 0, tag.hex()]
+
+
+def test_keys_come_from_their_file(vm, root):
+    own = {p: bytes([i + 1]) * 32 for i, p in enumerate(("data", "ack", "command"))}
+    with open(root + "keys.json", "w") as file:
+        json.dump({"generation": 3, **{p: k.hex() for p, k in own.items()}}, file)
+    tag = keys.Tagger(own["data"], b"240ac4000102").tag(b"x")
+    assert vm.call("load_identity", root) == ["240ac4000102", 3, tag.hex()]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {},
+        [],
+        {"generation": 0},
+        {"generation": 1},
+        {"generation": 1, "data": "00" * 32, "ack": "00" * 31, "command": "00" * 32},
+        {"generation": 1, "data": "zz" * 32, "ack": "00" * 32, "command": "00" * 32},
+        {"generation": 1, "data": 5, "ack": "00" * 32, "command": "00" * 32},
+    ],
+)
+def test_damaged_keys_are_an_error_and_no_fallback(vm, root, content):
+    with open(root + "keys.json", "w") as file:
+        json.dump(content, file)
+    with pytest.raises(VmError) as raised:
+        vm.call("load_identity", root)
+    assert raised.value.kind == "ConfigError" and raised.value.text.startswith("keys.json")

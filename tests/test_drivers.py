@@ -1,0 +1,164 @@
+"""What every driver of the table must be, whoever wrote it: described, bounded, able to run."""
+
+import importlib
+import math
+
+import pytest
+
+from motefw import drivers
+from motefw.driver import Driver, check_options
+from motefw.errors import ConfigError
+from motekit.sim.rom import chips
+from tests.coprocess import CoProcess, VmError
+
+NAMES = sorted(drivers.DRIVERS)
+LINES = ("Maker: ", "Bus: ", "Source: ", "Rates: ")
+CHANNELS_MAX = 16  # of a packet
+
+
+@pytest.fixture(scope="module", params=(32, 64))
+def vm(request):
+    with CoProcess(request.param, "driver_bed") as process:
+        yield process
+
+
+@pytest.fixture(params=NAMES)
+def name(request):
+    return request.param
+
+
+def allowed_options(cls):
+    """Yield options with one changed to each value it can have, or to its bounds."""
+    for option, _, allowed in cls.OPTIONS:
+        values = (allowed[0], allowed[-1]) if isinstance(allowed, range) else allowed
+        for value in values:
+            yield {option: value}
+
+
+def rows_of(cls):
+    return [[100 + i % 300 + c for c in range(len(cls.CHANNELS))] for i in range(1000)]
+
+
+def samples(vm, name, options):
+    """Start a driver on its model and return some samples."""
+    cls = drivers.load(name)
+    vm.call("new", name, rows_of(cls), True, options)
+    vm.call("start", options)
+    if cls.STREAMING:
+        return poll(vm, 50)
+    return [row for _ in range(3) for row in vm.call("measure")]
+
+
+def poll(vm, steps):
+    """Poll a streaming driver as often as it should be."""
+    return vm.call("stream", min(vm.call("get", "poll_us"), 100_000), steps)[0]
+
+
+def start_and_poll(vm):
+    """Start a driver and, for those that only listen, wait 30 s."""
+    vm.call("start", {})
+    vm.call("stream", 100_000, 300)
+
+
+def test_the_module_says_what_the_part_is(name):
+    module = importlib.import_module(f"motefw.drivers.{drivers.DRIVERS[name][0]}")
+    lines = module.__doc__.splitlines()
+    assert ": " in lines[0]
+    for start in LINES:
+        (line,) = [line for line in lines if line.startswith(start)]
+        assert len(line) > len(start)
+
+
+def test_the_class_is_complete(name):
+    cls = drivers.load(name)
+    assert issubclass(cls, Driver)
+    assert cls.BUS in ("i2c", "uart")
+    assert bool(cls.ADDRESSES) == (cls.BUS == "i2c")
+    assert all(0x08 <= address <= 0x77 for address in cls.ADDRESSES)
+    assert 1 <= len(cls.CHANNELS) <= CHANNELS_MAX
+    assert len({channel[0] for channel in cls.CHANNELS}) == len(cls.CHANNELS)
+    for channel, unit, scale, offset in cls.CHANNELS:
+        assert channel.replace("_", "").isalnum()
+        assert channel == channel.lower()
+        assert unit
+        assert scale
+        assert math.isfinite(scale)
+        assert math.isfinite(offset)
+    needed = ("pending", "drain") if cls.STREAMING else ("measure", "read")
+    assert all(callable(getattr(cls, method)) for method in (*needed, "start", "stop"))
+    assert cls.STREAMING or not cls.TIMED
+
+
+def test_options_have_defaults_that_are_allowed(name):
+    cls = drivers.load(name)
+    assert check_options(cls, {}) == {option: default for option, default, _ in cls.OPTIONS}
+
+
+def test_a_wrong_option_is_refused_by_name(name):
+    cls = drivers.load(name)
+    for wrong in (None, -1, 1.5, "nothing", True, []):
+        for option, _, _ in cls.OPTIONS:
+            with pytest.raises(ConfigError, match=f"^{option}: .* is not "):
+                check_options(cls, {option: wrong})
+    with pytest.raises(ConfigError, match=r"^colour: unknown option, known are: "):
+        check_options(cls, {"colour": 1})
+
+
+def test_the_model_is_of_the_same_part(name):
+    cls, model = drivers.load(name), chips.load(name)
+    assert getattr(model, "ADDRESSES", ()) == cls.ADDRESSES
+    assert len(model.limits({})) == len(cls.CHANNELS)
+
+
+def test_runs_with_each_option_on_its_model(vm, name):
+    cls = drivers.load(name)
+    for options in ({}, *allowed_options(cls)):
+        got = [row for row in samples(vm, name, options) if None not in row]
+        assert got == rows_of(cls)[: len(got)]
+        assert got or options.get("warmup_s", 30) or options.get("period_s", 1) > 4
+        assert vm.call("get", "period_us") > 0
+
+
+def test_starts_again_at_any_time(vm, name):
+    cls = drivers.load(name)
+    samples(vm, name, {})
+    for _ in range(3):
+        vm.call("start", {})
+    vm.call("stop")
+    vm.call("start", {})
+    row = poll(vm, 20) if cls.STREAMING else vm.call("measure")
+    assert row
+
+
+def test_an_absent_part_is_an_error_in_the_end(vm, name):
+    cls = drivers.load(name)
+    vm.call("new", name, rows_of(cls), True, {})
+    vm.call("fault", "silent" if cls.BUS == "uart" else "nack")
+    with pytest.raises(VmError) as caught:
+        start_and_poll(vm)
+    assert caught.value.kind == ("SensorError" if cls.BUS == "uart" else "OSError")
+
+
+def test_another_part_is_told_with_its_place(vm, name):
+    cls = drivers.load(name)
+    vm.call("new", name, rows_of(cls), True, {})
+    vm.call("fault", "wrong_id")
+    with pytest.raises(VmError) as caught:
+        start_and_poll(vm)
+    assert caught.value.kind == "SensorError"
+    assert caught.value.text.startswith(cls.__name__)
+
+
+def test_an_address_that_the_part_cannot_have_is_refused(name):
+    cls = drivers.load(name)
+    if cls.BUS == "i2c":
+        with pytest.raises(ConfigError, match=r"^address: 9 is not one of 0x"):
+            cls(None, 9)
+
+
+def test_an_unknown_driver_is_refused_with_the_known(vm):
+    with pytest.raises(ConfigError, match=r"^driver: nose is not one of adxl345, pms5003, sht4x$"):
+        drivers.load("nose")
+    with pytest.raises(VmError) as caught:
+        vm.call("new", "nose", [], True, {})
+    assert caught.value.kind == "ConfigError"
