@@ -9,6 +9,7 @@ collector needs, may be tagged with the ack key as well, since a collector has n
 Ref: SPEC.md, section "Message".
 """
 
+import gc
 import sys
 
 from . import __version__, message
@@ -46,6 +47,7 @@ def _argument(args, name, low, high):
 
 def about(board):
     """Return who the board is, for `hello` and the boot note."""
+    gc.collect()  # so that the figure means something
     version = sys.implementation.version
     values = {
         "device": board.identity.device.decode(),
@@ -92,6 +94,7 @@ def hello(board, args):
 
 def status(board, args):
     """Tell how the board and its sensors are."""
+    gc.collect()  # so that the figure means something
     log, uplink = board.log, board.uplink
     return {
         "uptime_ms": board.clock.now_us() // 1000,
