@@ -39,7 +39,7 @@ def samples(
     for channel, sample in invalid:
         block.mark_invalid(channel, sample)
     if steps_us is not None:
-        block.timed = True
+        block.time_samples()
         for i, step in enumerate(steps_us):
             block.steps_us[i] = step
     out = bytearray(packet.MAX_PACKET_BYTES)

@@ -8,10 +8,10 @@ the plain decoder to say. Tags are not checked here.
 from typing import NamedTuple, NoReturn
 
 import numpy as np
-from motefw import packet
-from motefw.errors import PacketError
 from numpy.typing import NDArray
 
+from motefw import packet
+from motefw.errors import PacketError
 from motekit.decode.headers import SAMPLES, Ints, Mask, Packets, join, parse
 from motekit.decode.restore import Values, restore
 from motekit.decode.samples import Part, assemble
@@ -115,9 +115,7 @@ def _check_alike(heads: NDArray[np.void]) -> None:
         strange = np.flatnonzero(heads[name] != expected)
         if len(strange):
             got = heads[name][strange[0]]
-            raise BadPacketError(
-                int(strange[0]), f"{name} {got}, {np.ravel(expected)[0]} expected"
-            )
+            raise BadPacketError(int(strange[0]), f"{name} {got}, {np.ravel(expected)[0]} expected")
 
 
 def _refuse(packets: Packets, bad: Mask, start: int = 0) -> NoReturn:

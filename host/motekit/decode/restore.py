@@ -17,6 +17,7 @@ from motekit.decode.streams import (
     PACKED,
     SPARSE_1,
     Ints,
+    Mask,
     Streams,
 )
 
