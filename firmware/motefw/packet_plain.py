@@ -21,6 +21,7 @@ _OR = const(10)
 _COST = const(11)
 _BASE = const(12)
 _COST_SPARSE = const(13)
+_WIDTH = const(15)
 _P = const(16)
 _SPARSE_P = const(16)
 _COEF = const(64)
@@ -42,13 +43,13 @@ def _zigzag(e):
     return e + e if e >= 0 else -1 - e - e
 
 
-def span(z, n, step, width, st):
+def span(source, n, step, width, st):
     """Find least, greatest and OR of the first `width` of every `step` values: st[_MIN], _MAX, _OR."""
-    low = high = z[0]
+    low = high = source[0]
     bits = 0
     for start in range(0, n, step):
         for i in range(start, min(start + width, n)):
-            x = z[i]
+            x = source[i]
             bits |= x
             if x > high:
                 high = x
@@ -59,13 +60,13 @@ def span(z, n, step, width, st):
     st[_OR] = bits
 
 
-def shift(z, n, bits):
-    """Shift z[:n] down by `bits`."""
+def shift(source, z, n, bits):
+    """Shift source[:n] down by `bits`, to z."""
     for i in range(n):
-        z[i] >>= bits
+        z[i] = source[i] >> bits
 
 
-def survey(z, n, step, width, st):
+def survey(source, n, step, width, st):
     """Return the fixed order that leaves least of the values that `span` looked at, with its results.
 
     st[_BASE] gets their mean, st[_STILL] whether more than a quarter are as the one before. Wide values
@@ -74,6 +75,10 @@ def survey(z, n, step, width, st):
     low = st[_MIN]
     spread = (st[_MAX] - low) & _WRAP
     scale = 0
+    while spread >> scale:
+        scale += 1
+    st[_WIDTH] = scale
+    scale = 0
     while spread >> scale > _SURVEY_MAX:
         scale += 1
     spread >>= scale
@@ -81,10 +86,10 @@ def survey(z, n, step, width, st):
     for start in range(2, n, step):
         stop = min(start + width - 2, n)
         seen += stop - start
-        b = z[start - 1] - low >> scale
-        d = b - (z[start - 2] - low >> scale)
+        b = source[start - 1] - low >> scale
+        d = b - (source[start - 2] - low >> scale)
         for i in range(start, stop):
-            x = z[i] - low >> scale
+            x = source[i] - low >> scale
             total += x
             e = x - b
             b = x
@@ -105,29 +110,29 @@ def survey(z, n, step, width, st):
     if spread * (seen >> 2) >> 1 < s1:
         for start in range(2, n, step):
             for i in range(start, min(start + width - 2, n)):
-                e = (z[i] - low >> scale) - mean
+                e = (source[i] - low >> scale) - mean
                 s0 += e if e >= 0 else -e
         if s0 <= s1 and s0 <= s2:
             return 0
     return 2 if s2 < s1 else 1
 
 
-def difference(z, n):
-    """Replace z[1:n] by its first differences."""
-    a = z[0]
+def difference(source, z, n):
+    """Write the first differences of source[:n] to z; z[0] is source[0]."""
+    a = z[0] = source[0]
     for i in range(1, n):
-        x = z[i]
+        x = source[i]
         z[i] = _int32(x - a)
         a = x
 
 
-def fold(z, n, order, sparse, st):
-    """Replace z[:n - order] by the zig-zag codes of z[order:n] less what stands before (order 0: less st[_BASE]).
+def fold(source, z, n, order, sparse, st):
+    """Write to z the zig-zag codes of source[order:n] less the value before (order 0: less st[_BASE]).
 
     For each block of 32 codes st[_P + block] gets the parameter p = k + 1 (0: all zero) and, with `sparse`,
     st[_P + 16 + block] that for sparse coding; st[_COST] and st[_COST_SPARSE] the bits that all are estimated to take.
     """
-    base = z[order - 1] if order else st[_BASE]
+    base = source[order - 1] if order else st[_BASE]
     j = 0
     block = _P
     last = last_sparse = -1
@@ -136,7 +141,7 @@ def fold(z, n, order, sparse, st):
         stop = min(start + _BLOCK, n)
         total = peak = zeros = 0
         for i in range(start, stop):
-            x = z[i]
+            x = source[i]
             e = x - base
             if order:
                 base = x
@@ -203,8 +208,10 @@ def _choose(total, peak, m, last):
     return best, least
 
 
-def emit(z, n, mode, st, out):
+def emit(z, n, mode, limit, st, out):
     """Write the codes z[:n] to both sections of `out`; return the bits used, or -1 if the sections meet.
+
+    More than `limit` bits, and it is as if nothing was written.
 
     Mode 0: Rice; 1: sparse; 2: packed, st[_P] - 1 bits each and no unary part.
     """
@@ -269,6 +276,8 @@ def emit(z, n, mode, st, out):
     up_bits = _log2(one)
     low_bits = _log2(weight)
     used = 8 * (up - st[_UP] + st[_LOW] - low) + up_bits - st[_UP_BITS] + low_bits - st[_LOW_BITS]
+    if used > limit:
+        return used
     st[_UP] = up
     st[_UP_ACC] = up_acc
     st[_UP_BITS] = up_bits
@@ -286,11 +295,11 @@ def _log2(power):
     return bits
 
 
-def correlate(z, n, scale, st):
-    """Cut z[:n] to (z - st[_BASE]) >> scale, and sum its products at lags 0 to 8: st[_LAG + lag]."""
+def correlate(source, z, n, scale, st):
+    """Sum the products of z = (source - st[_BASE]) >> scale at lags 0 to 8: st[_LAG + lag]."""
     base = st[_BASE]
     for i in range(n):
-        z[i] = z[i] - base >> scale
+        z[i] = source[i] - base >> scale
     for lag in range(9):
         total = 0
         for i in range(lag, n):
@@ -298,12 +307,12 @@ def correlate(z, n, scale, st):
         st[_LAG + lag] = total
 
 
-def predict(z, n, order, scale, st):
-    """Replace z[:n] by what linear prediction (SPEC.md, predictor 4) leaves of z - st[_BASE]."""
+def predict(source, z, n, order, scale, st):
+    """Write to z what linear prediction (SPEC.md, predictor 4) leaves of source - st[_BASE]."""
     base = st[_BASE]
     half = 1 << scale >> 1
     for i in range(n):
-        z[i] = _int32(z[i] - base)
+        z[i] = _int32(source[i] - base)
     for i in range(n - 1, -1, -1):
         if i < order:
             e = z[i - 1] if i else 0

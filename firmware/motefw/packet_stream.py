@@ -40,11 +40,14 @@ _OR = const(10)
 _COST = const(11)
 _BASE = const(12)
 _COST_SPARSE = const(13)
+_SCALE = const(14)
+_WIDTH = const(15)
 _P = const(16)
 _P_SPARSE = const(32)
 _COEF = const(64)
 
 _AS_IS = const(2)
+_NO_LIMIT = const(0x3FFFFFFF)
 _WRAP = const(0xFFFFFFFF)
 _NARROW_BITS = const(28)
 _CORRELATE_BITS = const(10)
@@ -78,50 +81,55 @@ def runs(block, channel):
     return count + 1, lost
 
 
-def _load(block, what, channel, z):
-    """Copy to z what a stream codes and return how many: runs, time steps or valid values."""
+def _gather(block, what, channel):
+    """Copy what a stream codes to the scratch: run lengths, time steps or valid values; return how many."""
     if what == RUNS:
         return runs(block, channel)[0] - 1
-    n = block.count
+    z = _scratch[0]
+    n = 0
     if what == STEPS:
-        n -= 1
-        memoryview(z)[:n] = memoryview(block.steps_us)[1 : n + 1]
-    elif block.any_invalid:
-        n = 0
+        for i in range(1, block.count):
+            z[n] = block.steps_us[i]
+            n += 1
+    else:
         column = block.columns[channel]
         for i in range(block.count):
             if not block.is_invalid(channel, i):
                 z[n] = column[i]
                 n += 1
-    else:
-        memoryview(z)[:n] = memoryview(block.columns[channel])[:n]
     return n
+
+
+def _source(kernel, block, what, channel, n, shift):
+    """Return an array that begins with what the stream codes, shifted: a column, or the scratch."""
+    z = _scratch[0]
+    source = block.columns[channel]
+    if what != VALUES or block.any_invalid:
+        _gather(block, what, channel)
+        source = z
+    if shift:
+        kernel.shift(source, z, n, shift)
+        source = z
+    return source
 
 
 def _zigzag_varint(out, at, value):
     return put_varint(out, at, (value << 1 ^ value >> 31) & _WRAP)
 
 
-def _describe(out, at, predictor, start, second, scale, st):
+def _describe(out, at, predictor, start, second, st):
     """Write how a stream is predicted; for LINEAR, `second` is the order. Return the end."""
     p = st[_P_SPARSE if predictor == SPARSE_1 else _P]
     out[at] = predictor << 5 | (p - 2 if predictor == PACKED else p)
     at += 1
     if predictor == LINEAR:
-        out[at] = second - 1 << 5 | scale
+        out[at] = second - 1 << 5 | st[_SCALE]
         at = _zigzag_varint(out, at + 1, start)
         for i in range(second):
             at = put(out, at, st[_COEF + i], 1)
         return at
     at = _zigzag_varint(out, at, start)
     return _zigzag_varint(out, at, second) if predictor == ORDER_2 else at
-
-
-def _sampling(n):
-    """Return (step, width): a survey looks at the first `width` of every `step` values."""
-    if n <= 64:
-        return 32, 32
-    return (32 if n <= 256 else 64), 10
 
 
 def _width(st):
@@ -133,129 +141,75 @@ def _width(st):
     return bits
 
 
-class _Stream:
-    """One stream on its way into the sections; there is one object for all."""
-
-    def load(self, kernel, block, what, channel):
-        """Take the values of a stream; return how many there are."""
-        self.kernel = kernel
-        self.block = block
-        self.what = what
-        self.channel = channel
-        self.shift = 0
-        self.n = _load(block, what, channel, _scratch[0])
-        return self.n
-
-    def reload(self):
-        """Take the values again, and return them."""
-        z = _scratch[0]
-        _load(self.block, self.what, self.channel, z)
-        if self.shift:
-            self.kernel.shift(z, self.n, self.shift)
-        return z
-
-    def survey(self, z, st):
-        """Return the fixed order that looks best, with a common factor shifted out; -1: all are equal."""
-        kernel, n = self.kernel, self.n
-        step, width = _sampling(n)
-        kernel.span(z, n, step, width, st)
-        if not st[_OR] & 1 or st[_MIN] == st[_MAX]:
-            kernel.span(z, n, n, n, st)
-            if st[_MIN] == st[_MAX]:
-                return -1
-            while not st[_OR] >> self.shift & 1:
-                self.shift += 1
-            if self.shift:
-                kernel.shift(z, n, self.shift)
-                kernel.span(z, n, step, width, st)
-        return kernel.survey(z, n, step, width, st)
-
-    def fixed(self, z, order, st):
-        """Leave in z the codes of a fixed predictor; return it."""
-        n = self.n
-        if order == 2:
-            self.kernel.difference(z, n)
-        sparse = order == 1 and st[_STILL]
-        self.kernel.fold(z, n, order, sparse, st)
-        if sparse and st[_COST_SPARSE] < st[_COST]:
-            st[_COST] = st[_COST_SPARSE]
-            return SPARSE_1
-        return ORDER_0 + order
-
-    def tries_linear(self):
-        """Tell whether to try linear prediction: it costs, and what did not pay rarely pays soon."""
-        block = self.block
-        if self.what != VALUES or not block.linear or self.n < _LINEAR_MIN:
-            return False
-        if block.rest[self.channel]:
-            block.rest[self.channel] -= 1
-            return False
-        return True
-
-    def linear(self, st):
-        """Leave in z the codes of linear prediction; return (order, scale), or (0, 0) if that costs more."""
-        kernel, n = self.kernel, self.n
-        limit = st[_COST]
-        z = self.reload()
-        kernel.span(z, n, n, n, st)
-        width = _width(st)
-        order = 0
-        if width <= _NARROW_BITS:
-            kernel.correlate(z, n, max(0, width - _CORRELATE_BITS), st)
-            order, scale = packet_linear.design(n, st)
-        if order:
-            kernel.predict(self.reload(), n, order, scale, st)
-            base = st[_BASE]
-            st[_BASE] = 0
-            kernel.fold(z, n, 0, 0, st)
-            st[_BASE] = base
-            if st[_COST] + 8 * order + 8 < limit:
-                return order, scale
-        self.block.rest[self.channel] = _LINEAR_REST
-        return 0, 0
-
-    def predicted(self, out, at, order, st):
-        """Write the stream as predicted by what looks best; return the end, or 0 if packing is shorter."""
-        n = self.n
-        z = _scratch[0]
-        start = z[0] if order else st[_BASE]
-        second = z[1] - z[0]
-        scale = 0
-        spread = (st[_MAX] - st[_MIN]) & _WRAP
-        predictor = self.fixed(z, order, st)
-        if self.tries_linear():
-            taps, scale = self.linear(st)
-            if taps:
-                predictor, second, start = LINEAR, taps, st[_BASE]
-                order = 0
-            else:
-                predictor = self.fixed(self.reload(), order, st)
-        at = _describe(out, at, predictor, start, second, scale, st)
-        before = st[: LOW_BITS + 1]
-        used = self.kernel.emit(z, n - order, predictor == SPARSE_1, st, out)
-        if used >= 0:
-            if spread >> used // n:  # a lower bound of the width, for most
-                return at
-            self.kernel.span(self.reload(), n, n, n, st)
-            if used <= _width(st) * n:
-                return at
-        st[: LOW_BITS + 1] = before
-        return 0
-
-    def packed(self, out, at, st):
-        """Write the stream as what exceeds its least value, in as many bits as that needs; return the end."""
-        z = self.reload()
-        self.kernel.span(z, self.n, self.n, self.n, st)
-        least = st[_BASE] = st[_MIN]
-        st[_P] = _width(st) + 1
-        self.kernel.predict(z, self.n, 0, 0, st)
-        at = _describe(out, at, PACKED, least, 0, 0, st)
-        if self.kernel.emit(z, self.n, _AS_IS, st, out) < 0:
-            raise PacketError(FULL)
-        return at
+def _common_shift(kernel, source, n, st):
+    """Return the factor of two common to all values, in bits; -1 if all are equal."""
+    kernel.span(source, n, n, n, st)
+    if st[_MIN] == st[_MAX]:
+        return -1
+    shift = 0
+    while not st[_OR] >> shift & 1:
+        shift += 1
+    return shift
 
 
-_stream = _Stream()
+def _fixed(kernel, source, n, order, st):
+    """Leave in the scratch the codes of a fixed predictor; return it."""
+    z = _scratch[0]
+    if order == 2:
+        kernel.difference(source, z, n)
+        source = z
+    sparse = st[_STILL] if order == 1 else 0
+    kernel.fold(source, z, n, order, sparse, st)
+    if sparse and st[_COST_SPARSE] < st[_COST]:
+        st[_COST] = st[_COST_SPARSE]
+        return SPARSE_1
+    return ORDER_0 + order
+
+
+def _tries_linear(block, channel, n):
+    """Tell whether to try linear prediction: it costs, and what did not pay rarely pays soon."""
+    if not block.linear or n < _LINEAR_MIN:
+        return False
+    if block.rest[channel]:
+        block.rest[channel] -= 1
+        return False
+    return True
+
+
+def _linear(kernel, block, channel, n, shift, st):
+    """Leave in the scratch the codes of linear prediction; return its order, or 0 if it costs more."""
+    z = _scratch[0]
+    limit = st[_COST]
+    source = _source(kernel, block, VALUES, channel, n, shift)
+    kernel.span(source, n, n, n, st)
+    width = _width(st)
+    order = 0
+    if width <= _NARROW_BITS:
+        kernel.correlate(source, z, n, max(0, width - _CORRELATE_BITS), st)
+        order = packet_linear.design(n, st)
+    if order:
+        source = _source(kernel, block, VALUES, channel, n, shift)
+        kernel.predict(source, z, n, order, st[_SCALE], st)
+        base = st[_BASE]
+        st[_BASE] = 0
+        kernel.fold(z, z, n, 0, 0, st)
+        st[_BASE] = base
+        if st[_COST] + 8 * order + 8 < limit:
+            return order
+    block.rest[channel] = _LINEAR_REST
+    return 0
+
+
+def _pack(kernel, source, out, at, n, width, st):
+    """Write a stream as what exceeds its least value (st[_MIN]), `width` bits each; return the end."""
+    z = _scratch[0]
+    st[_BASE] = st[_MIN]
+    kernel.predict(source, z, n, 0, 0, st)
+    st[_P] = width + 1
+    at = _describe(out, at, PACKED, st[_BASE], 0, st)
+    if kernel.emit(z, n, _AS_IS, _NO_LIMIT, st, out) < 0:
+        raise PacketError(FULL)
+    return at
 
 
 def write(kernel, out, at, block, what, channel):
@@ -263,15 +217,51 @@ def write(kernel, out, at, block, what, channel):
 
     Raises PacketError if the sections meet.
     """
-    if not _stream.load(kernel, block, what, channel):
-        return at
     st = state
+    n = block.count
+    if what != VALUES or block.any_invalid:
+        n = _gather(block, what, channel)
+        if not n:
+            return at
+    shift = 0
+    source = _source(kernel, block, what, channel, n, 0)
+    step = 32 if n <= 256 else 64  # a survey looks at the first `width` of every `step` values
+    width = 32 if n <= 64 else 10
+    kernel.span(source, n, step, width, st)
+    if not st[_OR] & 1 or st[_MIN] == st[_MAX]:
+        shift = _common_shift(kernel, source, n, st)
+        if shift < 0:
+            st[_P] = 0
+            return _describe(out, at, CONSTANT, source[0], 0, st)
+        if shift:
+            out[at] = SHIFTED << 5 | shift
+            at += 1
+            source = _source(kernel, block, what, channel, n, shift)
+    if source is _scratch[0]:  # the codes will take its place: only now is there a span to be known
+        kernel.span(source, n, n, n, st)
+    order = kernel.survey(source, n, step, width, st)
+    start = source[0] if order else st[_BASE]
+    second = source[1] - source[0]
+    predictor = _fixed(kernel, source, n, order, st)
+    if what == VALUES and _tries_linear(block, channel, n):
+        base = st[_BASE]
+        taps = _linear(kernel, block, channel, n, shift, st)
+        if taps:
+            predictor, start, second, order = LINEAR, base, taps, 0
+        else:
+            source = _source(kernel, block, what, channel, n, shift)
+            predictor = _fixed(kernel, source, n, order, st)
+    end = _describe(out, at, predictor, start, second, st)
     z = _scratch[0]
-    order = _stream.survey(z, st)
-    if order < 0:
-        st[_P] = 0
-        return _describe(out, at, CONSTANT, z[0], 0, 0, st)
-    if _stream.shift:
-        out[at] = SHIFTED << 5 | _stream.shift
-        at += 1
-    return _stream.predicted(out, at, order, st) or _stream.packed(out, at, st)
+    mode = 1 if predictor == SPARSE_1 else 0
+    limit = st[_WIDTH] * n
+    used = kernel.emit(z, n - order, mode, limit, st, out)
+    if 0 <= used <= limit:
+        return end
+    source = _source(kernel, block, what, channel, n, shift)
+    kernel.span(source, n, n, n, st)
+    limit = _width(st) * n
+    if 0 <= used <= limit and source is not z:
+        kernel.emit(z, n - order, mode, limit, st, out)
+        return end
+    return _pack(kernel, source, out, at, n, limit // n, st)

@@ -28,6 +28,7 @@ _OR = const(10)
 _COST = const(11)
 _BASE = const(12)
 _COST_SPARSE = const(13)
+_WIDTH = const(15)
 _P = const(16)
 _SPARSE_P = const(16)
 _COEF = const(64)
@@ -39,11 +40,11 @@ _SURVEY_MAX = const(0x7FFFF)
 
 
 @micropython.viper
-def span(z: ptr32, n: int, step: int, width: int, st: ptr32):
+def span(source: ptr32, n: int, step: int, width: int, st: ptr32):
     one = 1
     top = one << 31
     bits = 0
-    low = (z[bits] ^ top) - top
+    low = (source[bits] ^ top) - top
     high = low
     start = 0
     while start < n:
@@ -52,7 +53,7 @@ def span(z: ptr32, n: int, step: int, width: int, st: ptr32):
         if stop > n:
             stop = n
         while i < stop:
-            x = (z[i] ^ top) - top
+            x = (source[i] ^ top) - top
             bits |= x
             if x > high:
                 high = x
@@ -66,19 +67,25 @@ def span(z: ptr32, n: int, step: int, width: int, st: ptr32):
 
 
 @micropython.viper
-def shift(z: ptr32, n: int, bits: int):
+def shift(source: ptr32, z: ptr32, n: int, bits: int):
     one = 1
     top = one << 31
     for i in range(n):
-        z[i] = (z[i] ^ top) - top >> bits
+        z[i] = (source[i] ^ top) - top >> bits
 
 
 @micropython.viper
-def survey(z: ptr32, n: int, step: int, width: int, st: ptr32) -> int:
+def survey(source: ptr32, n: int, step: int, width: int, st: ptr32) -> int:
     mask = 0xFFFF
     mask = mask << 16 | mask
     low = st[_MIN]
     spread = (st[_MAX] - low) & mask
+    scale = 0
+    rest = spread
+    while rest:
+        rest = int(uint(rest) >> uint(1))
+        scale += 1
+    st[_WIDTH] = scale
     scale = 0
     while int(uint(spread) >> uint(scale)) & ~_SURVEY_MAX:
         scale += 1
@@ -96,10 +103,10 @@ def survey(z: ptr32, n: int, step: int, width: int, st: ptr32) -> int:
             stop = n
         seen += stop - start
         i = start
-        b = int(uint((z[i - 1] - low) & mask) >> uint(scale))
-        d = b - int(uint((z[i - 2] - low) & mask) >> uint(scale))
+        b = int(uint((source[i - 1] - low) & mask) >> uint(scale))
+        d = b - int(uint((source[i - 2] - low) & mask) >> uint(scale))
         while i < stop:
-            x = int(uint((z[i] - low) & mask) >> uint(scale))
+            x = int(uint((source[i] - low) & mask) >> uint(scale))
             total += x
             e = x - b
             b = x
@@ -130,7 +137,7 @@ def survey(z: ptr32, n: int, step: int, width: int, st: ptr32) -> int:
                 stop = n
             i = start
             while i < stop:
-                e = int(uint((z[i] - low) & mask) >> uint(scale)) - mean
+                e = int(uint((source[i] - low) & mask) >> uint(scale)) - mean
                 if e < 0:
                     s0 -= e
                 else:
@@ -143,26 +150,27 @@ def survey(z: ptr32, n: int, step: int, width: int, st: ptr32) -> int:
 
 
 @micropython.viper
-def difference(z: ptr32, n: int):
-    one = 1
-    a = z[0]
-    i = one
+def difference(source: ptr32, z: ptr32, n: int):
+    i = 0
+    a = source[i]
+    z[i] = a
+    i = 1
     while i < n:
-        x = z[i]
+        x = source[i]
         z[i] = x - a
         a = x
         i += 1
 
 
 @micropython.viper
-def fold(z: ptr32, n: int, order: int, sparse: int, st: ptr32):
+def fold(source: ptr32, z: ptr32, n: int, order: int, sparse: int, st: ptr32):
     one = 1
     top = one << 31
     above = top - (one << _CLIP_BITS) | top
     base = st[_BASE]
     i = order
     if i:
-        base = z[i - 1]
+        base = source[i - 1]
     j = 0
     block = _P
     last = -1
@@ -178,7 +186,7 @@ def fold(z: ptr32, n: int, order: int, sparse: int, st: ptr32):
         peak = 0
         zeros = 0
         while i < stop:
-            x = z[i]
+            x = source[i]
             v = x - base
             if order:
                 base = x
@@ -252,7 +260,7 @@ def fold(z: ptr32, n: int, order: int, sparse: int, st: ptr32):
 
 
 @micropython.viper
-def emit(z: ptr32, n: int, mode: int, st: ptr32, out: ptr8) -> int:
+def emit(z: ptr32, n: int, mode: int, limit: int, st: ptr32, out: ptr8) -> int:
     up = st[_UP]
     up_acc = st[_UP_ACC]
     up_bits = st[_UP_BITS]
@@ -336,6 +344,8 @@ def emit(z: ptr32, n: int, mode: int, st: ptr32, out: ptr8) -> int:
                 low_acc >>= 8
                 low_bits -= 8
     used = (up - st[_UP] + st[_LOW] - low << 3) + up_bits - st[_UP_BITS] + low_bits - st[_LOW_BITS]
+    if used > limit:
+        return used
     st[_UP] = up
     st[_UP_ACC] = up_acc
     st[_UP_BITS] = up_bits
@@ -346,12 +356,12 @@ def emit(z: ptr32, n: int, mode: int, st: ptr32, out: ptr8) -> int:
 
 
 @micropython.viper
-def correlate(z: ptr32, n: int, scale: int, st: ptr32):
+def correlate(source: ptr32, z: ptr32, n: int, scale: int, st: ptr32):
     one = 1
     top = one << 31
     base = (st[_BASE] ^ top) - top
     for i in range(n):
-        z[i] = (z[i] ^ top) - top - base >> scale
+        z[i] = (source[i] ^ top) - top - base >> scale
     lag = 0
     while lag < 9:
         total = 0
@@ -364,7 +374,7 @@ def correlate(z: ptr32, n: int, scale: int, st: ptr32):
 
 
 @micropython.viper
-def predict(z: ptr32, n: int, order: int, scale: int, st: ptr32):
+def predict(source: ptr32, z: ptr32, n: int, order: int, scale: int, st: ptr32):
     one = 1
     top = one << 31
     mask = 0xFFFF
@@ -372,7 +382,7 @@ def predict(z: ptr32, n: int, order: int, scale: int, st: ptr32):
     base = st[_BASE]
     half = one << scale >> 1
     for i in range(n):
-        z[i] = z[i] - base
+        z[i] = source[i] - base
     i = n - 1
     while i >= 0:
         e = 0
