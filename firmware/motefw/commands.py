@@ -4,7 +4,8 @@ Nothing is kept here: a board that is short of memory loads this module for each
 
 A request is tagged over the board's nonce of this boot and the host's own counter, which only grows:
 an old one, and one from who has not the key, is refused and counted. What only reads, and what a
-collector needs, may be tagged with the ack key as well, since a collector has no command key.
+collector needs, may be tagged with the ack key as well, since a collector has no command key. A `hello`
+tagged for no device, with the all-zero key, is told who is there, and nothing is sent for it.
 
 Ref: SPEC.md, section "Message".
 """
@@ -12,7 +13,7 @@ Ref: SPEC.md, section "Message".
 import gc
 import sys
 
-from . import __version__, message
+from . import __version__, keys, message
 from .compat import const
 from .errors import MessageError, MoteError
 
@@ -67,8 +68,9 @@ def about(board):
 
 
 def hello(board, args):
-    """Tell who the board is and where its log stands."""
-    board.uplink.hello()
+    """Tell who the board is and where its log stands; `args` None: to a host that cannot know yet."""
+    if args is not None:
+        board.uplink.hello()
     values = about(board)
     arch = getattr(sys.implementation, "_mpy", 0) >> 10 & 15
     values.update(
@@ -188,6 +190,15 @@ def handle(board, data):
     return reply
 
 
+def _from_anyone(data):
+    """Tell whether a hello is tagged for no device: a host must ask who is there before it can tag."""
+    try:
+        message.open_request(keys.Tagger(bytes(keys.KEY_BYTES), b""), message.NO_NONCE, data)
+    except MessageError:
+        return False
+    return True
+
+
 def _open(board, data, name, nonce):
     """Return the arguments of a request that is known, from who may make it, and new."""
     identity = board.identity
@@ -201,6 +212,8 @@ def _open(board, data, name, nonce):
                 raise
             opened = message.open_request(identity.ack, nonce, data)
         except MessageError:
+            if name == "hello" and _from_anyone(data):
+                return None
             board.refused += 1
             raise
     _, host, counter, _, args = opened

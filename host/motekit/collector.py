@@ -52,6 +52,13 @@ class _Line:
         self.failure: MotekitError | None = None
         self.ended = False
 
+    def making_contact(self) -> bool:
+        """Tell whether it is not known yet if a board is there."""
+        if self.thread is None or self.failure is not None:
+            return False
+        session = self.session
+        return session is None or session.pipe.live and session.device is None
+
 
 class Collector:
     """Collects until `stop`, a limit, the end of all recordings, or a store that fails."""
@@ -75,7 +82,7 @@ class Collector:
         self._lock = threading.Lock()
         self._lines: dict[str, _Line] = {}
         self._devices: dict[str, Session] = {}
-        self._met = False
+        self._met_at = 0.0
         self._queue: queue.Queue[Arrival] = queue.Queue(QUEUE_MAX)
         self._stop = threading.Event()
         self._no_more = threading.Event()
@@ -97,7 +104,7 @@ class Collector:
         """Take a device for a session; LinkError if another port has it."""
         with self._lock:
             owner = self._devices.setdefault(device, session)
-            self._met = True
+            self._met_at = self._met_at or time.monotonic()
         if owner is not session:
             raise LinkError(
                 f"{session.pipe.name}: {device} is being collected from {owner.pipe.name} already: "
@@ -155,18 +162,19 @@ class Collector:
     def _over(self, limits: Limits, elapsed_s: float) -> bool:
         if limits.for_s is not None and elapsed_s >= limits.for_s:
             return True
-        idle_s = time.monotonic() - self.live.stored_at
-        if limits.until_idle_s is not None and idle_s >= limits.until_idle_s:
-            return True
         lines = list(self._lines.values())
+        self._give_up_early(lines)
+        idle_s = time.monotonic() - max(self.live.stored_at, self._met_at)
+        if limits.until_idle_s is not None and idle_s >= limits.until_idle_s:
+            if not any(line.making_contact() for line in lines):
+                return True
         if lines and all(line.ended for line in lines) and self._queue.empty():
             return all(transport.explicit for transport in self._transports)
-        self._give_up_early(lines)
         return False
 
     def _give_up_early(self, lines: list[_Line]) -> None:
         """Fail if everything that the user named failed at once: nothing is there to wait for."""
-        if self._met or not all(transport.explicit for transport in self._transports):
+        if self._met_at or not all(transport.explicit for transport in self._transports):
             return
         failures = [line.failure for line in lines if line.failure is not None]
         if failures and len(failures) == len(lines):
@@ -208,9 +216,11 @@ class Collector:
         if line.session is not None and line.session.device is not None:
             line.delay_s = RETRY_S
         if line.failure is None or str(line.failure) != str(error):
-            told = f"{error}; trying again" if not isinstance(error, PortGone) else str(error)
+            told = str(error).removeprefix(f"{line.name}: ")
+            if not isinstance(error, PortGone):
+                told += "; trying again"
             device = line.session.device if line.session else None
-            if self._met or not line.transport.explicit:
+            if self._met_at or not line.transport.explicit:
                 self.report(Notice("warning", line.name, device, told))
         line.failure = error
         line.next_try = time.monotonic() + line.delay_s

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from motefw import keys, packet
 from motefw.errors import PacketError
-from motefw.packet import Header
+from motefw.packet_header import Header
 
 from .keys import KeyStore
 

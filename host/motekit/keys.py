@@ -14,10 +14,10 @@ import json
 import os
 import secrets
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Iterator, cast
+from typing import Any, cast
 
 import platformdirs
 from motefw import keys
@@ -61,7 +61,7 @@ class KeyStore:
 
         Raises KeyStoreError for a file that is missing, open to others, or malformed.
         """
-        named = path is not None or "MOTEKIT_KEYS" in os.environ
+        named = path is not None or bool(os.environ.get("MOTEKIT_KEYS"))
         path = path or default_path()
         if not path.exists() and not named:
             return cls.empty()

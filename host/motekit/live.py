@@ -12,7 +12,7 @@ from typing import Any, cast
 from motefw import packet
 from motefw.errors import PacketError
 from motefw.keys import TAG_BYTES
-from motefw.packet import Header
+from motefw.packet_header import Header
 
 from .hello import Hello
 

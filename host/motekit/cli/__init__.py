@@ -13,9 +13,9 @@ import sys
 from typing import Any
 
 import typer
+from motefw.errors import MoteError
 from typer.core import TyperGroup
 
-from motefw.errors import MoteError
 from motekit import __version__
 
 COMMANDS = (
@@ -27,6 +27,7 @@ COMMANDS = (
     ("ports", "motekit.cli.ports"),
     ("boards", "motekit.cli.boards"),
     ("sensors", "motekit.cli.sensors"),
+    ("firmware", "motekit.cli.firmware"),
     ("sim", "motekit.cli.sim"),
     ("demo", "motekit.cli.demo"),
     ("doctor", "motekit.cli.doctor"),

@@ -1,15 +1,19 @@
 """Headers of packets, as far as a store needs them, with their types; `motefw.packet` knows the layout."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Protocol
 
 from motefw import packet
 from motefw.errors import PacketError
 
-SAMPLES = cast("int", packet.SAMPLES)
-ANCHOR = cast("int", packet.ANCHOR)
+from motekit import decode
+from motekit.errors import StoreError
+
+SAMPLES = packet.SAMPLES
+ANCHOR = packet.ANCHOR
 TIME_MAX_US = (1 << 63) - 1  # what SQLite holds
+BATCH_MIN = 12  # packets from which on reading them together is faster
 
 
 class HeaderLike(Protocol):
@@ -47,7 +51,7 @@ class Head:
     body: int
 
 
-_read = cast("Callable[[bytes], HeaderLike]", packet.read_header)
+_read: Callable[[bytes], HeaderLike] = packet.read_header
 
 
 def read(data: bytes) -> Head:
@@ -60,7 +64,28 @@ def read(data: bytes) -> Head:
 
 def read_many(packets: Sequence[bytes]) -> list[Head | PacketError]:
     """Return the header of each packet, or what is wrong with it."""
+    if len(packets) >= BATCH_MIN:
+        try:
+            return list(_read_batch(packets))
+        except PacketError:
+            pass  # one of them is none: each on its own tells which
     return [_read_or_error(data) for data in packets]
+
+
+def heads(packets: Sequence[bytes]) -> list[Head]:
+    """Return the headers of packets of a store; StoreError if one is none."""
+    read = read_many(packets)
+    found = [head for head in read if isinstance(head, Head)]
+    if len(found) < len(read):
+        raise StoreError("the store is damaged: " + next(str(e) for e in read if e not in found))
+    return found
+
+
+def _read_batch(packets: Sequence[bytes]) -> Iterator[Head]:
+    rows = decode.headers(packets)
+    if int(rows["time_us"].max()) > TIME_MAX_US:
+        raise PacketError("packet: a monotonic time is beyond 63 bits")
+    return map(Head, *(rows[field].tolist() for field in Head.__slots__))
 
 
 def _read_or_error(data: bytes) -> Head | PacketError:

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from . import header, schema, segment
+from . import schema, segment
 from .database import translated
+from .header import heads
 from .records import Anchor, Epoch, Quarantined, Stored, Stream
 from .schema import Schema
 from .seen import Progress, Seen
@@ -144,18 +145,25 @@ class Reader:
             yield from (Quarantined(*row[1:]) for row in rows)
 
     def batches(
-        self, epoch: int, stream: int, since_us: int | None = None, until_us: int | None = None
+        self,
+        epoch: int,
+        stream: int,
+        since_us: int | None = None,
+        until_us: int | None = None,
+        around: int = 0,
     ) -> Iterator[list[Stored]]:
         """Yield lists of at most a few thousand packets of a stream of `Epoch.id`, by seq.
 
-        All that overlap since_us..until_us (monotonic) are in them, and some beside. Packets that
-        come while this runs may or may not be among them.
+        All that overlap since_us..until_us (monotonic) are in them, at least `around` more on either
+        side as far as there are, and some beside. Packets that come while this runs may or may not
+        be among them.
         """
         with self._snapshot() as db:
-            after = _start(db, epoch, stream, since_us) - 1
+            after = _start(db, epoch, stream, since_us, around) - 1
             tail_from: int | None = db.execute(
                 "SELECT min(seq) FROM packets WHERE epoch = ? AND stream = ?", (epoch, stream)
             ).fetchone()[0]
+        beyond = 0
         while True:
             with self._snapshot() as db:
                 batch = _next_batch(db, epoch, stream, after, tail_from)
@@ -163,8 +171,10 @@ class Reader:
                 return
             after = batch[-1].seq
             yield batch
-            if until_us is not None and header.read(batch[-1].data).time_us > until_us:
-                return
+            if until_us is not None:
+                beyond += sum(head.time_us > until_us for head in heads([s.data for s in batch]))
+                if beyond > around:
+                    return
 
     def packets(
         self,
@@ -217,22 +227,29 @@ def _epoch(row: tuple[int, str, int, int, str | None], seen: Seen) -> Epoch:
     return Epoch(*row[:4], boot, seen.next, seen.highest(), missing, seen.lost_count())
 
 
-def _start(db: sqlite3.Connection, epoch: int, stream: int, since_us: int | None) -> int:
-    """Return the seq to read from, so that nothing which reaches into since_us.. is left out."""
+def _start(
+    db: sqlite3.Connection, epoch: int, stream: int, since_us: int | None, around: int
+) -> int:
+    """Return the seq to read from, for all that reaches into since_us.. and `around` more before."""
     if since_us is None:
         return 0
-    sealed = db.execute(
-        "SELECT first_seq, last_seq FROM segments WHERE epoch = ? AND stream = ? AND first_us <= ?"
-        " ORDER BY last_seq DESC LIMIT 1",
+    tail: list[tuple[int]] = db.execute(
+        "SELECT seq FROM packets WHERE epoch = ? AND stream = ? AND time_us <= ?"
+        " ORDER BY seq DESC LIMIT ?",
+        (epoch, stream, since_us, around + 1),
+    ).fetchall()
+    if len(tail) > around:
+        return tail[-1][0]
+    before = -1  # packets of segments that are known to lie before the last one that counts
+    for first_seq, packets in db.execute(
+        "SELECT first_seq, packets FROM segments WHERE epoch = ? AND stream = ? AND first_us <= ?"
+        " ORDER BY last_seq DESC",
         (epoch, stream, since_us),
-    ).fetchone()
-    tail: int | None = db.execute(
-        "SELECT max(seq) FROM packets WHERE epoch = ? AND stream = ? AND time_us <= ?",
-        (epoch, stream, since_us),
-    ).fetchone()[0]
-    if tail is not None and (not sealed or tail > sealed[1]):
-        return tail
-    return sealed[0] if sealed else 0
+    ):
+        before += 1 if before < 0 else packets
+        if before >= around:
+            return first_seq
+    return 0
 
 
 def _next_batch(
@@ -246,11 +263,13 @@ def _next_batch(
     ).fetchone()
     batch: list[Stored] = []
     if found:
-        for verified, data in segment.unpack(found[1]):
-            seq = header.read(data).seq
-            if seq > after:
-                batch.append(Stored(seq, verified, data))
-    if not found or tail_from is not None and tail_from <= found[0]:
+        sealed = segment.unpack(found[1])
+        for (verified, data), head in zip(
+            sealed, heads([data for _, data in sealed]), strict=True
+        ):
+            if head.seq > after:
+                batch.append(Stored(head.seq, verified, data))
+    if not found or (tail_from is not None and tail_from <= found[0]):
         rows = db.execute(
             "SELECT seq, verified, data FROM packets"
             " WHERE epoch = ? AND stream = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?",

@@ -3,11 +3,12 @@
 import json
 from typing import Any, NamedTuple, cast
 
-from ..errors import StoreError
+from motekit.errors import StoreError
 
 RESERVED = ("device", "stream", "time", "monotonic_us")  # columns of every table that is read
 CHANNELS_MAX = 16
 TEXT_MAX = 64
+NUMBER_MAX = 1e200  # times 2^31 it is still a number
 
 
 class Channel(NamedTuple):
@@ -39,7 +40,7 @@ def _text(what: str, value: Any, empty: bool = False) -> str:
 
 
 def _number(what: str, value: Any) -> float:
-    if not isinstance(value, bool) and isinstance(value, int | float) and abs(value) <= 1e300:
+    if not isinstance(value, bool) and isinstance(value, int | float) and abs(value) <= NUMBER_MAX:
         return float(value)
     raise StoreError(f"schema: {what} is {value!r:.80}, a finite number was expected")
 

@@ -12,7 +12,7 @@ from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
 from . import segment
-from .header import read
+from .header import heads
 
 SEGMENT_MAX_BYTES = 256 << 10  # before compression; what reading one packet costs at most
 SEGMENT_MIN_BYTES = 4 << 10  # a last segment smaller than this is sealed anew with what follows
@@ -68,12 +68,11 @@ def _take(db: sqlite3.Connection, row: int) -> list[Row]:
     epoch, stream, data = db.execute(
         "DELETE FROM segments WHERE id = ? RETURNING epoch, stream, data", (row,)
     ).fetchone()
-    rows: list[Row] = []
-    for verified, packet in segment.unpack(data):
-        head = read(packet)
-        samples = head.count if stream >= 0 else 0
-        rows.append(Row(epoch, stream, head.seq, head.time_us, samples, verified, packet))
-    return rows
+    packets = segment.unpack(data)
+    return [
+        Row(epoch, stream, h.seq, h.time_us, h.count if stream >= 0 else 0, verified, packet)
+        for (verified, packet), h in zip(packets, heads([p for _, p in packets]), strict=True)
+    ]
 
 
 def _write(db: sqlite3.Connection, rows: Sequence[Row]) -> None:

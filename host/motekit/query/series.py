@@ -1,0 +1,98 @@
+"""What a selection covers: one series a stream of an epoch, and the columns of them all."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from motekit import decode
+from motekit.errors import UsageError
+from motekit.store import Epoch, Schema, Store, Stream
+from .batch import Column, Layout
+from .bounds import Bounds
+from .clock import Clock
+
+FLOAT = np.dtype(np.float64)
+RAW = np.dtype(np.int32)
+
+
+class Series(NamedTuple):
+    """One stream of one epoch: what it is called, and how its numbers and times are to be read."""
+
+    epoch: Epoch
+    stream: Stream
+    name: str
+    schemas: dict[int, Schema]  # by the number that packets carry
+    channels: int  # of its first packet
+    clock: Clock
+
+    def schema(self, number: int, channels: int) -> Schema | None:
+        """Return the schema of packets, None if there is none that fits them."""
+        schema = self.schemas.get(number)
+        return schema if schema and len(schema.channels) == channels else None
+
+
+def unknown_names(channels: int) -> tuple[str, ...]:
+    """Return what channels are called before the board has told."""
+    return tuple(f"channel_{i}" for i in range(channels))
+
+
+def select(store: Store, bounds: Bounds) -> list[Series]:
+    """Return the selected series by device, stream name and start; UsageError for an unknown name."""
+    epochs = {epoch.id: epoch for epoch in store.epochs()}
+    every = [_series(store, epochs[stream.epoch], stream) for stream in store.streams()]
+    _check(bounds.devices, store.devices(), "device")
+    _check(bounds.streams, {series.name for series in every}, "stream")
+    chosen = [
+        series
+        for series in every
+        if (bounds.devices is None or series.epoch.device in bounds.devices)
+        and (bounds.streams is None or series.name in bounds.streams)
+    ]
+    devices = {device: at for at, device in enumerate(store.devices())}
+    return sorted(chosen, key=lambda s: (devices[s.epoch.device], s.name, _begin(s)))
+
+
+def layout(series: Sequence[Series], raw: bool) -> Layout:
+    """Return the union of all channels, in the order in which they are met."""
+    columns: dict[str, Column] = {}
+    for one in series:
+        for schema in one.schemas.values():
+            for channel in schema.channels:
+                unit = None if raw else channel.unit
+                column = Column(channel.name, RAW if raw else FLOAT, unit)
+                columns.setdefault(channel.name, column)
+        if raw and not any(len(s.channels) == one.channels for s in one.schemas.values()):
+            for name in unknown_names(one.channels):
+                columns.setdefault(name, Column(name, RAW))
+    return Layout(tuple(columns.values()), raw)
+
+
+def _begin(series: Series) -> tuple[int, int]:
+    """Return when a series began, as far as that is known, and the order in which it was met."""
+    begin = 0
+    if series.clock:
+        first = np.array([min(series.stream.first_us, (1 << 62) // 1000) * 1000], np.int64)
+        begin = int(series.clock.utc_ns(first)[0])
+    return begin, series.epoch.id
+
+
+def _series(store: Store, epoch: Epoch, stream: Stream) -> Series:
+    schemas = {
+        number: schema
+        for number, schema in store.schemas(epoch.device, epoch.epoch).items()
+        if schema.stream == stream.stream
+    }
+    names = [schema.name for schema in schemas.values()]
+    first = next(store.batches(epoch.id, stream.stream))[0].data
+    channels = int(decode.headers([first])["channels"][0])
+    clock = Clock(store.anchors(epoch.device, epoch.epoch))
+    name = names[0] if names else f"stream-{stream.stream}"
+    return Series(epoch, stream, name, schemas, channels, clock)
+
+
+def _check(wanted: frozenset[str] | None, known: Iterable[str], what: str) -> None:
+    unknown = sorted((wanted or frozenset()) - set(known))
+    if unknown:
+        there = ", ".join(sorted(known)) or "none"
+        raise UsageError(f"{what} {', '.join(unknown)}: not in this store; there are: {there}")

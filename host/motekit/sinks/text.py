@@ -1,0 +1,30 @@
+"""Values as text, for the sinks that write text."""
+
+from typing import Any
+
+import numpy as np
+
+from motekit.query.batch import NO_TIME, Batch, Column, Ints
+
+DIGITS = 15  # a raw integer has at most 10, the scale its own; a 16th is the product's rounding
+
+
+def times(time_ns: Ints) -> list[str | None]:
+    """Return UTC in RFC 3339 with microseconds; None where there is none."""
+    known = time_ns != NO_TIME
+    text = np.datetime_as_string(time_ns.astype("datetime64[ns]"), unit="us").tolist()
+    return [stamp + "Z" if is_known else None for stamp, is_known in zip(text, known, strict=True)]
+
+
+def cells(batch: Batch, column: Column) -> list[Any]:
+    """Return the numbers of a column, rounded to what they mean; None where it is empty."""
+    values = batch.values.get(column.name)
+    if values is None:
+        return [None] * len(batch)
+    numbers: list[Any] = values.tolist()
+    if column.dtype.kind == "f":
+        numbers = [float(f"{number:.{DIGITS}g}") for number in numbers]
+    valid = batch.valid.get(column.name)
+    if valid is not None:
+        numbers = [n if ok else None for n, ok in zip(numbers, valid.tolist(), strict=True)]
+    return numbers
