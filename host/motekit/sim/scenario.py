@@ -176,7 +176,8 @@ def _virtual(sensor: Sensor, entry: Fields, base: Path, seed: int) -> VirtualSen
     model = chips.load(sensor.driver)
     if model is None:
         raise entry.fail(
-            "driver", f"there is no model of {sensor.driver}; {nearest(sensor.driver, chips.CHIPS)}"
+            "driver",
+            f"there is no model of {sensor.driver}; {nearest(sensor.driver, chips.CHIPS)}",
         )
     options: dict[str, Any] = {each.name: each.default for each in info.options}
     options.update(sensor.options)
@@ -241,7 +242,9 @@ def _targets(
         return ()
     names = [each.sensor.name for each in plan.sensors]
     if wanted is not None and wanted not in names:
-        raise entry.fail("sensor", f"board {plan.index} has no {wanted!r}; {nearest(wanted, names)}")
+        raise entry.fail(
+            "sensor", f"board {plan.index} has no {wanted!r}; {nearest(wanted, names)}"
+        )
     found: dict[str, str] = {}
     for each in plan.sensors:
         if wanted is not None and each.sensor.name != wanted:
