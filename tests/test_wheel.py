@@ -44,7 +44,7 @@ def wheel(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def installed(wheel, tmp_path_factory):
-    """Return what runs `motekit` from the wheel: third-party packages are those of this environment."""
+    """Return what runs `motekit` from the wheel, with the other packages of this environment."""
     home = tmp_path_factory.mktemp("elsewhere")
     venv.create(home / "venv", with_pip=False, symlinks=True)
     python = home / "venv" / "bin" / "python"
@@ -97,9 +97,8 @@ def test_the_wheel_carries_firmware_and_boards(wheel):
 
 def test_the_checkout_is_out_of_sight(installed):
     code = "import motekit, motefw; print(motekit.__file__, motefw.__file__)"
-    said = subprocess.run(
-        [installed.python, "-c", code], cwd=installed.home, capture_output=True, text=True, check=True
-    ).stdout
+    argv = [installed.python, "-c", code]
+    said = subprocess.check_output(argv, cwd=installed.home, text=True)
     assert str(ROOT) not in said
     assert said.count("site-packages") == 2
 
@@ -131,7 +130,7 @@ def test_virtual_boards_run(installed, tmp_path):
 
 
 def _machines():
-    """Name the VMs that this environment found: an installed wheel does not look into a checkout."""
+    """Name the VMs that are known here: an installed wheel does not look into a checkout."""
     from motekit.errors import VmError
     from motekit.sim import vm
 

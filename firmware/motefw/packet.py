@@ -17,7 +17,7 @@ from .packet_header import ANCHOR, INVALID, MAX_PACKET_BYTES, MAX_SAMPLES, NOTE,
 
 read_header = packet_header.read
 _MAX_CHANNELS = const(16)
-_VECTOR_CRC = const(1235859525)
+_VECTOR_CRC = const(517986870)
 
 
 class Block:
@@ -184,15 +184,15 @@ def _vector(kernel):
     total = 0
     x = 12345
     block = Block(3, 80)
-    for scale in (1, 3, 14, 22):
+    for scale in (1, 3, 9, 16):
         block.clear()
         wave = 0
         for i in range(80):
             x = (x * 5 + 0x3C6F) & 0xFFFF
             wave += (30 - abs(i % 60 - 30)) * 40 - 600
             block.columns[0][i] = wave + (x >> 12) << scale - 1
-            block.columns[1][i] = i // 9 * 5 + (scale == 22 and x > 60000)
-            block.columns[2][i] = (x << scale >> 2) - (1 << scale + 12)
+            block.columns[1][i] = i // 9 * 5 + (scale == 16 and x > 60000)
+            block.columns[2][i] = (x >> 1 << scale) - (1 << scale + 8)
         block.count = 80
         n = encode(out, 0, 0, 0, 0, 0, 0, 0, block, kernel)
         total = crc32(memoryview(out)[:n], total)

@@ -1,9 +1,9 @@
 """Plain kernel of the encoder: what `packet_viper` does, for boards and hosts that cannot run that.
 
-A kernel is a module of these functions. They work in place on `z`, an array('i') that holds one column,
-and on `st`, an array('i') of state whose slots `packet` names; the output of all kernels is the
-same, bit for bit. Hot loops keep every number below 2^30, so nothing is allocated for values of up
-to 29 bits; wider ones are exact too, but cost a 32-bit board heap.
+A kernel is a module of these functions. They work in place on `z`, an array('i') that holds one stream,
+and on `st`, an array('i') of state whose slots `packet_stream` names; the output of all kernels is
+the same, bit for bit. Hot loops keep every number below 2^30 for values of up to 22 bits, so that nothing
+is allocated; wider ones are exact too, but cost a 32-bit board heap.
 """
 
 from .compat import const
@@ -14,190 +14,180 @@ _UP_BITS = const(2)
 _LOW = const(3)
 _LOW_ACC = const(4)
 _LOW_BITS = const(5)
+_STILL = const(7)
 _MIN = const(8)
 _MAX = const(9)
 _OR = const(10)
 _COST = const(11)
 _BASE = const(12)
-_DEVIATION = const(13)
-_SEEN = const(6)
-_STILL = const(7)
+_COST_SPARSE = const(13)
+_WIDTH = const(15)
 _P = const(16)
-_SUM = const(32)
-_ZEROS = const(48)
+_SPARSE_P = const(16)
 _COEF = const(64)
 _LAG = const(72)
 _BLOCK = const(32)
 _CLIP = const(0x1000000)
 _WRAP = const(0xFFFFFFFF)
 _TOP = const(0x80000000)
-_NARROW = const(0xFFFFFFF)
 _SURVEY_MAX = const(0x7FFFF)
-_SPARSE = const(1)
-_PACKED = const(2)
 
 
 def _int32(value):
     return ((value & _WRAP) ^ _TOP) - _TOP
 
 
-def span(z, n, st):
-    """Find least and greatest of z[:n], and whether all are even: their OR (of 8, if that is odd)."""
-    low = high = bits = z[0]
-    for i in range(1, n):
-        x = z[i]
-        if x > high:
-            high = x
-        elif x < low:
-            low = x
-    for i in range(n):
-        bits |= z[i]
-        if bits & 1:
-            break
+def _zigzag(e):
+    """Return the zig-zag code of e modulo 2^32, 0 to 2^32 - 1."""
+    e = _int32(e)
+    return e + e if e >= 0 else -1 - e - e
+
+
+def span(source, n, step, width, st):
+    """Find least, greatest and OR of the first `width` of every `step` values: st[_MIN], _MAX, _OR."""
+    low = high = source[0]
+    bits = 0
+    for start in range(0, n, step):
+        for i in range(start, min(start + width, n)):
+            x = source[i]
+            bits |= x
+            if x > high:
+                high = x
+            elif x < low:
+                low = x
     st[_MIN] = low
     st[_MAX] = high
     st[_OR] = bits
 
 
-def shift(z, n, bits):
-    """Shift z[:n] down by `bits`."""
+def shift(source, z, n, bits):
+    """Shift source[:n] down by `bits`, to z."""
     for i in range(n):
-        z[i] >>= bits
+        z[i] = source[i] >> bits
 
 
-def survey(z, n, st):
-    """Estimate, on a quarter of z[:n] (all of up to 64), what each fixed predictor leaves.
+def survey(source, n, step, width, st):
+    """Return the fixed order that leaves least of the values that `span` looked at, with its results.
 
-    st[_BASE] gets the mean, st[_DEVIATION + order] the sum of absolute residuals, st[_SEEN] the count of
-    values looked at and st[_STILL] that of zero first differences. Wide values are scaled to 19 bits.
+    st[_BASE] gets their mean, st[_STILL] whether more than a quarter are as the one before. Wide values
+    are scaled to 19 bits.
     """
     low = st[_MIN]
-    wide = (st[_MAX] - low) & _WRAP
+    spread = (st[_MAX] - low) & _WRAP
     scale = 0
-    while wide >> scale > _SURVEY_MAX:
+    while spread >> scale:
         scale += 1
-    window = 30 if n <= 64 else 8
+    st[_WIDTH] = scale
+    scale = 0
+    while spread >> scale > _SURVEY_MAX:
+        scale += 1
+    spread >>= scale
     total = s0 = s1 = s2 = still = seen = 0
-    for start in range(2, n, _BLOCK):
-        stop = start + window
-        if stop > n:
-            stop = n
+    for start in range(2, n, step):
+        stop = min(start + width - 2, n)
         seen += stop - start
-        b = z[start - 1] - low >> scale
-        d = b - (z[start - 2] - low >> scale)
+        b = source[start - 1] - low >> scale
+        d = b - (source[start - 2] - low >> scale)
         for i in range(start, stop):
-            x = z[i] - low >> scale
+            x = source[i] - low >> scale
             total += x
             e = x - b
+            b = x
+            d = e - d
+            s2 += d if d >= 0 else -d
+            d = e
             if e > 0:
                 s1 += e
             elif e:
                 s1 -= e
             else:
                 still += 1
-            d = e - d
-            s2 += d if d >= 0 else -d
-            d = e
-            b = x
-    mean = total // seen if seen else 0
-    for start in range(2, n, _BLOCK):
-        stop = start + window
-        for i in range(start, stop if stop < n else n):
-            e = (z[i] - low >> scale) - mean
-            s0 += e if e >= 0 else -e
+    st[_STILL] = still * 4 > seen
+    if not seen:
+        return 1
+    mean = total // seen
     st[_BASE] = _int32(low + (mean << scale))
-    st[_DEVIATION] = s0
-    st[_DEVIATION + 1] = s1
-    st[_DEVIATION + 2] = s2
-    st[_SEEN] = seen
-    st[_STILL] = still
+    if spread * (seen >> 2) >> 1 < s1:
+        for start in range(2, n, step):
+            for i in range(start, min(start + width - 2, n)):
+                e = (source[i] - low >> scale) - mean
+                s0 += e if e >= 0 else -e
+        if s0 <= s1 and s0 <= s2:
+            return 0
+    return 2 if s2 < s1 else 1
 
 
-def difference(z, n):
-    """Replace z[1:n] by its first differences."""
-    a = z[0]
+def difference(source, z, n):
+    """Write the first differences of source[:n] to z; z[0] is source[0]."""
+    a = z[0] = source[0]
     for i in range(1, n):
-        x = z[i]
+        x = source[i]
         z[i] = _int32(x - a)
         a = x
 
 
-def fold(z, first, n, step, wide, st):
-    """Replace z[first:n] by the zig-zag codes of what it differs from st[_BASE], or (step) from the one before.
+def fold(source, z, n, order, sparse, st):
+    """Write to z the zig-zag codes of source[order:n] less the value before (order 0: less st[_BASE]).
 
-    Per block of 32: st[_SUM + block] gets the sum, or minus the bits of the largest if one has
-    more than 24, and st[_ZEROS + block] the count of zeros. `wide` says that differences may wrap.
+    For each block of 32 codes st[_P + block] gets the parameter p = k + 1 (0: all zero) and, with `sparse`,
+    st[_P + 16 + block] that for sparse coding; st[_COST] and st[_COST_SPARSE] the bits that all are estimated to take.
     """
-    base = z[first - 1] if step else st[_BASE]
-    block = 0
-    for start in range(first, n, _BLOCK):
-        total = zeros = top = 0
-        stop = start + _BLOCK
-        for i in range(start, stop if stop < n else n):
-            x = z[i]
+    base = source[order - 1] if order else st[_BASE]
+    j = 0
+    block = _P
+    last = last_sparse = -1
+    cost = cost_sparse = 0
+    for start in range(order, n, _BLOCK):
+        stop = min(start + _BLOCK, n)
+        total = peak = zeros = 0
+        for i in range(start, stop):
+            x = source[i]
             e = x - base
-            if step:
+            if order:
                 base = x
-            if wide:
-                e = _int32(e)
             if e > 0:
-                e += e
+                v = e + e
             elif e:
-                e = -1 - e - e
+                v = -1 - e - e
             else:
                 zeros += 1
-                z[i] = 0
-                continue
-            if e >= _CLIP:
-                top |= e
-            total += e
-            z[i] = e if e < _TOP else e - _WRAP - 1
-        if top:
-            total = 0
-            while top:
-                top >>= 1
-                total -= 1
-        st[_SUM + block] = total
-        st[_ZEROS + block] = zeros
-        block += 1
-
-
-def choose(count, sparse, st):
-    """Choose a parameter p = k + 1 (0: all zero) for each block of `count` codes, from what `fold` left.
-
-    st[_P + block] gets p, st[_COST] the estimated bits. The choice is among the best k for that sum, the one
-    below and the one of the block before, since a change costs bits.
-    """
-    cost = 0
-    last = -1
-    block = 0
-    while count > 0:
-        m = _BLOCK
-        if count < m:
-            m = count
-        count -= m
-        total = st[_SUM + block]
-        best = least = 0
-        if total:
-            if sparse:
-                cost += m
-                m -= st[_ZEROS + block]
-            if total < 0:
-                best = min(-1 - total, 31)
-                least = m * (best + 1)
+                v = 0
+            if v < _CLIP:
+                total += v
+                z[j] = v
             else:
-                if sparse:
-                    total -= m
-                best, least = _best(total, m, last)
-        st[_P + block] = best
-        cost += least
-        last = best
+                v = _zigzag(e)
+                peak |= v
+                total += v & _CLIP - 1
+                z[j] = _int32(v)
+            j += 1
+        m = stop - start
+        last, bits = _choose(total, peak, m, last) if zeros < m else (0, 0)
+        st[block] = last
+        cost += bits
+        if sparse:
+            cost_sparse += m if zeros < m else 0
+            m -= zeros
+            last_sparse, bits = _choose(total - m, peak, m, last_sparse) if m else (0, 0)
+            st[block + _SPARSE_P] = last_sparse
+            cost_sparse += bits
         block += 1
     st[_COST] = cost
+    st[_COST_SPARSE] = cost_sparse
 
 
-def _best(total, m, last):
-    """Return the parameter for m codes of that sum, and the bits it is estimated to take."""
+def _choose(total, peak, m, last):
+    """Return the parameter for m codes of that sum, and the bits it is estimated to take.
+
+    `peak` is the OR of those beyond 24 bits. The choice is among the best k for that sum, the one below
+    and the one of the block before (-1: none), since a change costs bits.
+    """
+    if peak:
+        best = 0
+        while peak >> best:
+            best += 1
+        best = min(best, 31)
+        return best, m * (best + 1)
     k = 0
     while m << k < total - (total >> 2) - (total >> 3):
         k += 1
@@ -218,85 +208,98 @@ def _best(total, m, last):
     return best, least
 
 
-def emit(z, first, n, mode, st, out):
-    """Write the codes z[first:n] to both sections of `out`; return 1, or 0 if they meet.
+def emit(z, n, mode, limit, st, out):
+    """Write the codes z[:n] to both sections of `out`; return the bits used, or -1 if the sections meet.
 
-    Mode 0: Rice; 1: sparse, zeros apart; 2: packed, st[_P] - 1 bits each and no unary part.
+    More than `limit` bits, and it is as if nothing was written.
+
+    Mode 0: Rice; 1: sparse; 2: packed, st[_P] - 1 bits each and no unary part.
     """
     up = st[_UP]
     up_acc = st[_UP_ACC]
-    up_bits = st[_UP_BITS]
+    one = 1 << st[_UP_BITS]
     low = st[_LOW]
     low_acc = st[_LOW_ACC]
-    low_bits = st[_LOW_BITS]
-    last = p = st[_P]
-    block = _P
-    for start in range(first, n, _BLOCK):
-        if mode != _PACKED:
+    weight = 1 << st[_LOW_BITS]
+    block = _P + _SPARSE_P if mode == 1 else _P
+    p = last = st[block]
+    for start in range(0, n, _BLOCK):
+        if mode < 2:
             p = st[block]
             block += 1
-        if block > _P + 1:
-            up_bits += p - last + p - last if p >= last else last - p + last - p - 1
-            while up_bits > 7:
-                if up > low:
-                    return 0
-                out[up] = up_acc
-                up += 1
-                up_acc = 0
-                up_bits -= 8
-            up_acc |= 1 << up_bits
-            up_bits += 1
-        last = p
+            if start:
+                one <<= p - last << 1 if p >= last else (last - p << 1) - 1
+                while one > 255:
+                    if up > low:
+                        return -1
+                    out[up] = up_acc
+                    up += 1
+                    up_acc = 0
+                    one >>= 8
+                up_acc |= one
+                one += one
+            last = p
         if not p:
             continue
         k = p - 1
         mask = (1 << k) - 1
-        stop = start + _BLOCK
-        for i in range(start, stop if stop < n else n):
+        for i in range(start, min(start + _BLOCK, n)):
             v = z[i]
             if v < 0:
                 v &= _WRAP
-            if mode != _PACKED:
-                q = v >> k
+            if mode < 2:
                 if mode:
-                    q = v - 1 >> k
-                    q += 1
                     v -= 1
-                up_bits += q
-                while up_bits > 7:
+                    one <<= (v >> k) + 1
+                else:
+                    one <<= v >> k
+                while one > 255:
                     if up > low:
-                        return 0
+                        return -1
                     out[up] = up_acc
                     up += 1
                     up_acc = 0
-                    up_bits -= 8
-                up_acc |= 1 << up_bits
-                up_bits += 1
+                    one >>= 8
+                up_acc |= one
+                one += one
                 if v < 0:
                     continue
-            low_acc |= (v & mask) << low_bits
-            low_bits += k
-            while low_bits > 7:
+            low_acc += (v & mask) * weight
+            weight <<= k
+            while weight > 255:
                 if up > low:
-                    return 0
+                    return -1
                 out[low] = low_acc & 0xFF
                 low -= 1
                 low_acc >>= 8
-                low_bits -= 8
+                weight >>= 8
+    up_bits = _log2(one)
+    low_bits = _log2(weight)
+    used = 8 * (up - st[_UP] + st[_LOW] - low) + up_bits - st[_UP_BITS] + low_bits - st[_LOW_BITS]
+    if used > limit:
+        return used
     st[_UP] = up
     st[_UP_ACC] = up_acc
     st[_UP_BITS] = up_bits
     st[_LOW] = low
     st[_LOW_ACC] = low_acc
     st[_LOW_BITS] = low_bits
-    return 1
+    return used
 
 
-def correlate(z, n, scale, st):
-    """Cut z[:n] to (z - st[_BASE]) >> scale, and sum its products at lags 0 to 8: st[_LAG + lag]."""
+def _log2(power):
+    bits = 0
+    while power > 1:
+        power >>= 1
+        bits += 1
+    return bits
+
+
+def correlate(source, z, n, scale, st):
+    """Sum the products of z = (source - st[_BASE]) >> scale at lags 0 to 8: st[_LAG + lag]."""
     base = st[_BASE]
     for i in range(n):
-        z[i] = z[i] - base >> scale
+        z[i] = source[i] - base >> scale
     for lag in range(9):
         total = 0
         for i in range(lag, n):
@@ -304,12 +307,12 @@ def correlate(z, n, scale, st):
         st[_LAG + lag] = total
 
 
-def predict(z, n, order, scale, st):
-    """Replace z[:n] by what linear prediction (SPEC.md, predictor 4) leaves of z - st[_BASE]."""
+def predict(source, z, n, order, scale, st):
+    """Write to z what linear prediction (SPEC.md, predictor 4) leaves of source - st[_BASE]."""
     base = st[_BASE]
     half = 1 << scale >> 1
     for i in range(n):
-        z[i] = _int32(z[i] - base)
+        z[i] = _int32(source[i] - base)
     for i in range(n - 1, -1, -1):
         if i < order:
             e = z[i - 1] if i else 0

@@ -33,20 +33,21 @@ UP_BITS = const(2)
 LOW = const(3)  # downward section, likewise
 LOW_ACC = const(4)
 LOW_BITS = const(5)
-_SEEN = const(6)
 _STILL = const(7)
 _MIN = const(8)
 _MAX = const(9)
 _OR = const(10)
 _COST = const(11)
 _BASE = const(12)
-_DEVIATION = const(13)
+_COST_SPARSE = const(13)
+_SCALE = const(14)
+_WIDTH = const(15)
 _P = const(16)
+_P_SPARSE = const(32)
 _COEF = const(64)
 
-_RICE = const(0)
-_SPARSE = const(1)
 _AS_IS = const(2)
+_NO_LIMIT = const(0x3FFFFFFF)
 _WRAP = const(0xFFFFFFFF)
 _NARROW_BITS = const(28)
 _CORRELATE_BITS = const(10)
@@ -80,36 +81,49 @@ def runs(block, channel):
     return count + 1, lost
 
 
-def _load(block, what, channel, z):
-    """Copy to z what a stream codes and return how many: runs, time steps or valid values."""
+def _gather(block, what, channel):
+    """Copy what a stream codes to the scratch: run lengths, time steps or valid values; return how many."""
     if what == RUNS:
         return runs(block, channel)[0] - 1
-    n = block.count
+    z = _scratch[0]
+    n = 0
     if what == STEPS:
-        n -= 1
-        memoryview(z)[:n] = memoryview(block.steps_us)[1 : n + 1]
-    elif block.any_invalid:
-        n = 0
+        for i in range(1, block.count):
+            z[n] = block.steps_us[i]
+            n += 1
+    else:
         column = block.columns[channel]
         for i in range(block.count):
             if not block.is_invalid(channel, i):
                 z[n] = column[i]
                 n += 1
-    else:
-        memoryview(z)[:n] = memoryview(block.columns[channel])[:n]
     return n
+
+
+def _source(kernel, block, what, channel, n, shift):
+    """Return an array that begins with what the stream codes, shifted: a column, or the scratch."""
+    z = _scratch[0]
+    source = block.columns[channel]
+    if what != VALUES or block.any_invalid:
+        _gather(block, what, channel)
+        source = z
+    if shift:
+        kernel.shift(source, z, n, shift)
+        source = z
+    return source
 
 
 def _zigzag_varint(out, at, value):
     return put_varint(out, at, (value << 1 ^ value >> 31) & _WRAP)
 
 
-def _describe(out, at, predictor, start, second, scale, st):
+def _describe(out, at, predictor, start, second, st):
     """Write how a stream is predicted; for LINEAR, `second` is the order. Return the end."""
-    out[at] = predictor << 5 | (st[_P] - 2 if predictor == PACKED else st[_P])
+    p = st[_P_SPARSE if predictor == SPARSE_1 else _P]
+    out[at] = predictor << 5 | (p - 2 if predictor == PACKED else p)
     at += 1
     if predictor == LINEAR:
-        out[at] = second - 1 << 5 | scale
+        out[at] = second - 1 << 5 | st[_SCALE]
         at = _zigzag_varint(out, at + 1, start)
         for i in range(second):
             at = put(out, at, st[_COEF + i], 1)
@@ -127,117 +141,75 @@ def _width(st):
     return bits
 
 
-def _fixed(kernel, z, n, width, st):
-    """Leave in z the codes of the fixed predictor that looks best; return it and z[1] - z[0]."""
-    s0, s1, s2 = st[_DEVIATION], st[_DEVIATION + 1], st[_DEVIATION + 2]
-    order = 1
-    if st[_SEEN]:
-        order = 0 if s0 <= s1 and s0 <= s2 else 2 if s2 < s1 else 1
-    second = z[1] - z[0]
+def _common_shift(kernel, source, n, st):
+    """Return the factor of two common to all values, in bits; -1 if all are equal."""
+    kernel.span(source, n, n, n, st)
+    if st[_MIN] == st[_MAX]:
+        return -1
+    shift = 0
+    while not st[_OR] >> shift & 1:
+        shift += 1
+    return shift
+
+
+def _fixed(kernel, source, n, order, st):
+    """Leave in the scratch the codes of a fixed predictor; return it."""
+    z = _scratch[0]
     if order == 2:
-        kernel.difference(z, n)
-    kernel.fold(z, order, n, order, 1 if width > _NARROW_BITS else 0, st)
-    if order == 1 and st[_STILL] * 4 > st[_SEEN]:
-        kernel.choose(n - 1, 1, st)
-        cost = st[_COST]
-        kernel.choose(n - 1, 0, st)
-        if cost < st[_COST]:
-            kernel.choose(n - 1, 1, st)
-            return SPARSE_1, second
-    else:
-        kernel.choose(n - order, 0, st)
-    return ORDER_0 + order, second
+        kernel.difference(source, z, n)
+        source = z
+    sparse = st[_STILL] if order == 1 else 0
+    kernel.fold(source, z, n, order, sparse, st)
+    if sparse and st[_COST_SPARSE] < st[_COST]:
+        st[_COST] = st[_COST_SPARSE]
+        return SPARSE_1
+    return ORDER_0 + order
 
 
-class _Stream:
-    """One stream on its way into the sections; there is one object for all."""
-
-    def load(self, kernel, block, what, channel):
-        """Take values and their span; return whether there are any."""
-        self.kernel = kernel
-        self.block = block
-        self.what = what
-        self.channel = channel
-        self.shift = 0
-        self.n = _load(block, what, channel, _scratch[0])
-        return self.n
-
-    def reload(self):
-        """Take the values again, and return them."""
-        z = _scratch[0]
-        _load(self.block, self.what, self.channel, z)
-        if self.shift:
-            self.kernel.shift(z, self.n, self.shift)
-        return z
-
-    def tries_linear(self, width):
-        """Tell whether to try linear prediction: it costs, and what did not pay rarely pays soon."""
-        block = self.block
-        if self.what != VALUES or not block.linear or self.n < _LINEAR_MIN or width > _NARROW_BITS:
-            return False
-        if block.rest[self.channel]:
-            block.rest[self.channel] -= 1
-            return False
-        return True
-
-    def linear(self, width, st):
-        """Leave in z the codes of linear prediction; return (order, scale), or (0, 0) if it costs more."""
-        kernel, n = self.kernel, self.n
-        limit = st[_COST]
-        scale = width - _CORRELATE_BITS
-        kernel.correlate(self.reload(), n, max(0, scale), st)
-        order, scale = packet_linear.design(n, st)
-        if order:
-            z = self.reload()
-            kernel.predict(z, n, order, scale, st)
-            base = st[_BASE]
-            st[_BASE] = 0
-            kernel.fold(z, 0, n, 0, 1, st)
-            kernel.choose(n, 0, st)
-            st[_BASE] = base
-            if st[_COST] + 8 * order + 8 < limit:
-                return order, scale
-        self.block.rest[self.channel] = _LINEAR_REST
-        return 0, 0
-
-    def predicted(self, out, at, width, st):
-        """Write the stream by the predictor that looks best; return the end, or 0 if packing is shorter."""
-        kernel, n = self.kernel, self.n
-        z = _scratch[0]
-        start = z[0]
-        scale = 0
-        predictor, second = _fixed(kernel, z, n, width, st)
-        if width * n + (n >> 1) < st[_COST]:
-            return 0
-        if self.tries_linear(width):
-            order, scale = self.linear(width, st)
-            if order:
-                predictor, second = LINEAR, order
-            else:
-                predictor, second = _fixed(kernel, self.reload(), n, width, st)
-        first = FIRST[predictor]
-        at = _describe(out, at, predictor, start if first else st[_BASE], second, scale, st)
-        before = st[: LOW_BITS + 1]
-        if kernel.emit(z, first, n, _SPARSE if predictor == SPARSE_1 else _RICE, st, out):
-            bytes_used = st[UP] - before[UP] + before[LOW] - st[LOW]
-            if 8 * bytes_used + st[UP_BITS] - before[UP_BITS] + st[LOW_BITS] - before[LOW_BITS] <= width * n:
-                return at
-        st[: LOW_BITS + 1] = before
-        return 0
-
-    def packed(self, out, at, width, st):
-        """Write the stream as what exceeds its least value, `width` bits each; return the end."""
-        z = self.reload()
-        least = st[_BASE] = st[_MIN]
-        self.kernel.predict(z, self.n, 0, 0, st)
-        st[_P] = width + 1
-        at = _describe(out, at, PACKED, least, 0, 0, st)
-        if not self.kernel.emit(z, 0, self.n, _AS_IS, st, out):
-            raise PacketError(FULL)
-        return at
+def _tries_linear(block, channel, n):
+    """Tell whether to try linear prediction: it costs, and what did not pay rarely pays soon."""
+    if not block.linear or n < _LINEAR_MIN:
+        return False
+    if block.rest[channel]:
+        block.rest[channel] -= 1
+        return False
+    return True
 
 
-_stream = _Stream()
+def _linear(kernel, block, channel, n, shift, st):
+    """Leave in the scratch the codes of linear prediction; return its order, or 0 if it costs more."""
+    z = _scratch[0]
+    limit = st[_COST]
+    source = _source(kernel, block, VALUES, channel, n, shift)
+    kernel.span(source, n, n, n, st)
+    width = _width(st)
+    order = 0
+    if width <= _NARROW_BITS:
+        kernel.correlate(source, z, n, max(0, width - _CORRELATE_BITS), st)
+        order = packet_linear.design(n, st)
+    if order:
+        source = _source(kernel, block, VALUES, channel, n, shift)
+        kernel.predict(source, z, n, order, st[_SCALE], st)
+        base = st[_BASE]
+        st[_BASE] = 0
+        kernel.fold(z, z, n, 0, 0, st)
+        st[_BASE] = base
+        if st[_COST] + 8 * order + 8 < limit:
+            return order
+    block.rest[channel] = _LINEAR_REST
+    return 0
+
+
+def _pack(kernel, source, out, at, n, width, st):
+    """Write a stream as what exceeds its least value (st[_MIN]), `width` bits each; return the end."""
+    z = _scratch[0]
+    st[_BASE] = st[_MIN]
+    kernel.predict(source, z, n, 0, 0, st)
+    st[_P] = width + 1
+    at = _describe(out, at, PACKED, st[_BASE], 0, st)
+    if kernel.emit(z, n, _AS_IS, _NO_LIMIT, st, out) < 0:
+        raise PacketError(FULL)
+    return at
 
 
 def write(kernel, out, at, block, what, channel):
@@ -245,25 +217,51 @@ def write(kernel, out, at, block, what, channel):
 
     Raises PacketError if the sections meet.
     """
-    if not _stream.load(kernel, block, what, channel):
-        return at
     st = state
+    n = block.count
+    if what != VALUES or block.any_invalid:
+        n = _gather(block, what, channel)
+        if not n:
+            return at
+    shift = 0
+    source = _source(kernel, block, what, channel, n, 0)
+    step = 32 if n <= 256 else 64  # a survey looks at the first `width` of every `step` values
+    width = 32 if n <= 64 else 10
+    kernel.span(source, n, step, width, st)
+    if not st[_OR] & 1 or st[_MIN] == st[_MAX]:
+        shift = _common_shift(kernel, source, n, st)
+        if shift < 0:
+            st[_P] = 0
+            return _describe(out, at, CONSTANT, source[0], 0, st)
+        if shift:
+            out[at] = SHIFTED << 5 | shift
+            at += 1
+            source = _source(kernel, block, what, channel, n, shift)
+    if source is _scratch[0]:  # the codes will take its place: only now is there a span to be known
+        kernel.span(source, n, n, n, st)
+    order = kernel.survey(source, n, step, width, st)
+    start = source[0] if order else st[_BASE]
+    second = source[1] - source[0]
+    predictor = _fixed(kernel, source, n, order, st)
+    if what == VALUES and _tries_linear(block, channel, n):
+        base = st[_BASE]
+        taps = _linear(kernel, block, channel, n, shift, st)
+        if taps:
+            predictor, start, second, order = LINEAR, base, taps, 0
+        else:
+            source = _source(kernel, block, what, channel, n, shift)
+            predictor = _fixed(kernel, source, n, order, st)
+    end = _describe(out, at, predictor, start, second, st)
     z = _scratch[0]
-    n = _stream.n
-    kernel.span(z, n, st)
-    if st[_MIN] == st[_MAX]:
-        st[_P] = 0
-        return _describe(out, at, CONSTANT, z[0], 0, 0, st)
-    bits = 0
-    while not st[_OR] >> bits & 1:
-        bits += 1
-    if bits:
-        out[at] = SHIFTED << 5 | bits
-        at += 1
-        kernel.shift(z, n, bits)
-        st[_MIN] >>= bits
-        st[_MAX] >>= bits
-        _stream.shift = bits
-    kernel.survey(z, n, st)
-    width = _width(st)
-    return _stream.predicted(out, at, width, st) or _stream.packed(out, at, width, st)
+    mode = 1 if predictor == SPARSE_1 else 0
+    limit = st[_WIDTH] * n
+    used = kernel.emit(z, n - order, mode, limit, st, out)
+    if 0 <= used <= limit:
+        return end
+    source = _source(kernel, block, what, channel, n, shift)
+    kernel.span(source, n, n, n, st)
+    limit = _width(st) * n
+    if 0 <= used <= limit and source is not z:
+        kernel.emit(z, n - order, mode, limit, st, out)
+        return end
+    return _pack(kernel, source, out, at, n, limit // n, st)

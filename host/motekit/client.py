@@ -80,6 +80,7 @@ class Client:
         self._cancelled = cancelled
         self._number = 0
         self._who: tuple[str, int] | None = None  # device and generation, once it told
+        self._only_ask = False
         self._hello_number = -1
         self._hello_at = 0.0
         self._greeted_at = 0.0
@@ -116,6 +117,11 @@ class Client:
             f"({heard} bytes heard in {HELLO_TRIES * HELLO_WAIT_S:.0f} s, no prompt found); "
             f"is it the right port, and is the firmware installed?"
         )
+
+    def probe(self, wait_s: float) -> Hello | None:
+        """Ask who is there and start nothing; return the reply, None if none comes in time."""
+        self._only_ask = True
+        return self.hello if self._greet(wait_s) else None
 
     def _greet(self, wait_s: float) -> bool:
         end = time.monotonic() + wait_s
@@ -329,7 +335,7 @@ class Client:
                 f"key store, or to a collector's copy of it"
             )
         message.open_reply(tagger, message.NO_NONCE, data)
-        if self._who != who:
+        if self._who != who and not self._only_ask:
             self._who = who
             self.say_hello()  # now under its key: only that starts its packets
         else:

@@ -8,20 +8,20 @@ the plain decoder to say. Tags are not checked here.
 from typing import NamedTuple, NoReturn
 
 import numpy as np
-from motefw import packet
-from motefw.errors import PacketError
 from numpy.typing import NDArray
 
+from motefw import packet
+from motefw.errors import PacketError
 from motekit.decode.headers import SAMPLES, Ints, Mask, Packets, join, parse
 from motekit.decode.restore import Values, restore
 from motekit.decode.samples import Part, assemble
 from motekit.decode.sections import integers, layout
 from motekit.decode.streams import parse as parse_streams
 
-# Values decoded together. Linear prediction goes sample by sample over all packets of a chunk, so a
-# chunk is large; all else does not gain from more than a group, whose tables fit the CPU's caches.
+# Decoded together: enough to amortise the calls, linear prediction's above all, which goes sample by
+# sample over all packets; few enough for the tables not to outgrow the CPU's caches by far.
 CHUNK_VALUES = 512 * 1024
-GROUP_VALUES = 48 * 1024
+CHUNK_BYTES = 1024 * 1024
 
 
 class BadPacketError(PacketError):
@@ -74,7 +74,8 @@ def samples(packets: Packets) -> Samples:
     valid = np.ones(shape, np.bool_) if heads["invalid"].any() else None
     times_us = np.empty(shape[0], np.int64) if heads["timed"].any() else None
     per_packet = channels * int(counts.max(initial=1))
-    chunk = max(1, CHUNK_VALUES // max(1, per_packet))
+    largest = max(map(len, packets), default=1)
+    chunk = max(1, min(CHUNK_VALUES // max(1, per_packet), CHUNK_BYTES // largest))
     for start in range(0, len(heads), chunk):
         chosen = slice(start, min(start + chunk, len(heads)))
         rows = slice(offsets[chosen.start], offsets[chosen.stop])
@@ -82,7 +83,8 @@ def samples(packets: Packets) -> Samples:
         if valid is not None and part.valid is not None:
             valid[rows] = part.valid
         if times_us is not None:
-            times_us[rows] = part.times_us
+            alone = heads["time_us"][chosen].repeat(counts[chosen])
+            times_us[rows] = alone if part.times_us is None else part.times_us
     return Samples(heads, values, valid, times_us, offsets)
 
 
@@ -94,8 +96,7 @@ def _decode(packets: Packets, heads: NDArray[np.void], start: int, out: Values) 
     if not bad.any():
         blocks = layout(streams)
         room = max(int(streams.n.max()), int(heads["count"].max()))
-        group = max(1, GROUP_VALUES // (room * streams.n.shape[1]))
-        residuals, low = integers(joined, streams, blocks, bad, group)
+        residuals, low = integers(joined, streams, blocks, bad)
         if not bad.any():
             shape = (len(heads), room, streams.n.shape[1])
             # Where all packets are alike, `out` has the shape and nothing has to be copied.
@@ -114,9 +115,7 @@ def _check_alike(heads: NDArray[np.void]) -> None:
         strange = np.flatnonzero(heads[name] != expected)
         if len(strange):
             got = heads[name][strange[0]]
-            raise BadPacketError(
-                int(strange[0]), f"{name} {got}, {np.ravel(expected)[0]} expected"
-            )
+            raise BadPacketError(int(strange[0]), f"{name} {got}, {np.ravel(expected)[0]} expected")
 
 
 def _refuse(packets: Packets, bad: Mask, start: int = 0) -> NoReturn:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from motekit.decode import scratch
 from motekit.decode.sections import BLOCK, Blocks
 from motekit.decode.streams import (
     CONSTANT,
@@ -16,6 +17,7 @@ from motekit.decode.streams import (
     PACKED,
     SPARSE_1,
     Ints,
+    Mask,
     Streams,
 )
 
@@ -130,8 +132,9 @@ def _recursion(
     streams, length = rows.shape
     taps = weights.shape[1]
     factors = np.ascontiguousarray((weights / (1 << scale)[:, None]).T)
-    y = np.zeros((length + taps, streams))
+    y = scratch.array("linear", (length + taps, streams), np.float64)
     y[:length] = rows.T
+    y[length:] = 0
     half = np.where(scale > 0, 0.5, 0.0)
     y[taps:length] += half
     product = np.empty_like(factors)

@@ -14,20 +14,15 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from motekit.decode.headers import (
-    BACK_BYTES,
-    FRONT_BYTES,
-    TAG_BYTES,
-    Bytes,
-    Ints,
-    Joined,
-    Mask,
-)
+from motekit.decode import scratch
+from motekit.decode.headers import TAG_BYTES, Bytes, Ints, Joined, Mask
 from motekit.decode.streams import CONSTANT, FIRST, PACKED, SPARSE_1, Streams
 
 BLOCK = 32
 MAX_P = 31
-SLICE_BYTES = 8192  # searched for set bits at once
+# Worked on at once, so that what is allocated for them is small.
+SLICE_BYTES = 8192
+SLICE_ROWS = 1024
 Codes = NDArray[np.uint32]  # (blocks, BLOCK)
 Places = NDArray[np.int32]
 
@@ -70,7 +65,7 @@ class _Unary:
     def __init__(self, joined: Joined, sections: Ints):
         self.ends = _set_bits(joined.data, 2 * BLOCK)
         self.first = np.searchsorted(self.ends, (8 * sections).astype(np.int32))
-        self.parts = np.empty_like(self.ends)
+        self.parts = scratch.array("parts", self.ends.shape, np.int32)
         np.subtract(self.ends[1:], self.ends[:-1], out=self.parts[1:])
         self.parts[1:] -= 1
         self.parts[0] = self.ends[0]
@@ -81,7 +76,11 @@ class _Unary:
         """Return a row of 32 parts from each code on."""
         step = self.parts.strides[0]
         table = as_strided(self.parts, (self.last + 1, BLOCK), (step, step), writeable=False)
-        return table[at]
+        out = scratch.array("rows", (len(at), BLOCK), np.int32)
+        at = np.minimum(at, self.last)
+        for start in range(0, len(at), SLICE_ROWS):
+            out[start : start + SLICE_ROWS] = table[at[start : start + SLICE_ROWS]]
+        return out
 
 
 def _set_bits(data: Bytes, more: int) -> Places:
@@ -89,64 +88,34 @@ def _set_bits(data: Bytes, more: int) -> Places:
 
     No place behind the last bit is in a packet, so whatever gets there is found to be bad.
     """
-    out = np.empty(8 * len(data) + more, np.int32)
+    out = scratch.array("ends", (8 * len(data) + more,), np.int32)
     count = 0
     for start in range(0, len(data), SLICE_BYTES):
         bits = np.unpackbits(data[start : start + SLICE_BYTES], bitorder="little")
         found = np.flatnonzero(bits.view(np.bool_))
-        np.add(found, 8 * start, out=out[count : count + len(found)], casting="unsafe")
+        out[count : count + len(found)] = found
+        out[count : count + len(found)] += 8 * start
         count += len(found)
     out[count : count + more] = 8 * len(data)
     return out[: count + more]
 
 
 def integers(
-    joined: Joined, streams: Streams, blocks: Blocks, bad: Mask, group: int
+    joined: Joined, streams: Streams, blocks: Blocks, bad: Mask
 ) -> tuple[Places, Places]:
-    """Return a row of 32 residuals for each block, and of its low bits (what packed blocks hold).
+    """Return a row of 32 residuals for each block, and one of its low bits (what packed blocks
+    hold); both are overwritten by the next call.
 
-    Works on `group` packets at a time, so that its tables stay in the CPU's caches. `bad` grows by
-    the packets whose sections are not what an encoder writes; then the rows mean nothing, as does
-    what lies behind the last code of a row.
+    `bad` grows by the packets whose sections are not what an encoder writes; then the rows mean
+    nothing, as does what lies behind the last code of a row.
     """
-    residuals = np.empty((len(blocks.packet), BLOCK), np.int32)
-    low = np.empty(residuals.shape if not blocks.unary.all() else (0, BLOCK), np.uint32)
-    for first in range(0, len(bad), group):
-        packets = slice(first, min(first + group, len(bad)))
-        rows = slice(*np.searchsorted(blocks.packet, (packets.start, packets.stop)))
-        part = bad[packets]
-        code, bits = _codes(*_cut(joined, streams, blocks, packets, rows), part)
-        if len(low):
-            low[rows] = bits
-        np.right_shift(code, 1, out=residuals[rows].view(np.uint32))
-        code &= np.uint32(1)
-        residuals[rows] ^= -code.view(np.int32)
-    return residuals, low.view(np.int32)
-
-
-def _cut(
-    joined: Joined, streams: Streams, blocks: Blocks, packets: slice, rows: slice
-) -> tuple[Joined, Streams, Blocks]:
-    """Return what belongs to some packets (and their rows of blocks), counted from the first."""
-    begin = int(joined.starts[packets][0]) - FRONT_BYTES
-    end = int((joined.starts + joined.sizes)[packets][-1]) + BACK_BYTES
-    first = packets.start
-    return (
-        Joined(joined.data[begin:end], joined.starts[packets] - begin, joined.sizes[packets]),
-        streams._replace(
-            n=streams.n[packets],
-            p=streams.p[packets],
-            sections=streams.sections[packets] - begin,
-        ),
-        Blocks(
-            packet=blocks.packet[rows] - first,
-            stream=blocks.stream[rows] - first * streams.n.shape[1],
-            place=blocks.place[rows],
-            values=blocks.values[rows],
-            unary=blocks.unary[rows],
-            sparse=blocks.sparse[rows],
-        ),
-    )
+    codes, low = _codes(joined, streams, blocks, bad)
+    signs = scratch.array("signs", codes.shape, np.uint32)
+    np.bitwise_and(codes, np.uint32(1), out=signs)
+    np.negative(signs, out=signs)
+    codes >>= np.uint32(1)
+    codes ^= signs
+    return codes.view(np.int32), low.view(np.int32)
 
 
 def _codes(joined: Joined, streams: Streams, blocks: Blocks, bad: Mask) -> tuple[Codes, Codes]:
@@ -155,7 +124,7 @@ def _codes(joined: Joined, streams: Streams, blocks: Blocks, bad: Mask) -> tuple
     p, at, used = _parameters(unary, streams, blocks, bad)
     bad[blocks.packet[(p < 0) | (p > MAX_P)]] = True
     p = np.clip(p, 0, MAX_P)
-    quotients = unary.rows(np.minimum(at, unary.last))
+    quotients = unary.rows(at)
     silent = ~blocks.unary | (p == 0)
     if silent.any():
         quotients[silent] = 0
@@ -177,10 +146,13 @@ def _codes(joined: Joined, streams: Streams, blocks: Blocks, bad: Mask) -> tuple
     wide = np.flatnonzero(width > 16)
     if len(wide):
         _check_quotients(quotients, blocks, width, wide, bad)
-    result = quotients.view(np.uint32) << width.astype(np.uint32)[:, None]
+    if len(sparse):
+        sparse_codes = _sparse(joined, blocks, width, places, quotients[sparse], sparse, bad)
+    result = quotients.view(np.uint32)
+    result <<= width.astype(np.uint32)[:, None]
     result |= low
     if len(sparse):
-        result[sparse] = _sparse(joined, blocks, width, places, quotients, sparse, bad)
+        result[sparse] = sparse_codes
     return result, low
 
 
@@ -230,9 +202,7 @@ def _walk(
         coded = blocks.unary[rows]
         changes = coded & (blocks.place[rows] > 0)
         change = _signed(unary.parts[np.minimum(cursor, unary.last)])
-        last_p = np.where(
-            blocks.place[rows] > 0, last_p + np.where(changes, change, 0), begin[rows]
-        )
+        last_p = np.where(blocks.place[rows] > 0, last_p + np.where(changes, change, 0), begin[rows])
         cursor = cursor + changes
         p[rows] = last_p
         at[rows] = cursor
@@ -258,24 +228,33 @@ def _check_sections(
 
 def _low_bits(joined: Joined, blocks: Blocks, width: Ints, places: Ints) -> Codes:
     """Return the low bits of all blocks that are not sparse, from bit `places` of their sections."""
-    low = np.zeros((len(width), BLOCK), np.uint32)
+    low = scratch.array("low", (len(width), BLOCK), np.uint32)
     words = joined.words(">")
     end = (joined.starts + joined.sizes - TAG_BYTES - 8)[blocks.packet]
     dense = np.where(blocks.sparse, 0, width)
+    low[dense == 0] = 0
     for bits in (np.flatnonzero(np.bincount(dense)[1:]) + 1).tolist():
         rows = np.flatnonzero(dense == bits)
-        # As many values at once as fit a word, at whatever bit of a byte the first of them lies.
-        per = next(per for per in (8, 4, 2, 1) if per * bits <= 57)
+        # As many values at once as fit 32 bits; a word holds these at whatever bit they begin.
+        per = next(per for per in (32, 16, 8, 4, 2, 1) if per * bits <= 32)
         at = places[rows, None] + np.arange(0, BLOCK * bits, per * bits)
-        word = words[end[rows, None] - (at >> 3)].astype(np.uint64)
-        word >>= (at & 7).astype(np.uint64)
-        mask = np.uint64((1 << bits) - 1)
-        values = np.empty((*word.shape, per), np.uint32)
-        for i in range(per):
-            np.bitwise_and(word, mask, out=values[:, :, i], casting="unsafe")
-            word >>= np.uint64(bits)
+        word = words[end[rows, None] - (at >> 3)] >> (at & 7).astype(np.uint64)
+        values = _unpack(word.astype(np.uint32), bits, per)
         low[rows] = values.reshape(-1, BLOCK)
     return low
+
+
+def _unpack(words: Codes, bits: int, per: int) -> Codes:
+    """Return the first `per` values of `bits` bits of each word, along a new last axis."""
+    values = np.empty((*words.shape, per), np.uint32)
+    shifts = np.arange(0, per * bits, bits, dtype=np.uint32)
+    if per > 8:
+        np.right_shift(words[:, :, None], shifts, out=values)
+    else:  # short rows: a pass over all words for each place is faster
+        for i, shift in enumerate(shifts):
+            np.right_shift(words, shift, out=values[:, :, i])
+    values &= np.uint32((1 << bits) - 1)
+    return values
 
 
 def _check_quotients(
@@ -298,7 +277,7 @@ def _sparse(
     bad: Mask,
 ) -> Codes:
     """Return the codes of sparse blocks: 0 has no low bits, others are one less where they have."""
-    part = quotients[rows].astype(np.int64)
+    part = quotients.astype(np.int64)
     some = part > 0
     bits = width[rows, None]
     at = places[rows, None] + (np.cumsum(some, axis=1) - some) * bits
