@@ -30,7 +30,7 @@ HOST_LAYERS = (
     ("fields", "resources", "keys", "drivers", "hello", "decode", "sim.places"),
     ("board", "firmware", "store", "transports"),
     ("config", "client", "intake", "live", "query"),
-    ("session", "sim", "sinks"),
+    ("session", "sim", "sinks", "bundle"),
     ("collector", "doctor"),
     ("demo",),
     ("cli",),
