@@ -3,8 +3,8 @@
 One task per sensor, two for the line; the supervisor feeds the watchdog only while each of them is
 within the time it gave itself. A task that raises is reported and begun again.
 
-What is needed rarely (boot, commands, configuration) is loaded when it is, and let go again where the
-heap is short: that is a fifth of the code.
+What is needed rarely (boot, commands, configuration) is loaded when it is, and let go again where
+the heap is short: that is a fifth of the code.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from time import ticks_add, ticks_diff
 
 from .compat import const
 from .errors import MoteError
+from .log import RamLog
 
 WATCHDOG_MS = const(30000)
 HOLD_MINUTES = const(10)
@@ -27,17 +28,6 @@ _ROOM_BYTES = const(32768)  # with more than this free, rarely used modules may 
 _RARE = ("boot", "commands", "config", "files", "identity", "message")
 
 
-def tidy(port):
-    """Let go of modules that are needed rarely, if the heap is short."""
-    gc.collect()
-    if port.heap() < _ROOM_BYTES:
-        package = sys.modules[__name__[: __name__.rfind(".")]]
-        for name in _RARE:
-            if sys.modules.pop(package.__name__ + "." + name, None):
-                delattr(package, name)
-        gc.collect()
-
-
 class Task:
     """One supervised task: it says when it will be back, and is late after that."""
 
@@ -45,6 +35,7 @@ class Task:
         self.name = name
         self.run = run
         self.restarts = 0
+        self.handle = None
         self._ticks_ms = ticks_ms
         self._parked = False
         self.beat(0)
@@ -69,6 +60,10 @@ class Board:
     def __init__(self, port):
         self.port = port
         self.root = port.root
+        self.log = RamLog()  # while the heap is in one piece
+        self.identity = self.recorder = self.encoder = None
+        self.name = self.title = self.nonce = None
+        self.epoch = self.previous_seq = None
         self._watchdog = port.watchdog(WATCHDOG_MS)
         self.tasks = []
         self.streams = []
@@ -86,7 +81,7 @@ class Board:
         """Make all parts and their tasks."""
         from .boot import build
 
-        build(self)
+        self.clock, self.uplink, self.link = build(self)
         self.tasks.append(Task("read", self.link.read, self.port.ticks_ms))
         self.tasks.append(Task("send", self.link.send, self.port.ticks_ms))
 
@@ -98,6 +93,16 @@ class Board:
 
         self.streams.append(stream)
         self.tasks.append(Task(stream.name, run, self.port.ticks_ms))
+
+    def tidy(self):
+        """Let go of modules that are needed rarely, if the heap is short."""
+        gc.collect()
+        if self.port.heap() < _ROOM_BYTES:
+            package = sys.modules[__name__[: __name__.rfind(".")]]
+            for name in _RARE:
+                if sys.modules.pop(package.__name__ + "." + name, None):
+                    delattr(package, name)
+            gc.collect()
 
     def new_nonce(self):
         """Make all requests that were tagged so far void."""
@@ -112,7 +117,7 @@ class Board:
     async def run(self):
         """Run until somebody wants a reboot."""
         for task in self.tasks:
-            asyncio.create_task(self._guard(task))
+            task.handle = asyncio.create_task(self._guard(task))
         while not self._flushed():
             await asyncio.sleep_ms(_TICK_MS)
             try:
@@ -177,7 +182,7 @@ class Board:
             self.link.reply(commands.handle(self, data))
         finally:
             del commands
-            tidy(self.port)
+            self.tidy()
 
     # End.
 
@@ -197,7 +202,7 @@ class Board:
             return False
         waited = self._ticks - self._stopped_tick
         empty = self.log.next_seq == self.log.tail_seq or not self.uplink.alive
-        return waited > _FLUSH_TICKS or waited > 0 and empty and self.link.idle
+        return waited > _FLUSH_TICKS or (waited > 0 and empty and self.link.idle)
 
     def leave(self):
         """Leave sensors quiet, and on the flash how far the numbering came."""
@@ -229,7 +234,7 @@ def run(port):
         board = Board(port)
         board.boot()
         port.on_stop(board.stop)
-        tidy(port)
+        board.tidy()
         asyncio.run(board.run())
         board.leave()
         port.reset()
