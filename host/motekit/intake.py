@@ -5,16 +5,42 @@ No I/O: packets in, verdicts out. What is stored may be acknowledged; what is se
 
 import hashlib
 from collections import OrderedDict
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, cast
 
 from motefw import keys, packet
 from motefw.errors import PacketError
-from motefw.packet_header import Header
 
 from .keys import KeyStore
 
 BAD_DELIVERIES = 3  # intact over the line and a wrong tag so often: the record itself has rotted
 REMEMBERED_MAX = 64
+
+
+class Header(Protocol):
+    """What `motefw.packet.read_header` returns."""
+
+    @property
+    def kind(self) -> int: ...
+    @property
+    def generation(self) -> int: ...
+    @property
+    def stream(self) -> int: ...
+    @property
+    def schema(self) -> int: ...
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def seq(self) -> int: ...
+    @property
+    def index(self) -> int: ...
+    @property
+    def time_us(self) -> int: ...
+    @property
+    def count(self) -> int: ...
+    @property
+    def channels(self) -> int: ...
+    @property
+    def body(self) -> int: ...
 
 
 class Take(NamedTuple):
@@ -54,7 +80,7 @@ class Intake:
     def judge(self, data: bytes) -> Verdict:
         """Judge a packet that came whole over its link."""
         try:
-            header = packet.read_header(data)
+            header = cast("Header", packet.read_header(data))
         except PacketError as e:
             if self._tag_holds(data, self._generation):
                 return self._once(data, f"of a newer format, update motekit: {e}")

@@ -10,9 +10,9 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
-from .client import Cancelled, Client, Greeting, Refused
+from .client import CancelledError, Client, Greeting, RefusedError
 from .errors import LinkError
 from .hello import Hello
 from .intake import Intake, SetAside, Take
@@ -118,7 +118,7 @@ class Session:
                 if self.pipe.live:
                     self._send_acks()
                     self._look_after()
-        except Cancelled:
+        except CancelledError:
             return
         finally:
             self._farewell()
@@ -344,7 +344,7 @@ class Session:
         """Ask for something that collecting does not depend on."""
         try:
             return self._client.request(name, args)
-        except Refused as e:
+        except RefusedError as e:
             self._tell("warning", str(e))
             return None
 
@@ -370,7 +370,9 @@ def _ailing(status: dict[str, Any]) -> tuple[str, ...]:
     sensors: Any = status.get("sensors")
     if not isinstance(sensors, list):
         return ()
-    rows: list[Any] = [row for row in sensors if isinstance(row, dict)]  # pyright: ignore
+    rows = [
+        cast("dict[str, Any]", row) for row in cast("list[Any]", sensors) if isinstance(row, dict)
+    ]
     return tuple(
         f"{str(row.get('name'))[:32]}: {str(row.get('state'))[:16]}"
         for row in rows
