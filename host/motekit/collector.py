@@ -255,10 +255,9 @@ class Collector:
         appended = self.store.append([arrival.received for arrival in group])
         self.live.stored(appended.new, appended.by_stream)
         counts: dict[Session, int] = {}
-        for session, received in group:
+        for session, received, header in group:
             counts[session] = counts.get(session, 0) + 1
-            if received.header is not None:
-                self.live.arrived(received.device, received.header, received.data)
+            self.live.arrived(received.device, header, received.data)
         for session, count in counts.items():
             acks: Acks = {
                 (generation, epoch): seq

@@ -5,7 +5,7 @@ No I/O: packets in, verdicts out. What is stored may be acknowledged; what is se
 
 import hashlib
 from collections import OrderedDict
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple
 
 from motefw import keys, packet
 from motefw.errors import PacketError
@@ -16,31 +16,28 @@ BAD_DELIVERIES = 3  # intact over the line and a wrong tag so often: the record 
 REMEMBERED_MAX = 64
 
 
-class Header(Protocol):
-    """What `motefw.packet.read_header` returns."""
+class Header(NamedTuple):
+    """What `motefw.packet.read_header` returns, with its types."""
 
-    @property
-    def kind(self) -> int: ...
-    @property
-    def generation(self) -> int: ...
-    @property
-    def stream(self) -> int: ...
-    @property
-    def schema(self) -> int: ...
-    @property
-    def epoch(self) -> int: ...
-    @property
-    def seq(self) -> int: ...
-    @property
-    def index(self) -> int: ...
-    @property
-    def time_us(self) -> int: ...
-    @property
-    def count(self) -> int: ...
-    @property
-    def channels(self) -> int: ...
-    @property
-    def body(self) -> int: ...
+    version: int
+    kind: int
+    generation: int
+    stream: int
+    schema: int
+    epoch: int
+    seq: int
+    index: int
+    time_us: int
+    count: int
+    channels: int
+    timed: bool
+    invalid: bool
+    body: int
+
+
+def read_header(data: bytes) -> Header:
+    """Return the header of a whole packet; raise PacketError if it is none."""
+    return Header(*packet.read_header(data))
 
 
 class Take(NamedTuple):
@@ -80,7 +77,7 @@ class Intake:
     def judge(self, data: bytes) -> Verdict:
         """Judge a packet that came whole over its link."""
         try:
-            header = cast("Header", packet.read_header(data))
+            header = read_header(data)
         except PacketError as e:
             if self._tag_holds(data, self._generation):
                 return self._once(data, f"of a newer format, update motekit: {e}")

@@ -163,7 +163,7 @@ def last_values(data: bytes) -> list[int | None]:
     if not data:
         return []
     try:
-        columns = cast("list[list[int | None]]", packet.decode(data).columns)
+        decoded: Any = packet.decode(data)
     except PacketError:
         return []
-    return [column[-1] for column in columns]
+    return [column[-1] for column in decoded.columns]

@@ -1,13 +1,13 @@
 """The newest reading of each stream of a store, as a collector beside us writes them."""
 
 from datetime import UTC, datetime
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from motefw import packet
 from motefw.errors import PacketError
-from motekit.intake import Header
+from motekit.intake import read_header
 from motekit.store import Epoch, Schema, Store, Stream
 
 from .clock import Clock
@@ -69,8 +69,8 @@ class Follower:
         for batch in self._store.batches(epoch.id, stream.stream, since_us=stream.last_us):
             data = batch[-1].data
         try:
-            header = cast("Header", packet.read_header(data))
-            decoded = packet.decode(data)
+            header = read_header(data)
+            decoded: Any = packet.decode(data)
         except PacketError:
             return []
         schema = self._store.schemas(epoch.device, epoch.epoch).get(header.schema)
@@ -81,7 +81,7 @@ class Follower:
             time_us = int(decoded.times_us[-1])
         elif schema.period_us is not None:
             time_us += round((header.count - 1) * schema.period_us)
-        values = [column[-1] for column in cast("list[list[int | None]]", decoded.columns)]
+        values: list[int | None] = [column[-1] for column in decoded.columns]
         return [
             Reading(
                 epoch.device,
