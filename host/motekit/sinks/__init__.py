@@ -7,6 +7,7 @@ a context manager that leaves nothing behind when an error ends it.
 from motekit.query.batch import Batch as Batch
 from motekit.query.batch import Column as Column
 from motekit.query.batch import Layout as Layout
+
 from .arrow import ArrowSink
 from .csv import CsvSink
 from .jsonl import JsonlSink

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from motekit.query.batch import Batch, Layout
+
 from .target import Sink
 from .text import cells, times
 

@@ -2,9 +2,10 @@
 
 import json
 from pathlib import Path
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from motekit.query.batch import Batch, Layout
+
 from .target import Sink
 from .text import cells, times
 
