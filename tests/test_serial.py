@@ -18,7 +18,7 @@ from motekit.errors import LinkError, UsageError
 from motekit.transports import TRANSPORTS, Recorded, transport
 from motekit.transports import serial as serial_module
 from motekit.transports.link import Packet
-from motekit.transports.serial import PortBusy, PortGone, SerialPipe
+from motekit.transports.serial import PortBusyError, PortGoneError, SerialPipe
 from tests.model_board import ModelBoard, PtyBoard, note_packet, zero_key
 
 DEVICE = "0123456789ab"
@@ -78,7 +78,7 @@ def test_a_pattern_finds_what_matches_now(tmp_path):
 
 def test_no_such_port_names_those_that_are_there(monkeypatch):
     monkeypatch.setattr(serial_module, "usb_ports", lambda: ["/dev/ttyUSB5"])
-    with pytest.raises(PortGone, match="/dev/none: no such port; .*: /dev/ttyUSB5"):
+    with pytest.raises(PortGoneError, match="/dev/none: no such port; .*: /dev/ttyUSB5"):
         SerialPipe("/dev/none")
 
 
@@ -88,14 +88,16 @@ def test_a_busy_port_names_who_holds_it(pty):
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as other:
         other.stdout.readline()
-        with pytest.raises(PortBusy, match=rf"in use by python.* \(pid {other.pid}\); close it"):
+        with pytest.raises(
+            PortBusyError, match=rf"in use by python.* \(pid {other.pid}\); close it"
+        ):
             SerialPipe(pty.path)
         other.communicate(b"\n")
 
 
 def test_a_port_is_ours_alone_and_free_after_close(pty):
     pipe = SerialPipe(pty.path)
-    with pytest.raises(PortBusy):
+    with pytest.raises(PortBusyError):
         SerialPipe(pty.path)
     pipe.close()
     SerialPipe(pty.path).close()
@@ -135,7 +137,7 @@ def test_hang_up_on_close_is_off_and_no_reset_line_is_left_asserted(pty, monkeyp
 def test_a_port_that_goes_away_is_a_link_error(pty):
     pipe = SerialPipe(pty.path)
     os.close(pty.master)
-    with pytest.raises(PortGone, match="unplugged"):
+    with pytest.raises(PortGoneError, match="unplugged"):
         for _ in range(20):
             pipe.receive(0.1)
     pty.master = os.open(os.devnull, os.O_RDONLY)
@@ -234,5 +236,5 @@ def test_every_transport_has_a_peer_here():
 def test_a_lock_held_by_us_does_not_name_us(pty):
     with open(pty.path, "rb", buffering=0) as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(PortBusy, match="in use by another program"):
+        with pytest.raises(PortBusyError, match="in use by another program"):
             SerialPipe(pty.path)

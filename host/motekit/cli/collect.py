@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import typer
 from rich.console import Console
@@ -84,7 +84,7 @@ class View:
         if self._console.is_terminal and not as_json:
             self._live = LiveDisplay(console=self._console, auto_refresh=False, transient=True)
 
-    def __enter__(self) -> "View":
+    def __enter__(self) -> Self:
         if self._live:
             self._live.start()
         return self
