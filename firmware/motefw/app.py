@@ -14,6 +14,7 @@ from time import ticks_add, ticks_diff
 
 from .compat import const
 from .errors import MoteError
+from .log import RamLog
 
 WATCHDOG_MS = const(30000)
 HOLD_MINUTES = const(10)
@@ -25,17 +26,6 @@ _LINE_CHARS = const(200)
 _REQUEST = const(0x71)  # message.REQUEST
 _ROOM_BYTES = const(32768)  # with more than this free, rarely used modules may stay
 _RARE = ("boot", "commands", "config", "files", "identity", "message")
-
-
-def tidy(port):
-    """Let go of modules that are needed rarely, if the heap is short."""
-    gc.collect()
-    if port.heap() < _ROOM_BYTES:
-        package = sys.modules[__name__[: __name__.rfind(".")]]
-        for name in _RARE:
-            if sys.modules.pop(package.__name__ + "." + name, None):
-                delattr(package, name)
-        gc.collect()
 
 
 class Task:
@@ -69,6 +59,7 @@ class Board:
     def __init__(self, port):
         self.port = port
         self.root = port.root
+        self.log = RamLog()  # while the heap is in one piece
         self._watchdog = port.watchdog(WATCHDOG_MS)
         self.tasks = []
         self.streams = []
@@ -98,6 +89,16 @@ class Board:
 
         self.streams.append(stream)
         self.tasks.append(Task(stream.name, run, self.port.ticks_ms))
+
+    def tidy(self):
+        """Let go of modules that are needed rarely, if the heap is short."""
+        gc.collect()
+        if self.port.heap() < _ROOM_BYTES:
+            package = sys.modules[__name__[: __name__.rfind(".")]]
+            for name in _RARE:
+                if sys.modules.pop(package.__name__ + "." + name, None):
+                    delattr(package, name)
+            gc.collect()
 
     def new_nonce(self):
         """Make all requests that were tagged so far void."""
@@ -177,7 +178,7 @@ class Board:
             self.link.reply(commands.handle(self, data))
         finally:
             del commands
-            tidy(self.port)
+            self.tidy()
 
     # End.
 
@@ -229,7 +230,7 @@ def run(port):
         board = Board(port)
         board.boot()
         port.on_stop(board.stop)
-        tidy(port)
+        board.tidy()
         asyncio.run(board.run())
         board.leave()
         port.reset()

@@ -4,41 +4,35 @@ The epoch is on the flash before anything is sent under it; the log begins with 
 then the table of each sensor, there or not.
 """
 
-import gc
-
-from . import commands, config, drivers, identity, message, packet
+from . import drivers, packet
 from .clock import Clock
 from .errors import ConfigError, MoteError
 from .links.serial import SerialLink
-from .log import RamLog
 from .recorder import Recorder
 from .sampler import Stream
 from .uplink import Uplink
 
 
 def build(board):
-    """Give the board all its parts, the largest first; log the boot and start the sensors."""
+    """Give the board all its parts; log the boot and start the sensors."""
     port = board.port
-    board.log = RamLog()
+    previous = _identify(board)
+    board.tidy()
     settings = _settings(board)
+    board.tidy()
     board.name = settings["board"]
     board.title = settings.get("name")
-    who = board.identity = identity.load(port.unique_id(), port.root)
-    board.epoch, previous, board.previous_seq = identity.next_epoch(port.root, port.random)
-    board.nonce = port.random(message.NONCE_BYTES)
+    board.new_nonce()
     board.clock = clock = Clock(port.ticks_us, port.ticks_diff)
     board.encoder, kernel = packet.select_kernel()
+    who = board.identity
     board.recorder = Recorder(board.log, who, board.epoch, clock, kernel)
     board.uplink = Uplink(
         board.log, who.ack, who.generation, board.epoch, port.ticks_ms, port.ticks_diff
     )
     board.link = SerialLink(port.serial, board.log, board.uplink, board.receive)
-    about = commands.about(board)
-    about["previous_epoch"] = previous
-    board.recorder.note({"boot": about})
-    board.report(
-        f"{about['firmware']} device {about['device']} epoch {board.epoch} reset {about['reset']}"
-    )
+    _note(board, previous)
+    board.tidy()
     for number, sensor in enumerate(settings["sensors"]):
         try:
             _add_stream(board, number, sensor, settings)
@@ -47,8 +41,31 @@ def build(board):
             board.report(board.config_error)
 
 
+def _identify(board):
+    """Give the board its identity and epoch; return the epoch before."""
+    from . import identity
+
+    port = board.port
+    board.identity = identity.load(port.unique_id(), port.root)
+    board.epoch, previous, board.previous_seq = identity.next_epoch(port.root, port.random)
+    return previous
+
+
+def _note(board, previous_epoch):
+    from . import commands
+
+    about = commands.about(board)
+    about["previous_epoch"] = previous_epoch
+    board.recorder.note({"boot": about})
+    board.report(
+        f"{about['firmware']} device {about['device']} epoch {board.epoch} reset {about['reset']}"
+    )
+
+
 def _settings(board):
     """Return the configuration; a broken one leaves the board without sensors, not mute."""
+    from . import config
+
     try:
         return config.load(board.port.root, drivers.load)
     except (ConfigError, OSError) as error:
@@ -66,7 +83,7 @@ def _add_stream(board, number, sensor, settings):
     stream = Stream(number, sensor, cls, board.recorder, hands, settings["packet"])
     board.add(stream, stream.step())
     board.recorder.note({"schema": stream.schema()})
-    gc.collect()
+    board.tidy()
 
 
 def _bus(board, spec):

@@ -10,6 +10,7 @@ tagged for no device, with the all-zero key, is told who is there, and nothing i
 Ref: SPEC.md, section "Message".
 """
 
+import gc
 import sys
 
 from . import __version__, keys, message
@@ -47,6 +48,7 @@ def _argument(args, name, low, high):
 
 def about(board):
     """Return who the board is, for `hello` and the boot note."""
+    gc.collect()  # so that the figure means something
     version = sys.implementation.version
     values = {
         "device": board.identity.device.decode(),
@@ -94,6 +96,7 @@ def hello(board, args):
 
 def status(board, args):
     """Tell how the board and its sensors are."""
+    gc.collect()  # so that the figure means something
     log, uplink = board.log, board.uplink
     return {
         "uptime_ms": board.clock.now_us() // 1000,

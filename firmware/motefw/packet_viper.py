@@ -33,6 +33,7 @@ _P = const(16)
 _SPARSE_P = const(16)
 _SUM = const(48)
 _COEF = const(64)
+_PEAK = const(81)
 _LAG = const(72)
 _BLOCK = const(32)
 _CLIP_BITS = const(24)
@@ -45,23 +46,25 @@ def span(source: ptr32, n: int, step: int, width: int, st: ptr32):
     one = 1
     top = one << 31
     bits = 0
-    low = (source[bits] ^ top) - top
+    low = (source[0] ^ top) - top
     high = low
-    start = 0
-    while start < n:
-        i = start
-        stop = i + width
-        if stop > n:
-            stop = n
-        while i < stop:
-            x = (source[i] ^ top) - top
+    left = n
+    while left > 0:
+        n = width
+        if left < n:
+            n = left
+        left -= step
+        after = int(source) + 4 * step
+        while n:
+            x = (source[0] ^ top) - top
+            source = ptr32(int(source) + 4)
             bits |= x
             if x > high:
                 high = x
             elif x < low:
                 low = x
-            i += 1
-        start += step
+            n -= 1
+        source = ptr32(after)
     st[_MIN] = low
     st[_MAX] = high
     st[_OR] = bits
@@ -82,32 +85,36 @@ def survey(source: ptr32, n: int, step: int, width: int, st: ptr32) -> int:
     low = st[_MIN]
     spread = (st[_MAX] - low) & mask
     scale = 0
-    rest = spread
-    while rest:
-        rest = int(uint(rest) >> uint(1))
-        scale += 1
-    st[_WIDTH] = scale
-    scale = 0
-    while int(uint(spread) >> uint(scale)) & ~_SURVEY_MAX:
-        scale += 1
-    spread = int(uint(spread) >> uint(scale))
+    bits = 0
+    while spread:
+        if spread & ~_SURVEY_MAX:
+            scale += 1
+        bits += 1
+        spread = int(uint(spread) >> uint(1))
+    st[_WIDTH] = bits
+    spread = int(uint((st[_MAX] - low) & mask) >> uint(scale))
     total = 0
     s0 = 0
     s1 = 0
     s2 = 0
     still = 0
     seen = 0
-    start = 2
-    while start < n:
-        stop = start + width - 2
-        if stop > n:
-            stop = n
-        seen += stop - start
-        i = start
-        b = int(uint((source[i - 1] - low) & mask) >> uint(scale))
-        d = b - int(uint((source[i - 2] - low) & mask) >> uint(scale))
-        while i < stop:
-            x = int(uint((source[i] - low) & mask) >> uint(scale))
+    left = n - 2
+    begin = int(source)
+    while left > 0:
+        n = width - 2
+        if left < n:
+            n = left
+        left -= step
+        seen += n
+        after = int(source) + 4 * step
+        x = int(uint((source[0] - low) & mask) >> uint(scale))
+        b = int(uint((source[1] - low) & mask) >> uint(scale))
+        d = b - x
+        source = ptr32(int(source) + 8)
+        while n:
+            x = int(uint((source[0] - low) & mask) >> uint(scale))
+            source = ptr32(int(source) + 4)
             total += x
             e = x - b
             b = x
@@ -123,28 +130,32 @@ def survey(source: ptr32, n: int, step: int, width: int, st: ptr32) -> int:
                 s1 -= e
             else:
                 still += 1
-            i += 1
-        start += step
-    st[_STILL] = still * 4 > seen
+            n -= 1
+        source = ptr32(after)
+    st[_STILL] = 1 if still * 4 > seen else 0
     if not seen:
         return 1
     mean = total // seen
     st[_BASE] = low + (mean << scale)
-    if (spread * (seen >> 2)) >> 1 < s1:
-        start = 2
-        while start < n:
-            stop = start + width - 2
-            if stop > n:
-                stop = n
-            i = start
-            while i < stop:
-                e = int(uint((source[i] - low) & mask) >> uint(scale)) - mean
+    if spread * (seen >> 2) >> 1 < s1:
+        left = seen
+        source = ptr32(begin)
+        while left > 0:
+            n = width - 2
+            if left < n:
+                n = left
+            left -= n
+            after = int(source) + 4 * step
+            source = ptr32(int(source) + 8)
+            while n:
+                e = int(uint((source[0] - low) & mask) >> uint(scale)) - mean
+                source = ptr32(int(source) + 4)
                 if e < 0:
                     s0 -= e
                 else:
                     s0 += e
-                i += 1
-            start += step
+                n -= 1
+            source = ptr32(after)
         if s0 <= s1 and s0 <= s2:
             return 0
     return 2 if s2 < s1 else 1
@@ -164,7 +175,7 @@ def difference(source: ptr32, z: ptr32, n: int):
 
 
 @micropython.viper
-def fold(source: ptr32, z: ptr32, n: int, order: int, sparse: int, st: ptr32):
+def fold(v: int, x: int, source: ptr32, z: ptr32, n: int, order: int, sparse: int, st: ptr32):
     one = 1
     top = one << 31
     above = top - (one << _CLIP_BITS) | top
@@ -185,23 +196,48 @@ def fold(source: ptr32, z: ptr32, n: int, order: int, sparse: int, st: ptr32):
         left -= count
         sum = 0
         peak = 0
-        n = count
+        n = count >> 1
         while n:
             x = source[0]
             v = x - base
             if order:
                 base = x
             if v & top:
-                v = -1 - (v << 1)
+                v += v
+                v ^= -1
             else:
-                v = v << 1
+                v += v
             z[0] = v
-            sum += v & _BELOW_CLIP
             peak |= v
-            source = ptr32(int(source) + 4)
-            z = ptr32(int(z) + 4)
+            sum = (v & _BELOW_CLIP) + sum
+            x = source[1]
+            v = x - base
+            if order:
+                base = x
+            if v & top:
+                v += v
+                v ^= -1
+            else:
+                v += v
+            z[1] = v
+            peak |= v
+            sum = (v & _BELOW_CLIP) + sum
+            source = ptr32(int(source) + 8)
+            z = ptr32(int(z) + 8)
             n -= 1
-        peak = peak & above
+        if count & 1:
+            v = source[0] - base
+            if v & top:
+                v += v
+                v ^= -1
+            else:
+                v += v
+            z[0] = v
+            z = ptr32(int(z) + 4)
+            peak |= v
+            sum += v & _BELOW_CLIP
+        st[block + _PEAK - _P] = peak
+        peak &= above
         st[block + _SUM - _P] = -1 if peak else sum
         which = 0
         while which <= sparse:
@@ -230,25 +266,36 @@ def fold(source: ptr32, z: ptr32, n: int, order: int, sparse: int, st: ptr32):
                 peak = 1 << best - 1
             elif sum:
                 k = 0
-                while m << k < total - (total >> 2) - (total >> 3):
+                bits = m
+                most = total - (total >> 2) - (total >> 3)
+                while bits < most:
+                    bits += bits
                     k += 1
                 least = one << 29
+                total += total + m
                 p = k + 1
-                tries = 3
-                while tries:
-                    if p > 0:
-                        bits = m * p
-                        if p <= 26:
-                            excess = total + total + m - (m << p - 1)
-                            if excess > 0:
-                                bits += excess >> p
-                        if before >= 0:
-                            bits += 1 + (p - before << 1 if p > before else before - p << 1)
-                        if bits < least:
-                            best = p
-                            least = bits
-                    p = k if tries == 3 else before
-                    tries -= 1
+                while p > 0:
+                    bits = m * p
+                    if p <= 26:
+                        excess = total - (m << p - 1)
+                        if excess > 0:
+                            bits += excess >> p
+                    if before > p:
+                        bits += before - p << 1
+                    elif before >= 0:
+                        bits += p - before << 1
+                    if bits < least:
+                        best = p
+                        least = bits
+                    if p > k and k:
+                        p = k
+                    elif before < k or before > k + 1:
+                        p = before
+                        k = before
+                    else:
+                        p = 0
+                if before >= 0:
+                    least += 1
             if which:
                 if best:
                     least += count
@@ -266,17 +313,16 @@ def fold(source: ptr32, z: ptr32, n: int, order: int, sparse: int, st: ptr32):
 
 
 @micropython.viper
-def emit(z: ptr32, n: int, bits: int, mode: int, st: ptr32, out: ptr8) -> int:
-    limit = bits
-    left = n
+def emit(v: int, one: int, z: ptr32, n: int, limit: int, mode: int, st: ptr32, out: ptr8) -> int:
     one = 1
     top = one << 31
-    bits = st[_UP_BITS]
-    low_bits = st[_LOW_BITS]
+    one <<= st[_UP_BITS]
     up_acc = st[_UP_ACC]
     low_acc = st[_LOW_ACC]
+    low_bits = st[_LOW_BITS]
     up = ptr8(int(out) + st[_UP])
     low = ptr8(int(out) + st[_LOW])
+    left = n
     block = 0
     last = 0
     while left > 0:
@@ -292,16 +338,23 @@ def emit(z: ptr32, n: int, bits: int, mode: int, st: ptr32, out: ptr8) -> int:
         if int(low) - int(up) < (room >> 3) + 2:
             return -1
         if block and mode < 2:
-            bits += k - last << 1 if k >= last else (last - k << 1) - 1
-            while bits > 7:
+            q = k - last << 1
+            if q < 0:
+                q = -1 - q
+            while q > 7:
                 up[0] = up_acc
                 up = ptr8(int(up) + 1)
                 up_acc = 0
-                bits -= 8
-            up_acc |= 1 << bits
-            bits += 1
+                q -= 8
+            one <<= q
+            while one > 255:
+                up[0] = up_acc
+                up = ptr8(int(up) + 1)
+                up_acc = 0
+                one >>= 8
+            up_acc |= one
+            one += one
         last = k
-        block += 1
         if k < 0:
             z = ptr32(int(z) + 4 * n)
             n = 0
@@ -310,47 +363,73 @@ def emit(z: ptr32, n: int, bits: int, mode: int, st: ptr32, out: ptr8) -> int:
             width = 16
         rest = k - width
         mask = (1 << width) - 1
-        if not (rest or mode):
-            while n:
-                v = z[0]
-                z = ptr32(int(z) + 4)
-                bits += v >> k
-                while bits > 7:
-                    up[0] = up_acc
-                    up = ptr8(int(up) + 1)
-                    up_acc = 0
-                    bits -= 8
-                up_acc |= 1 << bits
-                bits += 1
-                low_acc |= (v & mask) << low_bits
-                low_bits += k
-                while low_bits > 7:
-                    low[0] = low_acc
-                    low = ptr8(int(low) - 1)
-                    low_acc >>= 8
-                    low_bits -= 8
-                n -= 1
+        pairs = n >> 1
+        if mode or k > 12 or int(uint(st[_PEAK + block]) >> uint(k + 4)):
+            pairs = 0
+        block += 1
+        n -= pairs << 1
+        double = k + k
+        while pairs:
+            v = z[0]
+            first = v & mask
+            one <<= v >> k
+            while one > 255:
+                up[0] = up_acc
+                up = ptr8(int(up) + 1)
+                up_acc = 0
+                one >>= 8
+            up_acc |= one
+            one += one
+            v = z[1]
+            one <<= v >> k
+            while one > 255:
+                up[0] = up_acc
+                up = ptr8(int(up) + 1)
+                up_acc = 0
+                one >>= 8
+            up_acc |= one
+            one += one
+            v &= mask
+            v <<= k
+            v |= first
+            v <<= low_bits
+            low_acc |= v
+            low_bits += double
+            while low_bits > 7:
+                low[0] = low_acc
+                low = ptr8(int(low) - 1)
+                low_acc >>= 8
+                low_bits -= 8
+            z = ptr32(int(z) + 8)
+            pairs -= 1
         while n:
             v = z[0]
             z = ptr32(int(z) + 4)
             n -= 1
             zero = 0
             if mode < 2:
+                q = 0
                 if mode:
                     if v:
                         v -= 1
-                        bits += int(uint(v) >> uint(k)) + 1
+                        q = 1
                     else:
                         zero = 1
-                else:
-                    bits += int(uint(v) >> uint(k))
-                while bits > 7:
+                if not zero:
+                    q += int(uint(v) >> uint(k))
+                while q > 7:
                     up[0] = up_acc
                     up = ptr8(int(up) + 1)
                     up_acc = 0
-                    bits -= 8
-                up_acc |= 1 << bits
-                bits += 1
+                    q -= 8
+                one <<= q
+                while one > 255:
+                    up[0] = up_acc
+                    up = ptr8(int(up) + 1)
+                    up_acc = 0
+                    one >>= 8
+                up_acc |= one
+                one += one
             if zero:
                 continue
             low_acc |= (v & mask) << low_bits
@@ -368,6 +447,10 @@ def emit(z: ptr32, n: int, bits: int, mode: int, st: ptr32, out: ptr8) -> int:
                     low = ptr8(int(low) - 1)
                     low_acc >>= 8
                     low_bits -= 8
+    bits = 0
+    while one > 1:
+        one >>= 1
+        bits += 1
     up_at = int(up) - int(out)
     low_at = int(low) - int(out)
     used = (up_at - st[_UP] + st[_LOW] - low_at << 3) + bits - st[_UP_BITS] + low_bits - st[_LOW_BITS]
