@@ -6,6 +6,7 @@ cut to signed bytes with a common scale for the wire.
 
 from .compat import const
 
+_SCALE = const(14)
 _COEF = const(64)
 _LAG = const(72)
 _MAX_ORDER = const(8)
@@ -44,20 +45,21 @@ def _recursion(n, st):
 
 
 def design(n, st):
-    """Return (order, scale) and write the coefficients, in units of 2^-scale, to st[64:].
+    """Return the order (0: none pays); write the coefficients to st[64:], in units of 2^-st[14].
 
-    st[72:81] holds the autocorrelation of n samples at lags 0 to 8. (0, 0) says that no order pays.
+    st[72:81] holds the autocorrelation of n samples at lags 0 to 8.
     """
     a = _recursion(n, st)
     if not a:
-        return 0, 0
+        return 0
     peak = max(max(a), -min(a))
     scale = _SCALE_MAX
     while peak + (1 << _ONE_BITS - scale - 1) >> _ONE_BITS - scale > _COEF_MAX:
         if not scale:
-            return 0, 0
+            return 0
         scale -= 1
     down = _ONE_BITS - scale
     for i in range(len(a)):
         st[_COEF + i] = a[i] + (1 << down - 1) >> down
-    return len(a), scale
+    st[_SCALE] = scale
+    return len(a)

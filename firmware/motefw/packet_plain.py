@@ -14,6 +14,7 @@ _UP_BITS = const(2)
 _LOW = const(3)
 _LOW_ACC = const(4)
 _LOW_BITS = const(5)
+_BITS = const(6)
 _STILL = const(7)
 _MIN = const(8)
 _MAX = const(9)
@@ -21,8 +22,10 @@ _OR = const(10)
 _COST = const(11)
 _BASE = const(12)
 _COST_SPARSE = const(13)
+_WIDTH = const(15)
 _P = const(16)
 _SPARSE_P = const(16)
+_SUM = const(48)
 _COEF = const(64)
 _LAG = const(72)
 _BLOCK = const(32)
@@ -42,13 +45,13 @@ def _zigzag(e):
     return e + e if e >= 0 else -1 - e - e
 
 
-def span(z, n, step, width, st):
+def span(source, n, step, width, st):
     """Find least, greatest and OR of the first `width` of every `step` values: st[_MIN], _MAX, _OR."""
-    low = high = z[0]
+    low = high = source[0]
     bits = 0
     for start in range(0, n, step):
         for i in range(start, min(start + width, n)):
-            x = z[i]
+            x = source[i]
             bits |= x
             if x > high:
                 high = x
@@ -59,13 +62,13 @@ def span(z, n, step, width, st):
     st[_OR] = bits
 
 
-def shift(z, n, bits):
-    """Shift z[:n] down by `bits`."""
+def shift(source, z, n, bits):
+    """Shift source[:n] down by `bits`, to z."""
     for i in range(n):
-        z[i] >>= bits
+        z[i] = source[i] >> bits
 
 
-def survey(z, n, step, width, st):
+def survey(source, n, step, width, st):
     """Return the fixed order that leaves least of the values that `span` looked at, with its results.
 
     st[_BASE] gets their mean, st[_STILL] whether more than a quarter are as the one before. Wide values
@@ -74,6 +77,10 @@ def survey(z, n, step, width, st):
     low = st[_MIN]
     spread = (st[_MAX] - low) & _WRAP
     scale = 0
+    while spread >> scale:
+        scale += 1
+    st[_WIDTH] = scale
+    scale = 0
     while spread >> scale > _SURVEY_MAX:
         scale += 1
     spread >>= scale
@@ -81,10 +88,10 @@ def survey(z, n, step, width, st):
     for start in range(2, n, step):
         stop = min(start + width - 2, n)
         seen += stop - start
-        b = z[start - 1] - low >> scale
-        d = b - (z[start - 2] - low >> scale)
+        b = source[start - 1] - low >> scale
+        d = b - (source[start - 2] - low >> scale)
         for i in range(start, stop):
-            x = z[i] - low >> scale
+            x = source[i] - low >> scale
             total += x
             e = x - b
             b = x
@@ -105,29 +112,29 @@ def survey(z, n, step, width, st):
     if spread * (seen >> 2) >> 1 < s1:
         for start in range(2, n, step):
             for i in range(start, min(start + width - 2, n)):
-                e = (z[i] - low >> scale) - mean
+                e = (source[i] - low >> scale) - mean
                 s0 += e if e >= 0 else -e
         if s0 <= s1 and s0 <= s2:
             return 0
     return 2 if s2 < s1 else 1
 
 
-def difference(z, n):
-    """Replace z[1:n] by its first differences."""
-    a = z[0]
+def difference(source, z, n):
+    """Write the first differences of source[:n] to z; z[0] is source[0]."""
+    a = z[0] = source[0]
     for i in range(1, n):
-        x = z[i]
+        x = source[i]
         z[i] = _int32(x - a)
         a = x
 
 
-def fold(z, n, order, sparse, st):
-    """Replace z[:n - order] by the zig-zag codes of z[order:n] less what stands before (order 0: less st[_BASE]).
+def fold(_0, _1, source, z, n, order, sparse, st):
+    """Write to z the zig-zag codes of source[order:n] less the value before (order 0: less st[_BASE]).
 
     For each block of 32 codes st[_P + block] gets the parameter p = k + 1 (0: all zero) and, with `sparse`,
     st[_P + 16 + block] that for sparse coding; st[_COST] and st[_COST_SPARSE] the bits that all are estimated to take.
     """
-    base = z[order - 1] if order else st[_BASE]
+    base = source[order - 1] if order else st[_BASE]
     j = 0
     block = _P
     last = last_sparse = -1
@@ -136,7 +143,7 @@ def fold(z, n, order, sparse, st):
         stop = min(start + _BLOCK, n)
         total = peak = zeros = 0
         for i in range(start, stop):
-            x = z[i]
+            x = source[i]
             e = x - base
             if order:
                 base = x
@@ -156,23 +163,29 @@ def fold(z, n, order, sparse, st):
                 total += v & _CLIP - 1
                 z[j] = _int32(v)
             j += 1
+        st[block + _SUM - _P] = -1 if peak else total
         m = stop - start
-        last, bits = _choose(total, peak, m, last) if zeros < m else (0, 0)
+        if zeros == m:
+            last = last_sparse = 0
+        else:
+            st[_BITS] = cost
+            last = _choose(total, peak, m, last, st)
+            cost = st[_BITS]
+            if sparse:
+                st[_BITS] = cost_sparse + m
+                m -= zeros
+                last_sparse = _choose(total - m, peak, m, last_sparse, st)
+                cost_sparse = st[_BITS]
         st[block] = last
-        cost += bits
         if sparse:
-            cost_sparse += m if zeros < m else 0
-            m -= zeros
-            last_sparse, bits = _choose(total - m, peak, m, last_sparse) if m else (0, 0)
             st[block + _SPARSE_P] = last_sparse
-            cost_sparse += bits
         block += 1
     st[_COST] = cost
     st[_COST_SPARSE] = cost_sparse
 
 
-def _choose(total, peak, m, last):
-    """Return the parameter for m codes of that sum, and the bits it is estimated to take.
+def _choose(total, peak, m, last, st):
+    """Return the parameter for m codes of that sum, and add the bits it is estimated to take to st[_BITS].
 
     `peak` is the OR of those beyond 24 bits. The choice is among the best k for that sum, the one below
     and the one of the block before (-1: none), since a change costs bits.
@@ -182,29 +195,52 @@ def _choose(total, peak, m, last):
         while peak >> best:
             best += 1
         best = min(best, 31)
-        return best, m * (best + 1)
+        st[_BITS] += m * (best + 1)
+        return best
     k = 0
-    while m << k < total - (total >> 2) - (total >> 3):
+    most = total - (total >> 2) - (total >> 3)
+    while m << k < most:
         k += 1
+    total += total + m
     best = 0
     least = 1 << 29
-    for p in (k + 1, k, last):
-        if p > 0:
-            bits = m * p
-            if p <= 26:
-                excess = total + total + m - (m << p - 1)
-                if excess > 0:
-                    bits += excess >> p
-            if last >= 0:
-                bits += 1 + 2 * abs(p - last)
-            if bits < least:
-                best = p
-                least = bits
-    return best, least
+    p = k + 1
+    while p > 0:
+        bits = m * p
+        if p <= 26:
+            excess = total - (m << p - 1)
+            if excess > 0:
+                bits += excess >> p
+        if last > p:
+            bits += last - p << 1
+        elif last >= 0:
+            bits += p - last << 1
+        if bits < least:
+            best = p
+            least = bits
+        if p > k and k:
+            p = k
+        elif last < k or last > k + 1:
+            p = last
+            k = last
+        else:
+            break
+    st[_BITS] += least + (last >= 0)
+    return best
 
 
-def emit(z, n, mode, st, out):
+def _room(m, k, total):
+    """Return at least the bits that m codes of that sum (-1: unknown, but above 24 bits; -2: packed) may take."""
+    room = m * (k + 2) + 16
+    if total == -2 or k < 0:
+        return room + (77 if total != -2 else 0)
+    return room + 77 + (4 * m if total < 0 else total >> k)
+
+
+def emit(_0, _1, z, n, limit, mode, st, out):
     """Write the codes z[:n] to both sections of `out`; return the bits used, or -1 if the sections meet.
+
+    More than `limit` bits, and it is as if nothing was written.
 
     Mode 0: Rice; 1: sparse; 2: packed, st[_P] - 1 bits each and no unary part.
     """
@@ -214,29 +250,28 @@ def emit(z, n, mode, st, out):
     low = st[_LOW]
     low_acc = st[_LOW_ACC]
     weight = 1 << st[_LOW_BITS]
-    block = _P + _SPARSE_P if mode == 1 else _P
-    p = last = st[block]
+    last = block = 0
     for start in range(0, n, _BLOCK):
-        if mode < 2:
-            p = st[block]
-            block += 1
-            if start:
-                one <<= p - last << 1 if p >= last else (last - p << 1) - 1
-                while one > 255:
-                    if up > low:
-                        return -1
-                    out[up] = up_acc
-                    up += 1
-                    up_acc = 0
-                    one >>= 8
-                up_acc |= one
-                one += one
-            last = p
+        stop = min(start + _BLOCK, n)
+        p = st[_P + (_SPARSE_P if mode == 1 else 0) + (block if mode < 2 else 0)]
+        if low - up < _room(stop - start, p - 1, st[_SUM + block] if mode < 2 else -2) >> 3:
+            return -1
+        if block and mode < 2:
+            one <<= p - last << 1 if p >= last else (last - p << 1) - 1
+            while one > 255:
+                out[up] = up_acc
+                up += 1
+                up_acc = 0
+                one >>= 8
+            up_acc |= one
+            one += one
+        last = p
+        block += 1
         if not p:
             continue
         k = p - 1
         mask = (1 << k) - 1
-        for i in range(start, min(start + _BLOCK, n)):
+        for i in range(start, stop):
             v = z[i]
             if v < 0:
                 v &= _WRAP
@@ -247,8 +282,6 @@ def emit(z, n, mode, st, out):
                 else:
                     one <<= v >> k
                 while one > 255:
-                    if up > low:
-                        return -1
                     out[up] = up_acc
                     up += 1
                     up_acc = 0
@@ -260,8 +293,6 @@ def emit(z, n, mode, st, out):
             low_acc += (v & mask) * weight
             weight <<= k
             while weight > 255:
-                if up > low:
-                    return -1
                 out[low] = low_acc & 0xFF
                 low -= 1
                 low_acc >>= 8
@@ -269,6 +300,8 @@ def emit(z, n, mode, st, out):
     up_bits = _log2(one)
     low_bits = _log2(weight)
     used = 8 * (up - st[_UP] + st[_LOW] - low) + up_bits - st[_UP_BITS] + low_bits - st[_LOW_BITS]
+    if used > limit:
+        return used
     st[_UP] = up
     st[_UP_ACC] = up_acc
     st[_UP_BITS] = up_bits
@@ -286,11 +319,11 @@ def _log2(power):
     return bits
 
 
-def correlate(z, n, scale, st):
-    """Cut z[:n] to (z - st[_BASE]) >> scale, and sum its products at lags 0 to 8: st[_LAG + lag]."""
+def correlate(source, z, n, scale, st):
+    """Sum the products of z = (source - st[_BASE]) >> scale at lags 0 to 8: st[_LAG + lag]."""
     base = st[_BASE]
     for i in range(n):
-        z[i] = z[i] - base >> scale
+        z[i] = source[i] - base >> scale
     for lag in range(9):
         total = 0
         for i in range(lag, n):
@@ -298,12 +331,12 @@ def correlate(z, n, scale, st):
         st[_LAG + lag] = total
 
 
-def predict(z, n, order, scale, st):
-    """Replace z[:n] by what linear prediction (SPEC.md, predictor 4) leaves of z - st[_BASE]."""
+def predict(source, z, n, order, scale, st):
+    """Write to z what linear prediction (SPEC.md, predictor 4) leaves of source - st[_BASE]."""
     base = st[_BASE]
     half = 1 << scale >> 1
     for i in range(n):
-        z[i] = _int32(z[i] - base)
+        z[i] = _int32(source[i] - base)
     for i in range(n - 1, -1, -1):
         if i < order:
             e = z[i - 1] if i else 0

@@ -28,9 +28,12 @@ _OR = const(10)
 _COST = const(11)
 _BASE = const(12)
 _COST_SPARSE = const(13)
+_WIDTH = const(15)
 _P = const(16)
 _SPARSE_P = const(16)
+_SUM = const(48)
 _COEF = const(64)
+_PEAK = const(81)
 _LAG = const(72)
 _BLOCK = const(32)
 _CLIP_BITS = const(24)
@@ -39,67 +42,79 @@ _SURVEY_MAX = const(0x7FFFF)
 
 
 @micropython.viper
-def span(z: ptr32, n: int, step: int, width: int, st: ptr32):
+def span(source: ptr32, n: int, step: int, width: int, st: ptr32):
     one = 1
     top = one << 31
     bits = 0
-    low = (z[bits] ^ top) - top
+    low = (source[0] ^ top) - top
     high = low
-    start = 0
-    while start < n:
-        i = start
-        stop = i + width
-        if stop > n:
-            stop = n
-        while i < stop:
-            x = (z[i] ^ top) - top
+    left = n
+    while left > 0:
+        n = width
+        if left < n:
+            n = left
+        left -= step
+        after = int(source) + 4 * step
+        while n:
+            x = (source[0] ^ top) - top
+            source = ptr32(int(source) + 4)
             bits |= x
             if x > high:
                 high = x
             elif x < low:
                 low = x
-            i += 1
-        start += step
+            n -= 1
+        source = ptr32(after)
     st[_MIN] = low
     st[_MAX] = high
     st[_OR] = bits
 
 
 @micropython.viper
-def shift(z: ptr32, n: int, bits: int):
+def shift(source: ptr32, z: ptr32, n: int, bits: int):
     one = 1
     top = one << 31
     for i in range(n):
-        z[i] = (z[i] ^ top) - top >> bits
+        z[i] = (source[i] ^ top) - top >> bits
 
 
 @micropython.viper
-def survey(z: ptr32, n: int, step: int, width: int, st: ptr32) -> int:
+def survey(source: ptr32, n: int, step: int, width: int, st: ptr32) -> int:
     mask = 0xFFFF
     mask = mask << 16 | mask
     low = st[_MIN]
     spread = (st[_MAX] - low) & mask
     scale = 0
-    while int(uint(spread) >> uint(scale)) & ~_SURVEY_MAX:
-        scale += 1
-    spread = int(uint(spread) >> uint(scale))
+    bits = 0
+    while spread:
+        if spread & ~_SURVEY_MAX:
+            scale += 1
+        bits += 1
+        spread = int(uint(spread) >> uint(1))
+    st[_WIDTH] = bits
+    spread = int(uint((st[_MAX] - low) & mask) >> uint(scale))
     total = 0
     s0 = 0
     s1 = 0
     s2 = 0
     still = 0
     seen = 0
-    start = 2
-    while start < n:
-        stop = start + width - 2
-        if stop > n:
-            stop = n
-        seen += stop - start
-        i = start
-        b = int(uint((z[i - 1] - low) & mask) >> uint(scale))
-        d = b - int(uint((z[i - 2] - low) & mask) >> uint(scale))
-        while i < stop:
-            x = int(uint((z[i] - low) & mask) >> uint(scale))
+    left = n - 2
+    begin = int(source)
+    while left > 0:
+        n = width - 2
+        if left < n:
+            n = left
+        left -= step
+        seen += n
+        after = int(source) + 4 * step
+        x = int(uint((source[0] - low) & mask) >> uint(scale))
+        b = int(uint((source[1] - low) & mask) >> uint(scale))
+        d = b - x
+        source = ptr32(int(source) + 8)
+        while n:
+            x = int(uint((source[0] - low) & mask) >> uint(scale))
+            source = ptr32(int(source) + 4)
             total += x
             e = x - b
             b = x
@@ -115,86 +130,115 @@ def survey(z: ptr32, n: int, step: int, width: int, st: ptr32) -> int:
                 s1 -= e
             else:
                 still += 1
-            i += 1
-        start += step
-    st[_STILL] = still * 4 > seen
+            n -= 1
+        source = ptr32(after)
+    st[_STILL] = 1 if still * 4 > seen else 0
     if not seen:
         return 1
     mean = total // seen
     st[_BASE] = low + (mean << scale)
-    if (spread * (seen >> 2)) >> 1 < s1:
-        start = 2
-        while start < n:
-            stop = start + width - 2
-            if stop > n:
-                stop = n
-            i = start
-            while i < stop:
-                e = int(uint((z[i] - low) & mask) >> uint(scale)) - mean
+    if spread * (seen >> 2) >> 1 < s1:
+        left = seen
+        source = ptr32(begin)
+        while left > 0:
+            n = width - 2
+            if left < n:
+                n = left
+            left -= n
+            after = int(source) + 4 * step
+            source = ptr32(int(source) + 8)
+            while n:
+                e = int(uint((source[0] - low) & mask) >> uint(scale)) - mean
+                source = ptr32(int(source) + 4)
                 if e < 0:
                     s0 -= e
                 else:
                     s0 += e
-                i += 1
-            start += step
+                n -= 1
+            source = ptr32(after)
         if s0 <= s1 and s0 <= s2:
             return 0
     return 2 if s2 < s1 else 1
 
 
 @micropython.viper
-def difference(z: ptr32, n: int):
-    one = 1
-    a = z[0]
-    i = one
+def difference(source: ptr32, z: ptr32, n: int):
+    i = 0
+    a = source[i]
+    z[i] = a
+    i = 1
     while i < n:
-        x = z[i]
+        x = source[i]
         z[i] = x - a
         a = x
         i += 1
 
 
 @micropython.viper
-def fold(z: ptr32, n: int, order: int, sparse: int, st: ptr32):
+def fold(v: int, x: int, source: ptr32, z: ptr32, n: int, order: int, sparse: int, st: ptr32):
     one = 1
     top = one << 31
     above = top - (one << _CLIP_BITS) | top
     base = st[_BASE]
-    i = order
-    if i:
-        base = z[i - 1]
-    j = 0
+    if order:
+        source = ptr32(int(source) + 4 * order)
+        base = ptr32(int(source) - 4)[0]
+    left = n - order
     block = _P
     last = -1
     last_sparse = -1
     cost = 0
     cost_sparse = 0
-    while i < n:
-        stop = i + _BLOCK
-        if stop > n:
-            stop = n
-        count = stop - i
+    while left > 0:
+        count = _BLOCK
+        if left < count:
+            count = left
+        left -= count
         sum = 0
         peak = 0
-        zeros = 0
-        while i < stop:
-            x = z[i]
+        n = count >> 1
+        while n:
+            x = source[0]
             v = x - base
             if order:
                 base = x
             if v & top:
-                v = -1 - (v << 1)
+                v += v
+                v ^= -1
             else:
-                v = v << 1
-            if sparse:
-                if not v:
-                    zeros += 1
-            z[j] = v
-            sum += v & _BELOW_CLIP
+                v += v
+            z[0] = v
             peak |= v
-            i += 1
-            j += 1
-        peak = peak & above
+            sum = (v & _BELOW_CLIP) + sum
+            x = source[1]
+            v = x - base
+            if order:
+                base = x
+            if v & top:
+                v += v
+                v ^= -1
+            else:
+                v += v
+            z[1] = v
+            peak |= v
+            sum = (v & _BELOW_CLIP) + sum
+            source = ptr32(int(source) + 8)
+            z = ptr32(int(z) + 8)
+            n -= 1
+        if count & 1:
+            v = source[0] - base
+            if v & top:
+                v += v
+                v ^= -1
+            else:
+                v += v
+            z[0] = v
+            z = ptr32(int(z) + 4)
+            peak |= v
+            sum += v & _BELOW_CLIP
+        st[block + _PEAK - _P] = peak
+        peak &= above
+        st[block + _SUM - _P] = -1 if peak else sum
         which = 0
         while which <= sparse:
             m = count
@@ -202,7 +246,13 @@ def fold(z: ptr32, n: int, order: int, sparse: int, st: ptr32):
             total = sum
             if which:
                 before = last_sparse
-                m -= zeros
+                n = count
+                while n:
+                    z = ptr32(int(z) - 4)
+                    if not z[0]:
+                        m -= 1
+                    n -= 1
+                z = ptr32(int(z) + 4 * count)
                 total -= m
             best = 0
             least = 0
@@ -216,25 +266,36 @@ def fold(z: ptr32, n: int, order: int, sparse: int, st: ptr32):
                 peak = 1 << best - 1
             elif sum:
                 k = 0
-                while m << k < total - (total >> 2) - (total >> 3):
+                bits = m
+                most = total - (total >> 2) - (total >> 3)
+                while bits < most:
+                    bits += bits
                     k += 1
                 least = one << 29
+                total += total + m
                 p = k + 1
-                tries = 3
-                while tries:
-                    if p > 0:
-                        bits = m * p
-                        if p <= 26:
-                            excess = total + total + m - (m << p - 1)
-                            if excess > 0:
-                                bits += excess >> p
-                        if before >= 0:
-                            bits += 1 + (p - before << 1 if p > before else before - p << 1)
-                        if bits < least:
-                            best = p
-                            least = bits
-                    p = k if tries == 3 else before
-                    tries -= 1
+                while p > 0:
+                    bits = m * p
+                    if p <= 26:
+                        excess = total - (m << p - 1)
+                        if excess > 0:
+                            bits += excess >> p
+                    if before > p:
+                        bits += before - p << 1
+                    elif before >= 0:
+                        bits += p - before << 1
+                    if bits < least:
+                        best = p
+                        least = bits
+                    if p > k and k:
+                        p = k
+                    elif before < k or before > k + 1:
+                        p = before
+                        k = before
+                    else:
+                        p = 0
+                if before >= 0:
+                    least += 1
             if which:
                 if best:
                     least += count
@@ -252,106 +313,165 @@ def fold(z: ptr32, n: int, order: int, sparse: int, st: ptr32):
 
 
 @micropython.viper
-def emit(z: ptr32, n: int, mode: int, st: ptr32, out: ptr8) -> int:
-    up = st[_UP]
+def emit(v: int, one: int, z: ptr32, n: int, limit: int, mode: int, st: ptr32, out: ptr8) -> int:
+    one = 1
+    top = one << 31
+    one <<= st[_UP_BITS]
     up_acc = st[_UP_ACC]
-    up_bits = st[_UP_BITS]
-    low = st[_LOW]
     low_acc = st[_LOW_ACC]
     low_bits = st[_LOW_BITS]
-    block = _P
-    if mode == 1:
-        block += _SPARSE_P
-    p = st[block]
-    last = p
-    i = 0
-    while i < n:
+    up = ptr8(int(out) + st[_UP])
+    low = ptr8(int(out) + st[_LOW])
+    left = n
+    block = 0
+    last = 0
+    while left > 0:
+        n = _BLOCK
+        if left < n:
+            n = left
+        left -= n
+        k = st[_P + (_SPARSE_P if mode == 1 else 0) + (block if mode < 2 else 0)] - 1
+        room = n * (k + 2)
         if mode < 2:
-            p = st[block]
-            block += 1
-            if i:
-                up_bits += p - last << 1 if p >= last else (last - p << 1) - 1
-                while up_bits > 7:
-                    if up > low:
-                        return -1
-                    out[up] = up_acc
-                    up += 1
-                    up_acc = 0
-                    up_bits -= 8
-                up_acc |= 1 << up_bits
-                up_bits += 1
-            last = p
-        stop = i + _BLOCK
-        if stop > n:
-            stop = n
-        k = p - 1
+            sum = (st[_SUM + block] ^ top) - top
+            room += 77 + (n * 4 if sum < 0 else sum >> k if k >= 0 else 0)
+        if int(low) - int(up) < (room >> 3) + 2:
+            return -1
+        if block and mode < 2:
+            q = k - last << 1
+            if q < 0:
+                q = -1 - q
+            while q > 7:
+                up[0] = up_acc
+                up = ptr8(int(up) + 1)
+                up_acc = 0
+                q -= 8
+            one <<= q
+            while one > 255:
+                up[0] = up_acc
+                up = ptr8(int(up) + 1)
+                up_acc = 0
+                one >>= 8
+            up_acc |= one
+            one += one
+        last = k
         if k < 0:
-            i = stop
+            z = ptr32(int(z) + 4 * n)
+            n = 0
         width = k
         if k > 16:
             width = 16
         rest = k - width
         mask = (1 << width) - 1
-        while i < stop:
-            v = z[i]
-            i += 1
+        pairs = n >> 1
+        if mode or k > 12 or int(uint(st[_PEAK + block]) >> uint(k + 4)):
+            pairs = 0
+        block += 1
+        n -= pairs << 1
+        double = k + k
+        while pairs:
+            v = z[0]
+            first = v & mask
+            one <<= v >> k
+            while one > 255:
+                up[0] = up_acc
+                up = ptr8(int(up) + 1)
+                up_acc = 0
+                one >>= 8
+            up_acc |= one
+            one += one
+            v = z[1]
+            one <<= v >> k
+            while one > 255:
+                up[0] = up_acc
+                up = ptr8(int(up) + 1)
+                up_acc = 0
+                one >>= 8
+            up_acc |= one
+            one += one
+            v &= mask
+            v <<= k
+            v |= first
+            v <<= low_bits
+            low_acc |= v
+            low_bits += double
+            while low_bits > 7:
+                low[0] = low_acc
+                low = ptr8(int(low) - 1)
+                low_acc >>= 8
+                low_bits -= 8
+            z = ptr32(int(z) + 8)
+            pairs -= 1
+        while n:
+            v = z[0]
+            z = ptr32(int(z) + 4)
+            n -= 1
+            zero = 0
             if mode < 2:
+                q = 0
                 if mode:
                     if v:
                         v -= 1
-                        up_bits += int(uint(v) >> uint(k)) + 1
+                        q = 1
                     else:
-                        v = -1
-                else:
-                    up_bits += int(uint(v) >> uint(k))
-                while up_bits > 7:
-                    if up > low:
-                        return -1
-                    out[up] = up_acc
-                    up += 1
+                        zero = 1
+                if not zero:
+                    q += int(uint(v) >> uint(k))
+                while q > 7:
+                    up[0] = up_acc
+                    up = ptr8(int(up) + 1)
                     up_acc = 0
-                    up_bits -= 8
-                up_acc |= 1 << up_bits
-                up_bits += 1
-                if mode:
-                    if v == -1:
-                        continue
+                    q -= 8
+                one <<= q
+                while one > 255:
+                    up[0] = up_acc
+                    up = ptr8(int(up) + 1)
+                    up_acc = 0
+                    one >>= 8
+                up_acc |= one
+                one += one
+            if zero:
+                continue
             low_acc |= (v & mask) << low_bits
             low_bits += width
-            if rest:
-                while low_bits > 7:
-                    if up > low:
-                        return -1
-                    out[low] = low_acc
-                    low -= 1
-                    low_acc >>= 8
-                    low_bits -= 8
-                low_acc |= (int(uint(v) >> uint(16)) & (1 << rest) - 1) << low_bits
-                low_bits += rest
             while low_bits > 7:
-                if up > low:
-                    return -1
-                out[low] = low_acc
-                low -= 1
+                low[0] = low_acc
+                low = ptr8(int(low) - 1)
                 low_acc >>= 8
                 low_bits -= 8
-    used = (up - st[_UP] + st[_LOW] - low << 3) + up_bits - st[_UP_BITS] + low_bits - st[_LOW_BITS]
-    st[_UP] = up
+            if rest:
+                low_acc |= (int(uint(v) >> uint(16)) & (1 << rest) - 1) << low_bits
+                low_bits += rest
+                while low_bits > 7:
+                    low[0] = low_acc
+                    low = ptr8(int(low) - 1)
+                    low_acc >>= 8
+                    low_bits -= 8
+    bits = 0
+    while one > 1:
+        one >>= 1
+        bits += 1
+    up_at = int(up) - int(out)
+    low_at = int(low) - int(out)
+    used = (up_at - st[_UP] + st[_LOW] - low_at << 3) + bits - st[_UP_BITS] + low_bits - st[_LOW_BITS]
+    if used > limit:
+        return used
+    st[_UP] = up_at
     st[_UP_ACC] = up_acc
-    st[_UP_BITS] = up_bits
-    st[_LOW] = low
+    st[_UP_BITS] = bits
+    st[_LOW] = low_at
     st[_LOW_ACC] = low_acc
     st[_LOW_BITS] = low_bits
     return used
 
 
 @micropython.viper
-def correlate(z: ptr32, n: int, scale: int, st: ptr32):
+def correlate(source: ptr32, z: ptr32, n: int, scale: int, st: ptr32):
     one = 1
     top = one << 31
     base = (st[_BASE] ^ top) - top
     for i in range(n):
-        z[i] = (z[i] ^ top) - top - base >> scale
+        z[i] = (source[i] ^ top) - top - base >> scale
     lag = 0
     while lag < 9:
         total = 0
@@ -364,7 +484,7 @@ def correlate(z: ptr32, n: int, scale: int, st: ptr32):
 
 
 @micropython.viper
-def predict(z: ptr32, n: int, order: int, scale: int, st: ptr32):
+def predict(source: ptr32, z: ptr32, n: int, order: int, scale: int, st: ptr32):
     one = 1
     top = one << 31
     mask = 0xFFFF
@@ -372,7 +492,7 @@ def predict(z: ptr32, n: int, order: int, scale: int, st: ptr32):
     base = st[_BASE]
     half = one << scale >> 1
     for i in range(n):
-        z[i] = z[i] - base
+        z[i] = source[i] - base
     i = n - 1
     while i >= 0:
         e = 0

@@ -9,8 +9,8 @@ Ref: SPEC.md, section "Queue".
 
 import asyncio
 
-from . import message
 from .compat import const
+from .receipt import ACK, open_receipt
 
 WINDOW = const(4)
 ALIVE_MS = const(10000)
@@ -104,16 +104,16 @@ class Uplink:
 
     def receipt(self, data):
         """Take an ack or a refusal; MessageError if it is none, or its tag does not match."""
-        what, generation, epoch, seq = message.open_receipt(self._tagger, data)
+        what, generation, epoch, seq = open_receipt(self._tagger, data)
         if generation != self._generation or epoch != self._epoch or seq >= self.sent_seq:
             self.ignored += 1
             return
         now = self._ticks_ms()
         if seq < self._log.tail_seq:
             # An idle host says its last word again: what is under way has not reached it.
-            if what == message.ACK and self._quiet(now, _QUIET_MS):
+            if what == ACK and self._quiet(now, _QUIET_MS):
                 self._again(now)
-        elif what == message.ACK:
+        elif what == ACK:
             self._log.ack(seq)
             self._moved_ms = now
         elif seq not in self._refused and len(self._refused) < WINDOW:

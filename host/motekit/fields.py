@@ -1,8 +1,7 @@
-"""Reads tables of a TOML or JSON file field by field; an error names file, key, value and what fits.
+"""Reads tables of a TOML file field by field; an error names file, key, value and what would fit.
 
-    fields = Fields(f"{path}: bus.i2c0", data, BoardError)
-    sda = fields.integer("sda", 0, 48)
-    fields.done()  # refuses what nobody asked for
+`Fields(f"{path}: bus.i2c0", data, BoardError)` is one table, `fields.integer("sda", 0, 48)` takes
+one value out of it, and `fields.done()` refuses the keys that nobody asked for.
 """
 
 import difflib
@@ -27,7 +26,8 @@ def read_toml(path: Path, error: type[MotekitError]) -> "Fields":
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return what to try instead of an unknown word, as the end of a sentence."""
     names = sorted(known)
-    close = difflib.get_close_matches(word, names, 1)
+    begun = [name for name in names if word and name.startswith(word)]
+    close = begun or difflib.get_close_matches(word, names, 1)
     return f"did you mean {close[0]}?" if close else f"known: {', '.join(names) or 'none'}"
 
 
@@ -45,14 +45,14 @@ class Fields:
     def __contains__(self, key: str) -> bool:
         return key in self._data
 
-    def keys(self) -> tuple[str, ...]:
+    def names(self) -> tuple[str, ...]:
         """Return the keys in the file's order."""
         return tuple(self._data)
 
     def free(self, key: str) -> dict[str, object]:
-        """Return the table under a key as it stands, for somebody else to check; empty if absent."""
+        """Return the table under a key as it stands, for others to check; empty if absent."""
         inner = self.table(key, required=False)
-        return dict(inner._data)
+        return {name: inner.get(name) for name in inner.names()}
 
     def fail(self, key: str, why: str) -> MotekitError:
         """Return the error for a key, to be raised."""

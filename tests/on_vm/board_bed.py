@@ -309,15 +309,21 @@ class FakeBoard:
         self.nonces = 0
         self.streams = []
         self.stopped = None
+        self.port = self
+        self.clock = bed.clock
+        self.name = "test"
+        self.title = self.previous_seq = self.config_error = None
+        self.encoder = "plain"
+        self.epoch = 7
+        self.counters = {}
+        self.tasks = []
+        self.refused = self.messages_bad = self.heap_min_bytes = 0
 
-    def about(self):
-        return {"device": bed.identity.device.decode(), "epoch": 7}
+    def reset_cause(self):
+        return "power_on"
 
-    def uptime_ms(self):
-        return bed.clock.now_us() // 1000
-
-    def status(self):
-        return {"frames_bad": bed.link.frames_bad}
+    def heap(self):
+        return gc.mem_free()
 
     def new_nonce(self):
         self.nonces += 1
@@ -336,7 +342,6 @@ def connect(root=""):
     bed.board = FakeBoard()
     bed.board.root = root
     bed.board.uplink = bed.uplink
-    bed.commands = commands.Commands(bed.board)
     bed.wire = Wire()
     bed.bad = 0
     bed.handled = []
@@ -346,13 +351,13 @@ def connect(root=""):
         bed.handled.append(data.hex())
         try:
             if message.kind(data) == message.REQUEST:
-                bed.link.reply(bed.commands.handle(data))
+                bed.link.reply(commands.handle(bed.board, data))
             else:
                 bed.uplink.receipt(data)
         except MoteError:
             bed.bad += 1
 
-    bed.link = SerialLink(bed.wire, bed.log, bed.uplink, handle)
+    bed.link = bed.board.link = SerialLink(bed.wire, bed.log, bed.uplink, handle)
 
 
 def note(text):
@@ -399,7 +404,7 @@ def line():
         "resent": bed.uplink.resent,
         "frames_bad": bed.link.frames_bad,
         "bad": bed.bad,
-        "refused": bed.commands.refused,
+        "refused": bed.board.refused,
         "handled": len(bed.handled),
         "nonces": bed.board.nonces,
         "nonce": bed.board.nonce.hex(),

@@ -83,7 +83,8 @@ def samples(packets: Packets) -> Samples:
         if valid is not None and part.valid is not None:
             valid[rows] = part.valid
         if times_us is not None:
-            times_us[rows] = part.times_us
+            alone = heads["time_us"][chosen].repeat(counts[chosen])
+            times_us[rows] = alone if part.times_us is None else part.times_us
     return Samples(heads, values, valid, times_us, offsets)
 
 

@@ -21,7 +21,9 @@ _INT32 = (-(1 << 31), (1 << 31) - 1)
 _HUGE = 1e12
 _DAY_S = 86400.0
 _MASSES_ALONE = {"pms5003": 3}  # a recording may lack the counts
-_DEFAULTS: dict[str, list[list[Any]]] = {  # by unit: what a sensor sees that nobody said anything of
+_DEFAULTS: dict[
+    str, list[list[Any]]
+] = {  # by unit: what a sensor sees that nobody said anything of
     "g": [["noise", 0.01]],
     "Cel": [["constant", 21.5], ["sine", 2.0, _DAY_S, 0.0]],
     "%RH": [["constant", 45.0], ["sine", 10.0, _DAY_S, 0.5]],
@@ -73,7 +75,9 @@ class Generator:
 Source = Recording | Generator
 
 
-def read(entry: Fields, info: DriverInfo, options: dict[str, Any], base: Path, seed: int) -> Source:
+def read(
+    entry: Fields, info: DriverInfo, options: dict[str, Any], base: Path, seed: int
+) -> Source:
     """Return the source of one sensor's table; files are relative to `base`."""
     if "replay" in entry and "source" in entry:
         raise entry.fail("replay", "there is a source, too; a sensor has one or the other")
@@ -173,7 +177,7 @@ def _limits(info: DriverInfo, options: dict[str, Any]) -> list[tuple[float, floa
 
 def _generator(fields: Fields, info: DriverInfo, seed: int) -> Generator:
     names = [channel.name for channel in info.channels]
-    for name in fields.keys():
+    for name in fields.names():
         if name not in names:
             raise fields.fail(name, f"{info.name} has no such channel; {nearest(name, names)}")
     channels = tuple(
@@ -196,7 +200,7 @@ def _terms(fields: Fields, name: str) -> tuple[tuple[Any, ...], ...]:
         return (("constant", fields.number(name, -_HUGE, _HUGE)),)
     table = fields.table(name)
     terms: list[tuple[Any, ...]] = []
-    for kind in table.keys():
+    for kind in table.names():
         if kind not in _TERMS:
             raise table.fail(kind, f"unknown generator; {nearest(kind, _TERMS)}")
         terms += _TERMS[kind](table)
