@@ -1,7 +1,9 @@
 """Encode cost on the MicroPython VM: instructions and heap bytes a value, for each encoder.
 
-Instructions are callgrind's count in the 64-bit VM, of 2N rounds less N, so that start-up and loading
-cancel. Heap bytes are what `gc.mem_alloc` rises by in the 32-bit VM while the collector is off.
+Instructions are callgrind's count in the 64-bit VM, of 2N rounds less N, so that start-up and
+loading cancel. Heap bytes a value are what `gc.mem_alloc` rises by in the 32-bit VM, collector off,
+from packets of 256 samples to packets of 512, so that what each packet costs whatever it holds
+cancels; that is a figure of its own.
 """
 
 import os

@@ -2,12 +2,12 @@
 
     encode_cost.py KERNEL LINEAR SAMPLES CHANNELS ROUNDS FILE
 
-FILE holds int32 columns of the native byte order, one after the other, SAMPLES a packet and channel.
+FILE holds int32 columns in the native byte order, one after the other, SAMPLES a packet and
+channel.
 """
 
 import gc
 import sys
-from array import array
 
 from motefw import packet
 
