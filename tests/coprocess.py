@@ -1,4 +1,4 @@
-"""A MicroPython VM as a co-process: definitions in, JSON calls and results over its stdin and stdout."""
+"""A MicroPython VM as a co-process: calls and results as JSON over its stdin and stdout."""
 
 import contextlib
 import json

@@ -137,11 +137,12 @@ class ModelBoard:
         nonce = message.NO_NONCE if name == "hello" else self.nonce
         ok = True
         try:
-            if name == "hello":
+            if name != "hello":
+                self._open(data, nonce, name)
+            elif not self._is_anonymous(data):
+                message.open_request(self.ack_key, nonce, data)
                 self.alive_until = now + 10
                 self.next_send = self.tail
-            else:
-                self._open(data, nonce, name)
             result = self._result(name)
         except MoteError as error:
             result, ok = {"error": str(error)}, False
@@ -151,6 +152,13 @@ class ModelBoard:
         reply = message.reply(self.data_key, nonce, message.request_number(data), ok, result)
         self.replies = {self.reply_id: reply}
         return b"".join(self._pieces("M", self.reply_id, reply))
+
+    def _is_anonymous(self, data):
+        try:
+            message.open_request(zero_key(""), message.NO_NONCE, data)
+            return True
+        except MoteError:
+            return False
 
     def _open(self, data, nonce, name):
         try:

@@ -31,7 +31,7 @@ def samples(
 ):
     """Return a packet of samples; `invalid` are (channel, sample) pairs."""
     count = len(columns[0])
-    block = packet.Block(len(columns), count)
+    block = packet.Block(len(columns), count, steps_us is not None)
     for column, values in zip(block.columns, columns, strict=True):
         for i, value in enumerate(values):
             column[i] = value
@@ -39,7 +39,6 @@ def samples(
     for channel, sample in invalid:
         block.mark_invalid(channel, sample)
     if steps_us is not None:
-        block.timed = True
         for i, step in enumerate(steps_us):
             block.steps_us[i] = step
     out = bytearray(packet.MAX_PACKET_BYTES)

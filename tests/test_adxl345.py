@@ -1,4 +1,4 @@
-"""ADXL345: our driver on the VM and Adafruit's on CPython, both on the same register-level model."""
+"""ADXL345: our driver on the VM and Adafruit's on CPython, on the same register-level model."""
 
 from itertools import pairwise
 
@@ -6,9 +6,9 @@ import adafruit_adxl34x
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from motekit.sim.rom.bus import I2CBus
 from motekit.sim.rom.chips.adxl345 import Adxl345
-
 from tests.coprocess import CoProcess, VmError
 from tests.oracle import BusioI2C, Clock, Rows
 
@@ -62,7 +62,7 @@ def test_raw_counts_come_through_whatever_the_polling(vm, rows, polls):
 
 
 @pytest.mark.parametrize(
-    "options, text",
+    ("options", "text"),
     [
         ({"range_g": 5}, "range_g: 5 is not one of 2, 4, 8, 16"),
         ({"rate_hz": 3200}, "rate_hz: 3200 is not one of 25, 50, 100, 200, 400, 800"),
@@ -192,7 +192,7 @@ WAIT_US = st.one_of(st.integers(1, 50_000), st.integers(200_000, 900_000))
 @settings(deadline=None, max_examples=60)
 @given(polls=st.lists(st.tuples(WAIT_US, WAIT_US, st.integers(1, 32)), min_size=1, max_size=15))
 def test_no_sample_goes_without_a_gap(vm, polls):
-    """Whenever the FIFO runs over: before a poll, between poll and drain, or between two drains."""
+    """Whenever the FIFO runs over: before a poll, before the drain, between two drains."""
     begin(vm, None, {"rate_hz": 100}, ramp=3)
     following = 0
     told = False
@@ -242,7 +242,7 @@ def adafruit_counts(rows, raw, range_code):
     code=st.integers(0, 3),
 )
 def test_agrees_with_adafruits_driver_over_the_whole_range(vm, rows, code):
-    """Both give the same counts; Adafruit's 4 mg a count is 2.4 % above the datasheet's 1/256 g."""
+    """Both give the same counts; Adafruit's 4 mg a count is 2.4 % above the 1/256 g."""
     range_g = RANGES[code]
     begin(vm, rows, {"rate_hz": 100, "range_g": range_g}, raw=False)
     ours, _ = vm.call("stream", 100_000, len(rows) // 10 + 2)

@@ -5,6 +5,8 @@ import tomllib
 
 import pytest
 
+from motefw import config as device
+from motefw import drivers as table
 from motekit import board, config, drivers, resources
 from motekit.chips import CHIPS
 from motekit.errors import BoardError
@@ -25,7 +27,9 @@ def test_pins_exist_are_free_and_serve_once(name):
     assert set(pins) <= each.chip.pins
     for taken in each.chip.taken.values():
         assert not taken & set(pins)
-    outputs = {pin for bus in each.buses.values() for role, pin in bus.pins.items() if role != "rx"}
+    outputs = {
+        pin for bus in each.buses.values() for role, pin in bus.pins.items() if role != "rx"
+    }
     assert not outputs & each.chip.input_only
 
 
@@ -65,6 +69,14 @@ def test_the_device_configuration_is_json_and_complete(name):
         assert made["buses"][sensor["bus"]]["kind"] == drivers.describe(sensor["driver"]).bus
 
 
+@pytest.mark.parametrize("name", BOARDS)
+def test_the_board_itself_accepts_its_configuration(name):
+    """Two checks, one on the host and one on the board, must not differ about the same file."""
+    made = config.device_config(board.load(name))
+    checked = device.check(json.loads(json.dumps(made)), table.load)
+    assert checked == made
+
+
 @pytest.mark.parametrize("chip", CHIPS.values(), ids=lambda chip: chip.name)
 def test_chip_tables_agree_with_themselves(chip):
     assert chip.input_only <= chip.pins
@@ -75,7 +87,12 @@ def test_chip_tables_agree_with_themselves(chip):
 
 def test_a_second_sensor_of_a_kind_gets_a_number(wrong_board):
     text = GOOD.read_text() + '\n[[sensor]]\ndriver = "sht4x"\naddress = 0x45\n'
-    assert [s.name for s in wrong_board(text).sensors] == ["adxl345", "sht4x", "pms5003", "sht4x-2"]
+    assert [s.name for s in wrong_board(text).sensors] == [
+        "adxl345",
+        "sht4x",
+        "pms5003",
+        "sht4x-2",
+    ]
 
 
 @pytest.fixture
@@ -143,6 +160,12 @@ def test_a_wrong_board_file_is_refused_by_file_and_key(wrong_board, good, bad, s
 def test_two_sensors_at_one_address_are_refused(wrong_board):
     with pytest.raises(BoardError, match=r"i2c0 at 0x44 is taken by sht4x"):
         wrong_board(GOOD.read_text() + '\n[[sensor]]\ndriver = "sht4x"\nname = "second"\n')
+
+
+def test_a_board_has_at_most_sixteen_streams(wrong_board):
+    more = "".join(f'\n[[sensor]]\ndriver = "sht4x"\nname = "s{i}"\n' for i in range(14))
+    with pytest.raises(BoardError, match=r"sensor\[16\]: 17 sensors, at most 16"):
+        wrong_board(GOOD.read_text() + more)
 
 
 def test_a_bus_has_one_master(wrong_board):

@@ -3,12 +3,12 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from motekit.sim.rom import chips
 from motekit.sim.rom.bus import I2CBus, Uart
 from motekit.sim.rom.chips.adxl345 import Adxl345
 from motekit.sim.rom.chips.pms5003 import Pms5003
 from motekit.sim.rom.chips.sht4x import Sht4x
-
 from tests.coprocess import CoProcess
 from tests.on_vm.transcript import Wave, play
 from tests.oracle import Clock, Rows
@@ -112,7 +112,7 @@ class TestAdxl345:
         assert got == [0, 2, 2, 3]  # 15, 16, 31 and 32 samples
 
     @pytest.mark.parametrize(
-        "data_format, word",
+        ("data_format", "word"),
         [("08", 511), ("0b", 4095), ("00", 511), ("03", 511), ("0c", 511 << 6), ("0f", 4095 << 3)],
     )
     def test_range_resolution_and_justification(self, data_format, word):
@@ -184,7 +184,7 @@ class TestSht4x:
         got = sht(["write", "fd"], ["wait", 8300], ["read", 6], ["read", 6])
         assert got[3:] == ["beef92000081", ENODEV]
 
-    @pytest.mark.parametrize("command, us", [("fd", 8300), ("f6", 4500), ("e0", 1600)])
+    @pytest.mark.parametrize(("command", "us"), [("fd", 8300), ("f6", 4500), ("e0", 1600)])
     def test_acknowledges_nothing_while_it_measures(self, command, us):
         got = sht(
             ["write", command],
@@ -328,22 +328,20 @@ class TestI2CBus:
         assert buf == b"\x00\x0e"
 
     @pytest.mark.parametrize(
-        "fault, errno, freed", [("stuck", 110, True), ("shorted", 110, False)]
+        ("fault", "errno", "freed"), [("stuck", 110, True), ("shorted", 110, False)]
     )
     def test_a_line_that_is_held_low(self, fault, errno, freed):
         bus = I2CBus([(0x53, Adxl345(Rows([]), Clock().clock_us))])
         bus.fault(fault)
-        with pytest.raises(OSError) as caught:
+        with pytest.raises(OSError, match=f"^{errno}$"):
             bus.readfrom_mem(0x53, 0, 1)
-        assert caught.value.args[0] == errno
         assert bus.scan() == []
         bus.recover()
         assert bus.scan() == ([0x53] if freed else [])
 
     def test_an_absent_address(self):
-        with pytest.raises(OSError) as caught:
+        with pytest.raises(OSError, match=f"^{ENODEV}$"):
             I2CBus([]).writeto(0x44, b"")
-        assert caught.value.args[0] == ENODEV
 
 
 class TestUart:

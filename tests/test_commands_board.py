@@ -152,6 +152,22 @@ def test_a_host_without_keys_gets_nothing_from_a_provisioned_board(vm, tmp_path)
     assert vm.call("line")["refused"] == 1 and vm.call("line")["alive"] is False
 
 
+@pytest.mark.parametrize("has_keys", [False, True])
+def test_a_host_that_knows_no_device_yet_is_told_who_is_there_and_gets_no_packets(
+    vm, tmp_path, has_keys
+):
+    if has_keys:
+        provisioned(vm, tmp_path)
+    vm.call("note", "secret")
+    data = keys.Tagger(OWN["data"], DEVICE) if has_keys else Host(vm).tagger
+    anyone = Host(vm, data, keys.Tagger(bytes(32), b""))
+    ok, hello, packets = anyone.ask("hello")
+    assert ok and hello["device"] == DEVICE.decode() and packets == {}
+    assert vm.call("line")["alive"] is False
+    anyone.ask("status")
+    assert vm.call("line")["refused"] == 1
+
+
 def test_many_hosts_make_a_new_nonce_so_that_none_can_be_replayed(vm):
     first = Host(vm, host=0)
     first.ask("hello")

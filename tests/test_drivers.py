@@ -1,14 +1,14 @@
-"""What every driver of the table must be, whoever wrote it: described, bounded, and able to run."""
+"""What every driver of the table must be, whoever wrote it: described, bounded, able to run."""
 
 import importlib
 import math
 
 import pytest
+
 from motefw import drivers
 from motefw.driver import Driver, check_options
 from motefw.errors import ConfigError
 from motekit.sim.rom import chips
-
 from tests.coprocess import CoProcess, VmError
 
 NAMES = sorted(drivers.DRIVERS)
@@ -54,6 +54,12 @@ def poll(vm, steps):
     return vm.call("stream", min(vm.call("get", "poll_us"), 100_000), steps)[0]
 
 
+def start_and_poll(vm):
+    """Start a driver and, for those that only listen, wait 30 s."""
+    vm.call("start", {})
+    vm.call("stream", 100_000, 300)
+
+
 def test_the_module_says_what_the_part_is(name):
     module = importlib.import_module(f"motefw.drivers.{drivers.DRIVERS[name][0]}")
     lines = module.__doc__.splitlines()
@@ -72,9 +78,12 @@ def test_the_class_is_complete(name):
     assert 1 <= len(cls.CHANNELS) <= CHANNELS_MAX
     assert len({channel[0] for channel in cls.CHANNELS}) == len(cls.CHANNELS)
     for channel, unit, scale, offset in cls.CHANNELS:
-        assert channel.replace("_", "").isalnum() and channel == channel.lower()
+        assert channel.replace("_", "").isalnum()
+        assert channel == channel.lower()
         assert unit
-        assert scale and math.isfinite(scale) and math.isfinite(offset)
+        assert scale
+        assert math.isfinite(scale)
+        assert math.isfinite(offset)
     needed = ("pending", "drain") if cls.STREAMING else ("measure", "read")
     assert all(callable(getattr(cls, method)) for method in (*needed, "start", "stop"))
     assert cls.STREAMING or not cls.TIMED
@@ -91,7 +100,7 @@ def test_a_wrong_option_is_refused_by_name(name):
         for option, _, _ in cls.OPTIONS:
             with pytest.raises(ConfigError, match=f"^{option}: .* is not "):
                 check_options(cls, {option: wrong})
-    with pytest.raises(ConfigError, match="^colour: unknown option, known are: "):
+    with pytest.raises(ConfigError, match=r"^colour: unknown option, known are: "):
         check_options(cls, {"colour": 1})
 
 
@@ -126,8 +135,7 @@ def test_an_absent_part_is_an_error_in_the_end(vm, name):
     vm.call("new", name, rows_of(cls), True, {})
     vm.call("fault", "silent" if cls.BUS == "uart" else "nack")
     with pytest.raises(VmError) as caught:
-        vm.call("start", {})
-        vm.call("stream", 100_000, 300)
+        start_and_poll(vm)
     assert caught.value.kind == ("SensorError" if cls.BUS == "uart" else "OSError")
 
 
@@ -136,8 +144,7 @@ def test_another_part_is_told_with_its_place(vm, name):
     vm.call("new", name, rows_of(cls), True, {})
     vm.call("fault", "wrong_id")
     with pytest.raises(VmError) as caught:
-        vm.call("start", {})
-        vm.call("stream", 100_000, 300)
+        start_and_poll(vm)
     assert caught.value.kind == "SensorError"
     assert caught.value.text.startswith(cls.__name__)
 
@@ -145,12 +152,12 @@ def test_another_part_is_told_with_its_place(vm, name):
 def test_an_address_that_the_part_cannot_have_is_refused(name):
     cls = drivers.load(name)
     if cls.BUS == "i2c":
-        with pytest.raises(ConfigError, match="^address: 9 is not one of 0x"):
+        with pytest.raises(ConfigError, match=r"^address: 9 is not one of 0x"):
             cls(None, 9)
 
 
 def test_an_unknown_driver_is_refused_with_the_known(vm):
-    with pytest.raises(ConfigError, match="^driver: nose is not one of adxl345, pms5003, sht4x$"):
+    with pytest.raises(ConfigError, match=r"^driver: nose is not one of adxl345, pms5003, sht4x$"):
         drivers.load("nose")
     with pytest.raises(VmError) as caught:
         vm.call("new", "nose", [], True, {})

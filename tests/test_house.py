@@ -80,5 +80,7 @@ def test_every_module_says_what_it_is():
 
 
 def test_the_version_has_an_entry_in_the_changelog():
-    version = re.search(r'__version__ = "(.+)"', (ROOT / "firmware/motefw/__init__.py").read_text())
+    version = re.search(
+        r'__version__ = "(.+)"', (ROOT / "firmware/motefw/__init__.py").read_text()
+    )
     assert f"## [{version[1]}]" in (ROOT / "CHANGELOG.md").read_text("utf-8")

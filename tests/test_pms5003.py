@@ -1,11 +1,11 @@
-"""PMS5003: our driver on the VM, Adafruit's on CPython, on the same frames and the frame-level model."""
+"""PMS5003: our driver on the VM, Adafruit's on CPython, on the same frames and the same model."""
 
 import pytest
 from adafruit_pm25.uart import PM25_UART
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from motekit.sim.rom.chips.pms5003 import Pms5003, frame
 
+from motekit.sim.rom.chips.pms5003 import Pms5003, frame
 from tests.coprocess import CoProcess, VmError
 from tests.oracle import BusioUart, Clock, Rows
 
@@ -182,7 +182,7 @@ def test_clean_air_is_no_warm_up(vm):
     assert vm.call("feed", [frame_of([0] * 12).hex()]) == [[0] * 12]
 
 
-@pytest.mark.parametrize("size, part", [(20, "PMS3003"), (36, "PMS5003ST")])
+@pytest.mark.parametrize(("size", "part"), [(20, "PMS3003"), (36, "PMS5003ST")])
 def test_names_a_variant_by_its_frame(vm, size, part):
     script(vm)
     with pytest.raises(VmError) as caught:
@@ -216,7 +216,7 @@ def test_a_wrong_baud_rate_gives_no_sample(vm):
     assert "9600 baud?" in caught.value.text
 
 
-@pytest.mark.parametrize("kind, bad", [("bad_sum", True), ("garbage", False)])
+@pytest.mark.parametrize(("kind", "bad"), [("bad_sum", True), ("garbage", False)])
 def test_rides_out_faults_of_the_part(vm, kind, bad):
     rows = [[i] * 12 for i in range(1, 30)]
     begin(vm, rows)

@@ -1,4 +1,4 @@
-"""Registers as class attributes: on the VM, where descriptors get no `__set_name__`, and on CPython."""
+"""Registers as class attributes: on VMs, whose descriptors get no `__set_name__`, and CPython."""
 
 import importlib
 
@@ -51,7 +51,7 @@ def test_writes_integers_and_bursts(vm):
     assert vm.call("get", "axes") == [-1, 2, -32768]
 
 
-@pytest.mark.parametrize("name, value", [("ident", 256), ("ident", -1), ("word", 65536)])
+@pytest.mark.parametrize(("name", "value"), [("ident", 256), ("ident", -1), ("word", 65536)])
 def test_refuses_what_does_not_fit(vm, name, value):
     with pytest.raises(VmError) as caught:
         vm.call("put", name, value)

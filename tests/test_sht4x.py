@@ -4,9 +4,9 @@ import adafruit_sht4x
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from motekit.sim.rom.bus import I2CBus
 from motekit.sim.rom.chips.sht4x import Sht4x
-
 from tests.coprocess import CoProcess, VmError
 from tests.oracle import BusioI2C, Clock, Rows
 
@@ -73,7 +73,7 @@ def test_reads_the_serial_number(vm):
     assert vm.call("get", "serial") == 0x0F4A2C11
 
 
-@pytest.mark.parametrize("command", ("39", "2f", "1e", "32", "24", "15"))
+@pytest.mark.parametrize("command", ["39", "2f", "1e", "32", "24", "15"])
 def test_a_heater_that_another_program_left_on_is_ended_by_start(vm, command):
     begin(vm, [[1, 2]] * 3)
     vm.call("write", command)

@@ -1,24 +1,14 @@
 """The store: each packet once, whatever comes in whatever order; clear words where it cannot be."""
 
-import json
-import resource
 import shutil
-import sqlite3
-import subprocess
-import sys
-import threading
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from motekit.errors import StoreError
-from motekit.store import Store, segment
-from motekit.store.database import APPLICATION_ID
-from motekit.store.quarantine import ROW_BYTES, Quarantine
-from motekit.store.seen import RUNS_MAX, Seen
-from tests.packets import DEVICE, anchor, note, received, samples, schema
+from motekit.store import Store
+from tests.packets import DEVICE, received, samples
 
 DEVICES = (DEVICE, "000000000001")
 SEQS = st.integers(0, 24)

@@ -266,10 +266,14 @@ class Board:
     # End.
 
     def stop(self, why="stop"):
-        """End sampling soon; return how many packets are not acked. "reboot" ends the program too."""
+        """End sampling soon; return how many packets are not acked, at least 1 until it has ended.
+
+        "reboot" ends the program too. May be called from anywhere: it only leaves word.
+        """
         if self._stopping != "reboot":
             self._stopping = why
-        return self.log.next_seq - self.log.tail_seq
+        left = self.log.next_seq - self.log.tail_seq
+        return left if self._stopped_tick else max(left, 1)
 
     def _flushed(self):
         """Tell whether a reboot was asked for, and nothing is left to wait for."""

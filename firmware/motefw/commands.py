@@ -2,14 +2,15 @@
 
 A request is tagged over the board's nonce of this boot and the host's own counter, which only grows:
 an old one, and one from who has not the key, is refused and counted. What only reads, and what a
-collector needs, may be tagged with the ack key as well, since a collector has no command key.
+collector needs, may be tagged with the ack key as well, since a collector has no command key. A `hello`
+tagged for no device, with the all-zero key, is told who is there, and nothing is sent for it.
 
 Ref: SPEC.md, section "Message".
 """
 
 import sys
 
-from . import __version__, config, drivers, message
+from . import __version__, config, drivers, keys, message
 from .compat import const
 from .errors import MessageError, MoteError
 
@@ -43,8 +44,9 @@ def _argument(args, name, low, high):
 
 
 def hello(board, args):
-    """Tell who the board is and where its log stands."""
-    board.uplink.hello()
+    """Tell who the board is and where its log stands; `args` None: to a host that cannot know yet."""
+    if args is not None:
+        board.uplink.hello()
     about = board.about()
     arch = getattr(sys.implementation, "_mpy", 0) >> 10 & 15
     about.update(
@@ -120,6 +122,15 @@ TABLE = {
 }  # name: (function, whether only the command key opens it)
 
 
+def _from_anyone(data):
+    """Tell whether a hello is tagged for no device: a host must ask who is there before it can tag."""
+    try:
+        message.open_request(keys.Tagger(bytes(keys.KEY_BYTES), b""), message.NO_NONCE, data)
+        return True
+    except MessageError:
+        return False
+
+
 class Commands:
     """Opens requests, calls the table, seals replies."""
 
@@ -163,6 +174,8 @@ class Commands:
                     raise
                 opened = message.open_request(identity.ack, nonce, data)
             except MessageError:
+                if name == "hello" and _from_anyone(data):
+                    return None
                 self.refused += 1
                 raise
         _, host, counter, _, args = opened

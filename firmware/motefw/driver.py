@@ -3,11 +3,11 @@
 A driver is handed its bus and nothing else. Physical value = raw * scale + offset, with scale and
 offset of `CHANNELS`; what it writes to a block are the sensor's own integers.
 
-    polled parts     measure() -> ms to wait, then read(block)         one sample
-    streaming parts  pending() -> n, then drain(block, n)              n samples, or none and a gap
+    polled parts     measure() -> ms to wait, then read(block)    one sample
+    streaming parts  pending() -> n, then drain(block, n)         n samples, or none and a gap
 
-All are synchronous and allocate nothing per sample. They raise SensorError for a part that is another
-one or answers wrongly, and let the bus's OSError through for one that does not answer at all.
+All are synchronous and allocate nothing per sample. They raise SensorError for a part that is
+another one or answers wrongly, and let the bus's OSError through for one that does not answer.
 """
 
 from .errors import ConfigError, SensorError

@@ -1,9 +1,10 @@
-"""Board files: chip, flash layout, buses with their pins, sensors; checked against what the chip has.
+"""Board files: chip, flash layout, buses with their pins, sensors; checked against the chip.
 
 A board is one TOML file in boards/; its name is the file's stem. An error names file and key.
 """
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from motekit import drivers, resources
@@ -20,7 +21,10 @@ LOG_SECTORS_MIN = 4
 PERIOD_S = (0.01, 86_400)
 BUS_PINS = {"i2c": ("sda", "scl"), "uart": ("tx", "rx")}
 HZ = (10_000, 1_000_000)
-BAUD = (300, 5_000_000)
+BAUD = (1_200, 921_600)
+NAME_MAX = 32  # characters; what a board's own configuration takes
+BUSES_MAX = 8
+SENSORS_MAX = 16  # streams of a board
 
 
 @dataclass(frozen=True)
@@ -114,18 +118,17 @@ def load_file(path: Path) -> Board:
 def _partitions(fields: Fields, flash_bytes: int) -> tuple[Partition, ...]:
     """Return the pieces of flash in the order of their offsets."""
     found: list[Partition] = []
-    for name in fields.keys():
+    for name in fields.names():
         if name not in PARTITIONS:
             raise fields.fail(name, f"unknown partition; {nearest(name, PARTITIONS)}")
         piece = fields.table(name)
         align = APP_ALIGN_BYTES if name.startswith("app") else SECTOR_BYTES
         offset = _aligned(piece, "offset", FIRST_OFFSET, flash_bytes, align)
-        found.append(
-            Partition(name, offset, _aligned(piece, "size", SECTOR_BYTES, flash_bytes, SECTOR_BYTES))
-        )
+        size = _aligned(piece, "size", SECTOR_BYTES, flash_bytes, SECTOR_BYTES)
+        found.append(Partition(name, offset, size))
         piece.done()
     found.sort(key=lambda each: each.offset)
-    for one, other in zip(found, found[1:], strict=False):
+    for one, other in pairwise(found):
         if one.end > other.offset:
             raise fields.fail(
                 other.name, f"begins at {other.offset:#x}, inside {one.name} (to {one.end:#x})"
@@ -167,7 +170,9 @@ def _buses(fields: Fields, chip: Chip) -> dict[str, Bus]:
     controllers: dict[tuple[str, int], str] = {}
     buses: dict[str, Bus] = {}
     section = fields.table("bus", required=False)
-    for name in section.keys():
+    if len(section.names()) > BUSES_MAX:
+        raise fields.fail("bus", f"{len(section.names())} buses, at most {BUSES_MAX} expected")
+    for name in section.names():
         bus, strapping = _bus(section.table(name), name, chip)
         first = controllers.setdefault((bus.kind, bus.id), name)
         if first != name:
@@ -185,7 +190,7 @@ def _buses(fields: Fields, chip: Chip) -> dict[str, Bus]:
 
 
 def _taken_by_board(fields: Fields, chip: Chip) -> dict[str, frozenset[int]]:
-    return {why: frozenset(fields.integers(why, 0, max(chip.pins))) for why in fields.keys()}
+    return {why: frozenset(fields.integers(why, 0, max(chip.pins))) for why in fields.names()}
 
 
 def _bus(fields: Fields, name: str, chip: Chip) -> tuple[Bus, bool]:
@@ -222,6 +227,10 @@ def _why_not(
 
 def read_sensors(entries: list[Fields], buses: dict[str, Bus]) -> tuple[Sensor, ...]:
     """Return the sensors of a board file or of a scenario; errors are of the entries' own kind."""
+    if len(entries) > SENSORS_MAX:
+        raise entries[0].error(
+            f"{entries[SENSORS_MAX].where}: {len(entries)} sensors, at most {SENSORS_MAX} expected"
+        )
     found: list[Sensor] = []
     places: dict[tuple[str, int | None], str] = {}
     for entry in entries:
@@ -244,6 +253,8 @@ def _sensor(entry: Fields, buses: dict[str, Bus], names_before: set[str]) -> Sen
     name = entry.text("name") if "name" in entry else _free_name(driver, names_before)
     if name in names_before:
         raise entry.fail("name", f"{name!r} names another sensor already")
+    if len(name) > NAME_MAX:
+        raise entry.fail("name", f"{len(name)} characters, at most {NAME_MAX} expected")
     options = entry.free("options")
     if why := drivers.check_options(driver, options):
         raise entry.fail("options", f"{driver}: {why}")

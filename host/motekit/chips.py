@@ -1,7 +1,7 @@
 """What the chips have: pins, buses and the compiler's name for their instruction set.
 
-Source: ESP-IDF, "GPIO & RTC GPIO", pin tables of each chip; the chips' datasheets, "Strapping Pins";
-MicroPython's ESP32 port for the console (UART0, and USB where the chip has it).
+Source: ESP-IDF, "GPIO & RTC GPIO", pin tables of each chip; the chips' datasheets, "Strapping
+Pins"; MicroPython's ESP32 port for the console (UART0, and USB where the chip has it).
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Chip:
     name: str
     pins: frozenset[int]
     input_only: frozenset[int]
-    strapping: frozenset[int]  # sampled at reset: what hangs on them can stop the chip from booting
+    strapping: frozenset[int]  # read at reset: what hangs on them can keep the chip from booting
     taken: dict[str, frozenset[int]]  # why a pin that exists is never free
     i2c: int  # controllers
     uarts: int  # UART0, the console, included

@@ -79,6 +79,8 @@ class Client:
         self._host = host
         self._cancelled = cancelled
         self._number = 0
+        self._who: tuple[str, int] | None = None  # device and generation, once it told
+        self._only_ask = False
         self._hello_number = -1
         self._hello_at = 0.0
         self._greeted_at = 0.0
@@ -116,9 +118,15 @@ class Client:
             f"is it the right port, and is the firmware installed?"
         )
 
+    def probe(self, wait_s: float) -> Hello | None:
+        """Ask who is there and start nothing; return the reply, None if none comes in time."""
+        self._only_ask = True
+        return self.hello if self._greet(wait_s) else None
+
     def _greet(self, wait_s: float) -> bool:
         end = time.monotonic() + wait_s
         while time.monotonic() < end:
+            self._who = None
             self.say_hello()
             if self._pump_until(lambda: self._greeted_at > 0.0, HELLO_WAIT_S):
                 return True
@@ -129,14 +137,22 @@ class Client:
         self._number = (self._number + 1) & 0xFFFF
         self._hello_number = self._number
         self._hello_at = time.monotonic()
-        # who the board is, and so its keys, is not known yet; hello tells and changes nothing
-        tagger = keys.Tagger(bytes(keys.KEY_BYTES), b"")
+        tagger = self._hello_tagger()
         identity, counter = self._host.ticket()
         call = ("hello", cast(dict[str, Any], {}))
         self._send(
             message.request(tagger, message.NO_NONCE, self._number, identity, counter, *call),
             "hello",
         )
+
+    def _hello_tagger(self) -> keys.Tagger:
+        """Return the tagger of the board we know; else one for no device, to be told who is there."""
+        if self._who is None:
+            return keys.Tagger(bytes(keys.KEY_BYTES), b"")
+        tagger = self._keys.tagger(keys.ACK, *self._who)
+        if tagger is None:
+            raise NoKey(f"{self.pipe.name}: no ack key of {self._who[0]} in the key store")
+        return tagger
 
     def _start_firmware(self) -> bool:
         """Look for a prompt that nobody uses; soft-reset from there. Never interrupts a program."""
@@ -304,10 +320,14 @@ class Client:
     def _hello_reply(self, data: bytes) -> None:
         """Believe a hello only under the key of the device and generation that it names."""
         _, ok, result = message.open_reply(_NoTag(), message.NO_NONCE, data)
-        if not ok:
-            raise Refused(f"{self.pipe.name}: hello refused: {str(result)[:300]}")
+        self._hello_number = -1
+        if not ok:  # another board than before, or one that has got new keys
+            self._who = None
+            self.say_hello()
+            return
         hello = parse(result)
-        tagger = self._keys.tagger(keys.DATA, hello.device, hello.generation)
+        who = hello.device, hello.generation
+        tagger = self._keys.tagger(keys.DATA, *who)
         if tagger is None:
             raise NoKey(
                 f"{self.pipe.name}: {hello.device} is provisioned (key generation "
@@ -315,7 +335,13 @@ class Client:
                 f"key store, or to a collector's copy of it"
             )
         message.open_reply(tagger, message.NO_NONCE, data)
-        self._hello_number = -1
+        if self._who != who and not self._only_ask:
+            self._who = who
+            self.say_hello()  # now under its key: only that starts its packets
+        else:
+            self._greet_back(hello)
+
+    def _greet_back(self, hello: Hello) -> None:
         self._greeted_at = time.monotonic()
         self.round_trip_s = self._greeted_at - self._hello_at
         self.deaf = False

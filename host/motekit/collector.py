@@ -216,7 +216,9 @@ class Collector:
         if line.session is not None and line.session.device is not None:
             line.delay_s = RETRY_S
         if line.failure is None or str(line.failure) != str(error):
-            told = f"{error}; trying again" if not isinstance(error, PortGone) else str(error)
+            told = str(error).removeprefix(f"{line.name}: ")
+            if not isinstance(error, PortGone):
+                told += "; trying again"
             device = line.session.device if line.session else None
             if self._met_at or not line.transport.explicit:
                 self.report(Notice("warning", line.name, device, told))

@@ -1,4 +1,4 @@
-"""What this machine has and lacks for motekit; every finding that needs something done says what."""
+"""What this machine has and lacks for motekit; a finding says what would mend it."""
 
 import importlib.metadata
 import os

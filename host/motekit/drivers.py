@@ -1,4 +1,4 @@
-"""What the host knows of the firmware's drivers: read from the drivers, never written down here."""
+"""What the host knows of the firmware's drivers: read from them, never written down here."""
 
 import importlib
 import inspect
@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from motefw import driver as base
-from motefw import drivers as table
 from motefw.errors import ConfigError
 
-NAMES: tuple[str, ...] = tuple(sorted(table.DRIVERS))
+# imported by name: drivers are MicroPython code and carry no types
+_base: Any = importlib.import_module("motefw.driver")
+_table: Any = importlib.import_module("motefw.drivers")
+NAMES: tuple[str, ...] = tuple(sorted(_table.DRIVERS))
 
 
 @dataclass(frozen=True)
@@ -74,18 +75,18 @@ def describe(name: str) -> DriverInfo:
 def check_options(name: str, options: dict[str, object]) -> str:
     """Return what the driver has against these options, "" if nothing."""
     try:
-        base.check_options(_class(name), options)
+        _base.check_options(_class(name), options)
     except ConfigError as err:
         return str(err)
     return ""
 
 
 def _class(name: str) -> Any:
-    return table.load(name)
+    return _table.load(name)
 
 
 def _docstring(text: str) -> tuple[str, dict[str, str]]:
-    """Split a driver's docstring into its title and its `Key: value` lines; indented lines go on."""
+    """Split a driver's docstring into title and `Key: value` lines; indented lines go on."""
     title, *lines = text.splitlines()
     notes: dict[str, str] = {}
     last = ""

@@ -1,8 +1,7 @@
-"""Reads tables of a TOML or JSON file field by field; an error names file, key, value and what fits.
+"""Reads tables of a TOML file field by field; an error names file, key, value and what would fit.
 
-    fields = Fields(f"{path}: bus.i2c0", data, BoardError)
-    sda = fields.integer("sda", 0, 48)
-    fields.done()  # refuses what nobody asked for
+`Fields(f"{path}: bus.i2c0", data, BoardError)` is one table, `fields.integer("sda", 0, 48)` takes
+one value out of it, and `fields.done()` refuses the keys that nobody asked for.
 """
 
 import difflib
@@ -45,14 +44,14 @@ class Fields:
     def __contains__(self, key: str) -> bool:
         return key in self._data
 
-    def keys(self) -> tuple[str, ...]:
+    def names(self) -> tuple[str, ...]:
         """Return the keys in the file's order."""
         return tuple(self._data)
 
     def free(self, key: str) -> dict[str, object]:
-        """Return the table under a key as it stands, for somebody else to check; empty if absent."""
+        """Return the table under a key as it stands, for others to check; empty if absent."""
         inner = self.table(key, required=False)
-        return dict(inner._data)
+        return {name: inner.get(name) for name in inner.names()}
 
     def fail(self, key: str, why: str) -> MotekitError:
         """Return the error for a key, to be raised."""

@@ -1,4 +1,4 @@
-"""Where the files lie that are no Python modules: beside the package in a wheel, above it in a checkout."""
+"""Where the files lie that are no modules: in the package in a wheel, above it in a checkout."""
 
 from pathlib import Path
 

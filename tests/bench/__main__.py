@@ -24,6 +24,7 @@ BENCHES = {
     "packet": ".packet",
     "encode": ".encode",
     "decode": ".decode",
+    "drivers": ".drivers",
     "store": ".store",
 }
 RESULTS = Path("build/bench.json")

@@ -20,7 +20,8 @@ from motekit.sim import vm
 
 from .report import has_program
 
-SCRIPT = Path(__file__).parent / "vm" / "encode_cost.py"
+VM_SCRIPTS = Path(__file__).parent / "vm"
+SCRIPT = VM_SCRIPTS / "encode_cost.py"
 SAMPLES = 512
 PACKETS = 6
 MARCH = {32: "x86", 64: "x64"}
@@ -39,11 +40,11 @@ CAPTION = (
 )
 
 
-def command(machine, arguments):
-    """Return argv and environment that run the script on a VM with the compiled firmware."""
+def command(machine, arguments, script=SCRIPT):
+    """Return argv and environment that run a script on a VM with the compiled firmware."""
     compiled = firmware.compiled(MARCH[machine.bits])
     environment = {**os.environ, "MICROPYPATH": f"{compiled}:.frozen"}
-    return [*machine.argv, "-X", "heapsize=8m", str(SCRIPT), *map(str, arguments)], environment
+    return [*machine.argv, "-X", "heapsize=8m", str(script), *map(str, arguments)], environment
 
 
 def output(argv, environment):

@@ -1,40 +1,15 @@
 """A driver on the model of its chip, in virtual time; tests call these functions in a VM."""
 
 import gc
-import sys
 
 import micropython
-
-
-class Clock:
-    """`time`, as the driver sees it: nothing passes but what a test or a sleep lets pass."""
-
-    now_us = 0
-
-    def ticks_us(self):
-        return self.now_us & 0x3FFFFFFF
-
-    def ticks_ms(self):
-        return self.now_us // 1000 & 0x3FFFFFFF
-
-    def ticks_diff(self, a, b):
-        return ((a - b + 0x20000000) & 0x3FFFFFFF) - 0x20000000
-
-    def sleep_ms(self, ms):
-        self.now_us += 1000 * ms
-
-    def clock_us(self):
-        return self.now_us
-
-
-clock = Clock()
-sys.modules["time"] = clock
-
-from motefw import drivers
-from motefw.packet import Block
 from rom import chips
 from rom.bus import I2CBus, Uart
 from transcript import Wave, play
+from virtual_time import clock
+
+from motefw import drivers
+from motefw.packet import Block
 
 
 class Rows:
@@ -51,7 +26,7 @@ class Rows:
             return tuple(i % 4000 - 2000 + c for c in range(self.ramp))
         return tuple(self.rows[i]) if i < len(self.rows) else None
 
-    def at(self, t_us):
+    def at(self, _t_us):
         self.next += 1
         return self.sample(self.next - 1)
 
@@ -187,10 +162,8 @@ def rows():
     columns = block.columns
     out = []
     for i in range(block.count):
-        row = []
-        for c in range(len(columns)):
-            row.append(None if block.is_invalid(c, i) else columns[c][i])
-        out.append(row)
+        channels = range(len(columns))
+        out.append([None if block.is_invalid(c, i) else columns[c][i] for c in channels])
     block.clear()
     return out
 
@@ -275,15 +248,15 @@ class Fixed:
     def __init__(self, data):
         self.data = data
 
-    def readfrom_mem_into(self, addr, register, buf):
+    def readfrom_mem_into(self, _addr, _register, buf):
         for i in range(len(buf)):
             buf[i] = self.data[i % len(self.data)]
 
-    def readfrom_into(self, addr, buf):
+    def readfrom_into(self, _addr, buf):
         for i in range(len(buf)):
             buf[i] = self.data[i]
 
-    def writeto(self, addr, buf):
+    def writeto(self, _addr, buf):
         return len(buf)
 
     def any(self):

@@ -14,7 +14,7 @@ class Wave:
             return None
         return tuple((i * 37 + 11 * c) % 200 - 60 for c in range(self.width))
 
-    def at(self, t_us):
+    def at(self, _t_us):
         self.next += 1
         return self.sample(self.next - 1)
 

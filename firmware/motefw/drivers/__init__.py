@@ -1,6 +1,11 @@
-"""The drivers: one module per chip, loaded only when a configuration names it."""
+"""The drivers: one module per chip, loaded only when a configuration names it.
 
-from ..errors import ConfigError
+A new one is a module here and a row of `DRIVERS`. Its docstring has a title and the lines
+`Maker:`, `Bus:`, `Source:`, `Rates:` and, where something is, `Unverified:`; its class says the
+rest. Its model goes to the host's sim/rom/chips; the contract test finds both by itself.
+"""
+
+from motefw.errors import ConfigError
 
 DRIVERS = {
     "adxl345": ("adxl345", "ADXL345"),

@@ -4,17 +4,17 @@ Maker: Analog Devices (US)
 Bus: I2C 0x53, 0x1D
 Source: ADXL345 datasheet Rev. G, "Register Map", "FIFO", "I2C"
 Rates: 25, 50, 100, 200, 400, 800 Hz
-Unverified: a FIFO of exactly 32 sets the overrun bit, so it counts as a gap though none may be lost
+Unverified: a FIFO of exactly 32 sets the overrun bit: a gap, though none may be lost
 
 1600 and 3200 Hz are refused: over I2C at 400 kHz the datasheet allows at most 800 Hz, and in
 proportion less on a slower bus (200 Hz at 100 kHz). The FIFO streams, it keeps the latest 32
-samples. Each read of the six data bytes takes one sample out, and the next may begin 5 us later: the
-address bytes of an I2C read alone take 45 us at 400 kHz.
+samples. Each read of the six data bytes takes one sample out, and the next may begin 5 us later:
+the address bytes of an I2C read alone take 45 us at 400 kHz.
 """
 
-from ..compat import const
-from ..driver import Driver
-from ..register import Bits, Reg
+from motefw.compat import const
+from motefw.driver import Driver
+from motefw.register import Bits, Reg
 
 _G = 1 / 256  # per count, at every range in full resolution
 _RATES = {25: 8, 50: 9, 100: 10, 200: 11, 400: 12, 800: 13}  # Hz: code
@@ -89,8 +89,8 @@ class ADXL345(Driver):
 
     def drain(self, block, n):
         """Append n samples; or none, and a `gap`, if the FIFO has run over since the last look."""
-        # The first read of the data clears the overrun bit, so look before: making a packet between
-        # two calls may take longer than the FIFO lasts.
+        # The first read of the data clears the overrun bit, so look before: making a packet
+        # between two calls may take longer than the FIFO lasts.
         if self._ran_over():
             return
         read = self._read

@@ -4,20 +4,20 @@ Maker: Plantower (CN)
 Bus: UART 9600 8N1
 Source: PMS5003 series data manual V2.3, Appendices I and II
 Rates: as the part decides, every 0.2 to 2.3 s; on request in passive mode
-Unverified: lengths of the variants' frames (from public drivers), by which they are refused by name
+Unverified: lengths of the variants' frames (from public drivers), by which they are refused
 
-Frames come when the part likes, among whatever else is on the line: a window over the bytes moves on by
-one until header, length and sum agree, so garbage costs no frame that came whole. What comes in the first
-`warmup_s` after waking, and a payload of nothing but zeros, is the fan running up, not air: a sample is
-made of it, so that the part is seen to be alive, but marked invalid.
+Frames come when the part likes, among whatever else is on the line: a window over the bytes moves
+on by one until header, length and sum agree, so garbage costs no frame that came whole. What comes
+in the first `warmup_s` after waking, and a payload of nothing but zeros, is the fan running up and
+not air: a sample is made of it, so that the part is seen to be alive, but marked invalid.
 """
 
 import time
 from array import array
 
-from ..compat import const
-from ..crc import sum16
-from ..driver import Driver
+from motefw.compat import const
+from motefw.crc import sum16
+from motefw.driver import Driver
 
 _FRAME_BYTES = const(32)
 _WORDS = const(12)
@@ -88,7 +88,10 @@ class PMS5003(Driver):
         self._woken_ms = self._heard_ms = self._asked_ms = time.ticks_ms()
 
     def pending(self):
-        """Take what the line brought; return how many samples wait. SensorError after 10 s of none."""
+        """Take what the line brought; return how many samples wait.
+
+        SensorError after 10 s without a frame.
+        """
         now = time.ticks_ms()
         if not self._warm:
             self._warm = time.ticks_diff(now, self._woken_ms) >= self._warmup_ms
@@ -145,7 +148,7 @@ class PMS5003(Driver):
         """Return the bytes of a whole frame, 0 while one may still come, -1 when none can."""
         window = self._window
         have = self._have
-        if window[0] != 0x42 or have > 1 and window[1] != 0x4D:
+        if window[0] != 0x42 or (have > 1 and window[1] != 0x4D):
             return -1
         if have < 4:
             return 0

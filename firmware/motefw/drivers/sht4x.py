@@ -6,15 +6,15 @@ Source: SHT4x datasheet v7.1, sections 4.4 "Checksum", 4.5 "Command overview", 4
 Rates: on demand; one measurement takes 8.3, 4.5 or 1.6 ms (high, medium, low precision)
 Unverified: 0x8000 in both words marks a damaged part (said by the maintainers of other drivers)
 
-The heater has no option here, and a reset at start and stop ends whatever another program began. Humidity
-travels as measured: it may lie slightly outside 0 to 100 %RH, which to cut is the reader's choice.
+The heater has no option here, and a reset at start and stop ends whatever another program began.
+Humidity travels as measured: slightly below 0 or above 100 %RH is for the reader to cut.
 """
 
 import time
 
-from ..compat import const
-from ..crc import crc8_sensirion
-from ..driver import Driver
+from motefw.compat import const
+from motefw.crc import crc8_sensirion
+from motefw.driver import Driver
 
 _RESET = b"\x94"
 _SERIAL = b"\x89"
@@ -40,7 +40,7 @@ class SHT4x(Driver):
         self.serial = None
 
     def identify(self):
-        """Reset the part, then read its serial number: a reply whose CRCs hold is a Sensirion's."""
+        """Reset the part and read its serial number: a reply whose CRCs hold is a Sensirion's."""
         self.stop()
         time.sleep_ms(2)
         self.bus.writeto(self.address, _SERIAL)

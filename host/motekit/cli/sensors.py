@@ -18,7 +18,7 @@ def sensors(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
-    """List the known sensors: maker, bus, channels with units, rates, options, and what is unverified.
+    """List the known sensors: maker, bus, rates, channels with units, what is unverified.
 
     Example: motekit sensors adxl345
     """
@@ -56,7 +56,7 @@ def _details(info: DriverInfo) -> list[tuple[str, str]]:
 
 def _record(info: DriverInfo) -> dict[str, object]:
     options = {
-        option.name: {"default": option.default, "allowed": option.fits()} for option in info.options
+        each.name: {"default": each.default, "allowed": each.fits()} for each in info.options
     }
     return {**asdict(info), "options": options}
 

@@ -1,4 +1,4 @@
-"""How commands print a list: a table on a terminal, plain lines in a pipe, JSON lines if asked for."""
+"""How commands print a list: a table on a terminal, lines in a pipe, JSON lines if asked for."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping

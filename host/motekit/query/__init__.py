@@ -14,10 +14,10 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import UsageError
-from ..sinks import columnar
-from ..sinks.batch import DEVICE, MONOTONIC, STREAM, TIME, Batch, Column, Layout
-from ..store import Store, Summary
+from motekit.errors import UsageError
+from motekit.store import Store, Summary
+from . import columnar
+from .batch import DEVICE, MONOTONIC, STREAM, TIME, Batch, Column, Layout, Mask
 from .bounds import Bounds, bounds, duration_ns
 from .pages import Notes, batches
 from .resample import resample, resampled_layout
@@ -176,14 +176,19 @@ def _columns(layout: Layout, batches: list[Batch]) -> dict[str, NDArray[Any]]:
 
 
 def _joined(parts: list[NDArray[Any]], dtype: "np.dtype[Any]") -> NDArray[Any]:
-    if any(isinstance(part, np.ma.MaskedArray) for part in parts):
-        return np.ma.concatenate(parts)
-    return np.concatenate(parts) if parts else np.empty(0, dtype)
+    if not any(isinstance(part, np.ma.MaskedArray) for part in parts):
+        return np.concatenate(parts) if parts else np.empty(0, dtype)
+    masks = [np.ma.getmaskarray(part) for part in parts]
+    return _masked(np.concatenate([np.asarray(part) for part in parts]), np.concatenate(masks))
 
 
 def _part(batch: Batch, column: Column) -> NDArray[Any]:
     values = batch.values.get(column.name)
     if values is None:
-        return np.ma.masked_all(len(batch), column.dtype)
+        return _masked(np.zeros(len(batch), column.dtype), np.ones(len(batch), np.bool_))
     valid = batch.valid.get(column.name)
-    return values if valid is None else np.ma.array(values, mask=~valid)
+    return values if valid is None else _masked(values, ~valid)
+
+
+def _masked(values: NDArray[Any], mask: Mask) -> NDArray[Any]:
+    return np.ma.MaskedArray(values, mask)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..store import Anchor
+from motekit.store import Anchor
 
 Ints = NDArray[np.int64]
 

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import decode
-from ..errors import StoreError
-from ..sinks.batch import NO_TIME, Batch, Ints, Mask
-from ..store import Store
+from motekit import decode
+from motekit.errors import StoreError
+from motekit.store import Store
+from .batch import NO_TIME, Batch, Ints, Mask
 from .bounds import Bounds
 from .sampling import CONTEXT, start_times
 from .series import Series, unknown_names
@@ -29,7 +29,9 @@ class Page(NamedTuple):
 
     def part(self, chosen: slice) -> "Page":
         """Return some of the packets."""
-        return Page(*(column[chosen] for column in self))
+        return Page(
+            self.packets[chosen], self.heads[chosen], self.start_ns[chosen], self.step_ns[chosen]
+        )
 
 
 class Notes:

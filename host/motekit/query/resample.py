@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..sinks.batch import NO_TIME, Batch, Column, Ints, Layout, Mask
+from .batch import NO_TIME, Batch, Column, Ints, Layout, Mask
 
 COUNT = np.dtype(np.int64)
 STATISTICS = ("mean", "min", "max", "count")
@@ -30,7 +30,18 @@ class Bins(NamedTuple):
     total: NDArray[np.float64]  # (spans, channels)
     least: NDArray[np.float64]
     greatest: NDArray[np.float64]
-    count: Ints
+    counts: Ints
+
+    def part(self, chosen: slice) -> "Bins":
+        """Return some of the spans."""
+        return Bins(
+            self.start_ns[chosen],
+            self.monotonic_us[chosen],
+            self.total[chosen],
+            self.least[chosen],
+            self.greatest[chosen],
+            self.counts[chosen],
+        )
 
 
 def resample(batches: Iterable[Batch], every_ns: int) -> Iterator[Batch]:
@@ -52,8 +63,8 @@ def resample(batches: Iterable[Batch], every_ns: int) -> Iterator[Batch]:
                 yield _batch(key, open_bins)
         key = (batch.device, batch.stream, names)
         if len(bins.start_ns) > 1:
-            yield _batch(key, Bins(*(column[:-1] for column in bins)))
-        open_bins = Bins(*(column[-1:] for column in bins))
+            yield _batch(key, bins.part(slice(-1)))
+        open_bins = bins.part(slice(-1, None))
     if key is not None and open_bins is not None:
         yield _batch(key, open_bins)
 
@@ -87,11 +98,18 @@ def _valid(batch: Batch, name: str) -> Mask:
 def _merge(a: Bins, b: Bins) -> Bins:
     """Join the last span so far with those that follow; it may go on in their first."""
     if a.start_ns[-1] != b.start_ns[0]:
-        return Bins(*(np.concatenate(pair) for pair in zip(a, b, strict=True)))
+        return Bins(
+            np.concatenate((a.start_ns, b.start_ns)),
+            np.concatenate((a.monotonic_us, b.monotonic_us)),
+            np.concatenate((a.total, b.total)),
+            np.concatenate((a.least, b.least)),
+            np.concatenate((a.greatest, b.greatest)),
+            np.concatenate((a.counts, b.counts)),
+        )
     b.total[0] += a.total[0]
     b.least[0] = np.minimum(a.least[0], b.least[0])
     b.greatest[0] = np.maximum(a.greatest[0], b.greatest[0])
-    b.count[0] += a.count[0]
+    b.counts[0] += a.counts[0]
     b.monotonic_us[0] = a.monotonic_us[0]
     return b
 
@@ -101,7 +119,7 @@ def _batch(key: tuple[str, str, tuple[str, ...]], bins: Bins) -> Batch:
     values: dict[str, NDArray[Any]] = {}
     valid: dict[str, Mask] = {}
     for at, name in enumerate(names):
-        count = bins.count[:, at]
+        count = bins.counts[:, at]
         some = count > 0
         columns = (
             bins.total[:, at] / np.maximum(count, 1),

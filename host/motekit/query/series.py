@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .. import decode
-from ..errors import UsageError
-from ..sinks.batch import Column, Layout
-from ..store import Epoch, Schema, Store, Stream
+from motekit import decode
+from motekit.errors import UsageError
+from motekit.store import Epoch, Schema, Store, Stream
+from .batch import Column, Layout
 from .bounds import Bounds
 from .clock import Clock
 

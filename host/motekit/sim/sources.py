@@ -173,7 +173,7 @@ def _limits(info: DriverInfo, options: dict[str, Any]) -> list[tuple[float, floa
 
 def _generator(fields: Fields, info: DriverInfo, seed: int) -> Generator:
     names = [channel.name for channel in info.channels]
-    for name in fields.keys():
+    for name in fields.names():
         if name not in names:
             raise fields.fail(name, f"{info.name} has no such channel; {nearest(name, names)}")
     channels = tuple(
@@ -196,7 +196,7 @@ def _terms(fields: Fields, name: str) -> tuple[tuple[Any, ...], ...]:
         return (("constant", fields.number(name, -_HUGE, _HUGE)),)
     table = fields.table(name)
     terms: list[tuple[Any, ...]] = []
-    for kind in table.keys():
+    for kind in table.names():
         if kind not in _TERMS:
             raise table.fail(kind, f"unknown generator; {nearest(kind, _TERMS)}")
         terms += _TERMS[kind](table)

@@ -406,8 +406,8 @@ class VirtualBoard:
         self.on_event(self, "done")
         self.done.set()
 
-    def _event(self, rest: str) -> None:
-        self.on_event(self, rest)
+    def _hello(self, _: str) -> None:
+        self.on_event(self, "hello")
 
 
 _CALLS: dict[str, Callable[[VirtualBoard, str], None]] = {
@@ -422,6 +422,5 @@ _WORDS: dict[str, Callable[[VirtualBoard, str], None]] = {
     "watchdog": VirtualBoard._watchdog,
     "left": VirtualBoard._left,
     "done": VirtualBoard._done,
-    "hello": VirtualBoard._event,
-    "event": VirtualBoard._event,
+    "hello": VirtualBoard._hello,
 }

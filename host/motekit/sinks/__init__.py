@@ -4,10 +4,10 @@ A sink is made with (path, layout), takes `write(batch)` and puts the file in pl
 a context manager that leaves nothing behind when an error ends it.
 """
 
+from motekit.query.batch import Batch as Batch
+from motekit.query.batch import Column as Column
+from motekit.query.batch import Layout as Layout
 from .arrow import ArrowSink
-from .batch import Batch as Batch
-from .batch import Column as Column
-from .batch import Layout as Layout
 from .csv import CsvSink
 from .jsonl import JsonlSink
 from .parquet import ParquetSink

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from .batch import Batch, Layout
-from .columnar import Gathered, load
+from motekit.query.batch import Batch, Layout
+from motekit.query.columnar import Gathered, load
 from .target import Sink
 
 

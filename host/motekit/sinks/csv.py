@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from .batch import Batch, Layout
+from motekit.query.batch import Batch, Layout
 from .target import Sink
 from .text import cells, times
 

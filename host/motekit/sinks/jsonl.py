@@ -1,13 +1,15 @@
 """JSON lines: one object a sample with every column; null where nothing is."""
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
-from .batch import Batch, Layout
+from motekit.query.batch import Batch, Layout
 from .target import Sink
 from .text import cells, times
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class JsonlSink(Sink):

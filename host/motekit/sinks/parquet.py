@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from .batch import DEVICE, MONOTONIC, STREAM, TIME, Batch, Layout
-from .columnar import Gathered, load
+from motekit.query.batch import DEVICE, MONOTONIC, STREAM, TIME, Batch, Layout
+from motekit.query.columnar import Gathered, load
 from .target import Sink
 
 
@@ -24,7 +24,7 @@ class ParquetSink(Sink):
             self._gathered.schema,
             compression="zstd",
             use_dictionary=[DEVICE, STREAM, *floats],
-            column_encoding={name: "DELTA_BINARY_PACKED" for name in (*clocks, *integers)},
+            column_encoding=dict.fromkeys((*clocks, *integers), "DELTA_BINARY_PACKED"),
         )
 
     def write(self, batch: Batch) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from ..errors import UsageError
+from motekit.errors import UsageError
 
 STDOUT = "-"
 

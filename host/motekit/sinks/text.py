@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from .batch import NO_TIME, Batch, Column, Ints
+from motekit.query.batch import NO_TIME, Batch, Column, Ints
 
 DIGITS = 15  # a raw integer has at most 10, the scale its own; a 16th is the product's rounding
 

@@ -9,7 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..errors import StoreError
+from motekit.errors import StoreError
 
 APPLICATION_ID = 0x4D4F5445  # "MOTE"
 FORMAT = 1  # user_version; a store of a higher one is not touched

@@ -9,7 +9,7 @@ from typing import Any, cast
 from motefw.errors import PacketError
 from motefw.keys import TAG_BYTES
 
-from ..errors import StoreError
+from motekit.errors import StoreError
 from .header import ANCHOR, SAMPLES, HeaderLike, read_many
 from .ledger import Ledger
 from .quarantine import Quarantine

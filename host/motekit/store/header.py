@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Protocol
 
 from motefw import packet
 from motefw.errors import PacketError
 
-from .. import decode
-from ..errors import StoreError
+from motekit import decode
+from motekit.errors import StoreError
 
-SAMPLES = cast("int", packet.SAMPLES)
-ANCHOR = cast("int", packet.ANCHOR)
+SAMPLES = packet.SAMPLES
+ANCHOR = packet.ANCHOR
 TIME_MAX_US = (1 << 63) - 1  # what SQLite holds
 BATCH_MIN = 12  # packets from which on reading them together is faster
 
@@ -51,7 +51,7 @@ class Head:
     body: int
 
 
-_read = cast("Callable[[bytes], HeaderLike]", packet.read_header)
+_read: Callable[[bytes], HeaderLike] = packet.read_header
 
 
 def read(data: bytes) -> Head:

@@ -6,7 +6,7 @@ What is settled is kept in memory; see writer.py for why.
 import sqlite3
 from typing import Any, cast
 
-from ..errors import StoreError
+from motekit.errors import StoreError
 from . import schema
 from .reader import all_seen
 from .records import Anchor

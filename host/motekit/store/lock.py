@@ -6,7 +6,7 @@ The kernel frees it when the process dies, however it dies. Readers do not look 
 import sqlite3
 from pathlib import Path
 
-from ..errors import StoreError
+from motekit.errors import StoreError
 
 
 class WriterLock:

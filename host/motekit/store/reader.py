@@ -269,7 +269,7 @@ def _next_batch(
         ):
             if head.seq > after:
                 batch.append(Stored(head.seq, verified, data))
-    if not found or tail_from is not None and tail_from <= found[0]:
+    if not found or (tail_from is not None and tail_from <= found[0]):
         rows = db.execute(
             "SELECT seq, verified, data FROM packets"
             " WHERE epoch = ? AND stream = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?",

@@ -3,7 +3,7 @@
 import json
 from typing import Any, NamedTuple, cast
 
-from ..errors import StoreError
+from motekit.errors import StoreError
 
 RESERVED = ("device", "stream", "time", "monotonic_us")  # columns of every table that is read
 CHANNELS_MAX = 16

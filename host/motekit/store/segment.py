@@ -16,7 +16,7 @@ import struct
 import zlib
 from collections.abc import Sequence
 
-from ..errors import StoreError
+from motekit.errors import StoreError
 
 LAYOUT = 1
 PREFIX_BYTES = 16  # a packet has more

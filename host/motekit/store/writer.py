@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..errors import StoreError
+from motekit.errors import StoreError
 from .database import check_path, connect, translated
 from .group import Group
 from .ledger import Ledger

@@ -213,7 +213,7 @@ class SerialPipe:
                 data += self._port.read(min(self._port.in_waiting, READ_MAX_BYTES))
             return data
         except (OSError, TypeError, ValueError) as e:  # TypeError: pyserial, closed meanwhile
-            raise PortGone(f"{self.name}: unplugged or closed ({e})") from None
+            raise PortGone(f"{self.name}: unplugged or closed") from e
 
     def _write(self, data: bytes) -> None:
         if not data:
@@ -226,7 +226,7 @@ class SerialPipe:
                 f"unplug the board and plug it in again"
             ) from None
         except (OSError, TypeError, ValueError) as e:
-            raise PortGone(f"{self.name}: unplugged or closed ({e})") from None
+            raise PortGone(f"{self.name}: unplugged or closed") from e
 
     def wake(self) -> None:
         """End a `receive` that waits in another thread."""

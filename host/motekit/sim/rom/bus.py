@@ -42,27 +42,28 @@ class I2CBus:
                 pass
         return found
 
-    def readfrom_into(self, addr, buf, stop=True):
+    def readfrom_into(self, addr, buf, _stop=True):
         """Fill the buffer from a part."""
         self._at(addr).read_into(buf)
 
-    def readfrom(self, addr, nbytes, stop=True):
+    def readfrom(self, addr, nbytes, _stop=True):
         """Return bytes from a part."""
         buf = bytearray(nbytes)
-        self.readfrom_into(addr, buf, stop)
+        self.readfrom_into(addr, buf)
         return bytes(buf)
 
-    def writeto(self, addr, buf, stop=True):
+    def writeto(self, addr, buf, _stop=True):
         """Write to a part; return the number of acknowledged bytes."""
         self._at(addr).write(buf)
         return len(buf)
 
-    def writevto(self, addr, vector, stop=True):
+    def writevto(self, addr, vector, _stop=True):
         """Write several buffers as one."""
-        return self.writeto(addr, b"".join(bytes(part) for part in vector), stop)
+        return self.writeto(addr, b"".join(bytes(part) for part in vector))
 
     def readfrom_mem_into(self, addr, memaddr, buf, *, addrsize=8):
         """Set the register pointer and fill the buffer, in one go."""
+        self._check(addrsize)
         model = self._at(addr)
         self._pointer[0] = memaddr
         model.write(self._pointer)
@@ -71,12 +72,17 @@ class I2CBus:
     def readfrom_mem(self, addr, memaddr, nbytes, *, addrsize=8):
         """Set the register pointer and return bytes."""
         buf = bytearray(nbytes)
-        self.readfrom_mem_into(addr, memaddr, buf)
+        self.readfrom_mem_into(addr, memaddr, buf, addrsize=addrsize)
         return bytes(buf)
 
     def writeto_mem(self, addr, memaddr, buf, *, addrsize=8):
         """Write to registers from a pointer on."""
+        self._check(addrsize)
         self.writeto(addr, bytes((memaddr,)) + bytes(buf))
+
+    def _check(self, addrsize):
+        if addrsize != 8:
+            raise ValueError("addrsize {}: no model has but 8 bits".format(addrsize))
 
     def _at(self, addr):
         self.transactions += 1
@@ -90,8 +96,9 @@ class I2CBus:
 class Uart:
     """A UART with a model at its other end.
 
-    Bytes arrive no faster than the line carries them, and what the receive buffer has no room for is gone
-    without a word, as on a board; `dropped` counts it. A wrong baud rate makes every byte another.
+    Bytes arrive no faster than the line carries them, and what the receive buffer has no room for
+    is gone without a word, as on a board; `dropped` counts it. A wrong baud rate makes every byte
+    another.
     """
 
     def __init__(self, model, clock_us, baud=9600, rxbuf=256):

@@ -97,11 +97,12 @@ class Serial:
             yield core._io_queue.queue_read(stdin)
         _heard_ms = clock.now_ms
         _hold_ms = 0
-        if not _started:
-            for i in range(n):
-                if not buf[i]:
-                    _started = True
-                    control.say("hello")
+        for i in range(n):
+            if _started:
+                break
+            if not buf[i]:  # the end of a frame: no keystroke is zero
+                _started = True
+                control.say("hello")
         return n
 
     def write(self, buf):

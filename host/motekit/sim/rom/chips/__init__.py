@@ -1,17 +1,17 @@
 """Models of the chips: what a driver's bus sees, register by register or frame by frame.
 
-They run on both interpreters, import nothing of the firmware, and are handed what they see and when:
+They run on both interpreters, import nothing of the firmware, and are handed what they see and
+when: `Adxl345(source, clock_us, options)`, with the options of the sensor for who has use for one.
 
-    model = Adxl345(source, clock_us)     # options: those of the sensor, where a model has use for one
+`clock_us()` is the time in microseconds. The source has `raw` (True: the part's own integers;
+False: physical values in the channels' units), `sample(i)` for the i-th sample of a part that
+samples by itself (asked once for each i, in order) and `at(t_us)` for one that measures when it is
+asked; both return a tuple in the order of the driver's channels, or None after a recording's end.
 
-`clock_us()` is the time in microseconds. The source has `raw` (True: `sample` gives the part's own
-integers; False: physical values in the channels' units), `sample(i)` for the i-th sample of a part that
-samples by itself (asked once for each i, in order) and `at(t_us)` for one that measures when asked;
-both return a tuple in the order of the driver's channels, or None once a recording has ended.
-
-A model is an I2C part (`write(data)`, `read_into(buf)`; OSError is a missing acknowledge) or a UART part
-(`write(data)`, `poll(now_us)`). `fault(kind, on)` breaks and mends it; `FAULTS` names the kinds.
-`RATES` are the samples a second it can do (empty: any), `limits(options)` the raw values of each channel.
+A model is an I2C part (`write(data)`, `read_into(buf)`; OSError is a missing acknowledge) or a
+UART part (`write(data)`, `poll(now_us)`). `fault(kind, on)` breaks and mends it; `FAULTS` names
+the kinds. `RATES` are the samples a second it can do (empty: any), `limits(options)` the lowest
+and highest raw value of each channel.
 """
 
 CHIPS = {

@@ -1,11 +1,12 @@
 """Model of the ADXL345: register map, data path and FIFO, at the pace of its own sampling clock.
 
-Source: ADXL345 datasheet Rev. G, "Register Map", "FIFO", Table 7 (rates), Table 21 (range and format).
-Samples that are due are worked out from the clock whenever the bus looks, so an idle part costs nothing.
+Source: ADXL345 datasheet Rev. G, "Register Map", "FIFO", "Data Formatting of Upper Data Rates".
+Samples that are due are worked out from the clock when the bus looks: an idle part costs nothing.
 
 Modelled: every register's reset value, rates with turn-on time, range, full and 10-bit resolution,
-justification, offsets, the zero last bit above 800 Hz, bypass, FIFO and stream mode, watermark, overrun,
-data-ready. Not modelled: tap, activity, free fall, self-test, sleep; trigger mode waits for ever.
+justification, offsets, the zero last bit above 800 Hz, bypass, FIFO and stream mode, watermark,
+overrun, data-ready. Not modelled: tap, activity, free fall, self-test, sleep, and the trigger of
+the trigger mode.
 """
 
 from array import array
@@ -31,7 +32,11 @@ _NACK = 19  # ENODEV, as the ESP32's I2C says it
 
 
 class Adxl345(Faults):
-    """`nack`: does not answer; `wrong_id`: is an ADXL346; `silent`: stops sampling; `brownout`: resets."""
+    """An ADXL345 on I2C.
+
+    Faults: `nack` (does not answer), `wrong_id` (is an ADXL346), `silent` (takes no samples),
+    `brownout` (forgets its settings, at once).
+    """
 
     ADDRESSES = (0x53, 0x1D)
     RATES = (0.1, 0.2, 0.39, 0.78, 1.56, 3.13, 6.25, 12.5, 25, 50, 100, 200, 400, 800, 1600, 3200)
@@ -39,11 +44,11 @@ class Adxl345(Faults):
 
     @staticmethod
     def limits(options):
-        """Return ((lowest, highest), ...) raw counts at full resolution, for a sensor's options."""
+        """Return ((lowest, highest), ...) raw counts at full resolution, for the options."""
         top = 256 * options.get("range_g", 16)
         return ((-top, top - 1),) * 3
 
-    def __init__(self, source, clock_us, options=None):
+    def __init__(self, source, clock_us, _options=None):
         super().__init__()
         self._source = source
         self._clock_us = clock_us
@@ -106,7 +111,7 @@ class Adxl345(Faults):
             return
         before = self._registers[register]
         self._registers[register] = value
-        if register == _POWER_CTL and (value ^ before) & 0x08 or register == _BW_RATE:
+        if register == _BW_RATE or (register == _POWER_CTL and (value ^ before) & 0x08):
             self._restart()
         elif register == _FIFO_CTL and not value >> 6:
             self._empty()

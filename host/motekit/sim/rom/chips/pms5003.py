@@ -1,9 +1,10 @@
-"""Model of the PMS5003: frames in active mode, commands, sleep, and a fan that takes time to run up.
+"""Model of the PMS5003: frames, commands, sleep, and a fan that takes its time to run up.
 
 Source: PMS5003 series data manual V2.3, Appendices I (frames) and II (commands).
 
-Waking the part, even one that is awake, starts the warm-up: until its end every payload is zero, and
-nothing is asked of the source. (Real parts warm up after sleep; what an awake one does is unverified.)
+Waking the part, even one that is awake, starts the warm-up: until its end every payload is zero,
+and nothing is asked of the source. (Real parts warm up after sleep; what one does that
+was awake is unverified.)
 """
 
 from . import Faults
@@ -22,15 +23,18 @@ def frame(payload):
 
 
 class Pms5003(Faults):
-    """`silent`: says nothing; `bad_sum`: sums are wrong; `garbage`: noise before each frame;
-    `wrong_id`: speaks like a PMS3003."""
+    """A PMS5003 on a UART.
+
+    Faults: `silent` (says nothing), `bad_sum` (sums are wrong), `garbage` (noise before each
+    frame), `wrong_id` (speaks like a PMS3003).
+    """
 
     BAUD = 9600
     RATES = (1,)
     FAULTS = ("silent", "bad_sum", "garbage", "wrong_id")
 
     @staticmethod
-    def limits(options):
+    def limits(_options):
         """Return ((lowest, highest), ...) raw values: six masses, six counts."""
         return ((0, 65535),) * 12
 
@@ -77,7 +81,7 @@ class Pms5003(Faults):
 
     def _plausible(self):
         command = self._command
-        if command[0] != 0x42 or len(command) > 1 and command[1] != 0x4D:
+        if command[0] != 0x42 or (len(command) > 1 and command[1] != 0x4D):
             return False
         return len(command) < 7 or sum(command[:5]) == command[5] << 8 | command[6]
 

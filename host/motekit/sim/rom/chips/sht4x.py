@@ -2,8 +2,8 @@
 
 Source: SHT4x datasheet v7.1, Table 5 (timing), Table 8 (commands), sections 4.4 and 4.6.
 
-While it measures or heats it acknowledges nothing but a soft reset, which ends both. A result can be
-read once; a read that no command prepared is not acknowledged.
+While it measures or heats it acknowledges nothing but a soft reset, which ends both. A result can
+be read once; a read that no command prepared is not acknowledged.
 """
 
 from . import Faults
@@ -27,18 +27,21 @@ def _crc8(a, b):
 
 
 class Sht4x(Faults):
-    """`nack`: does not answer; `bad_crc`: the last CRC is wrong; `wrong_id`: answers zeros."""
+    """An SHT4x on I2C.
+
+    Faults: `nack` (does not answer), `bad_crc` (the last CRC is wrong), `wrong_id` (says zeros).
+    """
 
     ADDRESSES = (0x44, 0x45, 0x46)
     RATES = ()
     FAULTS = ("nack", "bad_crc", "wrong_id")
 
     @staticmethod
-    def limits(options):
+    def limits(_options):
         """Return ((lowest, highest), ...) raw values of temperature and humidity."""
         return ((0, 65535),) * 2
 
-    def __init__(self, source, clock_us, options=None, serial=0x0F4A2C11):
+    def __init__(self, source, clock_us, _options=None, serial=0x0F4A2C11):
         super().__init__()
         self._source = source
         self._clock_us = clock_us

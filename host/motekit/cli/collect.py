@@ -1,0 +1,149 @@
+"""The command `motekit collect`."""
+
+import contextlib
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.live import Live as LiveDisplay
+
+from motekit.cli.live_table import LiveTable
+from motekit.collector import Collector, Limits
+from motekit.keys import Host, KeyStore
+from motekit.query import store_path
+from motekit.session import Notice
+from motekit.store import Store
+from motekit.transports import transport
+from motekit.transports.replay import Recorder
+
+PLAIN_EVERY_S = 5.0
+
+
+def collect(
+    urls: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="serial:/dev/ttyUSB0, serial:* (every USB port, also those plugged in later), "
+            "a plain port name, or replay:FILE. [default: serial:*]"
+        ),
+    ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(help="The store; made if there is none.", envvar="MOTEKIT_STORE"),
+    ] = None,
+    keys: Annotated[
+        Path | None, typer.Option(help="The key store. [default: $MOTEKIT_KEYS, or the user's]")
+    ] = None,
+    for_s: Annotated[
+        float | None, typer.Option("--for", min=0, help="End after so many seconds.")
+    ] = None,
+    until_idle_s: Annotated[
+        float | None,
+        typer.Option("--until-idle", min=0, help="End when nothing new came for so many seconds."),
+    ] = None,
+    record: Annotated[
+        Path | None, typer.Option(help="Also write all packets as they came, for replay:.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show what the boards print.")
+    ] = False,
+) -> None:
+    """Collect from boards into a store until Ctrl-C: each sample once, whatever happens.
+
+    Example: motekit collect serial:* --store fleet.motekit
+    """
+    sources = [transport(url) for url in urls or ["serial:*"]]
+    key_store = KeyStore.load(keys)
+    with Store.open(store_path(store), create=True) as opened:
+        view = _View(opened, as_json=as_json, verbose=verbose)
+        recorder = Recorder(record) if record else None
+        collector = Collector(opened, sources, key_store, Host(), view.notice, recorder)
+        signal.signal(signal.SIGTERM, lambda *_: collector.stop())
+        with view, contextlib.suppress(KeyboardInterrupt):
+            collector.run(Limits(for_s, until_idle_s), lambda: view.tick(collector))
+        view.end(collector)
+
+
+class _View:
+    """What collecting looks like: results to stdout, talk to stderr."""
+
+    def __init__(self, store: Store, *, as_json: bool, verbose: bool) -> None:
+        self._table = LiveTable(store)
+        self._path = store.path
+        self._json = as_json
+        self._verbose = verbose
+        self._said_at = time.monotonic()
+        self._console = Console()
+        self._live: LiveDisplay | None = None
+        if self._console.is_terminal and not as_json:
+            self._live = LiveDisplay(console=self._console, auto_refresh=False, transient=True)
+
+    def __enter__(self) -> "_View":
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def notice(self, notice: Notice) -> None:
+        if notice.kind == "log" and not self._verbose:
+            return
+        if self._json:
+            self._print(notice._asdict())
+            return
+        text = f"{notice.port}: {notice.text}"
+        if self._live:
+            self._console.print(text, markup=False, highlight=False)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def tick(self, collector: Collector) -> None:
+        rows = collector.live.rows()
+        if self._live:
+            self._live.update(self._table.table(rows), refresh=True)
+        elif time.monotonic() - self._said_at >= PLAIN_EVERY_S:
+            self._say(collector)
+
+    def _say(self, collector: Collector) -> None:
+        self._said_at = time.monotonic()
+        rows = collector.live.rows()
+        if self._json:
+            for board in rows:
+                self._print({"kind": "board", **self._table.record(board)})
+        else:
+            for line in self._table.lines(rows):
+                print(line, flush=True)
+
+    def end(self, collector: Collector) -> None:
+        """Print how it ended."""
+        rows = collector.live.rows()
+        if self._live:
+            self._console.print(self._table.table(rows))
+        else:
+            self._say(collector)
+        total = {
+            "boards": len(rows),
+            "packets": sum(board.packets for board in rows),
+            "samples": sum(board.samples for board in rows),
+            "gaps": sum(board.gaps + board.lost_packets for board in rows),
+            "store": str(self._path),
+        }
+        if self._json:
+            self._print({"kind": "end", **total})
+        else:
+            print(
+                f"{total['samples']:,} samples in {total['packets']:,} packets of "
+                f"{total['boards']} boards, {total['gaps']} gaps, in {total['store']}",
+                file=sys.stderr,
+            )
+
+    def _print(self, value: dict[str, Any]) -> None:
+        print(json.dumps(value, ensure_ascii=False), flush=True)

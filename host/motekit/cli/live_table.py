@@ -1,0 +1,122 @@
+"""How a running collector looks: a table on a terminal, a line a stream in a pipe, or JSON lines."""
+
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from motekit.live import LiveBoard, LiveStream, last_values
+from motekit.store import Schema, Store
+
+_TITLES = ("board", "device", "stream", "rate", "last value", "samples", "gaps", "errors")
+_RIGHT = ("rate", "samples", "gaps")
+
+
+class LiveTable:
+    """Shows the boards of a collector; the store knows what their channels mean."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._schemas: dict[tuple[str, int, int], Schema] = {}
+
+    def table(self, boards: list[LiveBoard]) -> Table:
+        """Return a table with one row a stream."""
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for title in _TITLES:
+            table.add_column(title, justify="right" if title in _RIGHT else "left")
+        for board in boards:
+            head = (board.name or board.board, board.device)
+            for stream in board.streams.values():
+                row = (*head, *self._cells(board, stream))
+                style = "dim" if board.state == "gone" else None
+                table.add_row(*(escape(cell) for cell in row), style=style)
+                head = ("", "")
+            if not board.streams:
+                table.add_row(*(escape(cell) for cell in head), "", "", board.state)
+        return table
+
+    def lines(self, boards: list[LiveBoard]) -> list[str]:
+        """Return one plain line a stream."""
+        return [
+            "  ".join((board.name or board.board, board.device, *self._named(board, stream)))
+            for board in boards
+            for stream in board.streams.values()
+        ]
+
+    def record(self, board: LiveBoard) -> dict[str, Any]:
+        """Return a board as an object for JSON."""
+        return {
+            "device": board.device,
+            "board": board.board,
+            "port": board.port,
+            "state": board.state,
+            "packets": board.packets,
+            "samples": board.samples,
+            "gaps": board.gaps,
+            "lost_samples": board.lost_samples,
+            "lost_packets": board.lost_packets,
+            "refused": board.refused,
+            "quarantined": board.quarantined,
+            "frames_bad": board.frames_bad,
+            "errors": list(board.errors),
+            "streams": [
+                {
+                    "stream": stream.name,
+                    "samples": stream.samples,
+                    "rate_hz": stream.rate_hz,
+                    "last": self._physical(board.device, stream),
+                }
+                for stream in board.streams.values()
+            ],
+        }
+
+    def _cells(self, board: LiveBoard, stream: LiveStream) -> tuple[str, ...]:
+        return (
+            stream.name,
+            "" if stream.rate_hz is None else f"{stream.rate_hz:.4g} Hz",
+            self._last(board.device, stream),
+            f"{stream.samples:,}",
+            str(board.gaps + board.lost_packets),
+            _errors(board),
+        )
+
+    def _named(self, board: LiveBoard, stream: LiveStream) -> tuple[str, ...]:
+        name, rate, last, samples, gaps, errors = self._cells(board, stream)
+        cells = (name, rate, f"{samples} samples", f"gaps {gaps}", last, errors)
+        return tuple(cell for cell in cells if cell)
+
+    def _last(self, device: str, stream: LiveStream) -> str:
+        schema = self._schema(device, stream)
+        units = {} if schema is None else {c.name: c.unit for c in schema.channels}
+        return "  ".join(
+            f"{name} {value:.4g} {units.get(name, '')}".rstrip()
+            for name, value in self._physical(device, stream).items()
+            if value is not None
+        )
+
+    def _physical(self, device: str, stream: LiveStream) -> dict[str, float | None]:
+        schema = self._schema(device, stream)
+        values = last_values(stream.last) if schema is not None else []
+        if schema is None or len(values) != len(schema.channels):
+            return {}
+        return {
+            channel.name: None if raw is None else raw * channel.scale + channel.offset
+            for channel, raw in zip(schema.channels, values, strict=True)
+        }
+
+    def _schema(self, device: str, stream: LiveStream) -> Schema | None:
+        key = device, stream.epoch, stream.schema
+        if key not in self._schemas and stream.last:
+            found = self._store.schemas(device, stream.epoch).get(stream.schema)
+            if found is not None:
+                self._schemas[key] = found
+        return self._schemas.get(key)
+
+
+def _errors(board: LiveBoard) -> str:
+    told = list(board.errors)
+    if board.state == "gone":
+        told.append("unplugged")
+    if board.refused or board.quarantined:
+        told.append(f"{board.quarantined} packets set aside")
+    return ", ".join(told)

@@ -1,0 +1,53 @@
+"""The command `motekit ports`."""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from motekit import probe
+from motekit.cli import show
+from motekit.keys import Host, KeyStore
+from motekit.probe import Port
+
+
+def ports(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Ports to ask; all attached USB ports if none.")
+    ] = None,
+    ask: Annotated[
+        bool, typer.Option("--probe/--no-probe", help="Say hello, to see what runs there.")
+    ] = True,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """List the attached serial ports and the boards that answer on them.
+
+    Example: motekit ports
+    """
+    found = [Port(name, "", None, "") for name in names] if names else probe.attached()
+    if ask and found:
+        found = probe.probe(found, KeyStore.load(), Host())
+    if not found and not json:
+        print("no USB serial port is attached", file=sys.stderr)
+        return
+    show.rows(_COLUMNS, found, as_json=_record if json else None)
+
+
+_COLUMNS: show.Columns[Port] = (
+    ("port", lambda port: port.name),
+    ("usb", lambda port: port.usb),
+    ("board", lambda port: port.hello.board if port.hello else port.note),
+    ("device", lambda port: port.hello.device if port.hello else ""),
+    ("firmware", lambda port: f"motefw {port.hello.firmware}" if port.hello else ""),
+    ("streams", lambda port: ", ".join(s.name for s in port.hello.streams) if port.hello else ""),
+)
+
+
+def _record(port: Port) -> dict[str, Any]:
+    record: dict[str, Any] = {"port": port.name, "usb": port.usb, "note": port.note}
+    if port.hello:
+        hello = port.hello._asdict()
+        hello["nonce"] = port.hello.nonce.hex()
+        hello["streams"] = [stream._asdict() for stream in port.hello.streams]
+        record.update(hello)
+    return record

@@ -1,0 +1,92 @@
+"""The command `motekit status`."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+import typer
+
+from motekit.cli import show
+from motekit.query import store_path
+from motekit.query.clock import Clock
+from motekit.store import DeviceSummary, Store
+
+
+class _Row(NamedTuple):
+    summary: DeviceSummary
+    heard_ns: int | None  # UTC of the newest packet
+
+
+def status(
+    store: Annotated[
+        Path | None, typer.Option(help="The store to look at.", envvar="MOTEKIT_STORE")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Show each device of a store: what came, how large, what is missing, what is lost.
+
+    Example: motekit status --store fleet.motekit
+    """
+    with Store.open(store_path(store), readonly=True) as opened:
+        summary = opened.summary()
+        rows = [_Row(device, _heard_ns(opened, device)) for device in summary.devices]
+    show.rows(_COLUMNS, rows, as_json=_record if as_json else None)
+    if summary.quarantined and not as_json:
+        print(
+            f"{summary.quarantined} packets were set aside, {summary.quarantine_dropped} of them "
+            f"dropped since",
+            file=sys.stderr,
+        )
+    if summary.sealing_error:
+        print(f"sealing fails: {summary.sealing_error}", file=sys.stderr)
+
+
+def _heard_ns(store: Store, device: DeviceSummary) -> int | None:
+    runs = {epoch.id: epoch for epoch in store.epochs(device.device)}
+    newest: int | None = None
+    for stream in store.streams(device.device):
+        clock = Clock(store.anchors(device.device, runs[stream.epoch].epoch))
+        if clock:
+            at = int(clock.utc_ns(np.array([stream.last_us * 1000], np.int64))[0])
+            newest = at if newest is None else max(newest, at)
+    return newest
+
+
+def _ago(heard_ns: int | None) -> str:
+    if heard_ns is None:
+        return "unknown"
+    seconds = (time.time_ns() - heard_ns) / 1e9
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago" if seconds >= 0 else "in the future: check the clocks"
+
+
+def _per_sample(device: DeviceSummary) -> str:
+    return f"{device.bytes / device.samples:.2f}" if device.samples else ""
+
+
+def _streams(device: DeviceSummary) -> str:
+    return ", ".join(stream.name for stream in device.streams)
+
+
+_COLUMNS: show.Columns[_Row] = (
+    ("board", lambda row: str(row.summary.boot.get("name") or row.summary.boot.get("board", "?"))),
+    ("device", lambda row: row.summary.device),
+    ("streams", lambda row: _streams(row.summary)),
+    ("samples", lambda row: f"{row.summary.samples:,}"),
+    ("bytes/sample", lambda row: _per_sample(row.summary)),
+    ("missing", lambda row: str(row.summary.missing)),
+    ("lost", lambda row: str(row.summary.lost + row.summary.cut_off)),
+    ("starts", lambda row: str(row.summary.epochs)),
+    ("last data", lambda row: _ago(row.heard_ns)),
+)
+
+
+def _record(row: _Row) -> dict[str, Any]:
+    device = row.summary
+    heard = None if row.heard_ns is None else f"{np.datetime64(row.heard_ns, 'ns')}Z"
+    streams = [stream._asdict() for stream in device.streams]
+    return {**device._asdict(), "streams": streams, "last_data": heard}

@@ -1,0 +1,70 @@
+"""The command `motekit tail`."""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from motekit.follow import Follower, Reading
+from motekit.query import store_path
+from motekit.store import Store
+
+POLL_S = 0.5
+
+
+def tail(
+    store: Annotated[
+        Path | None, typer.Option(help="The store to follow.", envvar="MOTEKIT_STORE")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="Only this device.")] = None,
+    stream: Annotated[str | None, typer.Option(help="Only streams of this name.")] = None,
+    for_s: Annotated[
+        float | None, typer.Option("--for", min=0, help="End after so many seconds.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Show the newest reading of each stream, and each new one as a collector stores it.
+
+    Example: motekit tail --store fleet.motekit --stream sht4x
+    """
+    with Store.open(store_path(store), readonly=True) as opened:
+        follower = Follower(opened)
+        end = None if for_s is None else time.monotonic() + for_s
+        while True:
+            for reading in follower.poll():
+                if device in (None, reading.device) and stream in (None, reading.stream):
+                    print(_record(reading) if as_json else _line(reading), flush=True)
+            if end is not None and time.monotonic() >= end:
+                return
+            time.sleep(POLL_S)
+
+
+def _time(reading: Reading) -> str | None:
+    if reading.utc_ns is None:
+        return None
+    return f"{np.datetime64(reading.utc_ns // 1_000_000, 'ms')}Z"
+
+
+def _line(reading: Reading) -> str:
+    when = _time(reading) or f"{reading.monotonic_us / 1e6:.3f} s after its start"
+    values = "  ".join(
+        f"{v.name} -" if v.value is None else f"{v.name} {v.value:.5g} {v.unit}".rstrip()
+        for v in reading.values
+    )
+    return f"{when}  {reading.device}  {reading.stream}  {values}"
+
+
+def _record(reading: Reading) -> str:
+    return json.dumps(
+        {
+            "device": reading.device,
+            "stream": reading.stream,
+            "time": _time(reading),
+            "monotonic_us": reading.monotonic_us,
+            **{v.name: v.value for v in reading.values},
+        },
+        ensure_ascii=False,
+    )

@@ -1,0 +1,92 @@
+"""The newest reading of each stream of a store, as a collector beside us writes them."""
+
+from typing import NamedTuple
+
+import numpy as np
+from motefw import packet
+from motefw.errors import PacketError
+
+from .query.clock import Clock
+from .store import Epoch, Schema, Store, Stream
+
+US = 1000
+
+
+class Value(NamedTuple):
+    """One channel of a reading; `value` in `unit`, None where the reading was not valid."""
+
+    name: str
+    unit: str
+    value: float | None
+
+
+class Reading(NamedTuple):
+    """The newest sample of a stream; `utc_ns` None where no clock was ever told."""
+
+    device: str
+    stream: str
+    utc_ns: int | None
+    monotonic_us: int
+    values: tuple[Value, ...]
+
+
+class Follower:
+    """Gives out what is new in a store since it was last asked."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._seen: dict[tuple[int, int], int] = {}
+
+    def poll(self) -> list[Reading]:
+        """Return one reading of each stream of which packets came."""
+        epochs = {epoch.id: epoch for epoch in self._store.epochs()}
+        readings: list[Reading] = []
+        for stream in self._store.streams():
+            key = stream.epoch, stream.stream
+            if self._seen.get(key) != stream.packets:
+                self._seen[key] = stream.packets
+                readings.extend(self._newest(epochs[stream.epoch], stream))
+        return readings
+
+    def _newest(self, epoch: Epoch, stream: Stream) -> list[Reading]:
+        data = b""
+        for batch in self._store.batches(epoch.id, stream.stream, since_us=stream.last_us):
+            data = batch[-1].data
+        try:
+            header = packet.read_header(data)
+            decoded = packet.decode(data)
+        except PacketError:
+            return []
+        schema = self._store.schemas(epoch.device, epoch.epoch).get(header.schema)
+        if schema is None or len(schema.channels) != header.channels:
+            return []
+        time_us = header.time_us
+        if decoded.times_us is not None:
+            time_us = int(decoded.times_us[-1])
+        elif schema.period_us is not None:
+            time_us += round((header.count - 1) * schema.period_us)
+        values = [column[-1] for column in decoded.columns]
+        return [
+            Reading(
+                epoch.device,
+                schema.name,
+                self._utc_ns(epoch, time_us),
+                time_us,
+                _physical(schema, values),
+            )
+        ]
+
+    def _utc_ns(self, epoch: Epoch, time_us: int) -> int | None:
+        clock = Clock(self._store.anchors(epoch.device, epoch.epoch))
+        if not clock:
+            return None
+        return int(clock.utc_ns(np.array([time_us * US], np.int64))[0])
+
+
+def _physical(schema: Schema, values: list[int | None]) -> tuple[Value, ...]:
+    return tuple(
+        Value(
+            channel.name, channel.unit, None if raw is None else raw * channel.scale + channel.offset
+        )
+        for channel, raw in zip(schema.channels, values, strict=True)
+    )

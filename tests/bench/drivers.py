@@ -1,0 +1,43 @@
+"""What the drivers take of a board's heap: loaded, made, and for each sample.
+
+The 32-bit VM loads them compiled, as a board does; a bus that takes nothing stands in for the
+part, so that a sample's bytes are the driver's own. Heap bytes are what `gc.mem_alloc` rises by.
+"""
+
+import re
+
+from motefw.drivers import DRIVERS
+
+from .encode import VM_SCRIPTS, command, find, output
+
+SCRIPT = VM_SCRIPTS / "driver_cost.py"
+ROUNDS = 50
+HEAP_BYTES = 64 * 1024
+# driver: (samples a round, what the part says)
+REPLIES = {
+    "adxl345": (16, "101010101010"),
+    "pms5003": (3, "424d001c0007000c000f0007000c000f0384012c003c00080002000197000281"),
+    "sht4x": (8, "000081000081"),
+}
+CAPTION = f"32-bit VM, compiled. A board's heap is {HEAP_BYTES} bytes, its program included."
+
+
+def run(report, _traces):
+    """Measure every driver of the table."""
+    machine = find(32, report, "drivers")
+    figures = []
+    for name in sorted(DRIVERS) if machine else ():
+        if name not in REPLIES:
+            report.missing("no reply to sample it with", f"drivers {name}")
+            continue
+        samples, reply = REPLIES[name]
+        said, _ = output(*command(machine, (name, samples, ROUNDS, reply), SCRIPT))
+        loaded, made, heap = map(int, re.findall(r"-?[0-9]+", said))
+        stem = f"drivers.{name}"
+        beside = {"heap": HEAP_BYTES}
+        figures.append(report.add(f"{stem}.loaded_bytes", loaded, "B", beside=beside))
+        figures.append(report.add(f"{stem}.object_bytes", made, "B", beside=beside))
+        per_sample = heap / ROUNDS / samples
+        figures.append(report.add(f"{stem}.heap_bytes_per_sample", per_sample, "B", goal=0))
+    if figures:
+        report.figures_table("Drivers on the VM", figures, CAPTION)

@@ -1,0 +1,168 @@
+"""Collecting: from packets to a durable store, what that writes, what it takes, and reading back."""
+
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from motefw import frame
+from motefw.keys import TAG_BYTES
+from motekit.store import Received, Store
+from motekit.store.header import read_many
+
+from .fleet import Fleet
+from .store_disk import disk
+from .store_read import read_back
+
+SAMPLES = 128
+DEVICES = 500
+TARGET_BYTES = 24 << 20  # of packets at groups of 100: three sealings
+# (packets a commit, commits of one turn, turns, goal)
+GROUPS = ((1, 100, 6, None), (100, 20, 0, 0.5), (1000, 4, 6, None))
+IO = Path("/proc/self/io")
+CAPTION = (
+    "One core, {devices} devices in turn, packets of {size:.0f} bytes and {values} values. Each packet's header "
+    "is read and its tag checked, then a group is appended and committed (synchronous=FULL). Raw log: "
+    "the same bytes with their lengths, one write and one fdatasync a group, turn by turn in the same "
+    "run; ratios are of total times, sealing included where it came."
+)
+
+
+class RawLog:
+    """The limit: lengths and packets appended to a file, made durable by fdatasync."""
+
+    def __init__(self, path):
+        self.fd = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+
+    def append(self, group):
+        """Write a group."""
+        parts = [part for _, data in group for part in (len(data).to_bytes(2, "little"), data)]
+        os.write(self.fd, b"".join(parts))
+        getattr(os, "fdatasync", os.fsync)(self.fd)
+
+    def close(self):
+        """Close the file."""
+        os.close(self.fd)
+
+
+def collect(store, taggers, group):
+    """Check the packets' tags, store them; what the collector of a large fleet does."""
+    heads = read_many([data for _, data in group])
+    received = []
+    for (device, data), head in zip(group, heads, strict=True):
+        if not taggers[device].check(data[-TAG_BYTES:], memoryview(data)[:-TAG_BYTES]):
+            raise ValueError("a tag does not match")
+        received.append(Received(device, data, True, head))
+    done = store.append(received)
+    if done.new != len(group):
+        raise ValueError(f"{done.new} of {len(group)} packets were stored")
+
+
+def written_bytes():
+    """Return what this process has had written to disk so far, None where that is not told."""
+    if not IO.exists():
+        return None
+    lines = dict(line.split(": ") for line in IO.read_text().splitlines())
+    return int(lines["write_bytes"]) - int(lines["cancelled_write_bytes"])
+
+
+class Turns:
+    """Raw log and store, turn by turn on the same packets: total seconds, bytes, bytes written."""
+
+    def __init__(self, folder, fleet, size):
+        self.store = Store.open(folder / f"{size}.motekit", create=True)
+        self.log = RawLog(folder / f"{size}.log")
+        self.fleet = fleet
+        self.size = size
+        self.raw_s = self.store_s = 0.0
+        self.packets = self.bytes = 0
+        self.raw_written = self.store_written = 0
+
+    def turn(self, commits):
+        """Do some commits on either side."""
+        groups = [self.fleet.group(self.size) for _ in range(commits)]
+        self.packets += self.size * commits
+        self.bytes += sum(len(data) for group in groups for _, data in group)
+        before = written_bytes()
+        start = time.perf_counter()
+        for group in groups:
+            self.log.append(group)
+        self.raw_s += time.perf_counter() - start
+        between = written_bytes()
+        start = time.perf_counter()
+        for group in groups:
+            collect(self.store, self.fleet.taggers, group)
+        self.store_s += time.perf_counter() - start
+        if before is not None:
+            self.raw_written += between - before
+            self.store_written += written_bytes() - between
+
+    def close(self):
+        """Close both; what the store still folds in counts as written."""
+        self.log.close()
+        before = written_bytes()
+        self.store.close()
+        if before is not None:
+            self.store_written += written_bytes() - before
+
+
+def run(report, traces):
+    """Measure collecting, what it writes, what is left on the disk, and reading back."""
+    trace = next((t for t in traces if len(t.channels) == 3 and t.period_s < 0.01), traces[0])
+    fleet = Fleet(trace, DEVICES, SAMPLES)
+    with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as name:
+        folder = Path(name)
+        figures = [figure for row in GROUPS for figure in throughput(report, fleet, folder, *row)]
+        size = sum(map(len, fleet.bodies)) / len(fleet.bodies) + 24
+        caption = CAPTION.format(devices=DEVICES, size=size, values=fleet.values)
+        report.figures_table(f"collect, {trace.name}", figures, caption)
+        frames(report, fleet)
+        disk(report, traces, folder)
+        read_back(report, trace, folder)
+
+
+def throughput(report, fleet, folder, size, commits, turns, goal):
+    """Measure one group size; return its figures."""
+    measured = Turns(folder, fleet, size)
+    while turns > 0 or goal is not None and measured.bytes < TARGET_BYTES:
+        measured.turn(commits)
+        turns -= 1
+    measured.close()
+    name = f"store.group{size}"
+    rate = measured.packets / measured.store_s
+    raw = measured.packets / measured.raw_s
+    yield report.add(f"{name}.packets_per_s", rate, "packets/s", better="higher", beside={"raw log": raw})
+    yield report.add(f"{name}.values_per_s", rate * fleet.values, "values/s", better="higher")
+    yield report.add(
+        f"{name}.over_raw_log", measured.raw_s / measured.store_s, "ratio", goal=goal, better="higher"
+    )
+    if goal is None:
+        return
+    if measured.raw_written < measured.bytes // 2:
+        report.missing(f"{IO} does not tell what is written to this disk", "store.write_amplification")
+        return
+    yield report.add(
+        "store.write_amplification",
+        measured.store_written / measured.bytes,
+        "bytes/byte",
+        goal=4,
+        beside={"raw log": measured.raw_written / measured.bytes},
+    )
+
+
+def frames(report, fleet, count=500):
+    """Measure COBS and CRC-32 of a serial line alone, on the pieces of packets."""
+    pieces = []
+    for _, data in fleet.group(count):
+        for at in range(0, len(data), 128):
+            pieces.append(frame.encode(b"P\0\0\0" + data[at : at + 128])[1:-1])
+    start = time.perf_counter()
+    for piece in pieces:
+        frame.decode(piece)
+    rate = count / (time.perf_counter() - start)
+    figure = report.add("store.frames.packets_per_s", rate, "packets/s", better="higher")
+    caption = (
+        "COBS and CRC-32 of each piece of 128 bytes, by motefw.frame. A serial line of 115,200 baud "
+        f"brings at most {11_520 * count // sum(map(len, pieces))} of these packets a second."
+    )
+    report.figures_table("frames of a serial line", [figure], caption)

@@ -1,0 +1,121 @@
+"""What the same values take on the disk: in a store, unsealed and sealed, and beside it."""
+
+import io
+import sqlite3
+import zlib
+from contextlib import closing
+
+import numpy as np
+
+from motekit.store import Received, Store
+
+from .packet import packets
+from .report import has_package
+
+PAGE_BYTES = 4096
+COPIES = 40  # of a trace, each a device, so that a store's fixed pages do not count
+SIZES = (32, 128, 240, 512)
+CAPTION = (
+    f"Bytes a value. Store: the file after closing, {COPIES} devices that sent the trace once each, "
+    "unsealed and sealed (without the pages that sealing left free for what comes). zlib, zstd: of one device's packets in one piece. Parquet: "
+    "DELTA_BINARY_PACKED and zstd, the values of one device alone, without time or footer."
+)
+
+
+def disk(report, traces, folder):
+    """Measure every trace at some packet lengths."""
+    peers = {"zlib -6": lambda data: len(zlib.compress(data, 6))}
+    if has_package("zstandard"):
+        import zstandard
+
+        for level in (3, 19):
+            pressed = zstandard.ZstdCompressor(level)
+            peers[f"zstd -{level}"] = lambda data, p=pressed: len(p.compress(data))
+    else:
+        report.missing("no Python package zstandard", "zstd beside segments")
+    if not has_package("pyarrow"):
+        report.missing("no Python package pyarrow", "store.over_parquet")
+    rows, worst = [], []
+    for trace in traces:
+        parquet = parquet_bytes(trace) if has_package("pyarrow") else None
+        for size in SIZES:
+            if trace.rows // size < 8:
+                continue
+            row = measure(trace, size, folder, peers, parquet)
+            rows.append((f"{trace.name}, {size}", *row))
+            if parquet is not None:
+                worst.append((row[2] / row[-1], trace.name, size))
+    columns = ("trace, samples a packet", "packets", "unsealed", "sealed", *peers, "Parquet")
+    report.table("bytes a value on disk", columns, rows, CAPTION)
+    figures = [
+        report.add(
+            f"store.{name}.{size}.over_parquet", ratio, "ratio", goal=goal_of(size)
+        )
+        for ratio, name, size in worst
+    ]
+    main = [ratio for ratio, name, size in worst if (name, size) == (traces[0].name, 128)]
+    if main:
+        figures.insert(0, report.add("store.over_parquet", main[0], "ratio", goal=1.35))
+    if figures:
+        report.figures_table("sealed store over Parquet", figures)
+
+
+def goal_of(size):
+    """Short packets carry more header than data: the goal is for the usual lengths."""
+    return 1.35 if size >= 128 else None
+
+
+def measure(trace, size, folder, peers, parquet):
+    """Return bytes a value: packets, unsealed, sealed, each peer, Parquet."""
+    path = folder / f"{trace.name}-{size}.motekit"
+    made = [data for data, _, _ in packets(trace, size)]
+    values = len(made) * size * len(trace.channels)
+    with Store.open(path, create=True) as store:
+        store.tail_max_bytes = 1 << 40
+        for device in range(COPIES):
+            store.append([Received(f"{device:012x}", data, True) for data in made])
+    unsealed = path.stat().st_size
+    with Store.open(path) as store:
+        store.seal()
+    sealed = path.stat().st_size - free_bytes(path)
+    path.unlink()
+    joined = b"".join(made)
+    return (
+        len(joined) / values,
+        unsealed / COPIES / values,
+        sealed / COPIES / values,
+        *(peer(joined) / values for peer in peers.values()),
+        parquet,
+    )
+
+
+def free_bytes(path):
+    """Return what of a store is free for the packets to come."""
+    with closing(sqlite3.connect(path)) as db:
+        return db.execute("PRAGMA freelist_count").fetchone()[0] * PAGE_BYTES
+
+
+def parquet_bytes(trace):
+    """Return what Parquet takes for the values alone, bytes a value."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    columns = {}
+    for at, name in enumerate(trace.channels):
+        mask = None if trace.valid is None else ~trace.valid[at]
+        columns[name] = pa.array(trace.columns[at].astype(np.int32), mask=mask)
+    out = io.BytesIO()
+    parquet.write_table(
+        pa.table(columns),
+        out,
+        compression="zstd",
+        use_dictionary=False,
+        column_encoding=dict.fromkeys(columns, "DELTA_BINARY_PACKED"),
+    )
+    meta = parquet.read_metadata(io.BytesIO(out.getvalue()))
+    chunks = (
+        meta.row_group(group).column(column).total_compressed_size
+        for group in range(meta.num_row_groups)
+        for column in range(meta.num_columns)
+    )
+    return sum(chunks) / trace.columns.size

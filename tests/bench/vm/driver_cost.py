@@ -1,0 +1,78 @@
+"""Runs on the MicroPython VM: load one driver, sample over and over; print what the heap lost.
+
+    driver_cost.py DRIVER SAMPLES ROUNDS REPLY
+
+The bus costs nothing: each read gives the bytes of REPLY (hexadecimal) again.
+"""
+
+import gc
+import sys
+
+from motefw import drivers, packet
+
+SHARED = ("driver", "register", "crc")  # what drivers have in common
+
+
+class Bus:
+    """I2C and UART of a part that always says the same."""
+
+    def __init__(self, reply):
+        self.reply = reply
+
+    def readfrom_mem_into(self, _addr, _memaddr, buf):
+        for i in range(len(buf)):
+            buf[i] = self.reply[i]
+
+    def readfrom_into(self, _addr, buf):
+        for i in range(len(buf)):
+            buf[i] = self.reply[i]
+
+    def writeto(self, _addr, buf):
+        return len(buf)
+
+    def any(self):
+        return len(self.reply)
+
+    def readinto(self, buf):
+        for i in range(len(self.reply)):
+            buf[i] = self.reply[i]
+        return len(self.reply)
+
+
+def sample(part, block, n):
+    """Take n samples into an empty block."""
+    block.count = 0
+    if part.STREAMING:
+        part.pending()
+        part.drain(block, n)
+        return
+    for _ in range(n):
+        part.measure()
+        part.read(block)
+
+
+def main():
+    """Print the bytes that the driver's module takes, its object, and all rounds of samples."""
+    name, samples, rounds, reply = sys.argv[1:]
+    bus = Bus(bytes.fromhex(reply))
+    for module in SHARED:
+        __import__("motefw." + module)
+    gc.collect()
+    empty = gc.mem_alloc()
+    cls = drivers.load(name)
+    gc.collect()
+    loaded = gc.mem_alloc()
+    part = cls(bus)
+    gc.collect()
+    made = gc.mem_alloc()
+    block = packet.Block(len(cls.CHANNELS), 64)
+    sample(part, block, int(samples))
+    gc.collect()
+    gc.disable()
+    before = gc.mem_alloc()
+    for _ in range(int(rounds)):
+        sample(part, block, int(samples))
+    print("loaded", loaded - empty, "object", made - loaded, "heap", gc.mem_alloc() - before)
+
+
+main()

@@ -1,0 +1,220 @@
+"""The whole firmware on a port of its own making, in real time; tests run it and look at the port."""
+
+import asyncio
+import gc
+import json
+import sys
+
+import fake_port
+from motefw import app, drivers
+
+I2C = {"kind": "i2c", "id": 0, "sda": 5, "scl": 6, "hz": 400000}
+
+
+class Bed:
+    """What a run left behind."""
+
+
+bed = Bed()
+
+
+class Counter:
+    """A sensor that counts; what it does when it is asked is up to the test."""
+
+    BUS = "i2c"
+    ADDRESSES = ()
+    OPTIONS = ()
+    STREAMING = False
+    TIMED = False
+    CHANNELS = (("n", "1", 1, 0),)
+    hook = None
+    stopped = 0
+
+    def __init__(self, bus, address=None):
+        self.period_us = 0
+        self.bad = 0
+        self.n = 0
+
+    def start(self):
+        pass
+
+    def stop(self):
+        Counter.stopped += 1
+
+    def measure(self):
+        return 0
+
+    def read(self, block):
+        self.n += 1
+        block.columns[0][block.count] = self.n
+        block.count += 1
+        if Counter.hook:
+            Counter.hook(self.n)
+
+
+class Sys:
+    """`sys` of the firmware, whose tracebacks do not get between the answers."""
+
+    implementation = sys.implementation
+
+    @staticmethod
+    def print_exception(error):
+        bed.said.append(repr(error))
+
+
+bed.said = []
+drivers.load = lambda name: Counter
+app.print = bed.said.append
+app.sys = Sys
+
+
+def start(root, sensors=1, period_ms=50):
+    """Prepare a board whose files are under root, with so many counters."""
+    config = {"board": "test", "buses": {"i2c0": I2C}, "packet": {"latency_ms": 200}}
+    config["sensors"] = [
+        {"driver": "counter", "bus": "i2c0", "period_ms": period_ms} for _ in range(sensors)
+    ]
+    with open(root + "/config.json", "w") as file:
+        json.dump(config, file)
+    bed.port = Port(root)
+    Counter.hook = None
+    Counter.stopped = 0
+
+
+class Port(fake_port.Port):
+    """Interrupts the firmware after so many feeds, unless something else ends it."""
+
+    interrupt_after = 2
+
+    def feed(self):
+        super().feed()
+        if self.fed >= self.interrupt_after:
+            raise KeyboardInterrupt
+
+    def reset(self):
+        super().reset()
+        raise SystemExit
+
+
+def interrupt_at(n):
+    """Press Ctrl-C while a sensor is being read."""
+
+    def hook(i):
+        if i == n:
+            raise KeyboardInterrupt
+
+    Counter.hook = hook
+
+
+def raise_at(n, name):
+    """Let the driver raise once."""
+
+    def hook(i):
+        if i == n:
+            raise {"TypeError": TypeError, "MemoryError": MemoryError}[name]("as asked")
+
+    Counter.hook = hook
+
+
+def hang_task_at(n):
+    """Let a task of the board wait for ever from the n-th sample on."""
+
+    def hook(i):
+        if i == n:
+            stuck = app.Task("stuck", None, bed.port.ticks_ms)
+            stuck.beat(-20000)
+            bed.board._tasks.append(stuck)
+
+    Counter.hook = hook
+
+
+def send(data):
+    """Give the line bytes (hex) once the firmware runs."""
+    bed.port.serial.send(bytes.fromhex(data))
+
+
+def run(interrupt_after=2):
+    """Run the firmware to its end; return what the port saw."""
+    bed.port.interrupt_after = interrupt_after
+    boards = []
+    make = app.Board
+
+    def board(port):
+        bed.board = make(port)
+        boards.append(bed.board)
+        return bed.board
+
+    app.Board = board
+    ended = "returned"
+    try:
+        app.run(bed.port)
+    except SystemExit:
+        ended = "reset"
+    finally:
+        app.Board = make
+    return {
+        "ended": ended,
+        "fed": bed.port.fed,
+        "held": bed.port.held,
+        "resets": bed.port.resets,
+        "out": bytes(bed.port.serial.out).hex(),
+        "said": bed.said,
+        "stopped": Counter.stopped,
+        "next_seq": boards[0].log.next_seq if boards else None,
+        "status": boards[0].status() if boards else None,
+    }
+
+
+def reboot_after_hello():
+    """Ask for a reboot, as its command does, after a few samples."""
+
+    def hook(i):
+        if i == 5:
+            bed.board.stop("reboot")
+
+    Counter.hook = hook
+
+
+def run_limited(ms):
+    """Run the firmware for so long, then interrupt it."""
+    end = fake_port.time.ticks_add(fake_port.time.ticks_ms(), ms)
+    before = Counter.hook
+
+    def hook(i):
+        before(i)
+        if fake_port.time.ticks_diff(fake_port.time.ticks_ms(), end) > 0:
+            raise KeyboardInterrupt
+
+    Counter.hook = hook
+    return run(1000)
+
+
+def stop_at(n):
+    """Let the port say that time is up, as a virtual board's does."""
+    bed.left = []
+
+    def hook(i):
+        if i == n:
+            bed.left.append(bed.port.stopper())
+
+    Counter.hook = hook
+
+
+def left():
+    bed.left.append(bed.port.stopper())
+    return bed.left
+
+
+def loop_is_clean():
+    """Tell whether asyncio can be used again at the prompt."""
+
+    async def main():
+        await asyncio.sleep_ms(1)
+        return 42
+
+    return asyncio.run(main())
+
+
+def modules():
+    gc.collect()
+    return [name for name in sys.modules if name.startswith("motefw")]

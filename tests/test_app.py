@@ -1,0 +1,113 @@
+"""The firmware as a whole, in real time: boot, interruption, supervision, reboot."""
+
+import json
+import re
+
+import pytest
+from motefw import frame, message, packet
+
+from tests.board_line import TAGGER, Host, assemble
+from tests.coprocess import CoProcess
+
+
+@pytest.fixture(params=[32, 64])
+def vm(request, tmp_path):
+    with CoProcess(request.param, "app_bed", "4m") as process:
+        process.call("start", str(tmp_path))
+        yield process
+
+
+def frames(run):
+    return Host(None).sort(bytes.fromhex(run["out"]))
+
+
+def hello(number=1):
+    data = message.request(TAGGER, message.NO_NONCE, number, 5, number, "hello", {})
+    return frame.encode_to_board(b"M" + bytes((number, 0, 0)) + data)
+
+
+def test_a_boot_logs_itself_then_the_tables_then_samples(vm):
+    vm.call("send", hello().hex())
+    run = vm.call("run", 2)
+    packets = [packet.decode(p) for p in assemble(frames(run), b"P").values()]
+    assert [p.header.seq for p in packets] == [0, 1, 2, 3]
+    boot, schema = packets[0].body["boot"], packets[1].body["schema"]
+    assert boot["reset"] == "power_on" and boot["previous_epoch"] is None
+    assert boot["board"] == "test" and boot["encoder"] in ("plain", "viper")
+    assert schema["channels"] == [["n", "1", 1, 0]] and schema["period_ms"] == 50
+    assert packets[2].header.kind in (packet.NOTE, packet.SAMPLES)
+    (reply,) = assemble(frames(run), b"M").values()
+    _, ok, result = message.open_reply(TAGGER, message.NO_NONCE, reply)
+    assert ok and result["streams"] == [
+        {"stream": 0, "name": "counter", "driver": "counter", "schema": 0}
+    ]
+
+
+def test_ctrl_c_leads_to_the_prompt_with_the_watchdog_held(vm):
+    run = vm.call("run", 1)
+    assert run["ended"] == "returned" and run["resets"] == 0
+    assert run["held"] == 10 and run["stopped"] == 1
+    assert vm.call("loop_is_clean") == 42
+
+
+@pytest.mark.parametrize("n", [1, 2, 7])
+def test_ctrl_c_while_a_sensor_is_read_does_too(vm, n):
+    vm.call("interrupt_at", n)
+    run = vm.call("run", 5)
+    assert run["ended"] == "returned" and run["held"] == 10
+    assert vm.call("loop_is_clean") == 42
+
+
+def test_the_next_boot_knows_how_far_the_last_one_came(vm, tmp_path):
+    first = vm.call("run", 1)
+    vm.call("start", str(tmp_path))
+    vm.call("send", hello().hex())
+    second = vm.call("run", 1)
+    body = packet.decode(list(assemble(frames(second), b"P").values())[0]).body["boot"]
+    assert body["previous_seq"] == first["next_seq"] - 1
+    assert body["epoch"] == body["previous_epoch"] + 1
+
+
+def test_a_reboot_answers_flushes_and_resets(vm, tmp_path):
+    vm.call("reboot_after_hello")
+    run = vm.call("run", 20)
+    assert run["ended"] == "reset" and run["resets"] == 1
+    assert json.loads((tmp_path / "epoch.json").read_text())["last_seq"] == run["next_seq"] - 1
+    assert run["status"]["sensors"][0]["samples"] > 0
+
+
+def test_the_watchdog_is_not_fed_while_a_task_is_late(vm):
+    vm.call("hang_task_at", 5)
+    run = vm.call("run_limited", 4000)
+    assert run["fed"] <= 1
+
+
+@pytest.mark.parametrize("error", ["TypeError", "MemoryError"])
+def test_what_a_driver_raises_is_counted_and_sampling_goes_on(vm, error):
+    vm.call("raise_at", 3, error)
+    run = vm.call("run", 3)
+    (sensor,) = run["status"]["sensors"]
+    assert sensor["errors"] == 1 and re.match(error, sensor["last_error"])
+    assert sensor["samples"] > 10 and sensor["state"] == "ok"
+
+
+def test_the_end_of_sampling_leaves_nothing_in_blocks(vm):
+    vm.call("stop_at", 7)
+    run = vm.call("run", 3)
+    first, later = vm.call("left")
+    assert first >= 1 and later == run["next_seq"]
+    assert run["status"]["sensors"][0]["samples"] == 7
+
+
+def test_a_broken_configuration_leaves_the_board_reachable(vm, tmp_path):
+    (tmp_path / "config.json").write_text('{"board": 5}')
+    vm.call("send", hello().hex())
+    run = vm.call("run", 1)
+    assert run["status"]["config_error"].startswith("config.board: 5")
+    assert assemble(frames(run), b"M")
+
+
+def test_damaged_keys_stop_the_board_with_a_word(vm, tmp_path):
+    (tmp_path / "keys.json").write_text("{}")
+    run = vm.call("run", 1)
+    assert run["ended"] == "returned" and run["held"] == 10 and run["status"] is None
