@@ -24,6 +24,7 @@ _COST_SPARSE = const(13)
 _WIDTH = const(15)
 _P = const(16)
 _SPARSE_P = const(16)
+_SUM = const(48)
 _COEF = const(64)
 _LAG = const(72)
 _BLOCK = const(32)
@@ -161,6 +162,7 @@ def fold(source, z, n, order, sparse, st):
                 total += v & _CLIP - 1
                 z[j] = _int32(v)
             j += 1
+        st[block + _SUM - _P] = -1 if peak else total
         m = stop - start
         last, bits = _choose(total, peak, m, last) if zeros < m else (0, 0)
         st[block] = last
@@ -208,7 +210,15 @@ def _choose(total, peak, m, last):
     return best, least
 
 
-def emit(z, n, mode, limit, st, out):
+def _room(m, k, total):
+    """Return at least the bits that m codes of that sum (-1: unknown, but above 24 bits; -2: packed) may take."""
+    room = m * (k + 2) + 16
+    if total == -2 or k < 0:
+        return room + (77 if total != -2 else 0)
+    return room + 77 + (4 * m if total < 0 else total >> k)
+
+
+def emit(z, n, limit, mode, st, out):
     """Write the codes z[:n] to both sections of `out`; return the bits used, or -1 if the sections meet.
 
     More than `limit` bits, and it is as if nothing was written.
@@ -221,29 +231,28 @@ def emit(z, n, mode, limit, st, out):
     low = st[_LOW]
     low_acc = st[_LOW_ACC]
     weight = 1 << st[_LOW_BITS]
-    block = _P + _SPARSE_P if mode == 1 else _P
-    p = last = st[block]
+    last = block = 0
     for start in range(0, n, _BLOCK):
-        if mode < 2:
-            p = st[block]
-            block += 1
-            if start:
-                one <<= p - last << 1 if p >= last else (last - p << 1) - 1
-                while one > 255:
-                    if up > low:
-                        return -1
-                    out[up] = up_acc
-                    up += 1
-                    up_acc = 0
-                    one >>= 8
-                up_acc |= one
-                one += one
-            last = p
+        stop = min(start + _BLOCK, n)
+        p = st[_P + (_SPARSE_P if mode == 1 else 0) + (block if mode < 2 else 0)]
+        if low - up < _room(stop - start, p - 1, st[_SUM + block] if mode < 2 else -2) >> 3:
+            return -1
+        if block and mode < 2:
+            one <<= p - last << 1 if p >= last else (last - p << 1) - 1
+            while one > 255:
+                out[up] = up_acc
+                up += 1
+                up_acc = 0
+                one >>= 8
+            up_acc |= one
+            one += one
+        last = p
+        block += 1
         if not p:
             continue
         k = p - 1
         mask = (1 << k) - 1
-        for i in range(start, min(start + _BLOCK, n)):
+        for i in range(start, stop):
             v = z[i]
             if v < 0:
                 v &= _WRAP
@@ -254,8 +263,6 @@ def emit(z, n, mode, limit, st, out):
                 else:
                     one <<= v >> k
                 while one > 255:
-                    if up > low:
-                        return -1
                     out[up] = up_acc
                     up += 1
                     up_acc = 0
@@ -267,8 +274,6 @@ def emit(z, n, mode, limit, st, out):
             low_acc += (v & mask) * weight
             weight <<= k
             while weight > 255:
-                if up > low:
-                    return -1
                 out[low] = low_acc & 0xFF
                 low -= 1
                 low_acc >>= 8

@@ -207,7 +207,7 @@ def _pack(kernel, source, out, at, n, width, st):
     kernel.predict(source, z, n, 0, 0, st)
     st[_P] = width + 1
     at = _describe(out, at, PACKED, st[_BASE], 0, st)
-    if kernel.emit(z, n, _AS_IS, _NO_LIMIT, st, out) < 0:
+    if kernel.emit(z, n, _NO_LIMIT, _AS_IS, st, out) < 0:
         raise PacketError(FULL)
     return at
 
@@ -255,13 +255,13 @@ def write(kernel, out, at, block, what, channel):
     z = _scratch[0]
     mode = 1 if predictor == SPARSE_1 else 0
     limit = st[_WIDTH] * n
-    used = kernel.emit(z, n - order, mode, limit, st, out)
+    used = kernel.emit(z, n - order, limit, mode, st, out)
     if 0 <= used <= limit:
         return end
     source = _source(kernel, block, what, channel, n, shift)
     kernel.span(source, n, n, n, st)
     limit = _width(st) * n
     if 0 <= used <= limit and source is not z:
-        kernel.emit(z, n - order, mode, limit, st, out)
+        kernel.emit(z, n - order, limit, mode, st, out)
         return end
     return _pack(kernel, source, out, at, n, limit // n, st)

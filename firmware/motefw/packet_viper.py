@@ -31,6 +31,7 @@ _COST_SPARSE = const(13)
 _WIDTH = const(15)
 _P = const(16)
 _SPARSE_P = const(16)
+_SUM = const(48)
 _COEF = const(64)
 _LAG = const(72)
 _BLOCK = const(32)
@@ -168,25 +169,25 @@ def fold(source: ptr32, z: ptr32, n: int, order: int, sparse: int, st: ptr32):
     top = one << 31
     above = top - (one << _CLIP_BITS) | top
     base = st[_BASE]
-    i = order
-    if i:
-        base = source[i - 1]
-    j = 0
+    if order:
+        source = ptr32(int(source) + 4 * order)
+        base = ptr32(int(source) - 4)[0]
+    left = n - order
     block = _P
     last = -1
     last_sparse = -1
     cost = 0
     cost_sparse = 0
-    while i < n:
-        stop = i + _BLOCK
-        if stop > n:
-            stop = n
-        count = stop - i
+    while left > 0:
+        count = _BLOCK
+        if left < count:
+            count = left
+        left -= count
         sum = 0
         peak = 0
-        zeros = 0
-        while i < stop:
-            x = source[i]
+        n = count
+        while n:
+            x = source[0]
             v = x - base
             if order:
                 base = x
@@ -194,15 +195,14 @@ def fold(source: ptr32, z: ptr32, n: int, order: int, sparse: int, st: ptr32):
                 v = -1 - (v << 1)
             else:
                 v = v << 1
-            if sparse:
-                if not v:
-                    zeros += 1
-            z[j] = v
+            z[0] = v
             sum += v & _BELOW_CLIP
             peak |= v
-            i += 1
-            j += 1
+            source = ptr32(int(source) + 4)
+            z = ptr32(int(z) + 4)
+            n -= 1
         peak = peak & above
+        st[block + _SUM - _P] = -1 if peak else sum
         which = 0
         while which <= sparse:
             m = count
@@ -210,7 +210,13 @@ def fold(source: ptr32, z: ptr32, n: int, order: int, sparse: int, st: ptr32):
             total = sum
             if which:
                 before = last_sparse
-                m -= zeros
+                n = count
+                while n:
+                    z = ptr32(int(z) - 4)
+                    if not z[0]:
+                        m -= 1
+                    n -= 1
+                z = ptr32(int(z) + 4 * count)
                 total -= m
             best = 0
             least = 0
@@ -260,96 +266,117 @@ def fold(source: ptr32, z: ptr32, n: int, order: int, sparse: int, st: ptr32):
 
 
 @micropython.viper
-def emit(z: ptr32, n: int, mode: int, limit: int, st: ptr32, out: ptr8) -> int:
-    up = st[_UP]
-    up_acc = st[_UP_ACC]
-    up_bits = st[_UP_BITS]
-    low = st[_LOW]
-    low_acc = st[_LOW_ACC]
+def emit(z: ptr32, n: int, bits: int, mode: int, st: ptr32, out: ptr8) -> int:
+    limit = bits
+    left = n
+    one = 1
+    top = one << 31
+    bits = st[_UP_BITS]
     low_bits = st[_LOW_BITS]
-    block = _P
-    if mode == 1:
-        block += _SPARSE_P
-    p = st[block]
-    last = p
-    i = 0
-    while i < n:
+    up_acc = st[_UP_ACC]
+    low_acc = st[_LOW_ACC]
+    up = ptr8(int(out) + st[_UP])
+    low = ptr8(int(out) + st[_LOW])
+    block = 0
+    last = 0
+    while left > 0:
+        n = _BLOCK
+        if left < n:
+            n = left
+        left -= n
+        k = st[_P + (_SPARSE_P if mode == 1 else 0) + (block if mode < 2 else 0)] - 1
+        room = n * (k + 2)
         if mode < 2:
-            p = st[block]
-            block += 1
-            if i:
-                up_bits += p - last << 1 if p >= last else (last - p << 1) - 1
-                while up_bits > 7:
-                    if up > low:
-                        return -1
-                    out[up] = up_acc
-                    up += 1
-                    up_acc = 0
-                    up_bits -= 8
-                up_acc |= 1 << up_bits
-                up_bits += 1
-            last = p
-        stop = i + _BLOCK
-        if stop > n:
-            stop = n
-        k = p - 1
+            sum = (st[_SUM + block] ^ top) - top
+            room += 77 + (n * 4 if sum < 0 else sum >> k if k >= 0 else 0)
+        if int(low) - int(up) < (room >> 3) + 2:
+            return -1
+        if block and mode < 2:
+            bits += k - last << 1 if k >= last else (last - k << 1) - 1
+            while bits > 7:
+                up[0] = up_acc
+                up = ptr8(int(up) + 1)
+                up_acc = 0
+                bits -= 8
+            up_acc |= 1 << bits
+            bits += 1
+        last = k
+        block += 1
         if k < 0:
-            i = stop
+            z = ptr32(int(z) + 4 * n)
+            n = 0
         width = k
         if k > 16:
             width = 16
         rest = k - width
         mask = (1 << width) - 1
-        while i < stop:
-            v = z[i]
-            i += 1
+        if not (rest or mode):
+            while n:
+                v = z[0]
+                z = ptr32(int(z) + 4)
+                bits += v >> k
+                while bits > 7:
+                    up[0] = up_acc
+                    up = ptr8(int(up) + 1)
+                    up_acc = 0
+                    bits -= 8
+                up_acc |= 1 << bits
+                bits += 1
+                low_acc |= (v & mask) << low_bits
+                low_bits += k
+                while low_bits > 7:
+                    low[0] = low_acc
+                    low = ptr8(int(low) - 1)
+                    low_acc >>= 8
+                    low_bits -= 8
+                n -= 1
+        while n:
+            v = z[0]
+            z = ptr32(int(z) + 4)
+            n -= 1
+            zero = 0
             if mode < 2:
                 if mode:
                     if v:
                         v -= 1
-                        up_bits += int(uint(v) >> uint(k)) + 1
+                        bits += int(uint(v) >> uint(k)) + 1
                     else:
-                        v = -1
+                        zero = 1
                 else:
-                    up_bits += int(uint(v) >> uint(k))
-                while up_bits > 7:
-                    if up > low:
-                        return -1
-                    out[up] = up_acc
-                    up += 1
+                    bits += int(uint(v) >> uint(k))
+                while bits > 7:
+                    up[0] = up_acc
+                    up = ptr8(int(up) + 1)
                     up_acc = 0
-                    up_bits -= 8
-                up_acc |= 1 << up_bits
-                up_bits += 1
-                if mode:
-                    if v == -1:
-                        continue
+                    bits -= 8
+                up_acc |= 1 << bits
+                bits += 1
+            if zero:
+                continue
             low_acc |= (v & mask) << low_bits
             low_bits += width
-            if rest:
-                while low_bits > 7:
-                    if up > low:
-                        return -1
-                    out[low] = low_acc
-                    low -= 1
-                    low_acc >>= 8
-                    low_bits -= 8
-                low_acc |= (int(uint(v) >> uint(16)) & (1 << rest) - 1) << low_bits
-                low_bits += rest
             while low_bits > 7:
-                if up > low:
-                    return -1
-                out[low] = low_acc
-                low -= 1
+                low[0] = low_acc
+                low = ptr8(int(low) - 1)
                 low_acc >>= 8
                 low_bits -= 8
-    used = (up - st[_UP] + st[_LOW] - low << 3) + up_bits - st[_UP_BITS] + low_bits - st[_LOW_BITS]
+            if rest:
+                low_acc |= (int(uint(v) >> uint(16)) & (1 << rest) - 1) << low_bits
+                low_bits += rest
+                while low_bits > 7:
+                    low[0] = low_acc
+                    low = ptr8(int(low) - 1)
+                    low_acc >>= 8
+                    low_bits -= 8
+    up_at = int(up) - int(out)
+    low_at = int(low) - int(out)
+    used = (up_at - st[_UP] + st[_LOW] - low_at << 3) + bits - st[_UP_BITS] + low_bits - st[_LOW_BITS]
     if used > limit:
         return used
-    st[_UP] = up
+    st[_UP] = up_at
     st[_UP_ACC] = up_acc
-    st[_UP_BITS] = up_bits
-    st[_LOW] = low
+    st[_UP_BITS] = bits
+    st[_LOW] = low_at
     st[_LOW_ACC] = low_acc
     st[_LOW_BITS] = low_bits
     return used
