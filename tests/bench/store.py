@@ -131,15 +131,23 @@ def throughput(report, fleet, folder, size, commits, turns, goal):
     name = f"store.group{size}"
     rate = measured.packets / measured.store_s
     raw = measured.packets / measured.raw_s
-    yield report.add(f"{name}.packets_per_s", rate, "packets/s", better="higher", beside={"raw log": raw})
+    yield report.add(
+        f"{name}.packets_per_s", rate, "packets/s", better="higher", beside={"raw log": raw}
+    )
     yield report.add(f"{name}.values_per_s", rate * fleet.values, "values/s", better="higher")
     yield report.add(
-        f"{name}.over_raw_log", measured.raw_s / measured.store_s, "ratio", goal=goal, better="higher"
+        f"{name}.over_raw_log",
+        measured.raw_s / measured.store_s,
+        "ratio",
+        goal=goal,
+        better="higher",
     )
     if goal is None:
         return
     if measured.raw_written < measured.bytes // 2:
-        report.missing(f"{IO} does not tell what is written to this disk", "store.write_amplification")
+        report.missing(
+            f"{IO} does not tell what is written to this disk", "store.write_amplification"
+        )
         return
     yield report.add(
         "store.write_amplification",
