@@ -55,26 +55,18 @@ Header = namedtuple(
 )
 
 
-def _code(name, value, lengths):
-    """Return the place in `lengths` of the fewest bytes that hold the value."""
-    if value >= 0:
-        for code in range(4):
-            if not value >> 8 * lengths[code]:
-                return code
-    raise PacketError(f"packet: {name} is {value}, 0 to 2^{8 * lengths[3]} expected")
-
-
-def _limit(name, value, low, high):
-    if not low <= value <= high:
-        raise PacketError(f"packet: {name} is {value}, {low} to {high} expected")
+def _code(value, lengths):
+    """Return the place in `lengths` of the fewest bytes that hold the value; 4 if none does."""
+    code = 0
+    while code < 4 and value >> 8 * lengths[code]:
+        code += 1
+    return code
 
 
 def _relative(seq, index, count):
     """Return d of index = (seq - d) * count where that is shorter than the index, else -1."""
     d = seq - index // count
-    if index % count or d < 0:
-        return -1
-    if _code("index", d, INDEX_LENGTHS) < _code("index", index, INDEX_LENGTHS):
+    if index > 255 and d >= 0 and not index % count and _code(d, INDEX_LENGTHS) < _code(index, INDEX_LENGTHS):
         return d
     return -1
 
@@ -105,23 +97,25 @@ def write(
 
     Raises PacketError for a field out of range. `flags` are TIMES and INVALID; the others follow.
     """
-    _limit("generation", generation, 0, 255)
-    _limit("stream", stream, 0, MAX_STREAMS - 1)
-    _limit("schema", schema, 0, 15)
-    _limit("count", count, 1, MAX_SAMPLES)
-    _limit("channels", channels, 1, MAX_CHANNELS)
     relative = _relative(seq, index, count)
     if relative >= 0:
         index = relative
         flags |= RELATIVE
     if count > 256:
         flags |= _COUNT_HIGH
-    time_code = _code("time_us", time_us, TIME_LENGTHS)
-    index_code = _code("index", index, INDEX_LENGTHS)
-    seq_code = _code("seq", seq, LENGTHS)
-    epoch_code = _code("epoch", epoch, LENGTHS)
+    time_code = _code(time_us, TIME_LENGTHS)
+    index_code = _code(index, INDEX_LENGTHS)
+    seq_code = _code(seq, LENGTHS)
+    epoch_code = _code(epoch, LENGTHS)
+    if (
+        not (0 <= generation <= 255 and 0 <= stream <= 15 and 0 <= schema <= 15)
+        or not (0 < count <= MAX_SAMPLES and 0 < channels <= MAX_CHANNELS)
+        or max(time_code, index_code, seq_code, epoch_code) > 3
+    ):
+        fields = (generation, stream, schema, epoch, seq, index, time_us, count, channels)
+        raise PacketError(f"packet: a header field is out of range in {fields}")
     out[0] = VERSION << 6 | kind << 4 | flags
-    out[1] = (generation if generation < 15 else 15) << 4 | stream
+    out[1] = min(generation, 15) << 4 | stream
     out[2] = schema << 4 | channels - 1
     out[3] = time_code << 6 | index_code << 4 | seq_code << 2 | epoch_code
     out[4] = count - 1 & 0xFF
@@ -140,7 +134,7 @@ def _take(data, at, n):
 
 
 def _canonical(name, value, lengths, code):
-    if _code(name, value, lengths) != code:
+    if _code(value, lengths) != code:
         raise PacketError(f"packet: {name} {value} in {lengths[code]} bytes")
 
 

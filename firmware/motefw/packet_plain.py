@@ -127,7 +127,7 @@ def difference(source, z, n):
         a = x
 
 
-def fold(source, z, n, order, sparse, st):
+def fold(_0, _1, source, z, n, order, sparse, st):
     """Write to z the zig-zag codes of source[order:n] less the value before (order 0: less st[_BASE]).
 
     For each block of 32 codes st[_P + block] gets the parameter p = k + 1 (0: all zero) and, with `sparse`,
@@ -218,7 +218,7 @@ def _room(m, k, total):
     return room + 77 + (4 * m if total < 0 else total >> k)
 
 
-def emit(z, n, limit, mode, st, out):
+def emit(_0, _1, z, n, limit, mode, st, out):
     """Write the codes z[:n] to both sections of `out`; return the bits used, or -1 if the sections meet.
 
     More than `limit` bits, and it is as if nothing was written.

@@ -159,7 +159,7 @@ def _fixed(kernel, source, n, order, st):
         kernel.difference(source, z, n)
         source = z
     sparse = st[_STILL] if order == 1 else 0
-    kernel.fold(source, z, n, order, sparse, st)
+    kernel.fold(0, 0, source, z, n, order, sparse, st)
     if sparse and st[_COST_SPARSE] < st[_COST]:
         st[_COST] = st[_COST_SPARSE]
         return SPARSE_1
@@ -192,7 +192,7 @@ def _linear(kernel, block, channel, n, shift, st):
         kernel.predict(source, z, n, order, st[_SCALE], st)
         base = st[_BASE]
         st[_BASE] = 0
-        kernel.fold(z, z, n, 0, 0, st)
+        kernel.fold(0, 0, z, z, n, 0, 0, st)
         st[_BASE] = base
         if st[_COST] + 8 * order + 8 < limit:
             return order
@@ -207,7 +207,7 @@ def _pack(kernel, source, out, at, n, width, st):
     kernel.predict(source, z, n, 0, 0, st)
     st[_P] = width + 1
     at = _describe(out, at, PACKED, st[_BASE], 0, st)
-    if kernel.emit(z, n, _NO_LIMIT, _AS_IS, st, out) < 0:
+    if kernel.emit(0, 0, z, n, _NO_LIMIT, _AS_IS, st, out) < 0:
         raise PacketError(FULL)
     return at
 
@@ -255,13 +255,13 @@ def write(kernel, out, at, block, what, channel):
     z = _scratch[0]
     mode = 1 if predictor == SPARSE_1 else 0
     limit = st[_WIDTH] * n
-    used = kernel.emit(z, n - order, limit, mode, st, out)
+    used = kernel.emit(0, 0, z, n - order, limit, mode, st, out)
     if 0 <= used <= limit:
         return end
     source = _source(kernel, block, what, channel, n, shift)
     kernel.span(source, n, n, n, st)
     limit = _width(st) * n
     if 0 <= used <= limit and source is not z:
-        kernel.emit(z, n - order, limit, mode, st, out)
+        kernel.emit(0, 0, z, n - order, limit, mode, st, out)
         return end
     return _pack(kernel, source, out, at, n, limit // n, st)

@@ -45,23 +45,25 @@ def span(source: ptr32, n: int, step: int, width: int, st: ptr32):
     one = 1
     top = one << 31
     bits = 0
-    low = (source[bits] ^ top) - top
+    low = (source[0] ^ top) - top
     high = low
-    start = 0
-    while start < n:
-        i = start
-        stop = i + width
-        if stop > n:
-            stop = n
-        while i < stop:
-            x = (source[i] ^ top) - top
+    left = n
+    while left > 0:
+        n = width
+        if left < n:
+            n = left
+        left -= step
+        after = int(source) + 4 * step
+        while n:
+            x = (source[0] ^ top) - top
+            source = ptr32(int(source) + 4)
             bits |= x
             if x > high:
                 high = x
             elif x < low:
                 low = x
-            i += 1
-        start += step
+            n -= 1
+        source = ptr32(after)
     st[_MIN] = low
     st[_MAX] = high
     st[_OR] = bits
@@ -82,32 +84,36 @@ def survey(source: ptr32, n: int, step: int, width: int, st: ptr32) -> int:
     low = st[_MIN]
     spread = (st[_MAX] - low) & mask
     scale = 0
-    rest = spread
-    while rest:
-        rest = int(uint(rest) >> uint(1))
-        scale += 1
-    st[_WIDTH] = scale
-    scale = 0
-    while int(uint(spread) >> uint(scale)) & ~_SURVEY_MAX:
-        scale += 1
-    spread = int(uint(spread) >> uint(scale))
+    bits = 0
+    while spread:
+        if spread & ~_SURVEY_MAX:
+            scale += 1
+        bits += 1
+        spread = int(uint(spread) >> uint(1))
+    st[_WIDTH] = bits
+    spread = int(uint((st[_MAX] - low) & mask) >> uint(scale))
     total = 0
     s0 = 0
     s1 = 0
     s2 = 0
     still = 0
     seen = 0
-    start = 2
-    while start < n:
-        stop = start + width - 2
-        if stop > n:
-            stop = n
-        seen += stop - start
-        i = start
-        b = int(uint((source[i - 1] - low) & mask) >> uint(scale))
-        d = b - int(uint((source[i - 2] - low) & mask) >> uint(scale))
-        while i < stop:
-            x = int(uint((source[i] - low) & mask) >> uint(scale))
+    left = n - 2
+    begin = int(source)
+    while left > 0:
+        n = width - 2
+        if left < n:
+            n = left
+        left -= step
+        seen += n
+        after = int(source) + 4 * step
+        x = int(uint((source[0] - low) & mask) >> uint(scale))
+        b = int(uint((source[1] - low) & mask) >> uint(scale))
+        d = b - x
+        source = ptr32(int(source) + 8)
+        while n:
+            x = int(uint((source[0] - low) & mask) >> uint(scale))
+            source = ptr32(int(source) + 4)
             total += x
             e = x - b
             b = x
@@ -123,28 +129,32 @@ def survey(source: ptr32, n: int, step: int, width: int, st: ptr32) -> int:
                 s1 -= e
             else:
                 still += 1
-            i += 1
-        start += step
-    st[_STILL] = still * 4 > seen
+            n -= 1
+        source = ptr32(after)
+    st[_STILL] = 1 if still * 4 > seen else 0
     if not seen:
         return 1
     mean = total // seen
     st[_BASE] = low + (mean << scale)
-    if (spread * (seen >> 2)) >> 1 < s1:
-        start = 2
-        while start < n:
-            stop = start + width - 2
-            if stop > n:
-                stop = n
-            i = start
-            while i < stop:
-                e = int(uint((source[i] - low) & mask) >> uint(scale)) - mean
+    if spread * (seen >> 2) >> 1 < s1:
+        left = seen
+        source = ptr32(begin)
+        while left > 0:
+            n = width - 2
+            if left < n:
+                n = left
+            left -= n
+            after = int(source) + 4 * step
+            source = ptr32(int(source) + 8)
+            while n:
+                e = int(uint((source[0] - low) & mask) >> uint(scale)) - mean
+                source = ptr32(int(source) + 4)
                 if e < 0:
                     s0 -= e
                 else:
                     s0 += e
-                i += 1
-            start += step
+                n -= 1
+            source = ptr32(after)
         if s0 <= s1 and s0 <= s2:
             return 0
     return 2 if s2 < s1 else 1
@@ -164,7 +174,7 @@ def difference(source: ptr32, z: ptr32, n: int):
 
 
 @micropython.viper
-def fold(source: ptr32, z: ptr32, n: int, order: int, sparse: int, st: ptr32):
+def fold(v: int, x: int, source: ptr32, z: ptr32, n: int, order: int, sparse: int, st: ptr32):
     one = 1
     top = one << 31
     above = top - (one << _CLIP_BITS) | top
@@ -185,22 +195,46 @@ def fold(source: ptr32, z: ptr32, n: int, order: int, sparse: int, st: ptr32):
         left -= count
         sum = 0
         peak = 0
-        n = count
+        n = count >> 1
         while n:
             x = source[0]
             v = x - base
             if order:
                 base = x
             if v & top:
-                v = -1 - (v << 1)
+                v += v
+                v ^= -1
             else:
-                v = v << 1
+                v += v
             z[0] = v
-            sum += v & _BELOW_CLIP
             peak |= v
-            source = ptr32(int(source) + 4)
-            z = ptr32(int(z) + 4)
+            sum = (v & _BELOW_CLIP) + sum
+            x = source[1]
+            v = x - base
+            if order:
+                base = x
+            if v & top:
+                v += v
+                v ^= -1
+            else:
+                v += v
+            z[1] = v
+            peak |= v
+            sum = (v & _BELOW_CLIP) + sum
+            source = ptr32(int(source) + 8)
+            z = ptr32(int(z) + 8)
             n -= 1
+        if count & 1:
+            v = source[0] - base
+            if v & top:
+                v += v
+                v ^= -1
+            else:
+                v += v
+            z[0] = v
+            z = ptr32(int(z) + 4)
+            peak |= v
+            sum += v & _BELOW_CLIP
         peak = peak & above
         st[block + _SUM - _P] = -1 if peak else sum
         which = 0
@@ -230,25 +264,36 @@ def fold(source: ptr32, z: ptr32, n: int, order: int, sparse: int, st: ptr32):
                 peak = 1 << best - 1
             elif sum:
                 k = 0
-                while m << k < total - (total >> 2) - (total >> 3):
+                bits = m
+                most = total - (total >> 2) - (total >> 3)
+                while bits < most:
+                    bits += bits
                     k += 1
                 least = one << 29
+                total += total + m
                 p = k + 1
-                tries = 3
-                while tries:
-                    if p > 0:
-                        bits = m * p
-                        if p <= 26:
-                            excess = total + total + m - (m << p - 1)
-                            if excess > 0:
-                                bits += excess >> p
-                        if before >= 0:
-                            bits += 1 + (p - before << 1 if p > before else before - p << 1)
-                        if bits < least:
-                            best = p
-                            least = bits
-                    p = k if tries == 3 else before
-                    tries -= 1
+                while p > 0:
+                    bits = m * p
+                    if p <= 26:
+                        excess = total - (m << p - 1)
+                        if excess > 0:
+                            bits += excess >> p
+                    if before > p:
+                        bits += before - p << 1
+                    elif before >= 0:
+                        bits += p - before << 1
+                    if bits < least:
+                        best = p
+                        least = bits
+                    if p > k and k:
+                        p = k
+                    elif before < k or before > k + 1:
+                        p = before
+                        k = before
+                    else:
+                        p = 0
+                if before >= 0:
+                    least += 1
             if which:
                 if best:
                     least += count
@@ -266,8 +311,7 @@ def fold(source: ptr32, z: ptr32, n: int, order: int, sparse: int, st: ptr32):
 
 
 @micropython.viper
-def emit(z: ptr32, n: int, bits: int, mode: int, st: ptr32, out: ptr8) -> int:
-    limit = bits
+def emit(v: int, bits: int, z: ptr32, n: int, limit: int, mode: int, st: ptr32, out: ptr8) -> int:
     left = n
     one = 1
     top = one << 31
