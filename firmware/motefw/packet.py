@@ -12,11 +12,12 @@ from . import packet_header, packet_stream
 from .compat import const
 from .crc import crc32
 from .errors import PacketError
-from .keys import TAG_BYTES
+from .keys import TAG_BYTES, Tagger
 from .packet_header import ANCHOR, INVALID, MAX_PACKET_BYTES, MAX_SAMPLES, NOTE, SAMPLES, TIMES, put
 
 read_header = packet_header.read
 _MAX_CHANNELS = const(16)
+_DESCRIPTOR_MAX_BYTES = const(24)
 _VECTOR_CRC = const(517986870)
 
 
@@ -66,29 +67,8 @@ class Block:
 def capacity(channels, bits=32):
     """Return how many samples of values in so many bits (their spread) always fit into a packet."""
     reserve = packet_header.MAX_HEADER_BYTES + TAG_BYTES
-    reserve += packet_stream.DESCRIPTOR_MAX_BYTES * channels + 2
+    reserve += _DESCRIPTOR_MAX_BYTES * channels + 2
     return min(MAX_SAMPLES, 8 * (MAX_PACKET_BYTES - reserve) // (channels * bits))
-
-
-def _finish(out, at, begin, limit):
-    """Close both sections and move them behind the descriptors; return the end of the body."""
-    st = packet_stream.state
-    up, low = st[packet_stream.UP], st[packet_stream.LOW]
-    up_bits, low_bits = st[packet_stream.UP_BITS], st[packet_stream.LOW_BITS]
-    if up + (up_bits > 0) + (low_bits > 0) > low + 1:
-        raise PacketError(packet_stream.FULL)
-    if up_bits:
-        out[up] = st[packet_stream.UP_ACC]
-        up += 1
-    if low_bits:
-        out[low] = st[packet_stream.LOW_ACC]
-        low -= 1
-    view = memoryview(out)
-    middle = at + up - begin
-    view[at:middle] = view[begin:up]
-    end = middle + limit - low - 1
-    view[middle:end] = view[low + 1 : limit]
-    return end
 
 
 def encode(out, generation, stream, schema, epoch, seq, index, time_us, block, kernel=None):
@@ -100,28 +80,24 @@ def encode(out, generation, stream, schema, epoch, seq, index, time_us, block, k
     """
     if kernel is None:
         kernel = _plain()
+    count = block.count
     channels = len(block.columns)
-    timed = block.timed and block.count > 1
     invalid = block.any_invalid
+    timed = block.timed and count > 1
     flags = (TIMES if timed else 0) | (INVALID if invalid else 0)
-    place = (epoch, seq, index, time_us, block.count, channels)
-    at = packet_header.write(out, SAMPLES, flags, generation, stream, schema, *place)
+    at = begin = packet_header.write(
+        out, SAMPLES, flags, generation, stream, schema, epoch, seq, index, time_us, count, channels
+    )
+    begin += _DESCRIPTOR_MAX_BYTES * (channels * (2 if invalid else 1) + timed)
     limit = min(len(out), MAX_PACKET_BYTES) - TAG_BYTES
-    begin = at + packet_stream.DESCRIPTOR_MAX_BYTES * (channels * (2 if invalid else 1) + timed)
-    if begin > limit:
-        raise PacketError(packet_stream.FULL)
-    st = packet_stream.state
-    for slot in range(packet_stream.LOW_BITS + 1):
-        st[slot] = 0
-    st[packet_stream.UP] = begin
-    st[packet_stream.LOW] = limit - 1
+    packet_stream.start(begin, limit)
     if invalid:
         at = _write_validity(kernel, out, at, block)
     if timed:
         at = packet_stream.write(kernel, out, at, block, packet_stream.STEPS, 0)
     for channel in range(channels):
         at = packet_stream.write(kernel, out, at, block, packet_stream.VALUES, channel)
-    return _finish(out, at, begin, limit)
+    return packet_stream.finish(out, at, begin, limit)
 
 
 def _write_validity(kernel, out, at, block):
@@ -159,13 +135,13 @@ def seal(out, n, tagger):
     return n + TAG_BYTES
 
 
-def verify(data, tagger):
+def verify(data: bytes, tagger: Tagger) -> bool:
     """Tell whether the packet ends in its tag."""
     n = len(data) - TAG_BYTES
     return n > 0 and tagger.check(data[n:], memoryview(data)[:n])
 
 
-def decode(data):
+def decode(data: bytes):
     """Return the Packet of a whole packet: see `packet_decode.decode`, loaded only by who reads."""
     from .packet_decode import decode as decode_packet
 

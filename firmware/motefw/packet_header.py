@@ -138,7 +138,7 @@ def _canonical(name, value, lengths, code):
         raise PacketError(f"packet: {name} {value} in {lengths[code]} bytes")
 
 
-def read(data):
+def read(data: bytes) -> Header:
     """Return the Header of a whole packet (tag included); raise PacketError if it is none.
 
     `body` is where the header ends. The tag is not checked.
