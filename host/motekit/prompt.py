@@ -1,7 +1,7 @@
 """Finds a MicroPython prompt that nobody uses, and starts the firmware from it.
 
-A program that runs is never interrupted: Ctrl-D goes only to what answers a key with ">>> ", Ctrl-C
-only to what answers an empty line with "... ", as a prompt does in the middle of a statement.
+A program that runs is never interrupted: Ctrl-D goes only to what answers a key with ">>> ",
+Ctrl-C only to what answers a line end with "... ", as a prompt does in the middle of a statement.
 """
 
 from collections.abc import Callable
@@ -36,5 +36,13 @@ def _answer(pipe: Pipe, keys: bytes, wait: Callable[[Callable[[], bool], float],
     """Type; return the prompt that comes in answer, "" if none does."""
     before = pipe.stats.bytes_in
     pipe.typed(keys)
-    wait(lambda: pipe.stats.bytes_in > before and pipe.tail() in (PROMPT, CONTINUED), WAIT_S)
-    return pipe.tail() if pipe.stats.bytes_in > before else ""
+
+    def answered() -> bool:
+        return pipe.stats.bytes_in > before and _last_line(pipe) in (PROMPT, CONTINUED)
+
+    wait(answered, WAIT_S)
+    return _last_line(pipe) if answered() else ""
+
+
+def _last_line(pipe: Pipe) -> str:
+    return pipe.tail().rpartition("\n")[2]
