@@ -87,9 +87,12 @@ class Collecting:
         self._process.terminate()
         assert self._process.wait(20) == 0, self.log.read_text()
 
+    def check(self):
+        """Hold that it still runs."""
+        assert self._process.poll() is None, self.log.read_text()
+
     def samples(self):
         """Return how many samples are in the store by now."""
-        assert self._process.poll() is None, self.log.read_text()
         with contextlib.suppress(MotekitError), Store.open(self.store, readonly=True) as store:
             return sum(stream.samples for stream in store.streams())
         return 0
@@ -105,6 +108,7 @@ def collect(folder, fleet, kills=0):
     try:
         while not all(board.done.is_set() for board in fleet.boards):
             assert time.monotonic() < end, collecting.log.read_text()
+            collecting.check()
             if killed < kills and collecting.samples() > total * (killed + 1) / (kills + 2):
                 collecting.kill()
                 killed += 1

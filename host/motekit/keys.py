@@ -61,7 +61,7 @@ class KeyStore:
 
         Raises KeyStoreError for a file that is missing, open to others, or malformed.
         """
-        named = path is not None or "MOTEKIT_KEYS" in os.environ
+        named = path is not None or bool(os.environ.get("MOTEKIT_KEYS"))
         path = path or default_path()
         if not path.exists() and not named:
             return cls.empty()

@@ -27,6 +27,7 @@ COMMANDS = (
     ("ports", "motekit.cli.ports"),
     ("boards", "motekit.cli.boards"),
     ("sensors", "motekit.cli.sensors"),
+    ("firmware", "motekit.cli.firmware"),
     ("sim", "motekit.cli.sim"),
     ("demo", "motekit.cli.demo"),
     ("doctor", "motekit.cli.doctor"),

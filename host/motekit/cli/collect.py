@@ -61,7 +61,7 @@ def collect(
     sources = [transport(url) for url in urls or ["serial:*"]]
     key_store = KeyStore.load(keys)
     with Store.open(store_path(store), create=True) as opened:
-        view = _View(opened, as_json=as_json, verbose=verbose)
+        view = View(opened, as_json=as_json, verbose=verbose)
         recorder = Recorder(record) if record else None
         collector = Collector(opened, sources, key_store, Host(), view.notice, recorder)
         signal.signal(signal.SIGTERM, lambda *_: collector.stop())
@@ -70,7 +70,7 @@ def collect(
         view.end(collector)
 
 
-class _View:
+class View:
     """What collecting looks like: results to stdout, talk to stderr."""
 
     def __init__(self, store: Store, *, as_json: bool, verbose: bool) -> None:
@@ -84,7 +84,7 @@ class _View:
         if self._console.is_terminal and not as_json:
             self._live = LiveDisplay(console=self._console, auto_refresh=False, transient=True)
 
-    def __enter__(self) -> "_View":
+    def __enter__(self) -> "View":
         if self._live:
             self._live.start()
         return self

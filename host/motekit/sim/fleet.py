@@ -1,11 +1,11 @@
 """A fleet of virtual boards: one supervisor for all of a scenario's boards.
 
-    async with Fleet(scenario) as fleet:
-        print(fleet.boards[0].serial)
-        await fleet.finished()
+async with Fleet(scenario) as fleet:
+    print(fleet.boards[0].serial)
+    await fleet.finished()
 
-    with running(scenario) as fleet:  # the same in a thread, for those without an event loop
-        ...
+with running(scenario) as fleet:  # the same in a thread, for those without an event loop
+    ...
 """
 
 import asyncio
@@ -82,7 +82,9 @@ class Fleet:
         _raise_limit(len(self.scenario.boards) * _FDS_A_BOARD + 64)
         folder = self._folder
         if folder is None:
-            folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="motekit-")))
+            folder = Path(
+                self._stack.enter_context(tempfile.TemporaryDirectory(prefix="motekit-"))
+            )
         for plan in self.scenario.boards:
             self._add(plan, folder / f"board-{plan.index}")
         self._tasks.append(asyncio.create_task(self._look_after()))

@@ -94,9 +94,9 @@ def load(path: Path | str) -> Scenario:
 
 def parse(fields: Fields, base: Path) -> Scenario:
     """Return the scenario of a table; files in it are relative to `base`."""
-    seed = fields.integer("seed", 0, (1 << 63) - 1) if "seed" in fields else 0
-    duration_s = fields.number("duration_s", 0.001, _YEAR_S) if "duration_s" in fields else None
-    clock = fields.text("clock", CLOCKS) if "clock" in fields else "real"
+    seed = fields.integer("seed", 0, (1 << 63) - 1) if _has(fields, "seed") else 0
+    duration_s = fields.number("duration_s", 0.001, _YEAR_S) if _has(fields, "duration_s") else None
+    clock = fields.text("clock", CLOCKS) if _has(fields, "clock") else "real"
     plans: list[BoardPlan] = []
     for entry in fields.tables("board"):
         plans += _plans(entry, len(plans), seed, base)
@@ -122,6 +122,11 @@ def parse(fields: Fields, base: Path) -> Scenario:
     )
 
 
+def _has(fields: Fields, key: str) -> bool:
+    """Tell whether an optional key is there; a typing error may then be told from it."""
+    return fields.get(key) is not None
+
+
 def device_id(seed: int, index: int) -> str:
     """Return the id of a board: twelve hex digits, a locally administered unicast address."""
     digest = bytearray(hashlib.sha256(f"motekit board {seed} {index}".encode()).digest()[:6])
@@ -133,13 +138,13 @@ def device_id(seed: int, index: int) -> str:
 
 
 def _plans(entry: Fields, first: int, seed: int, base: Path) -> list[BoardPlan]:
-    count = entry.integer("count", 1, COUNT_MAX) if "count" in entry else 1
+    count = entry.integer("count", 1, COUNT_MAX) if _has(entry, "count") else 1
     board = _board(entry)
-    name = entry.text("name") if "name" in entry else None
-    ticks_ms = entry.integer("ticks_ms", 0, _TICKS_MAX_MS) if "ticks_ms" in entry else 0
+    name = entry.text("name") if _has(entry, "name") else None
+    ticks_ms = entry.integer("ticks_ms", 0, _TICKS_MAX_MS) if _has(entry, "ticks_ms") else 0
     listed = entry.tables("sensor")
     sensors: list[VirtualSensor] = []
-    if "sensor" in entry:
+    if _has(entry, "sensor"):
         for i, sensor in enumerate(boards.read_sensors(listed, board.buses)):
             sensors.append(_virtual(sensor, listed[i], base, seed + i))
     else:
@@ -176,7 +181,8 @@ def _virtual(sensor: Sensor, entry: Fields, base: Path, seed: int) -> VirtualSen
     model = chips.load(sensor.driver)
     if model is None:
         raise entry.fail(
-            "driver", f"there is no model of {sensor.driver}; {nearest(sensor.driver, chips.CHIPS)}"
+            "driver",
+            f"there is no model of {sensor.driver}; {nearest(sensor.driver, chips.CHIPS)}",
         )
     options: dict[str, Any] = {each.name: each.default for each in info.options}
     options.update(sensor.options)
@@ -207,16 +213,16 @@ def _interval_us(sensor: Sensor, options: dict[str, Any]) -> int:
 def _read_fault(entry: Fields, plans: list[BoardPlan]) -> dict[int, Fault]:
     """Return the fault of one table, for each board that it befalls."""
     kind = entry.text("kind", FAULTS)
-    if kind in _MOMENTS and "at_s" not in entry:
+    if kind in _MOMENTS and not _has(entry, "at_s"):
         raise entry.fail("at_s", f"missing: {kind} happens at a moment")
-    at_s = entry.number("at_s", 0.0, _YEAR_S) if "at_s" in entry else 0.0
-    for_s = entry.number("for_s", 0.0, _YEAR_S) if "for_s" in entry else None
+    at_s = entry.number("at_s", 0.0, _YEAR_S) if _has(entry, "at_s") else 0.0
+    for_s = entry.number("for_s", 0.0, _YEAR_S) if _has(entry, "for_s") else None
     rate = 0.001
-    if "rate" in entry:
+    if _has(entry, "rate"):
         if kind != "link_corrupt":
             raise entry.fail("rate", "only link_corrupt has one: errors per byte")
         rate = entry.number("rate", 0.0, 1.0)
-    wanted = entry.text("sensor") if "sensor" in entry else None
+    wanted = entry.text("sensor") if _has(entry, "sensor") else None
     if wanted is not None and kind in _BOARD_ONLY:
         raise entry.fail("sensor", f"{kind} befalls a board, not a sensor")
     indices = _indices(entry, len(plans))
@@ -227,7 +233,7 @@ def _read_fault(entry: Fields, plans: list[BoardPlan]) -> dict[int, Fault]:
 
 
 def _indices(entry: Fields, count: int) -> list[int]:
-    if "board" not in entry:
+    if not _has(entry, "board"):
         return list(range(count))
     if isinstance(entry.get("board"), list):
         return entry.integers("board", 0, count - 1)
@@ -241,7 +247,9 @@ def _targets(
         return ()
     names = [each.sensor.name for each in plan.sensors]
     if wanted is not None and wanted not in names:
-        raise entry.fail("sensor", f"board {plan.index} has no {wanted!r}; {nearest(wanted, names)}")
+        raise entry.fail(
+            "sensor", f"board {plan.index} has no {wanted!r}; {nearest(wanted, names)}"
+        )
     found: dict[str, str] = {}
     for each in plan.sensors:
         if wanted is not None and each.sensor.name != wanted:

@@ -21,7 +21,9 @@ _INT32 = (-(1 << 31), (1 << 31) - 1)
 _HUGE = 1e12
 _DAY_S = 86400.0
 _MASSES_ALONE = {"pms5003": 3}  # a recording may lack the counts
-_DEFAULTS: dict[str, list[list[Any]]] = {  # by unit: what a sensor sees that nobody said anything of
+_DEFAULTS: dict[
+    str, list[list[Any]]
+] = {  # by unit: what a sensor sees that nobody said anything of
     "g": [["noise", 0.01]],
     "Cel": [["constant", 21.5], ["sine", 2.0, _DAY_S, 0.0]],
     "%RH": [["constant", 45.0], ["sine", 10.0, _DAY_S, 0.5]],
@@ -73,7 +75,9 @@ class Generator:
 Source = Recording | Generator
 
 
-def read(entry: Fields, info: DriverInfo, options: dict[str, Any], base: Path, seed: int) -> Source:
+def read(
+    entry: Fields, info: DriverInfo, options: dict[str, Any], base: Path, seed: int
+) -> Source:
     """Return the source of one sensor's table; files are relative to `base`."""
     if "replay" in entry and "source" in entry:
         raise entry.fail("replay", "there is a source, too; a sensor has one or the other")

@@ -203,6 +203,8 @@ class VirtualBoard:
                 self._to_host(data)
 
     def _to_host(self, data: bytes) -> None:
+        if self._who == "main":
+            self._ready()
         if self._down:
             return
         if self._intr == _CTRL_C and self._who != "main":

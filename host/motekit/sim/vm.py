@@ -130,7 +130,9 @@ def install(bits: int, tell: Callable[[str], None] = lambda text: None) -> Vm:
             why.append(f"{name}: {e}")
     hint = "brew install micropython" if sys.platform == "darwin" else "build one"
     raise VmError(
-        f"no MicroPython of {bits} bits could be brought here. " + " | ".join(why) + f" | Try: {hint}"
+        f"no MicroPython of {bits} bits could be brought here. "
+        + " | ".join(why)
+        + f" | Try: {hint}"
         f", at least {'.'.join(map(str, MIN_VERSION))}, and set {_VARIABLES[bits][0]} to its path"
     )
 

@@ -26,7 +26,9 @@ def setup():
     wired = {name: [] for name in spec["buses"]}
     for sensor in spec["sensors"]:
         name = sensor["name"]
-        source = sources.make(sensor["source"], sensor["interval_us"], spec["cursors"].get(name, 0))
+        source = sources.make(
+            sensor["source"], sensor["interval_us"], spec["cursors"].get(name, 0)
+        )
         model = chips.load(sensor["driver"])(source, clock.now_us, sensor["options"])
         _sources[name] = source
         _models[name] = model

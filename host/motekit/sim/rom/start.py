@@ -4,7 +4,11 @@ import gc
 import json
 import sys
 
+from micropython import const
+
 from . import board, clock, control, line
+
+_STONE_BYTES = const(64)
 
 
 def start(path, fd):
@@ -79,15 +83,17 @@ def mount(path):
 
 
 def _fence(at_bytes):
-    """Leave a stone in the middle of the heap, as a board's split heap has a gap there."""
-    if not at_bytes:
+    """Leave a stone where the heap is full to at_bytes, as a board's split heap has a gap there.
+
+    Small pieces fill every hole from the bottom, so that the last one lies above them all.
+    """
+    if at_bytes <= gc.mem_alloc():
         return
-    gc.collect()
-    fill = []
-    while gc.mem_alloc() < at_bytes - 256:
-        fill.append(bytearray(min(1024, at_bytes - gc.mem_alloc() - 128)))
-    board.fence = bytearray(32)
-    del fill
+    pieces = None
+    while gc.mem_alloc() < at_bytes:
+        pieces = (pieces, bytearray(_STONE_BYTES))
+    board.fence = pieces[1]
+    del pieces
     gc.collect()
 
 
@@ -101,4 +107,4 @@ def _run(name, globals, repl):
     if isinstance(error, SystemExit):
         repl.soft_reset(False)
     if error:
-        sys.print_exception(error)
+        repl.show(error)
