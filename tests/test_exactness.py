@@ -1,4 +1,4 @@
-"""A recording replayed by the real firmware comes out of the store as it went in: nothing else counts.
+"""A recording replayed by the real firmware comes out of the store as it went in.
 
 Virtual boards replay generated recordings as register counts over ptys; `motekit collect` collects
 them, is killed, and lines are damaged; what is read back raw must be the recording's integers, in
@@ -145,4 +145,6 @@ def test_a_recording_comes_back_exactly(tmp_path, fault, kills):
         hits = sum(b._noise_in.hits + b._noise_out.hits for b in fleet.boards)
         assert hits > 10 if fault else hits == 0
     said = [json.loads(line) for line in (tmp_path / "collect.log").read_text().splitlines()]
-    assert [row["text"] for row in said if row["kind"] == "warning" and "gone" in row["text"]] == []
+    assert [
+        row["text"] for row in said if row["kind"] == "warning" and "gone" in row["text"]
+    ] == []

@@ -48,9 +48,7 @@ def disk(report, traces, folder):
     columns = ("trace, samples a packet", "packets", "unsealed", "sealed", *peers, "Parquet")
     report.table("bytes a value on disk", columns, rows, CAPTION)
     figures = [
-        report.add(
-            f"store.{name}.{size}.over_parquet", ratio, "ratio", goal=goal_of(size)
-        )
+        report.add(f"store.{name}.{size}.over_parquet", ratio, "ratio", goal=goal_of(size))
         for ratio, name, size in worst
     ]
     main = [ratio for ratio, name, size in worst if (name, size) == (traces[0].name, 128)]

@@ -44,7 +44,9 @@ def read_back(report, trace, folder):
         beside["Parquet"] = values / parquet_s(table, folder / "day.parquet")
     rate = values / passed
     figures = [
-        report.add("store.read_day.values_per_s", rate, "values/s", better="higher", beside=beside),
+        report.add(
+            "store.read_day.values_per_s", rate, "values/s", better="higher", beside=beside
+        ),
         report.add("store.read_day.seconds", passed, "s"),
     ]
     report.figures_table("reading a day of one device", figures, CAPTION)

@@ -9,35 +9,27 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import groupby, pairwise
 from operator import attrgetter, itemgetter
-from typing import NamedTuple
 
-from . import segment
+from . import segment, tail
 from .header import heads
+from .tail import Row
 
 SEGMENT_MAX_BYTES = 256 << 10  # before compression; what reading one packet costs at most
 SEGMENT_MIN_BYTES = 4 << 10  # a last segment smaller than this is sealed anew with what follows
 
 
-class Row(NamedTuple):
-    """A packet on its way; sorts by what comes first."""
+def seal(db: sqlite3.Connection, last: int) -> tuple[int, set[int]]:
+    """Seal all up to row `last` of `groups`, which is all there is, in the caller's transaction.
 
-    epoch: int
-    stream: int
-    seq: int
-    time_us: int
-    samples: int
-    verified: bool
-    data: bytes
-
-
-def seal(db: sqlite3.Connection) -> int:
-    """Seal all that is unsealed within the caller's transaction; return the number of packets."""
-    tail = db.execute("SELECT epoch, stream, seq, time_us, samples, verified, data FROM packets")
-    rows = sorted(map(Row._make, tail))
-    db.execute("DELETE FROM packets")  # first, so that the segments go where they were
+    Returns the number of packets, and the epochs (rows) that they are of.
+    """
+    found = db.execute("SELECT data FROM groups WHERE id <= ?", (last,))
+    rows = sorted(row for (data,) in found for row in tail.unpack(data))
+    db.execute("DELETE FROM groups")  # first, so that the segments go where they were
     for (epoch, stream), run in groupby(rows, itemgetter(0, 1)):
         _seal_run(db, epoch, stream, list(run))
-    return len(rows)
+    db.execute("INSERT OR REPLACE INTO counters VALUES ('sealed', ?)", (last,))
+    return len(rows), {row.epoch for row in rows}
 
 
 def _seal_run(db: sqlite3.Connection, epoch: int, stream: int, rows: list[Row]) -> None:
