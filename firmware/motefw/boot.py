@@ -14,7 +14,7 @@ from .uplink import Uplink
 
 
 def build(board):
-    """Give the board all its parts; log the boot and start the sensors."""
+    """Give the board its parts, log the boot, start the sensors; return (clock, uplink, link)."""
     port = board.port
     previous = _identify(board)
     board.tidy()
@@ -23,14 +23,13 @@ def build(board):
     board.name = settings["board"]
     board.title = settings.get("name")
     board.new_nonce()
-    board.clock = clock = Clock(port.ticks_us, port.ticks_diff)
+    clock = Clock(port.ticks_us, port.ticks_diff)
     board.encoder, kernel = packet.select_kernel()
     who = board.identity
     board.recorder = Recorder(board.log, who, board.epoch, clock, kernel)
-    board.uplink = Uplink(
-        board.log, who.ack, who.generation, board.epoch, port.ticks_ms, port.ticks_diff
-    )
-    board.link = SerialLink(port.serial, board.log, board.uplink, board.receive)
+    log = board.log
+    uplink = Uplink(log, who.ack, who.generation, board.epoch, port.ticks_ms, port.ticks_diff)
+    link = SerialLink(port.serial, log, uplink, board.receive)
     _note(board, previous)
     board.tidy()
     for number, sensor in enumerate(settings["sensors"]):
@@ -39,6 +38,7 @@ def build(board):
         except (MemoryError, MoteError) as error:
             board.config_error = f"{sensor['name']}: {type(error).__name__}: {error}"
             board.report(board.config_error)
+    return clock, uplink, link
 
 
 def _identify(board):
