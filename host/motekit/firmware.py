@@ -4,6 +4,7 @@ import hashlib
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -85,3 +86,17 @@ def _run(args: list[str]) -> "subprocess.CompletedProcess[str]":
     if done.returncode:
         raise FirmwareError(f"mpy-cross {' '.join(args)}: {done.stderr.strip()}")
     return done
+
+
+def _main() -> None:
+    """Compile for every architecture into the folder that is named; `make firmware` calls this."""
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m motekit.firmware FOLDER")
+    for march in (None, *MARCHES):
+        home = compile_to(Path(sys.argv[1]) / (march or "bytecode"), march)
+        sizes = [p.stat().st_size for p in home.rglob("*.mpy")]
+        sys.stdout.write(f"{home}: {len(sizes)} modules, {sum(sizes):,} bytes\n")
+
+
+if __name__ == "__main__":
+    _main()
