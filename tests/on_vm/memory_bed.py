@@ -1,7 +1,7 @@
 """What the firmware takes of a heap: run in a VM from compiled .mpy, prints a table.
 
-Arguments: the folder of the compiled firmware, that of the chips' models, a scratch folder. The models
-and the port are loaded first: what they take is not the firmware's.
+Arguments: the folder of the compiled firmware, that of the chips' models, a scratch folder. The
+models and the port are loaded first: what they take is not the firmware's.
 """
 
 import gc
@@ -20,7 +20,7 @@ import fake_port  # noqa: E402
 from rom import chips  # noqa: E402
 from rom.bus import I2CBus, Uart  # noqa: E402
 
-assert (hashlib, select, struct)
+LOADED = hashlib, select, struct  # the VM's own, which the firmware finds in place
 CONFIG = {
     "board": "test",
     "buses": {
