@@ -3,8 +3,8 @@
 One task per sensor, two for the line; the supervisor feeds the watchdog only while each of them is
 within the time it gave itself. A task that raises is reported and begun again.
 
-What is needed rarely (boot, commands, configuration) is loaded when it is, and let go again where the
-heap is short: that is a fifth of the code.
+What is needed rarely (boot, commands, configuration) is loaded when it is, and let go again where
+the heap is short: that is a fifth of the code.
 """
 
 import asyncio
@@ -35,6 +35,7 @@ class Task:
         self.name = name
         self.run = run
         self.restarts = 0
+        self.handle = None
         self._ticks_ms = ticks_ms
         self._parked = False
         self.beat(0)
@@ -59,7 +60,11 @@ class Board:
     def __init__(self, port):
         self.port = port
         self.root = port.root
+        self.ticks_ms = port.ticks_ms
         self.log = RamLog()  # while the heap is in one piece
+        self.identity = self.recorder = self.encoder = None
+        self.name = self.title = self.nonce = None
+        self.epoch = self.previous_seq = None
         self._watchdog = port.watchdog(WATCHDOG_MS)
         self.tasks = []
         self.streams = []
@@ -77,7 +82,7 @@ class Board:
         """Make all parts and their tasks."""
         from .boot import build
 
-        build(self)
+        self.clock, self.uplink, self.link = build(self)
         self.tasks.append(Task("read", self.link.read, self.port.ticks_ms))
         self.tasks.append(Task("send", self.link.send, self.port.ticks_ms))
 
@@ -89,6 +94,18 @@ class Board:
 
         self.streams.append(stream)
         self.tasks.append(Task(stream.name, run, self.port.ticks_ms))
+
+    def bus(self, spec):
+        """Return the bus of a configuration's entry, made once for all sensors on it."""
+        name = spec["name"]
+        if name not in self.buses:
+            make = self.port.i2c if spec["kind"] == "i2c" else self.port.uart
+            self.buses[name] = make(spec)
+        return self.buses[name]
+
+    def recover(self, spec):
+        """Free a bus that hangs."""
+        self.port.recover(spec["name"])
 
     def tidy(self):
         """Let go of modules that are needed rarely, if the heap is short."""
@@ -113,7 +130,7 @@ class Board:
     async def run(self):
         """Run until somebody wants a reboot."""
         for task in self.tasks:
-            asyncio.create_task(self._guard(task))
+            task.handle = asyncio.create_task(self._guard(task))
         while not self._flushed():
             await asyncio.sleep_ms(_TICK_MS)
             try:
@@ -198,7 +215,7 @@ class Board:
             return False
         waited = self._ticks - self._stopped_tick
         empty = self.log.next_seq == self.log.tail_seq or not self.uplink.alive
-        return waited > _FLUSH_TICKS or waited > 0 and empty and self.link.idle
+        return waited > _FLUSH_TICKS or (waited > 0 and empty and self.link.idle)
 
     def leave(self):
         """Leave sensors quiet, and on the flash how far the numbering came."""

@@ -14,7 +14,7 @@ from .uplink import Uplink
 
 
 def build(board):
-    """Give the board all its parts; log the boot and start the sensors."""
+    """Give the board its parts, log the boot, start the sensors; return (clock, uplink, link)."""
     port = board.port
     previous = _identify(board)
     board.tidy()
@@ -23,14 +23,13 @@ def build(board):
     board.name = settings["board"]
     board.title = settings.get("name")
     board.new_nonce()
-    board.clock = clock = Clock(port.ticks_us, port.ticks_diff)
+    clock = Clock(port.ticks_us, port.ticks_diff)
     board.encoder, kernel = packet.select_kernel()
     who = board.identity
     board.recorder = Recorder(board.log, who, board.epoch, clock, kernel)
-    board.uplink = Uplink(
-        board.log, who.ack, who.generation, board.epoch, port.ticks_ms, port.ticks_diff
-    )
-    board.link = SerialLink(port.serial, board.log, board.uplink, board.receive)
+    log = board.log
+    uplink = Uplink(log, who.ack, who.generation, board.epoch, port.ticks_ms, port.ticks_diff)
+    link = SerialLink(port.serial, log, uplink, board.receive)
     _note(board, previous)
     board.tidy()
     for number, sensor in enumerate(settings["sensors"]):
@@ -39,6 +38,7 @@ def build(board):
         except (MemoryError, MoteError) as error:
             board.config_error = f"{sensor['name']}: {type(error).__name__}: {error}"
             board.report(board.config_error)
+    return clock, uplink, link
 
 
 def _identify(board):
@@ -75,20 +75,11 @@ def _settings(board):
 
 
 def _add_stream(board, number, sensor, settings):
-    port = board.port
+    """Start one sensor. No function of this module may stay with it: it would keep the module."""
     bus = sensor["bus"]
     spec = dict(settings["buses"][bus], name=bus)
-    hands = (lambda: _bus(board, spec), lambda: port.recover(bus), port.ticks_ms, board.report)
     cls = drivers.load(sensor["driver"])
-    stream = Stream(number, sensor, cls, board.recorder, hands, settings["packet"])
+    stream = Stream(number, sensor, spec, cls, board.recorder, board, settings["packet"])
     board.add(stream, stream.step())
     board.recorder.note({"schema": stream.schema()})
     board.tidy()
-
-
-def _bus(board, spec):
-    name = spec["name"]
-    if name not in board.buses:
-        make = board.port.i2c if spec["kind"] == "i2c" else board.port.uart
-        board.buses[name] = make(spec)
-    return board.buses[name]

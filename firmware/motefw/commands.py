@@ -2,10 +2,11 @@
 
 Nothing is kept here: a board that is short of memory loads this module for each request.
 
-A request is tagged over the board's nonce of this boot and the host's own counter, which only grows:
-an old one, and one from who has not the key, is refused and counted. What only reads, and what a
-collector needs, may be tagged with the ack key as well, since a collector has no command key. A `hello`
-tagged for no device, with the all-zero key, is told who is there, and nothing is sent for it.
+A request is tagged over the board's nonce of this boot and the host's own counter, which only
+grows: an old one, and one from who has not the key, is refused and counted. What only reads, and
+what a collector needs, may be tagged with the ack key as well, since a collector has no command
+key. A `hello` tagged for no device, with the all-zero key, is told who is there, and nothing is
+sent for it.
 
 Ref: SPEC.md, section "Message".
 """
@@ -68,7 +69,7 @@ def about(board):
 
 
 def hello(board, args):
-    """Tell who the board is and where its log stands; `args` None: to a host that cannot know yet."""
+    """Tell who the board is and where its log stands; `args` None: to a host without its key."""
     if args is not None:
         board.uplink.hello()
     values = about(board)
@@ -153,7 +154,7 @@ def time_set(board, args):
 
 
 def reboot(board, args):
-    """Boot again, once this reply and what the log holds are with the host, or 10 s have passed."""
+    """Boot again, once this reply and what the log holds are with the host, or after 10 s."""
     board.stop("reboot")
     return {}
 
@@ -191,7 +192,7 @@ def handle(board, data):
 
 
 def _from_anyone(data):
-    """Tell whether a hello is tagged for no device: a host must ask who is there before it can tag."""
+    """Tell whether a hello is tagged for no device, by a host that has to ask who is there."""
     try:
         message.open_request(keys.Tagger(bytes(keys.KEY_BYTES), b""), message.NO_NONCE, data)
     except MessageError:
@@ -217,7 +218,8 @@ def _open(board, data, name, nonce):
             board.refused += 1
             raise
     _, host, counter, _, args = opened
-    # What says hello has no nonce yet, so nothing tells a new hello from an old one; it only reads.
+    # What says hello has no nonce yet, so nothing tells a new hello from an old one; it only
+    # reads.
     if nonce is not message.NO_NONCE:
         _count(board, host, counter)
     return args

@@ -5,10 +5,10 @@
     ack       'a' | generation u8 | epoch u32 | seq u32                  | tag (ack key)
     refused   'x' | generation u8 | epoch u32 | seq u32                  | tag (ack key)
 
-Little-endian. Tags cover device id, then the board's 8-byte nonce of this boot where named, then the
-message. `hello` and its reply use an all-zero nonce, since the nonce is what the reply tells. An
-ack is cumulative: every packet of the epoch up to and including seq is durable on the host. A refusal
-names one packet that came intact over the link and fails its tag: the board is to skip it.
+Little-endian. Tags cover device id, then the board's 8-byte nonce of this boot where named, then
+the message. `hello` and its reply use an all-zero nonce, since the nonce is what the reply tells.
+An ack is cumulative: every packet of the epoch up to and including seq is durable on the host. A
+refusal names one packet that came intact over the link and fails its tag: the board is to skip it.
 
 The receipts are in `receipt`, which a board keeps in memory; the rest it loads for each request.
 
@@ -21,9 +21,9 @@ import struct
 from .compat import const
 from .errors import MessageError
 from .keys import TAG_BYTES, Tagger
-from .receipt import ACK, REFUSED
-from .receipt import open_receipt as open_receipt
-from .receipt import receipt as receipt
+from .receipt import ACK, REFUSED, open_receipt, receipt
+
+__all__ = ("ACK", "REFUSED", "open_receipt", "receipt")  # from `receipt`; the rest is here
 
 REQUEST = const(0x71)
 REPLY = const(0x72)
@@ -89,7 +89,7 @@ def request_name(data: bytes) -> str:
     size = struct.calcsize(_REQUEST)
     if len(data) < size + TAG_BYTES or data[0] != REQUEST:
         raise MessageError("message: {} bytes, no request".format(len(data)))
-    return _call(_json(data[:-TAG_BYTES], size))[0]
+    return str(_call(_json(data[:-TAG_BYTES], size))[0])
 
 
 def _call(call: object) -> list[object]:

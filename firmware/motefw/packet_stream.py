@@ -67,7 +67,7 @@ def reserve(capacity):
 def start(begin, limit):
     """Begin the sections of a packet at out[begin:] and below out[limit]."""
     if begin > limit:
-        raise PacketError(__FULL)
+        raise PacketError(_FULL)
     st = state
     st[_UP] = begin
     st[_LOW] = limit - 1
@@ -79,7 +79,7 @@ def finish(out, at, begin, limit):
     st = state
     up, low = st[_UP], st[_LOW]
     if low - up < 1:
-        raise PacketError(__FULL)
+        raise PacketError(_FULL)
     if st[_UP_BITS]:
         out[up] = st[_UP_ACC]
         up += 1
@@ -168,17 +168,6 @@ def _width(st):
     return bits
 
 
-def _common_shift(kernel, source, n, st):
-    """Return the factor of two common to all values, in bits; -1 if all are equal."""
-    kernel.span(source, n, n, n, st)
-    if st[_MIN] == st[_MAX]:
-        return -1
-    shift = 0
-    while not st[_OR] >> shift & 1:
-        shift += 1
-    return shift
-
-
 def _fixed(kernel, source, n, order, st):
     """Leave in the scratch the codes of a fixed predictor; return it."""
     z = _scratch[0]
@@ -225,6 +214,16 @@ def _linear(kernel, block, channel, n, shift, st):
     return 0
 
 
+def _describe_predictor(out, at, predictor, first, second, st):
+    """Write a descriptor; `second` is z[1] - z[0], or the order of linear prediction."""
+    if predictor == LINEAR:
+        return _describe_linear(out, at, second, first, st)
+    at = _describe(out, at, predictor, st[_P_SPARSE if predictor == SPARSE_1 else _P], first)
+    if predictor == ORDER_2:
+        at = _zigzag_varint(out, at, ((second & _WRAP) ^ _TOP) - _TOP)
+    return at
+
+
 def _describe_linear(out, at, order, start, st):
     out[at + 1] = order - 1 << 5 | st[_SCALE]
     end = _zigzag_varint(out, at + 2, start)
@@ -247,56 +246,67 @@ def _pack(kernel, out, at, source, n, width, st):
     return at
 
 
+def _look(kernel, source, n, step, width, st):
+    """Find the span of values looked at, and return the factor of two common to all; -1: all equal."""
+    kernel.span(source, n, step, width, st)
+    if st[_OR] & 1 and st[_MIN] != st[_MAX]:
+        return 0
+    kernel.span(source, n, n, n, st)
+    if st[_MIN] == st[_MAX]:
+        return -1
+    shift = 0
+    while not st[_OR] >> shift & 1:
+        shift += 1
+    return shift
+
+
 def write(kernel, out, at, block, what, channel):
     """Write a stream: its descriptor to out[at:], its codes to both sections. Return the end.
 
     Raises PacketError if the sections meet.
     """
     st = state
-    z = _scratch[0]
     n = block.count
     if what == VALUES and not block.any_invalid:
         source = block.columns[channel]
     else:
         n = _gather(block, what, channel)
-        source = z
-    if n < 2:
-        return _describe(out, at, CONSTANT, 0, source[0]) if n else at
-    shift = 0
+        source = _scratch[0]
+        if not n:
+            return at
     step = 32 if n <= 256 else 64  # a survey looks at the first `width` of every `step` values
     width = 32 if n <= 64 else 10
-    kernel.span(source, n, step, width, st)
-    if not st[_OR] & 1 or st[_MIN] == st[_MAX]:
-        shift = _common_shift(kernel, source, n, st)
-        if shift < 0:
-            return _describe(out, at, CONSTANT, 0, source[0])
-        if shift:
-            out[at] = SHIFTED << 5 | shift
-            at += 1
-            source = _source(kernel, block, what, channel, n, shift)
-    if source is z:  # the codes will take its place: only now is there a span to be known
+    shift = _look(kernel, source, n, step, width, st)
+    if shift < 0:
+        return _describe(out, at, CONSTANT, 0, source[0])
+    if shift:
+        out[at] = SHIFTED << 5 | shift
+        at += 1
+        source = _source(kernel, block, what, channel, n, shift)
+    if (
+        source is _scratch[0]
+    ):  # the codes will take its place: only now is there a span to be known
         kernel.span(source, n, n, n, st)
     order = kernel.survey(source, n, step, width, st)
-    start = source[0] if order else st[_BASE]
+    return _code(kernel, out, at, block, what, channel, source, n, shift, order)
+
+
+def _code(kernel, out, at, block, what, channel, source, n, shift, order):
+    """Write a stream by the predictor that takes the fewest bits, or packed; return the end."""
+    st = state
+    z = _scratch[0]
+    first = source[0] if order else st[_BASE]
     second = source[1] - source[0]
     predictor = _fixed(kernel, source, n, order, st)
     if block.linear and what == VALUES and n >= _LINEAR_MIN and _tries_linear(block, channel):
         taps = _linear(kernel, block, channel, n, shift, st)
         if taps:
-            predictor, start, order = LINEAR, st[_BASE], 0
+            predictor, first, order, second = LINEAR, st[_BASE], 0, taps
         else:
             source = _source(kernel, block, what, channel, n, shift)
             predictor = _fixed(kernel, source, n, order, st)
-    mode = 0
-    if predictor == LINEAR:
-        end = _describe_linear(out, at, taps, start, st)
-    elif predictor == SPARSE_1:
-        mode = 1
-        end = _describe(out, at, SPARSE_1, st[_P_SPARSE], start)
-    else:
-        end = _describe(out, at, predictor, st[_P], start)
-        if order == 2:
-            end = _zigzag_varint(out, end, ((second & _WRAP) ^ _TOP) - _TOP)
+    end = _describe_predictor(out, at, predictor, first, second, st)
+    mode = 1 if predictor == SPARSE_1 else 0
     limit = st[_WIDTH] * n
     used = kernel.emit(0, 0, z, n - order, limit, mode, st, out)
     if 0 <= used <= limit:

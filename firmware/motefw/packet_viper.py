@@ -453,7 +453,9 @@ def emit(v: int, one: int, z: ptr32, n: int, limit: int, mode: int, st: ptr32, o
         bits += 1
     up_at = int(up) - int(out)
     low_at = int(low) - int(out)
-    used = (up_at - st[_UP] + st[_LOW] - low_at << 3) + bits - st[_UP_BITS] + low_bits - st[_LOW_BITS]
+    used = (
+        (up_at - st[_UP] + st[_LOW] - low_at << 3) + bits - st[_UP_BITS] + low_bits - st[_LOW_BITS]
+    )
     if used > limit:
         return used
     st[_UP] = up_at

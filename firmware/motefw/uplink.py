@@ -1,8 +1,8 @@
 """What goes to the host next, and what the host's receipts let go of.
 
-The log is the queue: at most `WINDOW` packets from its tail are under way. An ack moves the tail; what
-is not acked in time goes again, from the tail; when the host says hello all starts from the tail. A
-link asks `due`, sends, and says `sent`.
+The log is the queue: at most `WINDOW` packets from its tail are under way. An ack moves the tail;
+what is not acked in time goes again, from the tail; when the host says hello all starts from the
+tail. A link asks `due`, sends, and says `sent`.
 
 Ref: SPEC.md, section "Queue".
 """
@@ -41,7 +41,7 @@ class Uplink:
         self.wake = asyncio.Event()
 
     def hello(self):
-        """A host is there, and remembers nothing of what was sent before."""
+        """Note that a host is there, and remembers nothing of what was sent before."""
         self.session += 1
         self.alive = True
         self._heard_ms = self._ticks_ms()
@@ -60,8 +60,7 @@ class Uplink:
         log = self._log
         if not self.alive:
             return -1
-        if self._next < log.tail_seq:
-            self._next = log.tail_seq
+        self._next = max(self._next, log.tail_seq)
         while self._next in self._refused:
             self._next += 1
         if self._next >= log.next_seq or self._next >= log.tail_seq + WINDOW:

@@ -1,4 +1,4 @@
-"""The whole firmware on a port of its own making, in real time; tests run it and look at the port."""
+"""The whole firmware on a port of its own making, in real time: what a test runs and looks at."""
 
 import asyncio
 import gc
@@ -6,6 +6,7 @@ import json
 import sys
 
 import fake_port
+
 from motefw import app, commands, drivers
 
 I2C = {"kind": "i2c", "id": 0, "sda": 5, "scl": 6, "hz": 400000}
@@ -162,7 +163,9 @@ def run(interrupt_after=2):
         "said": bed.said,
         "stopped": Counter.stopped,
         "next_seq": boards[0].log.next_seq if boards else None,
-        "status": commands.status(boards[0], {}) if boards and hasattr(boards[0], "link") else None,
+        "status": commands.status(boards[0], {})
+        if boards and hasattr(boards[0], "link")
+        else None,
     }
 
 

@@ -6,9 +6,9 @@
     host -> board   'M' id index last data   piece of a message, at most 84 bytes of data
                     'R' what id mask         send these pieces of 'P' or 'M' again
 
-Everything that leaves goes through one object and leaves as a whole, so log lines and frames cannot
-mix. Between two pieces the other tasks have their turn. What comes in is bounded: what lies between
-two zeros and is no frame is counted and dropped.
+Everything that leaves goes through one object and leaves as a whole, so log lines and frames
+cannot mix. Between two pieces the other tasks have their turn. What comes in is bounded: what lies
+between two zeros and is no frame is counted and dropped.
 
 Ref: SPEC.md, section "Link".
 """
@@ -34,7 +34,7 @@ _MESSAGE_BYTES = const(1024)  # message.MAX_TO_BOARD_BYTES, which is not loaded 
 
 
 class SerialLink:
-    """Both directions of the line; `handle` takes each whole message (a memoryview) as it comes."""
+    """Both directions of the line; `handle` takes each whole message (a memoryview)."""
 
     def __init__(self, serial, log, uplink, handle):
         self._serial = serial
