@@ -142,7 +142,7 @@ def test_an_error_leaves_what_was_there(form, path):
 def test_a_full_disk_is_an_error(form, tmp_path):
     full = tmp_path / "full"
     full.symlink_to("/dev/full")
-    with pytest.raises(OSError), SINKS[form](full, PHYSICAL) as sink:  # noqa: PT011
+    with pytest.raises(OSError), SINKS[form](full, PHYSICAL) as sink:
         for at in range(100):
             sink.write(batch(10_000, at * 10_000))
     assert os.path.exists("/dev/full")
