@@ -315,5 +315,5 @@ class Session:
             return  # the line is gone; the board will be told the next time
         finally:
             self.pipe.close()
-            if self.device is not None:
+            if self.device is not None and not self._hub.stopping():
                 self._hub.live.set(self.device, state="gone")
