@@ -1,4 +1,4 @@
-"""Client, key store and hello: requests over a real pty, what a board says checked, prompts found."""
+"""Client, key store and hello: requests over a real pty, prompts, what a board says of itself."""
 
 import json
 import os
@@ -233,7 +233,7 @@ def test_a_prompt_that_nobody_uses_gets_its_firmware_started(at_prompt, repl):
 
 
 def test_a_prompt_without_firmware_says_so(at_prompt):
-    with pytest.raises(SilentError, match="main.py does not start motefw"):
+    with pytest.raises(SilentError, match=r"main\.py does not start motefw"):
         at_prompt(Repl()).connect()
 
 
@@ -249,6 +249,7 @@ class Mute(Repl):
     """Something on a serial port that never says anything."""
 
     def _bytes(self, data):
+        del data
         return b""
 
 

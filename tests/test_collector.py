@@ -30,6 +30,7 @@ from tests.model_board import (
 DEVICE = "0123456789ab"
 OTHER = "0123456789ac"
 ROOT = bytes(range(32))
+SOON = Limits(for_s=20, until_idle_s=0.8)
 
 
 def log(device=DEVICE, epoch=7, count=30, first=0, **options):
@@ -72,9 +73,7 @@ def collect(store, tmp_path, monkeypatch):
 
     monkeypatch.setattr(collector_module, "SCAN_S", 0.05)
 
-    def run(
-        *urls, key_store=None, limits=Limits(for_s=20, until_idle_s=0.8), tick=None, **options
-    ):
+    def run(*urls, key_store=None, limits=SOON, tick=None, **options):
         notices = []
         collector = Collector(
             store,
@@ -255,7 +254,7 @@ def test_generation_0_after_a_key_is_quarantined_and_never_acknowledged(store, c
     assert any("claims to have none" in text for text in texts(notices))
 
 
-def test_two_ports_with_one_device_id_are_told_apart(store, collect):
+def test_two_ports_with_one_device_id_are_told_apart(collect):
     with PtyBoard(ModelBoard(packets=log())) as one, PtyBoard(ModelBoard(packets=log())) as two:
         _, notices = collect(one.path, two.path)
         taken, left = sorted((one, two), key=lambda wire: -wire.board.tail)
@@ -286,7 +285,7 @@ def test_a_port_that_comes_later_and_one_that_goes(store, collect, tmp_path):
 def test_nothing_is_acknowledged_that_the_store_did_not_take(store, collect):
     board = ModelBoard(packets=log())
 
-    def full(group):
+    def full(_group):
         raise StoreError("fleet.motekit: the disk is full")
 
     store.append = full
@@ -315,12 +314,12 @@ def test_a_port_that_is_busy_ends_the_collector_and_names_who(collect):
 def test_what_is_no_board_ends_the_collector(collect, monkeypatch):
     monkeypatch.setattr(client_module, "HELLO_WAIT_S", 0.1)
     mute = ModelBoard()
-    mute.receive = lambda data, now: b""
+    mute.receive = lambda _data, _now: b""
     with PtyBoard(mute) as wire, pytest.raises(SilentError, match="no MicroPython board"):
         collect(wire.path)
 
 
-def test_stopping_from_another_thread_ends_it_soon(store, collect):
+def test_stopping_from_another_thread_ends_it_soon(collect):
     board = ModelBoard(packets=log())
     with PtyBoard(board) as wire:
         began = time.monotonic()
@@ -344,7 +343,7 @@ def test_a_recording_is_collected_again_into_another_store(store, collect, tmp_p
             [transport(f"replay:{path}")],
             KeyStore.empty(),
             Host(tmp_path / "host.json"),
-            lambda notice: None,
+            lambda _notice: None,
         )
         collector.run(Limits(for_s=20))
         assert stored(again) == stored(store)

@@ -1,4 +1,4 @@
-"""A recording replayed by the real firmware comes out of the store as it went in: nothing else counts.
+"""A recording replayed by the real firmware comes out of the store as it went in.
 
 Virtual boards replay generated recordings as register counts over ptys; `motekit collect` collects
 them, is killed, and lines are damaged; what is read back raw must be the recording's integers, in

@@ -12,7 +12,7 @@ from . import packet_stream, packet_write
 from .compat import const
 from .crc import crc32
 from .errors import PacketError
-from .keys import TAG_BYTES
+from .keys import TAG_BYTES, Tagger
 from .packet_write import ANCHOR, INVALID, MAX_PACKET_BYTES, MAX_SAMPLES, NOTE, SAMPLES, TIMES, put
 
 _MAX_CHANNELS = const(16)
@@ -145,20 +145,20 @@ def seal(out, n, tagger):
     return n + TAG_BYTES
 
 
-def verify(data, tagger):
+def verify(data: bytes, tagger: Tagger) -> bool:
     """Tell whether the packet ends in its tag."""
     n = len(data) - TAG_BYTES
     return n > 0 and tagger.check(data[n:], memoryview(data)[:n])
 
 
-def read_header(data):
+def read_header(data: bytes):
     """Return the Header of a whole packet: see `packet_header.read`, loaded only by who reads."""
     from .packet_header import read
 
     return read(data)
 
 
-def decode(data):
+def decode(data: bytes):
     """Return the Packet of a whole packet: see `packet_decode.decode`, loaded only by who reads."""
     from .packet_decode import decode as decode_packet
 

@@ -318,7 +318,7 @@ def _note(data, header):
     return note
 
 
-def decode(data):
+def decode(data: bytes) -> Packet:
     """Return the Packet of a whole packet, whose tag is not checked here.
 
     columns[channel][sample] is None where invalid; `valid` has the same shape; `times_us` is None where

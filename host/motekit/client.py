@@ -5,9 +5,9 @@
         client.connect()
         print(client.request("status"))
 
-A request that is not answered is sent again under a new counter (all commands may be carried out
-twice); the board refuses any counter that it has seen. `step` gives out packets and log lines as they
-come, and keeps the board's idea that a host is there alive. A client belongs to one thread.
+A request that is not answered is sent again under a new counter (all commands may be carried
+out twice); the board refuses any counter that it has seen. `step` gives out packets and log lines
+as they come, and keeps the board's idea that a host is there alive. One thread owns a client.
 """
 
 import time
@@ -23,7 +23,6 @@ from .hello import Hello, parse
 from .keys import Host, KeyStore
 from .transports import Ended, Pipe, Recorded
 from .transports.link import Event, Log, Message, Undelivered
-from .transports.serial import PortGoneError
 
 HELLO_TRIES = 3
 HELLO_WAIT_S = 1.0
@@ -146,7 +145,7 @@ class Client:
         )
 
     def _hello_tagger(self) -> keys.Tagger:
-        """Return the tagger of the board we know; else one for no device, to be told who is there."""
+        """Return the tagger of the board we know; else one for no device, to ask who is there."""
         if self._who is None:
             return keys.Tagger(bytes(keys.KEY_BYTES), b"")
         tagger = self._keys.tagger(keys.ACK, *self._who)
@@ -155,7 +154,7 @@ class Client:
         return tagger
 
     def _start_firmware(self) -> bool:
-        """Look for a prompt that nobody uses; soft-reset from there. Never interrupts a program."""
+        """Look for a prompt that nobody uses; soft-reset from there. Interrupts no program."""
         for keystrokes in (b"\r\n", _CTRL_B, b"\r\n"):
             self.pipe.typed(keystrokes)
             self._pump_until(lambda: self.pipe.tail().endswith((">>> ", "... ")), PROMPT_WAIT_S)
@@ -323,7 +322,7 @@ class Client:
 
     def _hello_reply(self, data: bytes) -> None:
         """Believe a hello only under the key of the device and generation that it names."""
-        _, ok, result = message.open_reply(_NoTag(), message.NO_NONCE, data)
+        _, ok, result = message.open_reply(_AnyTag(), message.NO_NONCE, data)
         self._hello_number = -1
         if not ok:  # another board than before, or one that has got new keys
             self._who = None
@@ -358,19 +357,12 @@ class Client:
             self._backlog.append(Greeting(hello, restarted))
 
 
-class _NoTag:
+class _AnyTag(keys.Tagger):
     """Opens a message before it is known whose it is; it is opened again under the right key."""
 
-    def check(self, *_tag_and_parts: bytes) -> bool:
+    def __init__(self) -> None:
+        super().__init__(bytes(keys.KEY_BYTES), b"")
+
+    def check(self, tag: bytes, *parts: bytes) -> bool:
+        del tag, parts
         return True
-
-
-__all__ = [
-    "CancelledError",
-    "Client",
-    "Greeting",
-    "NoKeyError",
-    "PortGoneError",
-    "RefusedError",
-    "SilentError",
-]

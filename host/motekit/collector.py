@@ -1,10 +1,10 @@
 """Collects from many boards at once into one store: a thread a port, and one that commits.
 
-Threads, not asyncio: a serial port blocks on Windows and in pyserial, and a commit blocks on the disk.
+Threads, not asyncio: a serial port blocks on Windows and in pyserial, a commit blocks on the disk.
 With a thread each, a port that hangs holds up nobody, and a slow disk only fills a bounded queue.
 
-The committer takes whatever has arrived and makes it durable in one commit, without a timer: alone,
-a packet is committed at once; under load, groups grow by themselves. Only then is it acknowledged.
+The committer makes whatever has arrived durable in one commit, without a timer: alone, a packet
+is committed at once; under load, groups grow by themselves. Only then is it acknowledged.
 So the collector may be killed at any moment: what was not committed was not acknowledged and comes
 again, and what was committed but not acknowledged comes again and is known.
 """
@@ -109,7 +109,7 @@ class Collector:
             self._met_at = self._met_at or time.monotonic()
         if owner is not session:
             raise LinkError(
-                f"{session.pipe.name}: {device} is being collected from {owner.pipe.name} already: "
+                f"{session.pipe.name}: {device} is collected from {owner.pipe.name} already: "
                 f"two cables to one board, or two boards with one id; this port is left alone"
             )
 

@@ -5,7 +5,8 @@ No I/O: packets in, verdicts out. What is stored may be acknowledged; what is se
 
 import hashlib
 from collections import OrderedDict
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple, cast
 
 from motefw import keys, packet
 from motefw.errors import PacketError
@@ -16,7 +17,8 @@ BAD_DELIVERIES = 3  # intact over the line and a wrong tag so often: the record 
 REMEMBERED_MAX = 64
 
 
-class Header(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Header:
     """What `motefw.packet.read_header` returns, with its types."""
 
     version: int
@@ -37,7 +39,7 @@ class Header(NamedTuple):
 
 def read_header(data: bytes) -> Header:
     """Return the header of a whole packet; raise PacketError if it is none."""
-    return Header(*packet.read_header(data))
+    return Header(*cast("Any", packet.read_header(data)))
 
 
 class Take(NamedTuple):

@@ -2,12 +2,12 @@
 
 A JSON file of mode 0600, `$MOTEKIT_KEYS` or `keys.json` in the user's configuration folder:
 
-    {"version": 1, "root": "<64 hex digits>"}                    all purposes
-    {"version": 1, "data": "<64 hex>", "ack": "<64 hex>"}        a collector's: cannot command a board
+    {"version": 1, "root": "<64 hex digits>"}                 all purposes
+    {"version": 1, "data": "<64 hex>", "ack": "<64 hex>"}     a collector's: commands no board
 
-Without the file there are no keys: boards that were never provisioned (generation 0) are collected,
-unverified. Beside it, `host.json` holds this host's random id and the counter that its requests
-carry, so that a board can refuse a request that it has seen.
+Without the file there are no keys: boards that were never provisioned (generation 0) are
+collected, unverified. Beside it, `host.json` holds this host's random id and the counter that its
+requests carry, so that a board can refuse a request that it has seen.
 """
 
 import json

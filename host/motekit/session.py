@@ -1,9 +1,9 @@
-"""One pipe being collected from: greets the board, takes its packets, acknowledges what is durable.
+"""One pipe being collected from: greets the board, takes packets, acknowledges what is durable.
 
     pipe -> client -> intake -> [committer] -> acks -> client -> pipe
 
-A session is one thread. It hands packets to the committer's bounded queue and goes on reading; when
-the committer has made them durable it leaves the acks here and wakes the pipe.
+A session is one thread. It hands packets to the committer's bounded queue and goes on reading;
+when the committer has made them durable it leaves the acks here and wakes the pipe.
 """
 
 import re
@@ -73,7 +73,7 @@ class Hub(Protocol):
         """Write a packet as it came to the recording, if one is made."""
         ...
 
-    def report(self, notice: Notice) -> None:
+    def report(self, notice: Notice, /) -> None:
         """Tell the user."""
         ...
 
@@ -264,7 +264,7 @@ class Session:
         self._tell("warning", f"a packet of {len(data)} bytes was set aside: {why}")
 
     def _skip(self, hello: Hello, number: int) -> None:
-        """Have the board skip a rotten record; its seq follows from the link, not from the record."""
+        """Have the board skip a rotten record; its seq follows from the link, not from itself."""
         key = (hello.generation, hello.epoch)
         done = self._contiguous(hello.device, key)
         following = 0 if done is None else done + 1

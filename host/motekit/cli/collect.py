@@ -64,7 +64,11 @@ def collect(
         view = View(opened, as_json=as_json, verbose=verbose)
         recorder = Recorder(record) if record else None
         collector = Collector(opened, sources, key_store, Host(), view.notice, recorder)
-        signal.signal(signal.SIGTERM, lambda *_: collector.stop())
+
+        def stop(_number: int, _frame: object) -> None:
+            collector.stop()
+
+        signal.signal(signal.SIGTERM, stop)
         with view, contextlib.suppress(KeyboardInterrupt):
             collector.run(Limits(for_s, until_idle_s), lambda: view.tick(collector))
         view.end(collector)
@@ -94,6 +98,7 @@ class View:
             self._live.stop()
 
     def notice(self, notice: Notice) -> None:
+        """Say what a session has to say."""
         if notice.kind == "log" and not self._verbose:
             return
         if self._json:
@@ -106,6 +111,7 @@ class View:
             print(text, file=sys.stderr, flush=True)
 
     def tick(self, collector: Collector) -> None:
+        """Show all boards: always anew on a terminal, now and then elsewhere."""
         rows = collector.live.rows()
         if self._live:
             self._live.update(self._table.table(rows), refresh=True)

@@ -174,3 +174,5 @@ def _prepare_writer(connection: sqlite3.Connection) -> None:
         "cache_size = -16384",
     ):
         connection.execute("PRAGMA " + pragma)
+    connection.execute("BEGIN IMMEDIATE")  # SQLite opens what it may not write, and says so only now
+    connection.execute("ROLLBACK")

@@ -4,9 +4,9 @@
     serial:*                every USB serial port, those plugged in later included
     serial:/dev/ttyACM*     every port of a pattern
 
-Boards with an auto-reset circuit (two transistors, ESP32 boards) reset when RTS is asserted and DTR
-is not. Opening a port asserts both on Linux, which does nothing; then RTS is released first, then DTR.
-HUPCL off leaves both as they are when the port is closed.
+Boards with an auto-reset circuit (two transistors, ESP32 boards) reset when RTS is asserted and
+DTR is not. Opening a port asserts both on Linux, which does nothing; then RTS is released first,
+then DTR. HUPCL off leaves both as they are when the port is closed.
 """
 
 import errno
