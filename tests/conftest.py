@@ -3,6 +3,7 @@
 import contextlib
 
 import pytest
+
 from motekit.sim import scenario as scenarios
 from motekit.sim.fleet import running
 
@@ -26,6 +27,4 @@ def fleet(write_scenario):
     Options are those of motekit.sim.fleet.Fleet: bits, heap_bytes, folder, files, on_event.
     """
     with contextlib.ExitStack() as stack:
-        yield lambda text, **options: stack.enter_context(
-            running(write_scenario(text), **options)
-        )
+        yield lambda text, **options: stack.enter_context(running(write_scenario(text), **options))

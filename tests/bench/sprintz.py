@@ -20,7 +20,7 @@ def encode(columns, *, fire):
     width = columns.dtype.itemsize * 8
     samples = columns.shape[1]
     whole = samples - samples % BLOCK
-    errors = np.stack([zigzag(_errors(c[:whole].tolist(), width, fire), width) for c in columns])
+    errors = np.stack([zigzag(_errors(c[:whole].tolist(), width, fire)) for c in columns])
     blocks = errors.reshape(len(columns), -1, BLOCK).transpose(1, 0, 2)
     text, run = [], 0
     for block in blocks:
@@ -53,10 +53,10 @@ def decode(data, channels, samples, dtype, *, fire):
         if not any(widths):
             run, at = int(bits[at : at + 8], 2), at + 8
             for column in errors:
-                column += [0] * (BLOCK * run)
+                column.extend([0] * (BLOCK * run))
             continue
-        for column, count in zip(errors, widths, strict=True):
-            count = width if count == width - 1 else count
+        for column, coded in zip(errors, widths, strict=True):
+            count = _header_bits(coded, width)
             for _ in range(BLOCK):
                 column.append(int(bits[at : at + count] or "0", 2))
                 at += count
@@ -85,7 +85,7 @@ def _wrap(value, width):
     return (value + half & 2 * half - 1) - half
 
 
-def zigzag(errors, width):
+def zigzag(errors):
     """Map small errors of either sign to small unsigned integers."""
     errors = np.array(errors, np.int64)
     return (errors << 1) ^ (errors >> 63)

@@ -71,7 +71,7 @@ class Rows:
 def reset(now_us=0, log_bytes=16384, key_file=None):
     """Begin a board: clock, identity, log, recorder."""
     time.now_us = now_us
-    bed.identity = identity.Identity(UNIQUE_ID, key_file)
+    bed.identity = identity.make(UNIQUE_ID, key_file)
     bed.log = RamLog(log_bytes)
     bed.clock = Clock(time.ticks_us, time.ticks_diff)
     bed.kernel = packet.select_kernel()[1]
@@ -133,8 +133,21 @@ def log_run(size, operations):
 # Sampler.
 
 
-def recover():
-    bed.recovered += 1
+class Hands:
+    """What a stream is handed: the clock, its bus, and whom to tell."""
+
+    def __init__(self, bus):
+        self.ticks_ms = time.ticks_ms
+        self._bus = bus
+
+    def bus(self, spec):
+        return self._bus
+
+    def recover(self, spec):
+        bed.recovered += 1
+
+    def report(self, text):
+        bed.said.append(text)
 
 
 def add(sensor, samples=512, latency_ms=5000, rows=None):
@@ -147,10 +160,9 @@ def add(sensor, samples=512, latency_ms=5000, rows=None):
         bus = Uart(model, time.clock_us, 9600)
     else:
         bus = I2CBus([(model.ADDRESSES[0], model)])
-    hands = (lambda: bus, recover, time.ticks_ms, bed.said.append)
     limits = {"samples": samples, "latency_ms": latency_ms}
     number = len(bed.streams)
-    stream = Stream(number, sensor, cls, bed.recorder, hands, limits)
+    stream = Stream(number, sensor, {}, cls, bed.recorder, Hands(bus), limits)
     bed.streams.append([stream, time.now_us])
     bed.models.append(model)
     return number
@@ -172,6 +184,16 @@ def advance(ms, stall_ms=0):
         time.now_us = max(time.now_us, due[1])
         bed.clock.tick()
         due[1] = time.now_us + 1000 * due[0].step()
+
+
+def soak_sensors(ms):
+    """Run all sensors, taking the packets each minute; return the heap bytes held at the end."""
+    while ms > 0:
+        advance(min(ms, 60_000))
+        ms -= 60_000
+        bed.log.ack(bed.log.next_seq)
+    gc.collect()
+    return gc.mem_alloc()
 
 
 def status():
@@ -254,9 +276,8 @@ def add_steady(streaming, timed=False, wide=False, channels=2, samples=512, late
     Driver.wide = wide
     sensor = {"name": "steady", "driver": "steady", "period_ms": 20}
     limits = {"samples": samples, "latency_ms": latency_ms}
-    hands = (lambda: None, recover, time.ticks_ms, bed.said.append)
     number = len(bed.streams)
-    stream = Stream(number, sensor, Driver, bed.recorder, hands, limits)
+    stream = Stream(number, sensor, {}, Driver, bed.recorder, Hands(None), limits)
     bed.streams.append([stream, time.now_us])
     return number
 

@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, Self
 
@@ -51,7 +51,7 @@ class Fleet:
         files: dict[str, bytes] | None = None,
         on_event: Callable[[VirtualBoard, str], None] | None = None,
     ) -> None:
-        """`folder` keeps the boards' flash from run to run; `files` go onto it instead of the firmware."""
+        """`folder` keeps the boards' flash from run to run; `files` replace the firmware on it."""
         self.scenario = scenario
         self.vm = vm or vms.find(bits)
         self.boards: list[VirtualBoard] = []
@@ -152,7 +152,7 @@ class Fleet:
 
 
 @contextlib.contextmanager
-def running(scenario: Scenario, **options: Any) -> Iterator[Fleet]:
+def running(scenario: Scenario, **options: Any) -> Generator[Fleet]:
     """Run a fleet in a thread of its own; it is up when the block begins and gone after it."""
     fleet = Fleet(scenario, **options)
     started = threading.Event()

@@ -1,16 +1,16 @@
-"""Scenarios: what boards there are, what their sensors see, what goes wrong and when; read from TOML.
+"""Scenarios: what boards there are, what their sensors see, what goes wrong and when.
 
     seed = 7
     duration_s = 60
     clock = "virtual"            # or "real"
-    [[board]]                    # count, board, name, ticks_ms, and [[board.sensor]] (see motekit.sim.sources)
+    [[board]]                    # count, board, name, ticks_ms, [[board.sensor]] (see sources.py)
     [[fault]]                    # kind, at_s, for_s, board, sensor, rate
 
 An error names the file, the key or the row, what stands there and what was expected.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,7 @@ from motekit import drivers
 from motekit.board import Board, Sensor
 from motekit.errors import MotekitError, ScenarioError
 from motekit.fields import Fields, nearest, read_toml
-from motekit.sim import sources
-from motekit.sim.rom import chips
+from motekit.sim import models, sources
 from motekit.sim.sources import Source
 
 CLOCKS = ("real", "virtual")
@@ -95,7 +94,9 @@ def load(path: Path | str) -> Scenario:
 def parse(fields: Fields, base: Path) -> Scenario:
     """Return the scenario of a table; files in it are relative to `base`."""
     seed = fields.integer("seed", 0, (1 << 63) - 1) if _has(fields, "seed") else 0
-    duration_s = fields.number("duration_s", 0.001, _YEAR_S) if _has(fields, "duration_s") else None
+    duration_s = (
+        fields.number("duration_s", 0.001, _YEAR_S) if _has(fields, "duration_s") else None
+    )
     clock = fields.text("clock", CLOCKS) if _has(fields, "clock") else "real"
     plans: list[BoardPlan] = []
     for entry in fields.tables("board"):
@@ -111,12 +112,7 @@ def parse(fields: Fields, base: Path) -> Scenario:
         duration_s=duration_s,
         clock=clock,
         boards=tuple(
-            BoardPlan(
-                **{
-                    **plan.__dict__,
-                    "faults": tuple(found[plan.index] for found in faults if plan.index in found),
-                }
-            )
+            replace(plan, faults=tuple(each[plan.index] for each in faults if plan.index in each))
             for plan in plans
         ),
     )
@@ -178,11 +174,11 @@ def _board(entry: Fields) -> Board:
 
 def _virtual(sensor: Sensor, entry: Fields, base: Path, seed: int) -> VirtualSensor:
     info = drivers.describe(sensor.driver)
-    model = chips.load(sensor.driver)
+    model = models.load(sensor.driver)
     if model is None:
         raise entry.fail(
             "driver",
-            f"there is no model of {sensor.driver}; {nearest(sensor.driver, chips.CHIPS)}",
+            f"there is no model of {sensor.driver}; {nearest(sensor.driver, models.NAMES)}",
         )
     options: dict[str, Any] = {each.name: each.default for each in info.options}
     options.update(sensor.options)
@@ -256,7 +252,7 @@ def _targets(
             continue
         if kind in _BUS_FAULTS and each.address is not None:
             found[each.sensor.bus] = _BUS_FAULTS[kind]
-        model: Any = chips.load(each.sensor.driver)
+        model = models.load(each.sensor.driver)
         can = [what for what in _CHIP_FAULTS.get(kind, ()) if what in model.FAULTS]
         if can:
             found[each.sensor.name] = can[0]

@@ -174,5 +174,7 @@ def _prepare_writer(connection: sqlite3.Connection) -> None:
         "cache_size = -16384",
     ):
         connection.execute("PRAGMA " + pragma)
-    connection.execute("BEGIN IMMEDIATE")  # SQLite opens what it may not write, and says so only now
+    connection.execute("BEGIN IMMEDIATE")
+    # SQLite opens a file that it may not write, and says so at the first change: here.
+    connection.execute(f"PRAGMA user_version = {FORMAT}")
     connection.execute("ROLLBACK")

@@ -71,7 +71,7 @@ class Group:
             self._by_stream[device, stream] = (packets + 1, total + samples)
         else:
             self._heed(device, data, header, seen)
-        self._entries.append((seen.id, stream, verified, seq, header.time_us, samples, len(data)))
+        self._entries.append((seen.id, stream, seq, header.time_us, samples, verified, len(data)))
         self._packets.append(data)
 
     def write(self, number: int) -> Appended:

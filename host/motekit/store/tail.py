@@ -2,24 +2,27 @@
 
     u32 packets | an entry each | the packets
 
-An entry (ENTRY, 22 bytes) has what is asked of a packet without looking into it. Rows are numbered
+An entry (ENTRY, 22 bytes) has what is asked of a packet without looking into it, in the order in
+which packets are sealed. Rows are numbered
 on for ever, so that a reader knows which of them it has read already.
 """
 
 import sqlite3
 import struct
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from itertools import accumulate, chain, starmap
 from typing import NamedTuple
 
 from motekit.errors import StoreError
 
 COUNT = struct.Struct("<I")
-ENTRY = struct.Struct("<IbBIQHH")  # epoch (row), stream, verified, seq, time_us, samples, length
+ENTRY = struct.Struct("<IbIQHBH")  # epoch (row), stream, seq, time_us, samples, verified, length
+
+Entry = tuple[int, int, int, int, int, bool, int]  # as ENTRY has it
 
 
 class Row(NamedTuple):
-    """A packet on its way into a segment; rows sort by what comes first."""
+    """An unsealed packet."""
 
     epoch: int
     stream: int
@@ -30,30 +33,31 @@ class Row(NamedTuple):
     data: bytes
 
 
-Entry = tuple[int, int, bool, int, int, int, int]  # as ENTRY has it
-
-
 def pack(entries: Sequence[Entry], packets: Sequence[bytes]) -> bytes:
     """Return the row of a commit."""
     packed = [ENTRY.pack(*entry) for entry in entries]
     return b"".join([COUNT.pack(len(entries)), *packed, *packets])
 
 
-def unpack(data: bytes) -> Iterator[Row]:
-    """Yield what `pack` was given; StoreError if it is damaged."""
+def unpack(data: bytes) -> list[tuple[Entry, bytes]]:
+    """Return the entries and packets that `pack` was given; StoreError if it is damaged."""
     try:
         (count,) = COUNT.unpack_from(data)
-        at = COUNT.size + count * ENTRY.size
-        for epoch, stream, verified, seq, time_us, samples, length in ENTRY.iter_unpack(
-            memoryview(data)[COUNT.size : at]
-        ):
-            end = at + length
-            yield Row(epoch, stream, seq, time_us, samples, bool(verified), data[at:end])
-            at = end
+        start = COUNT.size + count * ENTRY.size
+        entries: list[Entry] = list(ENTRY.iter_unpack(memoryview(data)[COUNT.size : start]))
     except struct.error as e:
         raise StoreError(f"the store is damaged: a group of {len(data)} bytes ({e})") from e
-    if at != len(data):
-        raise StoreError(f"the store is damaged: a group of {len(data)} bytes, {at} expected")
+    ends = list(accumulate((entry[-1] for entry in entries), initial=start))
+    if ends[-1] != len(data) or len(entries) != count:
+        raise StoreError(
+            f"the store is damaged: a group of {len(data)} bytes, {ends[-1]} expected"
+        )
+    return [(entry, data[at:end]) for entry, at, end in zip(entries, ends, ends[1:], strict=False)]
+
+
+def _row(entry: Entry, data: bytes) -> Row:
+    epoch, stream, seq, time_us, samples, verified, _ = entry
+    return Row(epoch, stream, seq, time_us, samples, bool(verified), data)
 
 
 class Tail:
@@ -73,7 +77,7 @@ class Tail:
         found = db.execute("SELECT id, data FROM groups WHERE id > ? ORDER BY id", (self._read,))
         changed: set[tuple[int, int]] = set()
         for number, data in found:
-            for row in unpack(data):
+            for row in starmap(_row, unpack(data)):
                 self._series.setdefault(row[:2], []).append(row)
                 changed.add(row[:2])
             self._read = number

@@ -31,12 +31,15 @@ def run(then, globals):
     if not raw:
         _banner()
     while True:
-        if raw:
-            _raw(globals, then != "again")
-            then = ""
-        else:
-            _friendly(globals)
-        raw = not raw
+        try:
+            if raw:
+                _raw(globals, then != "again")
+            else:
+                _friendly(globals)
+            raw = not raw
+        except MemoryError:  # of the prompt itself: what the program left fills the heap
+            gc.collect()
+        then = ""
 
 
 def _banner():
@@ -83,7 +86,7 @@ def show(error):
     sys.print_exception(error, text)
     for row in text.getvalue().split("\n")[:-1]:
         if not row.startswith('  File "rom/'):
-            print(row)
+            _write(row + "\r\n")
 
 
 def _finish(error, raw):

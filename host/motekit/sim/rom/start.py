@@ -1,4 +1,4 @@
-"""Start of a virtual board: take the supervisor's word, put the ROM in place, run boot.py and main.py, serve the prompt."""
+"""Start of a virtual board: put the ROM in place, run boot.py and main.py, serve the prompt."""
 
 import gc
 import json
@@ -30,7 +30,7 @@ def measure(path):
     control.setup(2)
     control.say = control.call = _nobody  # listens
     _prepare(path)
-    print(gc.mem_alloc())
+    line.stdout.write(str(gc.mem_alloc()))
 
 
 def _nobody(text):
@@ -58,16 +58,15 @@ def _install_modules():
 
     sys.modules["_asyncio"] = tasks
     sys.modules["micropython"] = upy
-    import machine  # the ROM's, like the next two: asyncio must find them
-    import select
-    import time
+    for name in ("machine", "select", "time"):  # the ROM's: asyncio must find them
+        __import__(name)
     import asyncio.core
 
     tasks.core = asyncio.core
 
 
 def mount(path):
-    """Make the littlefs in the file at path the root; the machine's files are out of sight from here on."""
+    """Make the littlefs in the file at path the root, which hides the machine's files."""
     import vfs
 
     from .flash import Flash
