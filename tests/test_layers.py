@@ -19,9 +19,11 @@ ROM = HOST / "motekit" / "sim" / "rom"
 FIRMWARE_LAYERS = (
     ("errors", "compat"),
     ("crc", "cobs", "register", "keys", "files", "clock"),
-    ("frame", "message", "driver", "packet"),
+    ("frame", "receipt", "driver", "packet"),
+    ("message",),
     ("log", "config", "identity", "drivers", "links"),
     ("sampler", "recorder", "uplink", "commands"),
+    ("boot",),
     ("app",),
     ("port_esp32",),
 )
@@ -30,7 +32,7 @@ HOST_LAYERS = (
     ("fields", "resources", "keys", "drivers", "hello", "decode", "sim.places"),
     ("board", "firmware", "store", "transports"),
     ("config", "client", "intake", "live", "query"),
-    ("session", "sim", "sinks"),
+    ("session", "sim", "sinks", "bundle"),
     ("collector", "doctor"),
     ("demo",),
     ("cli",),
@@ -39,7 +41,7 @@ HOST_LAYERS = (
 
 # What host and board must agree on: one set of modules for both interpreters.
 PURE = (
-    *("errors", "compat", "crc", "cobs", "frame", "keys", "message", "register"),
+    *("errors", "compat", "crc", "cobs", "frame", "keys", "message", "receipt", "register"),
     *sorted({path.stem for path in (FIRMWARE / "motefw").glob("packet*.py")} - {"packet_viper"}),
 )
 PURE_MAY_IMPORT = {"struct", "hashlib", "binascii", "array", "collections", "micropython"}

@@ -1,4 +1,4 @@
-"""Who the board is: device id, keys, and the epoch that makes each of its sequence numbers unique."""
+"""Who the board is: device id, keys, and the epoch that makes its sequence numbers unique."""
 
 import binascii
 

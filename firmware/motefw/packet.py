@@ -8,15 +8,15 @@ which a board never loads.
 
 from array import array
 
-from . import packet_header, packet_stream
+from . import packet_stream, packet_write
 from .compat import const
 from .crc import crc32
 from .errors import PacketError
 from .keys import TAG_BYTES
-from .packet_header import ANCHOR, INVALID, MAX_PACKET_BYTES, MAX_SAMPLES, NOTE, SAMPLES, TIMES, put
+from .packet_write import ANCHOR, INVALID, MAX_PACKET_BYTES, MAX_SAMPLES, NOTE, SAMPLES, TIMES, put
 
-read_header = packet_header.read
 _MAX_CHANNELS = const(16)
+_DESCRIPTOR_MAX_BYTES = const(24)
 _VECTOR_CRC = const(517986870)
 
 
@@ -65,30 +65,9 @@ class Block:
 
 def capacity(channels, bits=32):
     """Return how many samples of values in so many bits (their spread) always fit into a packet."""
-    reserve = packet_header.MAX_HEADER_BYTES + TAG_BYTES
-    reserve += packet_stream.DESCRIPTOR_MAX_BYTES * channels + 2
+    reserve = packet_write.MAX_HEADER_BYTES + TAG_BYTES
+    reserve += _DESCRIPTOR_MAX_BYTES * channels + 2
     return min(MAX_SAMPLES, 8 * (MAX_PACKET_BYTES - reserve) // (channels * bits))
-
-
-def _finish(out, at, begin, limit):
-    """Close both sections and move them behind the descriptors; return the end of the body."""
-    st = packet_stream.state
-    up, low = st[packet_stream.UP], st[packet_stream.LOW]
-    up_bits, low_bits = st[packet_stream.UP_BITS], st[packet_stream.LOW_BITS]
-    if up + (up_bits > 0) + (low_bits > 0) > low + 1:
-        raise PacketError(packet_stream.FULL)
-    if up_bits:
-        out[up] = st[packet_stream.UP_ACC]
-        up += 1
-    if low_bits:
-        out[low] = st[packet_stream.LOW_ACC]
-        low -= 1
-    view = memoryview(out)
-    middle = at + up - begin
-    view[at:middle] = view[begin:up]
-    end = middle + limit - low - 1
-    view[middle:end] = view[low + 1 : limit]
-    return end
 
 
 def encode(out, generation, stream, schema, epoch, seq, index, time_us, block, kernel=None):
@@ -100,36 +79,43 @@ def encode(out, generation, stream, schema, epoch, seq, index, time_us, block, k
     """
     if kernel is None:
         kernel = _plain()
+    count = block.count
     channels = len(block.columns)
-    timed = block.timed and block.count > 1
     invalid = block.any_invalid
+    timed = block.timed and count > 1
     flags = (TIMES if timed else 0) | (INVALID if invalid else 0)
-    place = (epoch, seq, index, time_us, block.count, channels)
-    at = packet_header.write(out, SAMPLES, flags, generation, stream, schema, *place)
+    at = begin = packet_write.write(
+        out,
+        SAMPLES,
+        flags,
+        generation,
+        stream,
+        schema,
+        epoch,
+        seq,
+        index,
+        time_us,
+        count,
+        channels,
+    )
+    begin += _DESCRIPTOR_MAX_BYTES * (channels * (2 if invalid else 1) + timed)
     limit = min(len(out), MAX_PACKET_BYTES) - TAG_BYTES
-    begin = at + packet_stream.DESCRIPTOR_MAX_BYTES * (channels * (2 if invalid else 1) + timed)
-    if begin > limit:
-        raise PacketError(packet_stream.FULL)
-    st = packet_stream.state
-    for slot in range(packet_stream.LOW_BITS + 1):
-        st[slot] = 0
-    st[packet_stream.UP] = begin
-    st[packet_stream.LOW] = limit - 1
+    packet_stream.start(begin, limit)
     if invalid:
         at = _write_validity(kernel, out, at, block)
     if timed:
         at = packet_stream.write(kernel, out, at, block, packet_stream.STEPS, 0)
     for channel in range(channels):
         at = packet_stream.write(kernel, out, at, block, packet_stream.VALUES, channel)
-    return _finish(out, at, begin, limit)
+    return packet_stream.finish(out, at, begin, limit)
 
 
 def _write_validity(kernel, out, at, block):
     for channel in range(len(block.columns)):
         runs, lost = packet_stream.runs(block, channel)
-        at = packet_header.put_varint(out, at, runs if lost else 0)
+        at = packet_write.put_varint(out, at, runs if lost else 0)
         if lost:
-            at = packet_header.put_varint(out, at, lost)
+            at = packet_write.put_varint(out, at, lost)
             at = packet_stream.write(kernel, out, at, block, packet_stream.RUNS, channel)
     return at
 
@@ -138,14 +124,14 @@ def encode_anchor(out, generation, epoch, seq, time_us, utc_us, quality, error_u
     """Write an anchor, without its tag: at board time `time_us` it was `utc_us` (since 1970)."""
     if not (0 <= utc_us < 1 << 64 and 0 <= quality < 256 and 0 <= error_us < 1 << 32):
         raise PacketError(f"anchor: {utc_us}, {quality} or {error_us} is out of range")
-    at = packet_header.write(out, ANCHOR, 0, generation, 0, 0, epoch, seq, 0, time_us, 1, 1)
+    at = packet_write.write(out, ANCHOR, 0, generation, 0, 0, epoch, seq, 0, time_us, 1, 1)
     at = put(out, at, utc_us, 8)
     return put(out, put(out, at, quality, 1), error_us, 4)
 
 
 def encode_note(out, generation, epoch, seq, time_us, body):
     """Write a note, without its tag; `body` is a JSON object in UTF-8."""
-    at = packet_header.write(out, NOTE, 0, generation, 0, 0, epoch, seq, 0, time_us, 1, 1)
+    at = packet_write.write(out, NOTE, 0, generation, 0, 0, epoch, seq, 0, time_us, 1, 1)
     end = at + len(body)
     if end + TAG_BYTES > min(len(out), MAX_PACKET_BYTES):
         raise PacketError(f"note: {len(body)} bytes do not fit")
@@ -163,6 +149,13 @@ def verify(data, tagger):
     """Tell whether the packet ends in its tag."""
     n = len(data) - TAG_BYTES
     return n > 0 and tagger.check(data[n:], memoryview(data)[:n])
+
+
+def read_header(data):
+    """Return the Header of a whole packet: see `packet_header.read`, loaded only by who reads."""
+    from .packet_header import read
+
+    return read(data)
 
 
 def decode(data):
@@ -206,6 +199,10 @@ def select_kernel():
 
         if _vector(packet_viper) == _VECTOR_CRC:
             return "viper", packet_viper
-    except (ImportError, ValueError, PacketError):  # ValueError: machine code of another architecture
+    except (
+        ImportError,
+        ValueError,
+        PacketError,
+    ):  # ValueError: machine code of another architecture
         pass
     return "plain", _plain()

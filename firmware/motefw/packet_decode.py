@@ -10,6 +10,7 @@ from . import packet_header
 from .compat import const
 from .errors import PacketError
 from .keys import TAG_BYTES
+from .packet_write import ANCHOR, NOTE
 from .packet_stream import (
     CONSTANT,
     FIRST,
@@ -20,7 +21,6 @@ from .packet_stream import (
     SHIFTED,
     SPARSE_1,
 )
-from .packet_header import ANCHOR, NOTE
 
 Packet = namedtuple("Packet", ("header", "columns", "valid", "times_us", "body"))
 
@@ -63,7 +63,7 @@ class _Body:
             byte = self.byte()
             value |= (byte & 127) << place
             if byte < 128:
-                if byte == 0 and place or value > _WRAP:
+                if (byte == 0 and place) or value > _WRAP:
                     break
                 return value
         raise PacketError(f"packet: {what} at {self.at} is no shortest varint")
@@ -145,7 +145,7 @@ class _Stream:
         elif self.predictor == ORDER_2:
             self.second = _signed(body.varint(what))
         self.first = FIRST[self.predictor]
-        if self.predictor == CONSTANT and self.p or n <= self.first:
+        if (self.predictor == CONSTANT and self.p) or n <= self.first:
             self._refuse(f"predictor {self.predictor} for {n} values")
 
     def _refuse(self, why):
@@ -243,7 +243,7 @@ def _mask(lengths, count, lost):
     mask = []
     good = True
     for length in lengths + [count - sum(lengths)]:
-        if length < 1 and mask or not 0 <= length <= count - len(mask):
+        if (length < 1 and mask) or not 0 <= length <= count - len(mask):
             raise PacketError(f"packet: run of {length} samples at {len(mask)}")
         if length or not good:
             mask.extend([good] * length)
@@ -318,7 +318,7 @@ def _note(data, header):
     return note
 
 
-def decode(data):
+def decode(data: bytes) -> Packet:
     """Return the Packet of a whole packet, whose tag is not checked here.
 
     columns[channel][sample] is None where invalid; `valid` has the same shape; `times_us` is None where

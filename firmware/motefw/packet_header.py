@@ -4,8 +4,8 @@
     1  generation:4 stream:4          4  count - 1, low 8 bits
     2  schema:4 channels - 1:4        5  [generation] epoch seq index time_us, little-endian
 
-Each field takes the fewest bytes its value needs: a header has one encoding, and readers refuse any
-other.
+Each field takes the fewest bytes its value needs: a header has one encoding, and readers refuse
+any other. Reading is here; writing is in `packet_write`, so that a board need not load both.
 """
 
 from collections import namedtuple
@@ -13,26 +13,27 @@ from collections import namedtuple
 from .compat import const
 from .errors import PacketError
 from .keys import TAG_BYTES
+from .packet_write import (
+    ANCHOR,
+    INDEX_LENGTHS,
+    INVALID,
+    LENGTHS,
+    MAX_PACKET_BYTES,
+    NOTE,
+    RELATIVE,
+    SAMPLES,
+    TIME_LENGTHS,
+    TIMES,
+    VERSION,
+    length_code,
+    relative,
+    write,
+)
 
-VERSION = const(1)
-SAMPLES = const(0)
-ANCHOR = const(1)
-NOTE = const(2)
-TIMES = const(1)
-INVALID = const(2)
-RELATIVE = const(4)
+__all__ = ("ANCHOR", "INVALID", "NOTE", "SAMPLES", "TIMES", "Header", "read", "write")
 _COUNT_HIGH = const(8)
-
-MAX_SAMPLES = const(512)
-MAX_CHANNELS = const(16)
-MAX_STREAMS = const(16)
-MAX_PACKET_BYTES = const(4096)
-MAX_HEADER_BYTES = const(28)
-_MIN_HEADER_BYTES = const(11)
-
-TIME_LENGTHS = (3, 5, 6, 8)
-INDEX_LENGTHS = (1, 2, 3, 6)
-LENGTHS = (1, 2, 3, 4)
+_MIN_BYTES = const(11)
+_GENERATION_APART = const(15)
 
 Header = namedtuple(
     "Header",
@@ -55,77 +56,6 @@ Header = namedtuple(
 )
 
 
-def _code(value, lengths):
-    """Return the place in `lengths` of the fewest bytes that hold the value; 4 if none does."""
-    code = 0
-    while code < 4 and value >> 8 * lengths[code]:
-        code += 1
-    return code
-
-
-def _relative(seq, index, count):
-    """Return d of index = (seq - d) * count where that is shorter than the index, else -1."""
-    d = seq - index // count
-    if index > 255 and d >= 0 and not index % count and _code(d, INDEX_LENGTHS) < _code(index, INDEX_LENGTHS):
-        return d
-    return -1
-
-
-def put(out, at, value, n):
-    """Write value to out[at:] in n bytes, little-endian; return the end."""
-    for _ in range(n):
-        out[at] = value & 0xFF
-        value >>= 8
-        at += 1
-    return at
-
-
-def put_varint(out, at, value):
-    """Write value to out[at:], 7 bits a byte, low first, in the fewest bytes; return the end."""
-    while value > 127:
-        out[at] = value & 127 | 128
-        value >>= 7
-        at += 1
-    out[at] = value
-    return at + 1
-
-
-def write(
-    out, kind, flags, generation, stream, schema, epoch, seq, index, time_us, count, channels
-):
-    """Write a header to `out` and return its length.
-
-    Raises PacketError for a field out of range. `flags` are TIMES and INVALID; the others follow.
-    """
-    relative = _relative(seq, index, count)
-    if relative >= 0:
-        index = relative
-        flags |= RELATIVE
-    if count > 256:
-        flags |= _COUNT_HIGH
-    time_code = _code(time_us, TIME_LENGTHS)
-    index_code = _code(index, INDEX_LENGTHS)
-    seq_code = _code(seq, LENGTHS)
-    epoch_code = _code(epoch, LENGTHS)
-    if (
-        not (0 <= generation <= 255 and 0 <= stream <= 15 and 0 <= schema <= 15)
-        or not (0 < count <= MAX_SAMPLES and 0 < channels <= MAX_CHANNELS)
-        or max(time_code, index_code, seq_code, epoch_code) > 3
-    ):
-        fields = (generation, stream, schema, epoch, seq, index, time_us, count, channels)
-        raise PacketError(f"packet: a header field is out of range in {fields}")
-    out[0] = VERSION << 6 | kind << 4 | flags
-    out[1] = min(generation, 15) << 4 | stream
-    out[2] = schema << 4 | channels - 1
-    out[3] = time_code << 6 | index_code << 4 | seq_code << 2 | epoch_code
-    out[4] = count - 1 & 0xFF
-    at = 5 if generation < 15 else put(out, 5, generation, 1)
-    at = put(out, at, epoch, LENGTHS[epoch_code])
-    at = put(out, at, seq, LENGTHS[seq_code])
-    at = put(out, at, index, INDEX_LENGTHS[index_code])
-    return put(out, at, time_us, TIME_LENGTHS[time_code])
-
-
 def _take(data, at, n):
     value = 0
     for i in range(n):
@@ -134,8 +64,47 @@ def _take(data, at, n):
 
 
 def _canonical(name, value, lengths, code):
-    if _code(value, lengths) != code:
+    if length_code(value, lengths) != code:
         raise PacketError(f"packet: {name} {value} in {lengths[code]} bytes")
+
+
+def _lengths(data):
+    """Return where the fields begin, and the bytes of time, index, seq and epoch."""
+    codes = data[3]
+    at = 6 if data[1] >> 4 == _GENERATION_APART else 5
+    lengths = (
+        TIME_LENGTHS[codes >> 6],
+        INDEX_LENGTHS[codes >> 4 & 3],
+        LENGTHS[codes >> 2 & 3],
+        LENGTHS[codes & 3],
+    )
+    end = at + sum(lengths) + TAG_BYTES
+    if end > len(data):
+        raise PacketError(f"packet: {len(data)} bytes, header and tag need {end}")
+    return at, lengths
+
+
+def _generation(data):
+    generation = data[1] >> 4
+    if generation == _GENERATION_APART:
+        generation = data[5]
+        if generation < _GENERATION_APART:
+            raise PacketError(f"packet: generation {generation} in a byte of its own")
+    return generation
+
+
+def _index(field, seq, count, flags):
+    """Return the index that the field stands for, if in its shortest form."""
+    index = field
+    d = -1
+    if flags & RELATIVE:
+        d = field
+        index = (seq - d) * count
+        if d > seq or index >> 48:
+            raise PacketError(f"packet: index of {d} packets before seq {seq}")
+    if relative(seq, index, count) != d:
+        raise PacketError(f"packet: index {index} is not in its shortest form")
+    return index
 
 
 def read(data):
@@ -143,45 +112,27 @@ def read(data):
 
     `body` is where the header ends. The tag is not checked.
     """
-    size = len(data)
-    if not _MIN_HEADER_BYTES + TAG_BYTES <= size <= MAX_PACKET_BYTES:
-        raise PacketError(f"packet: {size} bytes, 19 to 4096 expected")
+    if not _MIN_BYTES + TAG_BYTES <= len(data) <= MAX_PACKET_BYTES:
+        raise PacketError(f"packet: {len(data)} bytes, 19 to 4096 expected")
     flags = data[0] & 15
     kind = data[0] >> 4 & 3
     if data[0] >> 6 != VERSION or kind > NOTE:
-        raise PacketError(f"packet: version {data[0] >> 6}, kind {kind} unknown")
-    generation = data[1] >> 4
-    codes = data[3]
-    time_n = TIME_LENGTHS[codes >> 6]
-    index_n = INDEX_LENGTHS[codes >> 4 & 3]
-    seq_n = LENGTHS[codes >> 2 & 3]
-    epoch_n = LENGTHS[codes & 3]
-    at = 6 if generation == 15 else 5
-    body = at + epoch_n + seq_n + index_n + time_n
-    if body + TAG_BYTES > size:
-        raise PacketError(f"packet: {size} bytes, header and tag need {body + TAG_BYTES}")
-    if generation == 15:
-        generation = data[5]
-        if generation < 15:
-            raise PacketError(f"packet: generation {generation} in a byte of its own")
+        raise PacketError(f"packet: version {data[0] >> 6}, kind {kind}; 1, 0 to 2 are known")
+    at, (time_n, index_n, seq_n, epoch_n) = _lengths(data)
+    generation = _generation(data)
     epoch = _take(data, at, epoch_n)
-    seq = _take(data, at + epoch_n, seq_n)
-    at += epoch_n + seq_n
-    index = _take(data, at, index_n)
-    time_us = _take(data, at + index_n, time_n)
-    _canonical("epoch", epoch, LENGTHS, codes & 3)
-    _canonical("seq", seq, LENGTHS, codes >> 2 & 3)
-    _canonical("index", index, INDEX_LENGTHS, codes >> 4 & 3)
-    _canonical("time_us", time_us, TIME_LENGTHS, codes >> 6)
+    at += epoch_n
+    seq = _take(data, at, seq_n)
+    at += seq_n
+    field = _take(data, at, index_n)
+    at += index_n
+    time_us = _take(data, at, time_n)
+    _canonical("epoch", epoch, LENGTHS, data[3] & 3)
+    _canonical("seq", seq, LENGTHS, data[3] >> 2 & 3)
+    _canonical("index", field, INDEX_LENGTHS, data[3] >> 4 & 3)
+    _canonical("time_us", time_us, TIME_LENGTHS, data[3] >> 6)
     count = data[4] + 1 + (256 if flags & _COUNT_HIGH else 0)
-    d = -1
-    if flags & RELATIVE:
-        d = index
-        index = (seq - d) * count
-        if d > seq or index >> 48:
-            raise PacketError(f"packet: index {d} before seq {seq}")
-    if _relative(seq, index, count) != d:
-        raise PacketError(f"packet: index {index} not in its shortest form")
+    index = _index(field, seq, count, flags)
     if kind != SAMPLES and (flags or data[1] & 15 or data[2] or data[4] or index):
         raise PacketError(f"packet: kind {kind} with fields of samples")
     return Header(
@@ -198,5 +149,5 @@ def read(data):
         (data[2] & 15) + 1,
         bool(flags & TIMES),
         bool(flags & INVALID),
-        body,
+        at + time_n,
     )

@@ -14,6 +14,7 @@ _UP_BITS = const(2)
 _LOW = const(3)
 _LOW_ACC = const(4)
 _LOW_BITS = const(5)
+_BITS = const(6)
 _STILL = const(7)
 _MIN = const(8)
 _MAX = const(9)
@@ -164,22 +165,27 @@ def fold(_0, _1, source, z, n, order, sparse, st):
             j += 1
         st[block + _SUM - _P] = -1 if peak else total
         m = stop - start
-        last, bits = _choose(total, peak, m, last) if zeros < m else (0, 0)
+        if zeros == m:
+            last = last_sparse = 0
+        else:
+            st[_BITS] = cost
+            last = _choose(total, peak, m, last, st)
+            cost = st[_BITS]
+            if sparse:
+                st[_BITS] = cost_sparse + m
+                m -= zeros
+                last_sparse = _choose(total - m, peak, m, last_sparse, st)
+                cost_sparse = st[_BITS]
         st[block] = last
-        cost += bits
         if sparse:
-            cost_sparse += m if zeros < m else 0
-            m -= zeros
-            last_sparse, bits = _choose(total - m, peak, m, last_sparse) if m else (0, 0)
             st[block + _SPARSE_P] = last_sparse
-            cost_sparse += bits
         block += 1
     st[_COST] = cost
     st[_COST_SPARSE] = cost_sparse
 
 
-def _choose(total, peak, m, last):
-    """Return the parameter for m codes of that sum, and the bits it is estimated to take.
+def _choose(total, peak, m, last, st):
+    """Return the parameter for m codes of that sum, and add the bits it is estimated to take to st[_BITS].
 
     `peak` is the OR of those beyond 24 bits. The choice is among the best k for that sum, the one below
     and the one of the block before (-1: none), since a change costs bits.
@@ -189,25 +195,38 @@ def _choose(total, peak, m, last):
         while peak >> best:
             best += 1
         best = min(best, 31)
-        return best, m * (best + 1)
+        st[_BITS] += m * (best + 1)
+        return best
     k = 0
-    while m << k < total - (total >> 2) - (total >> 3):
+    most = total - (total >> 2) - (total >> 3)
+    while m << k < most:
         k += 1
+    total += total + m
     best = 0
     least = 1 << 29
-    for p in (k + 1, k, last):
-        if p > 0:
-            bits = m * p
-            if p <= 26:
-                excess = total + total + m - (m << p - 1)
-                if excess > 0:
-                    bits += excess >> p
-            if last >= 0:
-                bits += 1 + 2 * abs(p - last)
-            if bits < least:
-                best = p
-                least = bits
-    return best, least
+    p = k + 1
+    while p > 0:
+        bits = m * p
+        if p <= 26:
+            excess = total - (m << p - 1)
+            if excess > 0:
+                bits += excess >> p
+        if last > p:
+            bits += last - p << 1
+        elif last >= 0:
+            bits += p - last << 1
+        if bits < least:
+            best = p
+            least = bits
+        if p > k and k:
+            p = k
+        elif last < k or last > k + 1:
+            p = last
+            k = last
+        else:
+            break
+    st[_BITS] += least + (last >= 0)
+    return best
 
 
 def _room(m, k, total):

@@ -9,7 +9,6 @@ from array import array
 from . import packet_linear
 from .compat import const
 from .errors import PacketError
-from .packet_header import put, put_varint
 
 CONSTANT = const(0)
 ORDER_0 = const(1)
@@ -20,19 +19,18 @@ PACKED = const(5)
 SPARSE_1 = const(6)
 SHIFTED = const(7)
 FIRST = (0, 0, 1, 2, 0, 0, 1)  # by predictor: values that stand in the descriptor
-DESCRIPTOR_MAX_BYTES = const(24)
 
 RUNS = const(0)  # what a stream codes
 STEPS = const(1)
 VALUES = const(2)
 
 # Slots of the state.
-UP = const(0)  # upward section: next byte, bits begun
-UP_ACC = const(1)
-UP_BITS = const(2)
-LOW = const(3)  # downward section, likewise
-LOW_ACC = const(4)
-LOW_BITS = const(5)
+_UP = const(0)  # upward section: next byte, bits begun
+_UP_ACC = const(1)
+_UP_BITS = const(2)
+_LOW = const(3)  # downward section, likewise
+_LOW_ACC = const(4)
+_LOW_BITS = const(5)
 _STILL = const(7)
 _MIN = const(8)
 _MAX = const(9)
@@ -49,13 +47,14 @@ _COEF = const(64)
 _AS_IS = const(2)
 _NO_LIMIT = const(0x3FFFFFFF)
 _WRAP = const(0xFFFFFFFF)
+_TOP = const(0x80000000)
 _NARROW_BITS = const(28)
 _CORRELATE_BITS = const(10)
 _LINEAR_MIN = const(64)  # samples that pay for coefficients
 _LINEAR_REST = const(3)  # packets without a try after one that did not pay
-FULL = "packet: the samples do not fit into the buffer, or into 4096 bytes"
+_FULL = "packet: the samples do not fit into the buffer, or into 4096 bytes"
 
-state = array("i", bytes(4 * 81))
+state = array("i", bytes(4 * 97))
 _scratch = [array("i", bytes(4))]
 
 
@@ -63,6 +62,37 @@ def reserve(capacity):
     """Make room to work on that many samples."""
     if len(_scratch[0]) < capacity:
         _scratch[0] = array("i", bytes(4 * capacity))
+
+
+def start(begin, limit):
+    """Begin the sections of a packet at out[begin:] and below out[limit]."""
+    if begin > limit:
+        raise PacketError(_FULL)
+    st = state
+    st[_UP] = begin
+    st[_LOW] = limit - 1
+    st[_UP_ACC] = st[_UP_BITS] = st[_LOW_ACC] = st[_LOW_BITS] = 0
+
+
+def finish(out, at, begin, limit):
+    """Close both sections and move them behind the descriptors, to out[at:]; return the end."""
+    st = state
+    up, low = st[_UP], st[_LOW]
+    if low - up < 1:
+        raise PacketError(_FULL)
+    if st[_UP_BITS]:
+        out[up] = st[_UP_ACC]
+        up += 1
+    if st[_LOW_BITS]:
+        out[low] = st[_LOW_ACC]
+        low -= 1
+    view = memoryview(out)
+    middle = at + up - begin
+    view[at:middle] = view[begin:up]
+    low += 1
+    end = middle + limit - low
+    view[middle:end] = view[low:limit]
+    return end
 
 
 def runs(block, channel):
@@ -114,22 +144,19 @@ def _source(kernel, block, what, channel, n, shift):
 
 
 def _zigzag_varint(out, at, value):
-    return put_varint(out, at, (value << 1 ^ value >> 31) & _WRAP)
+    value = value + value if value >= 0 else -1 - value - value
+    while value > 127:
+        out[at] = value & 127 | 128
+        value >>= 7
+        at += 1
+    out[at] = value
+    return at + 1
 
 
-def _describe(out, at, predictor, start, second, st):
-    """Write how a stream is predicted; for LINEAR, `second` is the order. Return the end."""
-    p = st[_P_SPARSE if predictor == SPARSE_1 else _P]
-    out[at] = predictor << 5 | (p - 2 if predictor == PACKED else p)
-    at += 1
-    if predictor == LINEAR:
-        out[at] = second - 1 << 5 | st[_SCALE]
-        at = _zigzag_varint(out, at + 1, start)
-        for i in range(second):
-            at = put(out, at, st[_COEF + i], 1)
-        return at
-    at = _zigzag_varint(out, at, start)
-    return _zigzag_varint(out, at, second) if predictor == ORDER_2 else at
+def _describe(out, at, predictor, p, start):
+    """Write what every descriptor begins with; return the end."""
+    out[at] = predictor << 5 | p
+    return _zigzag_varint(out, at + 1, start)
 
 
 def _width(st):
@@ -139,17 +166,6 @@ def _width(st):
     while spread >> bits:
         bits += 1
     return bits
-
-
-def _common_shift(kernel, source, n, st):
-    """Return the factor of two common to all values, in bits; -1 if all are equal."""
-    kernel.span(source, n, n, n, st)
-    if st[_MIN] == st[_MAX]:
-        return -1
-    shift = 0
-    while not st[_OR] >> shift & 1:
-        shift += 1
-    return shift
 
 
 def _fixed(kernel, source, n, order, st):
@@ -166,14 +182,12 @@ def _fixed(kernel, source, n, order, st):
     return ORDER_0 + order
 
 
-def _tries_linear(block, channel, n):
+def _tries_linear(block, channel):
     """Tell whether to try linear prediction: it costs, and what did not pay rarely pays soon."""
-    if not block.linear or n < _LINEAR_MIN:
-        return False
-    if block.rest[channel]:
-        block.rest[channel] -= 1
-        return False
-    return True
+    rest = block.rest[channel]
+    if rest:
+        block.rest[channel] = rest - 1
+    return not rest
 
 
 def _linear(kernel, block, channel, n, shift, st):
@@ -200,16 +214,50 @@ def _linear(kernel, block, channel, n, shift, st):
     return 0
 
 
-def _pack(kernel, source, out, at, n, width, st):
+def _describe_predictor(out, at, predictor, first, second, st):
+    """Write a descriptor; `second` is z[1] - z[0], or the order of linear prediction."""
+    if predictor == LINEAR:
+        return _describe_linear(out, at, second, first, st)
+    at = _describe(out, at, predictor, st[_P_SPARSE if predictor == SPARSE_1 else _P], first)
+    if predictor == ORDER_2:
+        at = _zigzag_varint(out, at, ((second & _WRAP) ^ _TOP) - _TOP)
+    return at
+
+
+def _describe_linear(out, at, order, start, st):
+    out[at + 1] = order - 1 << 5 | st[_SCALE]
+    end = _zigzag_varint(out, at + 2, start)
+    out[at] = LINEAR << 5 | st[_P]
+    for i in range(order):
+        out[end] = st[_COEF + i] & 0xFF
+        end += 1
+    return end
+
+
+def _pack(kernel, out, at, source, n, width, st):
     """Write a stream as what exceeds its least value (st[_MIN]), `width` bits each; return the end."""
     z = _scratch[0]
     st[_BASE] = st[_MIN]
     kernel.predict(source, z, n, 0, 0, st)
     st[_P] = width + 1
-    at = _describe(out, at, PACKED, st[_BASE], 0, st)
+    at = _describe(out, at, PACKED, width - 1, st[_MIN])
     if kernel.emit(0, 0, z, n, _NO_LIMIT, _AS_IS, st, out) < 0:
-        raise PacketError(FULL)
+        raise PacketError(_FULL)
     return at
+
+
+def _look(kernel, source, n, step, width, st):
+    """Find the span of values looked at, and return the factor of two common to all; -1: all equal."""
+    kernel.span(source, n, step, width, st)
+    if st[_OR] & 1 and st[_MIN] != st[_MAX]:
+        return 0
+    kernel.span(source, n, n, n, st)
+    if st[_MIN] == st[_MAX]:
+        return -1
+    shift = 0
+    while not st[_OR] >> shift & 1:
+        shift += 1
+    return shift
 
 
 def write(kernel, out, at, block, what, channel):
@@ -219,40 +267,45 @@ def write(kernel, out, at, block, what, channel):
     """
     st = state
     n = block.count
-    if what != VALUES or block.any_invalid:
+    if what == VALUES and not block.any_invalid:
+        source = block.columns[channel]
+    else:
         n = _gather(block, what, channel)
+        source = _scratch[0]
         if not n:
             return at
-    shift = 0
-    source = _source(kernel, block, what, channel, n, 0)
     step = 32 if n <= 256 else 64  # a survey looks at the first `width` of every `step` values
     width = 32 if n <= 64 else 10
-    kernel.span(source, n, step, width, st)
-    if not st[_OR] & 1 or st[_MIN] == st[_MAX]:
-        shift = _common_shift(kernel, source, n, st)
-        if shift < 0:
-            st[_P] = 0
-            return _describe(out, at, CONSTANT, source[0], 0, st)
-        if shift:
-            out[at] = SHIFTED << 5 | shift
-            at += 1
-            source = _source(kernel, block, what, channel, n, shift)
-    if source is _scratch[0]:  # the codes will take its place: only now is there a span to be known
+    shift = _look(kernel, source, n, step, width, st)
+    if shift < 0:
+        return _describe(out, at, CONSTANT, 0, source[0])
+    if shift:
+        out[at] = SHIFTED << 5 | shift
+        at += 1
+        source = _source(kernel, block, what, channel, n, shift)
+    if (
+        source is _scratch[0]
+    ):  # the codes will take its place: only now is there a span to be known
         kernel.span(source, n, n, n, st)
     order = kernel.survey(source, n, step, width, st)
-    start = source[0] if order else st[_BASE]
+    return _code(kernel, out, at, block, what, channel, source, n, shift, order)
+
+
+def _code(kernel, out, at, block, what, channel, source, n, shift, order):
+    """Write a stream by the predictor that takes the fewest bits, or packed; return the end."""
+    st = state
+    z = _scratch[0]
+    first = source[0] if order else st[_BASE]
     second = source[1] - source[0]
     predictor = _fixed(kernel, source, n, order, st)
-    if what == VALUES and _tries_linear(block, channel, n):
-        base = st[_BASE]
+    if block.linear and what == VALUES and n >= _LINEAR_MIN and _tries_linear(block, channel):
         taps = _linear(kernel, block, channel, n, shift, st)
         if taps:
-            predictor, start, second, order = LINEAR, base, taps, 0
+            predictor, first, order, second = LINEAR, st[_BASE], 0, taps
         else:
             source = _source(kernel, block, what, channel, n, shift)
             predictor = _fixed(kernel, source, n, order, st)
-    end = _describe(out, at, predictor, start, second, st)
-    z = _scratch[0]
+    end = _describe_predictor(out, at, predictor, first, second, st)
     mode = 1 if predictor == SPARSE_1 else 0
     limit = st[_WIDTH] * n
     used = kernel.emit(0, 0, z, n - order, limit, mode, st, out)
@@ -260,8 +313,8 @@ def write(kernel, out, at, block, what, channel):
         return end
     source = _source(kernel, block, what, channel, n, shift)
     kernel.span(source, n, n, n, st)
-    limit = _width(st) * n
-    if 0 <= used <= limit and source is not z:
-        kernel.emit(0, 0, z, n - order, limit, mode, st, out)
+    width = _width(st)
+    if 0 <= used <= width * n and source is not z:
+        kernel.emit(0, 0, z, n - order, used, mode, st, out)
         return end
-    return _pack(kernel, source, out, at, n, limit // n, st)
+    return _pack(kernel, out, at, source, n, width, st)

@@ -33,6 +33,7 @@ _P = const(16)
 _SPARSE_P = const(16)
 _SUM = const(48)
 _COEF = const(64)
+_PEAK = const(81)
 _LAG = const(72)
 _BLOCK = const(32)
 _CLIP_BITS = const(24)
@@ -235,7 +236,8 @@ def fold(v: int, x: int, source: ptr32, z: ptr32, n: int, order: int, sparse: in
             z = ptr32(int(z) + 4)
             peak |= v
             sum += v & _BELOW_CLIP
-        peak = peak & above
+        st[block + _PEAK - _P] = peak
+        peak &= above
         st[block + _SUM - _P] = -1 if peak else sum
         which = 0
         while which <= sparse:
@@ -311,16 +313,16 @@ def fold(v: int, x: int, source: ptr32, z: ptr32, n: int, order: int, sparse: in
 
 
 @micropython.viper
-def emit(v: int, bits: int, z: ptr32, n: int, limit: int, mode: int, st: ptr32, out: ptr8) -> int:
-    left = n
+def emit(v: int, one: int, z: ptr32, n: int, limit: int, mode: int, st: ptr32, out: ptr8) -> int:
     one = 1
     top = one << 31
-    bits = st[_UP_BITS]
-    low_bits = st[_LOW_BITS]
+    one <<= st[_UP_BITS]
     up_acc = st[_UP_ACC]
     low_acc = st[_LOW_ACC]
+    low_bits = st[_LOW_BITS]
     up = ptr8(int(out) + st[_UP])
     low = ptr8(int(out) + st[_LOW])
+    left = n
     block = 0
     last = 0
     while left > 0:
@@ -336,16 +338,23 @@ def emit(v: int, bits: int, z: ptr32, n: int, limit: int, mode: int, st: ptr32, 
         if int(low) - int(up) < (room >> 3) + 2:
             return -1
         if block and mode < 2:
-            bits += k - last << 1 if k >= last else (last - k << 1) - 1
-            while bits > 7:
+            q = k - last << 1
+            if q < 0:
+                q = -1 - q
+            while q > 7:
                 up[0] = up_acc
                 up = ptr8(int(up) + 1)
                 up_acc = 0
-                bits -= 8
-            up_acc |= 1 << bits
-            bits += 1
+                q -= 8
+            one <<= q
+            while one > 255:
+                up[0] = up_acc
+                up = ptr8(int(up) + 1)
+                up_acc = 0
+                one >>= 8
+            up_acc |= one
+            one += one
         last = k
-        block += 1
         if k < 0:
             z = ptr32(int(z) + 4 * n)
             n = 0
@@ -354,47 +363,73 @@ def emit(v: int, bits: int, z: ptr32, n: int, limit: int, mode: int, st: ptr32, 
             width = 16
         rest = k - width
         mask = (1 << width) - 1
-        if not (rest or mode):
-            while n:
-                v = z[0]
-                z = ptr32(int(z) + 4)
-                bits += v >> k
-                while bits > 7:
-                    up[0] = up_acc
-                    up = ptr8(int(up) + 1)
-                    up_acc = 0
-                    bits -= 8
-                up_acc |= 1 << bits
-                bits += 1
-                low_acc |= (v & mask) << low_bits
-                low_bits += k
-                while low_bits > 7:
-                    low[0] = low_acc
-                    low = ptr8(int(low) - 1)
-                    low_acc >>= 8
-                    low_bits -= 8
-                n -= 1
+        pairs = n >> 1
+        if mode or k > 12 or int(uint(st[_PEAK + block]) >> uint(k + 4)):
+            pairs = 0
+        block += 1
+        n -= pairs << 1
+        double = k + k
+        while pairs:
+            v = z[0]
+            first = v & mask
+            one <<= v >> k
+            while one > 255:
+                up[0] = up_acc
+                up = ptr8(int(up) + 1)
+                up_acc = 0
+                one >>= 8
+            up_acc |= one
+            one += one
+            v = z[1]
+            one <<= v >> k
+            while one > 255:
+                up[0] = up_acc
+                up = ptr8(int(up) + 1)
+                up_acc = 0
+                one >>= 8
+            up_acc |= one
+            one += one
+            v &= mask
+            v <<= k
+            v |= first
+            v <<= low_bits
+            low_acc |= v
+            low_bits += double
+            while low_bits > 7:
+                low[0] = low_acc
+                low = ptr8(int(low) - 1)
+                low_acc >>= 8
+                low_bits -= 8
+            z = ptr32(int(z) + 8)
+            pairs -= 1
         while n:
             v = z[0]
             z = ptr32(int(z) + 4)
             n -= 1
             zero = 0
             if mode < 2:
+                q = 0
                 if mode:
                     if v:
                         v -= 1
-                        bits += int(uint(v) >> uint(k)) + 1
+                        q = 1
                     else:
                         zero = 1
-                else:
-                    bits += int(uint(v) >> uint(k))
-                while bits > 7:
+                if not zero:
+                    q += int(uint(v) >> uint(k))
+                while q > 7:
                     up[0] = up_acc
                     up = ptr8(int(up) + 1)
                     up_acc = 0
-                    bits -= 8
-                up_acc |= 1 << bits
-                bits += 1
+                    q -= 8
+                one <<= q
+                while one > 255:
+                    up[0] = up_acc
+                    up = ptr8(int(up) + 1)
+                    up_acc = 0
+                    one >>= 8
+                up_acc |= one
+                one += one
             if zero:
                 continue
             low_acc |= (v & mask) << low_bits
@@ -412,9 +447,15 @@ def emit(v: int, bits: int, z: ptr32, n: int, limit: int, mode: int, st: ptr32, 
                     low = ptr8(int(low) - 1)
                     low_acc >>= 8
                     low_bits -= 8
+    bits = 0
+    while one > 1:
+        one >>= 1
+        bits += 1
     up_at = int(up) - int(out)
     low_at = int(low) - int(out)
-    used = (up_at - st[_UP] + st[_LOW] - low_at << 3) + bits - st[_UP_BITS] + low_bits - st[_LOW_BITS]
+    used = (
+        (up_at - st[_UP] + st[_LOW] - low_at << 3) + bits - st[_UP_BITS] + low_bits - st[_LOW_BITS]
+    )
     if used > limit:
         return used
     st[_UP] = up_at

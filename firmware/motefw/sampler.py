@@ -1,8 +1,8 @@
 """From drivers to blocks to packets: one `Stream` per sensor, which no other sensor can stop.
 
 `Stream.step` does what is due and returns the milliseconds until the next step. A sensor that is
-absent, wrong or failing is reported and started again after 1, 2, 4 .. 60 s. The sample index counts
-every sample that should have been: what was lost is left out of it and told in a note.
+absent, wrong or failing is reported and started again after 1, 2, 4 .. 60 s. The sample index
+counts every sample that should have been: what was lost is left out of it and told in a note.
 
 Times: a polled sample is of the moment it was asked for. A FIFO is drained at T with n samples in
 it: its newest is of T less half a period, since T falls anywhere between two samples.
@@ -33,8 +33,8 @@ _ENODEV = const(19)
 class Stream:
     """One sensor: its driver, the block being filled, its state and its counts.
 
-    `sensor` and `limits` are the configuration's entries, `cls` the driver's class, `bus` returns the
-    bus it is on, `recover` frees that, `report` takes a line for the log.
+    `sensor` and `limits` are the configuration's entries, `cls` the driver's class, `bus` returns
+    the bus it is on, `recover` frees that, `report` takes a line for the log.
     """
 
     def __init__(self, number, sensor, cls, recorder, hands, limits):
@@ -68,7 +68,7 @@ class Stream:
         self._heard_s = 0  # second of the last drain or start
         self._base_s = self._base_us = 0  # time of the first
         self._base = 0  # samples that the first found
-        self._due_ms = 0  # slot of the next polled sample
+        self._due_ms = self._ticks_ms()  # slot of the next polled sample
 
     def step(self):
         """Do what is due; return the ms until the next step. What a sensor does never raises."""
@@ -85,7 +85,7 @@ class Stream:
 
     def stop(self):
         """End sampling: what is held becomes a packet, the sensor is left quiet."""
-        started = self._phase == _POLL or self._phase == _READ
+        started = _START < self._phase < _STOPPED
         self._phase = _STOPPED
         try:
             self.close()
@@ -184,7 +184,7 @@ class Stream:
         return self._wait_poll_ms
 
     def _check_silence(self):
-        """A FIFO that stays empty is a part that has stopped; parts on a line look after that."""
+        """Take a FIFO that stays empty for a part that has stopped; parts on a line tell."""
         quiet_ms = max(_SILENCE_MS, self.driver.period_us // 50)
         if self._cls.BUS == "i2c" and self._clock.since_ms(self._heard_s, 0) > quiet_ms:
             raise SensorError(f"{self.name}: no sample for {quiet_ms} ms")
@@ -392,8 +392,8 @@ class Stream:
                 self._recover()
             self.close()
             self._enter(state)
-        except Exception as error:
-            self._count(error)
+        except Exception as another:
+            self._count(another)
         wait_ms = self._backoff_ms
         self._backoff_ms = min(2 * wait_ms, _BACKOFF_MAX_MS)
         return wait_ms

@@ -1,7 +1,6 @@
-"""The firmware as a board gets it: every module compiled by mpy-cross, kept by the hash of what went in."""
+"""The firmware as a board gets it: compiled by mpy-cross, kept by the hash of what went in."""
 
 import hashlib
-import os
 import re
 import shutil
 import subprocess
@@ -74,7 +73,7 @@ def _make(home: Path, modules: dict[str, Path], march: str | None) -> None:
             options = [f"-march={march}"] if march else []
             _run([*options, "-s", name, "-o", str(target), str(source)])
         try:
-            os.rename(made, home)
+            made.rename(home)
         except OSError:
             if not home.is_dir():  # somebody else made it meanwhile: as good
                 raise

@@ -1,21 +1,21 @@
-"""One pipe being collected from: greets the board, takes its packets, acknowledges what is durable.
+"""One pipe being collected from: greets the board, takes packets, acknowledges what is durable.
 
     pipe -> client -> intake -> [committer] -> acks -> client -> pipe
 
-A session is one thread. It hands packets to the committer's bounded queue and goes on reading; when
-the committer has made them durable it leaves the acks here and wakes the pipe.
+A session is one thread. It hands packets to the committer's bounded queue and goes on reading;
+when the committer has made them durable it leaves the acks here and wakes the pipe.
 """
 
 import re
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
-from .client import Cancelled, Client, Greeting, Refused
+from .client import CancelledError, Client, Greeting, RefusedError
 from .errors import LinkError
 from .hello import Hello
-from .intake import Intake, SetAside, Take
+from .intake import Header, Intake, SetAside, Take
 from .keys import Host, KeyStore
 from .live import Live
 from .store import Received, Store
@@ -41,6 +41,7 @@ class Arrival(NamedTuple):
 
     session: "Session"
     received: Received
+    header: Header
 
 
 class Notice(NamedTuple):
@@ -72,7 +73,7 @@ class Hub(Protocol):
         """Write a packet as it came to the recording, if one is made."""
         ...
 
-    def report(self, notice: Notice) -> None:
+    def report(self, notice: Notice, /) -> None:
         """Tell the user."""
         ...
 
@@ -118,7 +119,7 @@ class Session:
                 if self.pipe.live:
                     self._send_acks()
                     self._look_after()
-        except Cancelled:
+        except CancelledError:
             return
         finally:
             self._farewell()
@@ -227,8 +228,8 @@ class Session:
         self._hub.record(hello.device, event.data)
         verdict = intake.judge(event.data)
         if isinstance(verdict, Take):
-            self._submit(Received(hello.device, event.data, verdict.verified, verdict.header))
             header = verdict.header
+            self._submit(hello.device, event.data, verdict)
             if (header.generation, header.epoch) == (hello.generation, hello.epoch):
                 self._highest = max(self._highest, header.seq)
             if header.kind == 0 and (header.epoch, header.schema) not in self._schemas:
@@ -247,14 +248,15 @@ class Session:
             self._intakes[event.device] = intake
         verdict = intake.judge(event.data)
         if isinstance(verdict, Take):
-            self._submit(Received(event.device, event.data, verdict.verified, verdict.header))
+            self._submit(event.device, event.data, verdict)
         else:
             self._set_aside(event.device, event.data, verdict.why)
 
-    def _submit(self, received: Received) -> None:
+    def _submit(self, device: str, data: bytes, take: Take) -> None:
         with self._lock:
             self._submitted += 1
-        self._hub.submit(Arrival(self, received))
+        received = Received(device, data, take.verified, take.header)
+        self._hub.submit(Arrival(self, received, take.header))
 
     def _set_aside(self, device: str, data: bytes, why: str) -> None:
         self._hub.store.quarantine(device, data, why)
@@ -262,7 +264,7 @@ class Session:
         self._tell("warning", f"a packet of {len(data)} bytes was set aside: {why}")
 
     def _skip(self, hello: Hello, number: int) -> None:
-        """Have the board skip a rotten record; its seq follows from the link, not from the record."""
+        """Have the board skip a rotten record; its seq follows from the link, not from itself."""
         key = (hello.generation, hello.epoch)
         done = self._contiguous(hello.device, key)
         following = 0 if done is None else done + 1
@@ -344,7 +346,7 @@ class Session:
         """Ask for something that collecting does not depend on."""
         try:
             return self._client.request(name, args)
-        except Refused as e:
+        except RefusedError as e:
             self._tell("warning", str(e))
             return None
 
@@ -370,7 +372,9 @@ def _ailing(status: dict[str, Any]) -> tuple[str, ...]:
     sensors: Any = status.get("sensors")
     if not isinstance(sensors, list):
         return ()
-    rows: list[Any] = [row for row in sensors if isinstance(row, dict)]  # pyright: ignore
+    rows = [
+        cast("dict[str, Any]", row) for row in cast("list[Any]", sensors) if isinstance(row, dict)
+    ]
     return tuple(
         f"{str(row.get('name'))[:32]}: {str(row.get('state'))[:16]}"
         for row in rows

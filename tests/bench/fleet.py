@@ -31,6 +31,11 @@ class Fleet:
         self.first_seq = int(UPTIME_S / (trace.period_s * samples))
         self.out = bytearray(64)
 
+    def next_seq(self, at):
+        """Return the seq of the next packet of device number `at`."""
+        turn, turn_at = divmod(self.made, len(self.names))
+        return self.first_seq + turn + (at < turn_at)
+
     def packet(self):
         """Return (device, packet), the next device's next."""
         turn, at = divmod(self.made, len(self.names))

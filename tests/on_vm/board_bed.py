@@ -1,4 +1,4 @@
-"""Parts of the board in virtual time, in a VM; tests call these functions and look at what comes out."""
+"""Parts of the board in virtual time: tests call these functions, and see what comes out."""
 
 import asyncio  # before its `time` is another
 import gc
@@ -25,6 +25,9 @@ class Time:
 time = Time()
 sys.modules["time"] = time
 
+from rom import chips  # noqa: E402
+from rom.bus import I2CBus, Uart  # noqa: E402
+
 from motefw import commands, config, drivers, identity, packet  # noqa: E402
 from motefw.clock import Clock  # noqa: E402
 from motefw.errors import SensorError  # noqa: E402
@@ -33,8 +36,6 @@ from motefw.log import RamLog  # noqa: E402
 from motefw.recorder import Recorder  # noqa: E402
 from motefw.sampler import Stream  # noqa: E402
 from motefw.uplink import Uplink  # noqa: E402
-from rom import chips  # noqa: E402
-from rom.bus import I2CBus, Uart  # noqa: E402
 
 assert asyncio
 UNIQUE_ID = b"\x24\x0a\xc4\x00\x01\x02"
@@ -173,6 +174,16 @@ def advance(ms, stall_ms=0):
         due[1] = time.now_us + 1000 * due[0].step()
 
 
+def soak_sensors(ms):
+    """Run all sensors, taking the packets each minute; return the heap bytes held at the end."""
+    while ms > 0:
+        advance(min(ms, 60_000))
+        ms -= 60_000
+        bed.log.ack(bed.log.next_seq)
+    gc.collect()
+    return gc.mem_alloc()
+
+
 def status():
     return [stream.status() for stream, _ in bed.streams]
 
@@ -262,7 +273,12 @@ def add_steady(streaming, timed=False, wide=False, channels=2, samples=512, late
 
 def break_steady(number, kind):
     """Let the driver raise from now on; None mends it."""
-    kinds = {"os": OSError(110), "nodev": OSError(19), "bug": TypeError("bug"), "sensor": SensorError("s")}
+    kinds = {
+        "os": OSError(110),
+        "nodev": OSError(19),
+        "bug": TypeError("bug"),
+        "sensor": SensorError("s"),
+    }
     bed.streams[number][0]._cls.broken = kinds.get(kind)
 
 
@@ -309,15 +325,21 @@ class FakeBoard:
         self.nonces = 0
         self.streams = []
         self.stopped = None
+        self.port = self
+        self.clock = bed.clock
+        self.name = "test"
+        self.title = self.previous_seq = self.config_error = None
+        self.encoder = "plain"
+        self.epoch = 7
+        self.counters = {}
+        self.tasks = []
+        self.refused = self.messages_bad = self.heap_min_bytes = 0
 
-    def about(self):
-        return {"device": bed.identity.device.decode(), "epoch": 7}
+    def reset_cause(self):
+        return "power_on"
 
-    def uptime_ms(self):
-        return bed.clock.now_us() // 1000
-
-    def status(self):
-        return {"frames_bad": bed.link.frames_bad}
+    def heap(self):
+        return gc.mem_free()
 
     def new_nonce(self):
         self.nonces += 1
@@ -332,11 +354,12 @@ def connect(root=""):
     from motefw import message
     from motefw.errors import MoteError
 
-    bed.uplink = Uplink(bed.log, bed.identity.ack, bed.identity.generation, 7, time.ticks_ms, time.ticks_diff)
+    bed.uplink = Uplink(
+        bed.log, bed.identity.ack, bed.identity.generation, 7, time.ticks_ms, time.ticks_diff
+    )
     bed.board = FakeBoard()
     bed.board.root = root
     bed.board.uplink = bed.uplink
-    bed.commands = commands.Commands(bed.board)
     bed.wire = Wire()
     bed.bad = 0
     bed.handled = []
@@ -346,13 +369,13 @@ def connect(root=""):
         bed.handled.append(data.hex())
         try:
             if message.kind(data) == message.REQUEST:
-                bed.link.reply(bed.commands.handle(data))
+                bed.link.reply(commands.handle(bed.board, data))
             else:
                 bed.uplink.receipt(data)
         except MoteError:
             bed.bad += 1
 
-    bed.link = SerialLink(bed.wire, bed.log, bed.uplink, handle)
+    bed.link = bed.board.link = SerialLink(bed.wire, bed.log, bed.uplink, handle)
 
 
 def note(text):
@@ -399,7 +422,7 @@ def line():
         "resent": bed.uplink.resent,
         "frames_bad": bed.link.frames_bad,
         "bad": bed.bad,
-        "refused": bed.commands.refused,
+        "refused": bed.board.refused,
         "handled": len(bed.handled),
         "nonces": bed.board.nonces,
         "nonce": bed.board.nonce.hex(),
@@ -446,4 +469,3 @@ def end_epoch(root, epoch, seq):
 def load_identity(root):
     who = identity.load(UNIQUE_ID, root)
     return [who.device.decode(), who.generation, who.data.tag(b"x").hex()]
-

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from motekit.errors import UsageError
 from motekit.store import Store, Summary
+
 from . import columnar
 from .batch import DEVICE, MONOTONIC, STREAM, TIME, Batch, Column, Layout, Mask
 from .bounds import Bounds, bounds, duration_ns

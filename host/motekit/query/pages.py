@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from motekit import decode
 from motekit.errors import StoreError
 from motekit.store import Store
+
 from .batch import NO_TIME, Batch, Ints, Mask
 from .bounds import Bounds
 from .sampling import CONTEXT, start_times

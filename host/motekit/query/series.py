@@ -8,6 +8,7 @@ import numpy as np
 from motekit import decode
 from motekit.errors import UsageError
 from motekit.store import Epoch, Schema, Store, Stream
+
 from .batch import Column, Layout
 from .bounds import Bounds
 from .clock import Clock

@@ -1,4 +1,4 @@
-"""The two things a virtual board is made of besides the VM: its ROM, compiled, and its file system."""
+"""What a virtual board is made of besides the VM: its ROM, compiled, and its file system."""
 
 import hashlib
 import json
@@ -41,7 +41,7 @@ def flash(vm: Vm, files: dict[str, bytes], size_bytes: int) -> Path:
     if not home.exists():
         home.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home.parent, prefix=".making-") as temporary:
-            os.replace(_make(vm, Path(temporary), files, size_bytes), home)
+            _make(vm, Path(temporary), files, size_bytes).replace(home)
     return home
 
 
@@ -78,7 +78,7 @@ def copy(source: Path, target: Path) -> None:
 
 
 def firmware_files(march: str | None) -> dict[str, bytes]:
-    """Return the firmware as a board carries it, by absolute name: boot.py, main.py, /lib/motefw."""
+    """Return the firmware as a board carries it, by name: /boot.py, /main.py, /lib/motefw."""
     home = firmware.compiled(march)
     files = {f"/lib/{p.relative_to(home)}": p.read_bytes() for p in home.rglob("*.mpy")}
     return {"/boot.py": BOOT.encode(), "/main.py": MAIN.encode(), **files}

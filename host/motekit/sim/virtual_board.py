@@ -1,9 +1,9 @@
-"""One virtual board as the supervisor sees it: a VM's process, a pty, the line between, and a control channel.
+"""One virtual board as the supervisor sees it: a process, a pty, a line, a control channel.
 
-A reboot ends the process and starts it again on the same pty. What the board says on its control channel is
-listed in rom/control.py. Ctrl-C is asked for over that channel and never sent as a signal, which would
-jump out of the VM's collector; a program that does not take it within a second is ended, and its user
-gets a prompt all the same.
+A reboot ends the process and starts it again on the same pty. What the board says on its control
+channel is listed in rom/control.py. Ctrl-C is asked for over that channel and never sent as a
+signal, which would jump out of the VM's collector; a program that does not take it within a
+second is ended, and its user gets a prompt all the same.
 """
 
 import asyncio
@@ -17,14 +17,16 @@ import struct
 import subprocess
 import termios
 import tty
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from motekit.sim.image import environment
 from motekit.sim.serial_line import RING_BYTES, Noise, Pace
 from motekit.sim.vm import Vm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _CTRL_C = 3
 _INTERRUPT_S = 1.0
@@ -47,6 +49,10 @@ class Counts:
     unread_bytes: int = 0  # nobody at the host's end took them
 
 
+def _ignore(_board: "VirtualBoard", _text: str) -> None:
+    """Do nothing: nobody wants to know."""
+
+
 class VirtualBoard:
     """A board under a supervisor's event loop; `start` it, and `close` it in any case."""
 
@@ -60,7 +66,7 @@ class VirtualBoard:
         self.unacked = 0  # packets that the host had not taken when the scenario ended
         self.stopping_s = 0.0  # when the scenario ended, by the loop's clock
         self.rom_bytes = 0
-        self.on_event: Callable[[VirtualBoard, str], None] = lambda board, text: None
+        self.on_event: Callable[[VirtualBoard, str], None] = _ignore
         self._vm = vm
         self._spec = spec
         self._folder = folder
@@ -82,6 +88,20 @@ class VirtualBoard:
         self._tx = bytearray()  # from the board, not yet taken by the host
         self._feeding: asyncio.TimerHandle | None = None
         self._powering: asyncio.TimerHandle | None = None
+        self._calls = {
+            "run": self._run,
+            "prompt": self._prompt,
+            "intr": self._set_intr,
+            "serial": self._serial,
+            "fault": self._fault,
+        }
+        self._words = {
+            "reset": self._reset,
+            "watchdog": self._watchdog,
+            "left": self._left,
+            "done": self._done,
+            "hello": self._hello,
+        }
         self._reset_line()
 
     def _reset_line(self) -> None:
@@ -203,6 +223,8 @@ class VirtualBoard:
                 self._to_host(data)
 
     def _to_host(self, data: bytes) -> None:
+        if self._who == "main":
+            self._ready()
         if self._down:
             return
         if self._intr == _CTRL_C and self._who != "main":
@@ -326,7 +348,7 @@ class VirtualBoard:
                 self._obey(*line.decode().partition(" ")[::2])
 
     def _process_ended(self) -> None:
-        """The VM ended without having been asked to: a fault of the ROM or of the VM itself."""
+        """Take note of a VM that ended unasked: a fault of the ROM or of the VM itself."""
         self._end_process()
         self.crashed = True
         self.on_event(self, "crashed: " + self.last_words())
@@ -344,12 +366,12 @@ class VirtualBoard:
         elif word == "i":
             self._settle_interrupt()
             self._feed()
-        elif word in _CALLS:
+        elif word in self._calls:
             self._take_output()
-            _CALLS[word](self, rest)
+            self._calls[word](rest)
             self._tell(b".")
         else:
-            _WORDS[word](self, rest)
+            self._words[word](rest)
 
     def _run(self, who: str) -> None:
         self._who = who
@@ -408,19 +430,3 @@ class VirtualBoard:
 
     def _hello(self, _: str) -> None:
         self.on_event(self, "hello")
-
-
-_CALLS: dict[str, Callable[[VirtualBoard, str], None]] = {
-    "run": VirtualBoard._run,
-    "prompt": VirtualBoard._prompt,
-    "intr": VirtualBoard._set_intr,
-    "serial": VirtualBoard._serial,
-    "fault": VirtualBoard._fault,
-}
-_WORDS: dict[str, Callable[[VirtualBoard, str], None]] = {
-    "reset": VirtualBoard._reset,
-    "watchdog": VirtualBoard._watchdog,
-    "left": VirtualBoard._left,
-    "done": VirtualBoard._done,
-    "hello": VirtualBoard._hello,
-}

@@ -15,8 +15,8 @@ APPLICATION_ID = 0x4D4F5445  # "MOTE"
 FORMAT = 1  # user_version; a store of a higher one is not touched
 BUSY_TIMEOUT_S = 5.0  # only ever waited for another process's checkpoint or recovery
 
-# packets    what came since the last sealing, in arrival order; no index, so that an append only
-#            ever writes the last page. It is also the redo log of `progress`.
+# groups     what came since the last sealing, a row a commit, appended; see tail.py. It is also
+#            the redo log of `progress`.
 # segments   sealed packets of one epoch and stream (-1: notes and anchors), sorted by seq, without
 #            overlap; see sealing.py and segment.py
 # epochs     (device, key generation, epoch) as met; `boot` is the JSON of its boot note
@@ -32,11 +32,7 @@ CREATE TABLE epochs (
 CREATE TABLE progress (
     epoch INTEGER PRIMARY KEY REFERENCES epochs, next INTEGER NOT NULL, ahead TEXT, lost TEXT
 ) STRICT;
-CREATE TABLE packets (
-    id INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, stream INTEGER NOT NULL, seq INTEGER NOT NULL,
-    time_us INTEGER NOT NULL, samples INTEGER NOT NULL, verified INTEGER NOT NULL,
-    data BLOB NOT NULL
-) STRICT;
+CREATE TABLE groups (id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
 CREATE TABLE segments (
     id INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, stream INTEGER NOT NULL,
     first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL, first_us INTEGER NOT NULL,
@@ -178,3 +174,7 @@ def _prepare_writer(connection: sqlite3.Connection) -> None:
         "cache_size = -16384",
     ):
         connection.execute("PRAGMA " + pragma)
+    connection.execute("BEGIN IMMEDIATE")
+    # SQLite opens a file that it may not write, and says so at the first change: here.
+    connection.execute(f"PRAGMA user_version = {FORMAT}")
+    connection.execute("ROLLBACK")

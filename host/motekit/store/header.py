@@ -6,7 +6,6 @@ from typing import Protocol
 
 from motefw import packet
 from motefw.errors import PacketError
-
 from motekit import decode
 from motekit.errors import StoreError
 

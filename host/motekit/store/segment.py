@@ -52,7 +52,8 @@ def _accumulate(data: bytes) -> bytes:
 def pack(packets: Sequence[tuple[bool, bytes]]) -> bytes:
     """Return the blob of (verified, packet) pairs, whose order it keeps."""
     lengths = [len(data) | (_VERIFIED if verified else 0) for verified, data in packets]
-    columns = [bytes(length & 0xFF for length in lengths), bytes(n >> 8 for n in lengths)]
+    packed = struct.pack(f"<{len(lengths)}H", *lengths)
+    columns = [packed[::2], packed[1::2]]
     heads = b"".join([data[:PREFIX_BYTES] for _, data in packets])
     columns += [heads[i::PREFIX_BYTES] for i in range(PREFIX_BYTES)]
     prefixes = zlib.compress(_difference(b"".join(columns)), 6)
