@@ -15,8 +15,7 @@ FIRMWARE = ROOT / "firmware"
 HOST = ROOT / "host"
 ROM = HOST / "motekit" / "sim" / "rom"
 
-# Lowest first. A name stands for a module, or for a package and all in it; the longest match
-# counts.
+# Lowest first. A name stands for a module, or for a package and all in it; the longest match counts.
 FIRMWARE_LAYERS = (
     ("errors", "compat"),
     ("crc", "cobs", "register", "keys", "files", "clock"),
@@ -33,11 +32,7 @@ HOST_LAYERS = (
     ("fields", "resources", "keys", "drivers", "hello", "decode", "sim.places"),
     ("board", "firmware", "store", "transports"),
     ("config", "client", "prompt", "intake", "live", "query"),
-<<<<<<< HEAD
     ("session", "caretaker", "probe", "sim", "sinks", "bundle"),
-=======
-    ("session", "caretaker", "probe", "follow", "sim", "sinks", "bundle"),
->>>>>>> house
     ("collector", "doctor"),
     ("demo",),
     ("cli",),

@@ -10,11 +10,7 @@ EPOCH = 3  # of the first device
 
 
 class Fleet:
-<<<<<<< HEAD
     """Makes packets of many devices in turn: bodies of one trace, headers and tags of theirs."""
-=======
-    """Makes packets of many devices in turn: bodies of one trace, own headers and tags."""
->>>>>>> house
 
     def __init__(self, trace, devices, samples):
         self.samples = samples
