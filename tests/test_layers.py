@@ -33,7 +33,7 @@ HOST_LAYERS = (
     ("fields", "resources", "keys", "drivers", "hello", "decode", "sim.places"),
     ("board", "firmware", "store", "transports"),
     ("config", "client", "prompt", "intake", "live", "query"),
-    ("session", "caretaker", "probe", "follow", "sim", "sinks", "bundle"),
+    ("session", "caretaker", "probe", "sim", "sinks", "bundle"),
     ("collector", "doctor"),
     ("demo",),
     ("cli",),

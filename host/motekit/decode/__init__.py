@@ -115,9 +115,7 @@ def _check_alike(heads: NDArray[np.void]) -> None:
         strange = np.flatnonzero(heads[name] != expected)
         if len(strange):
             got = heads[name][strange[0]]
-            raise BadPacketError(
-                int(strange[0]), f"{name} {got}, {np.ravel(expected)[0]} expected"
-            )
+            raise BadPacketError(int(strange[0]), f"{name} {got}, {np.ravel(expected)[0]} expected")
 
 
 def _refuse(packets: Packets, bad: Mask, start: int = 0) -> NoReturn:

@@ -107,16 +107,16 @@ def _linear(streams: Streams, chosen: Ints, rows: Values) -> Values:
     scale = streams.scale.ravel()[chosen]
     n = streams.n.ravel()[chosen]
     weights = streams.coefficients.reshape(-1, streams.coefficients.shape[2])[chosen]
-    rows = rows[:, : int(n.max())]
-    y = _recursion(rows, weights[:, : order.max()], scale, order)
+    length = int(n.max())
+    rows = rows[:, :length]
+    values = _recursion(rows, weights[:, : order.max()], scale, order)
+    size = np.abs(values)
+    size[np.arange(length) >= n[:, None]] = 0
+    # Exact as long as nothing wraps, which may be told afterwards from the sizes reached.
+    reach = size.max(axis=1) * (np.abs(weights.astype(np.int64)).sum(axis=1) + 1) + 64
+    wrapped = ~(reach < 2**31)
     with np.errstate(invalid="ignore"):
-        if n.min() < len(y):
-            y[np.arange(len(y))[:, None] >= n] = 0
-        out = np.ascontiguousarray(y.astype(np.int32).T)
-        # Exact as long as nothing wraps, which may be told afterwards from the sizes reached.
-        reach = np.maximum(y.max(axis=0), -y.min(axis=0))
-        reach *= np.abs(weights.astype(np.int64)).sum(axis=1) + 1
-        wrapped = ~(reach + 64 < 2**31)
+        out = values.astype(np.int32)
     if wrapped.any():
         out[wrapped] = _recursion_wrapping(
             rows[wrapped], weights[wrapped], scale[wrapped], order[wrapped]
@@ -128,7 +128,7 @@ def _linear(streams: Streams, chosen: Ints, rows: Values) -> Values:
 def _recursion(
     rows: Values, weights: NDArray[np.int8], scale: Ints, order: Ints
 ) -> NDArray[np.float64]:
-    """Return y, (samples, streams), in doubles: each step is three operations over all streams."""
+    """Return y, (streams, samples), in doubles: each step is three operations over all streams."""
     streams, length = rows.shape
     taps = weights.shape[1]
     factors = np.ascontiguousarray((weights / (1 << scale)[:, None]).T)
@@ -148,7 +148,7 @@ def _recursion(
             np.floor(now, out=now)
             np.multiply(factors, now, out=product)
             np.add(later, product, out=later)
-    return y[:length]
+    return np.ascontiguousarray(y[:length].T)
 
 
 def _recursion_wrapping(

@@ -202,9 +202,7 @@ def _walk(
         coded = blocks.unary[rows]
         changes = coded & (blocks.place[rows] > 0)
         change = _signed(unary.parts[np.minimum(cursor, unary.last)])
-        last_p = np.where(
-            blocks.place[rows] > 0, last_p + np.where(changes, change, 0), begin[rows]
-        )
+        last_p = np.where(blocks.place[rows] > 0, last_p + np.where(changes, change, 0), begin[rows])
         cursor = cursor + changes
         p[rows] = last_p
         at[rows] = cursor
