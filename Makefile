@@ -49,8 +49,8 @@ format: $(VENV)/.ready ## let ruff lay the code out
 bench: setup ## measure packets, encoders, decoder and store (TRACES=folder of CSV files for your own data)
 	$(BIN)/python -m tests.bench $(if $(TRACES),--traces "$(TRACES)") $(ARGS)
 
-firmware: $(VENV)/.ready ## compile every module for xtensawin, rv32imc and the host, into build/firmware/
-	$(BIN)/python -m motekit.firmware build/firmware
+firmware: setup ## compile every module for xtensawin, rv32imc and the host, into build/firmware/
+	$(BIN)/motekit firmware --out build/firmware
 
 wheel: $(VENV)/.ready ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation

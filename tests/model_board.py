@@ -1,7 +1,7 @@
-"""A board's side of the serial line, in Python: what the host's tests talk to where no VM is needed.
+"""A board's side of the serial line, in Python: what host tests talk to where no VM is needed.
 
-Bytes and a clock in, bytes out, as the host's link. It keeps to SPEC.md ("Link", "Queue"): window of 4,
-credits, pieces sent again on request, an ack moves the tail, packets only for a host that is alive.
+Bytes and a clock in, bytes out, as the host's link. It keeps to SPEC.md ("Link", "Queue"): window
+of 4, credits, pieces sent again on request, an ack moves the tail, packets for a living host only.
 """
 
 import json

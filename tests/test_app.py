@@ -4,8 +4,8 @@ import json
 import re
 
 import pytest
-from motefw import frame, message, packet
 
+from motefw import frame, message, packet
 from tests.board_line import TAGGER, Host, assemble
 from tests.coprocess import CoProcess
 
@@ -32,21 +32,27 @@ def test_a_boot_logs_itself_then_the_tables_then_samples(vm):
     packets = [packet.decode(p) for p in assemble(frames(run), b"P").values()]
     assert [p.header.seq for p in packets] == [0, 1, 2, 3]
     boot, schema = packets[0].body["boot"], packets[1].body["schema"]
-    assert boot["reset"] == "power_on" and boot["previous_epoch"] is None
-    assert boot["board"] == "test" and boot["encoder"] in ("plain", "viper")
-    assert schema["channels"] == [["n", "1", 1, 0]] and schema["period_ms"] == 50
+    assert boot["reset"] == "power_on"
+    assert boot["previous_epoch"] is None
+    assert boot["board"] == "test"
+    assert boot["encoder"] in ("plain", "viper")
+    assert schema["channels"] == [["n", "1", 1, 0]]
+    assert schema["period_ms"] == 50
     assert packets[2].header.kind in (packet.NOTE, packet.SAMPLES)
     (reply,) = assemble(frames(run), b"M").values()
     _, ok, result = message.open_reply(TAGGER, message.NO_NONCE, reply)
-    assert ok and result["streams"] == [
+    assert ok
+    assert result["streams"] == [
         {"stream": 0, "name": "counter", "driver": "counter", "schema": 0}
     ]
 
 
 def test_ctrl_c_leads_to_the_prompt_with_the_watchdog_held(vm):
     run = vm.call("run", 1)
-    assert run["ended"] == "returned" and run["resets"] == 0
-    assert run["held"] == 10 and run["stopped"] == 1
+    assert run["ended"] == "returned"
+    assert run["resets"] == 0
+    assert run["held"] == 10
+    assert run["stopped"] == 1
     assert vm.call("loop_is_clean") == 42
 
 
@@ -54,7 +60,8 @@ def test_ctrl_c_leads_to_the_prompt_with_the_watchdog_held(vm):
 def test_ctrl_c_while_a_sensor_is_read_does_too(vm, n):
     vm.call("interrupt_at", n)
     run = vm.call("run", 5)
-    assert run["ended"] == "returned" and run["held"] == 10
+    assert run["ended"] == "returned"
+    assert run["held"] == 10
     assert vm.call("loop_is_clean") == 42
 
 
@@ -63,7 +70,7 @@ def test_the_next_boot_knows_how_far_the_last_one_came(vm, tmp_path):
     vm.call("start", str(tmp_path))
     vm.call("send", hello().hex())
     second = vm.call("run", 1)
-    body = packet.decode(list(assemble(frames(second), b"P").values())[0]).body["boot"]
+    body = packet.decode(next(iter(assemble(frames(second), b"P").values()))).body["boot"]
     assert body["previous_seq"] == first["next_seq"] - 1
     assert body["epoch"] == body["previous_epoch"] + 1
 
@@ -71,7 +78,8 @@ def test_the_next_boot_knows_how_far_the_last_one_came(vm, tmp_path):
 def test_a_reboot_answers_flushes_and_resets(vm, tmp_path):
     vm.call("reboot_after_hello")
     run = vm.call("run", 20)
-    assert run["ended"] == "reset" and run["resets"] == 1
+    assert run["ended"] == "reset"
+    assert run["resets"] == 1
     assert json.loads((tmp_path / "epoch.json").read_text())["last_seq"] == run["next_seq"] - 1
     assert run["status"]["sensors"][0]["samples"] > 0
 
@@ -87,15 +95,18 @@ def test_what_a_driver_raises_is_counted_and_sampling_goes_on(vm, error):
     vm.call("raise_at", 3, error)
     run = vm.call("run", 3)
     (sensor,) = run["status"]["sensors"]
-    assert sensor["errors"] == 1 and re.match(error, sensor["last_error"])
-    assert sensor["samples"] > 10 and sensor["state"] == "ok"
+    assert sensor["errors"] == 1
+    assert re.match(error, sensor["last_error"])
+    assert sensor["samples"] > 10
+    assert sensor["state"] == "ok"
 
 
 def test_the_end_of_sampling_leaves_nothing_in_blocks(vm):
     vm.call("stop_at", 7)
     run = vm.call("run", 3)
     first, later = vm.call("left")
-    assert first >= 1 and later == run["next_seq"]
+    assert first >= 1
+    assert later == run["next_seq"]
     assert run["status"]["sensors"][0]["samples"] == 7
 
 
@@ -110,4 +121,15 @@ def test_a_broken_configuration_leaves_the_board_reachable(vm, tmp_path):
 def test_damaged_keys_stop_the_board_with_a_word(vm, tmp_path):
     (tmp_path / "keys.json").write_text("{}")
     run = vm.call("run", 1)
-    assert run["ended"] == "returned" and run["held"] == 10 and run["status"] is None
+    assert run["ended"] == "returned"
+    assert run["held"] == 10
+    assert run["status"] is None
+    assert not (tmp_path / "epoch.json").exists()
+
+
+def test_a_flash_that_cannot_be_written_does_not_keep_it_from_rebooting(vm, tmp_path):
+    vm.call("reboot_after_hello")
+    vm.call("spoil", str(tmp_path / "epoch.json.new"))
+    run = vm.call("run", 20)
+    assert run["ended"] == "reset"
+    assert any("epoch" in line for line in run["said"])

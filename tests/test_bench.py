@@ -5,17 +5,17 @@ import json
 
 import numpy as np
 import pytest
+from bench import gorilla, sprintz
+from bench.__main__ import BENCHES, run_benches
+from bench.bound import bound_bytes_per_value, entropy_bits
+from bench.peers import PEERS, filled, narrow
+from bench.report import Report
+from bench.traces import Trace, generated, load, read_csv
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
 from motekit.errors import UsageError
-from tests.bench import gorilla, sprintz
-from tests.bench.__main__ import BENCHES, run_benches
-from tests.bench.bound import bound_bytes_per_value, entropy_bits
-from tests.bench.peers import PEERS, filled, narrow
-from tests.bench.report import Report
-from tests.bench.traces import Trace, generated, load, read_csv
 
 
 def written(tmp_path, text, name="accel_test_400hz.csv"):
@@ -212,7 +212,7 @@ def test_the_report_writes_what_it_was_given(tmp_path):
     ("name", "better"), [("nodots", "lower"), ("A.b", "lower"), ("a.b", "smaller")]
 )
 def test_the_report_refuses_names_that_no_reader_expects(name, better):
-    with pytest.raises(ValueError, match="figure name|better is"):
+    with pytest.raises(ValueError, match=r"figure name|better is"):
         report_of().add(name, 1, "B", better=better)
 
 

@@ -1,4 +1,4 @@
-"""Client, key store and hello: requests over a real pty, what a board says checked, prompts found."""
+"""Client, key store and hello: requests over a real pty, prompts, what a board says of itself."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from motefw import keys
 from motefw.keys import Tagger, device_key
 from motekit import client as client_module
-from motekit.client import Client, Greeting, NoKey, Refused, Silent
+from motekit.client import Client, Greeting, NoKeyError, RefusedError, SilentError
 from motekit.errors import LinkError
 from motekit.hello import parse
 from motekit.keys import Host, KeyStore, KeyStoreError, create
@@ -69,13 +69,16 @@ def test_hello_then_requests_with_their_replies(connected):
     assert client.connect().device == DEVICE
     assert client.request("schema", {"schema": 0}) == {"schema": SCHEMA}
     assert client.request("time.set", {"utc_us": 1, "error_us": 2}) == {}
-    assert board.requests == [("schema", {"schema": 0}), ("time.set", {"utc_us": 1, "error_us": 2})]
+    assert board.requests == [
+        ("schema", {"schema": 0}),
+        ("time.set", {"utc_us": 1, "error_us": 2}),
+    ]
 
 
 def test_a_refused_request_says_why(connected):
     client = connected(ModelBoard())
     client.connect()
-    with pytest.raises(Refused, match="'dance' refused: command: dance is unknown"):
+    with pytest.raises(RefusedError, match="'dance' refused: command: dance is unknown"):
         client.request("dance")
 
 
@@ -128,7 +131,7 @@ def test_a_collector_with_data_and_ack_roots_can_ask_but_not_command(connected, 
 
 def test_a_provisioned_board_and_no_keys_is_a_clear_error(connected):
     client = connected(ModelBoard(generation=1, keys=taggers(1)))
-    with pytest.raises(NoKey, match="MOTEKIT_KEYS"):
+    with pytest.raises(NoKeyError, match="MOTEKIT_KEYS"):
         client.connect()
 
 
@@ -137,7 +140,7 @@ def test_a_hello_under_another_fleets_key_is_not_believed(connected, monkeypatch
     client = connected(
         ModelBoard(generation=1, keys=taggers(1, bytes(32))), KeyStore.from_root(ROOT)
     )
-    with pytest.raises(Silent):
+    with pytest.raises(SilentError):
         client.connect()
     assert client.bad_messages > 0
 
@@ -230,27 +233,45 @@ def test_a_prompt_that_nobody_uses_gets_its_firmware_started(at_prompt, repl):
 
 
 def test_a_prompt_without_firmware_says_so(at_prompt):
-    with pytest.raises(Silent, match="main.py does not start motefw"):
+    with pytest.raises(SilentError, match=r"main\.py does not start motefw"):
         at_prompt(Repl()).connect()
 
 
 def test_a_program_that_runs_is_never_interrupted(at_prompt):
     program = Repl(answer=b"working 3 > 2 ...\r\n")
-    with pytest.raises(Silent, match="no MicroPython board that runs motefw answers"):
+    with pytest.raises(SilentError, match="no MicroPython board that runs motefw answers"):
         at_prompt(program).connect()
     assert b"\x03" not in program.seen
     assert b"\x04" not in program.seen
+
+
+class Printing(Repl):
+    """A program that has printed what looks like a prompt, and reads nothing."""
+
+    def _bytes(self, data):
+        first = self.answer if not self.seen else b""
+        self.seen += data
+        return first if data else b""
+
+
+@pytest.mark.parametrize("printed", [b"... ", b">>> "])
+def test_what_only_looks_like_a_prompt_is_left_alone(at_prompt, printed):
+    program = Printing(answer=b"loading\r\n" + printed)
+    with pytest.raises(SilentError, match="no MicroPython board that runs motefw answers"):
+        at_prompt(program).connect()
+    assert not {0x03, 0x04} & set(program.seen)
 
 
 class Mute(Repl):
     """Something on a serial port that never says anything."""
 
     def _bytes(self, data):
+        del data
         return b""
 
 
 def test_what_is_no_board_is_named(at_prompt):
-    with pytest.raises(Silent, match="0 bytes heard"):
+    with pytest.raises(SilentError, match="0 bytes heard"):
         at_prompt(Mute()).connect()
 
 

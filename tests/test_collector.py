@@ -11,14 +11,14 @@ from motefw import keys
 from motefw.keys import Tagger, device_key
 from motekit import client as client_module
 from motekit import collector as collector_module
-from motekit.client import Silent
+from motekit.client import SilentError
 from motekit.collector import Collector, Limits
 from motekit.errors import LinkError, StoreError
 from motekit.keys import Host, KeyStore
 from motekit.store import Store
 from motekit.transports import transport
 from motekit.transports.replay import Recorder
-from motekit.transports.serial import PortGone
+from motekit.transports.serial import PortGoneError
 from tests.model_board import (
     SCHEMA,
     ModelBoard,
@@ -30,6 +30,7 @@ from tests.model_board import (
 DEVICE = "0123456789ab"
 OTHER = "0123456789ac"
 ROOT = bytes(range(32))
+SOON = Limits(for_s=20, until_idle_s=0.8)
 
 
 def log(device=DEVICE, epoch=7, count=30, first=0, **options):
@@ -72,7 +73,7 @@ def collect(store, tmp_path, monkeypatch):
 
     monkeypatch.setattr(collector_module, "SCAN_S", 0.05)
 
-    def run(*urls, key_store=None, limits=Limits(for_s=20, until_idle_s=0.8), tick=None, **options):
+    def run(*urls, key_store=None, limits=SOON, tick=None, **options):
         notices = []
         collector = Collector(
             store,
@@ -108,7 +109,9 @@ def test_everything_a_board_has_is_stored_once_and_let_go_of(store, collect):
 
 
 def test_boards_are_known_by_identity_and_many_are_collected_at_once(store, collect):
-    boards = [ModelBoard(f"0123456789{n:02x}", packets=log(f"0123456789{n:02x}")) for n in range(8)]
+    boards = [
+        ModelBoard(f"0123456789{n:02x}", packets=log(f"0123456789{n:02x}")) for n in range(8)
+    ]
     wires = [PtyBoard(board) for board in boards]
     try:
         collect(*(wire.path for wire in wires))
@@ -122,9 +125,7 @@ def test_boards_are_known_by_identity_and_many_are_collected_at_once(store, coll
 
 def noisy(seed, rate=0.001):
     dice = random.Random(seed)
-    return lambda data: bytes(
-        dice.randrange(256) if dice.random() < rate else b for b in data
-    )
+    return lambda data: bytes(dice.randrange(256) if dice.random() < rate else b for b in data)
 
 
 def test_one_byte_in_a_thousand_damaged_both_ways_changes_nothing(store, collect):
@@ -230,9 +231,7 @@ def test_a_format_newer_than_ours_is_set_aside_once_and_stays_on_the_board(store
 
 def test_a_provisioned_board_is_stored_as_verified(store, collect):
     own = taggers(2)
-    board = ModelBoard(
-        generation=2, keys=own, packets=log(generation=2, tagger=own[0])
-    )
+    board = ModelBoard(generation=2, keys=own, packets=log(generation=2, tagger=own[0]))
     with PtyBoard(board) as wire:
         collect(wire.path, key_store=KeyStore.from_root(ROOT))
     assert [p.verified for _, p in store.packets(DEVICE, 0)] == [True] * 28
@@ -255,7 +254,7 @@ def test_generation_0_after_a_key_is_quarantined_and_never_acknowledged(store, c
     assert any("claims to have none" in text for text in texts(notices))
 
 
-def test_two_ports_with_one_device_id_are_told_apart(store, collect):
+def test_two_ports_with_one_device_id_are_told_apart(collect):
     with PtyBoard(ModelBoard(packets=log())) as one, PtyBoard(ModelBoard(packets=log())) as two:
         _, notices = collect(one.path, two.path)
         taken, left = sorted((one, two), key=lambda wire: -wire.board.tail)
@@ -286,7 +285,7 @@ def test_a_port_that_comes_later_and_one_that_goes(store, collect, tmp_path):
 def test_nothing_is_acknowledged_that_the_store_did_not_take(store, collect):
     board = ModelBoard(packets=log())
 
-    def full(group):
+    def full(_group):
         raise StoreError("fleet.motekit: the disk is full")
 
     store.append = full
@@ -296,10 +295,17 @@ def test_nothing_is_acknowledged_that_the_store_did_not_take(store, collect):
 
 
 def test_ports_that_are_not_there_end_the_collector_with_what_to_try(collect):
-    with pytest.raises(PortGone, match="/dev/none: no such port"):
+    with pytest.raises(PortGoneError, match="/dev/none: no such port"):
         collect("/dev/none")
     with pytest.raises(LinkError, match=r"nothing to collect from:\n.*none.*\n.*nothing"):
         collect("/dev/none", "/dev/nothing")
+
+
+def test_one_port_that_is_not_there_is_told_and_the_others_are_collected(store, collect):
+    with PtyBoard(ModelBoard(packets=log())) as wire:
+        _, notices = collect("/dev/none", wire.path)
+    assert len(stored(store)) == 28
+    assert [n.port for n in notices if n.kind == "warning"] == ["/dev/none"]
 
 
 def test_a_port_that_is_busy_ends_the_collector_and_names_who(collect):
@@ -315,12 +321,12 @@ def test_a_port_that_is_busy_ends_the_collector_and_names_who(collect):
 def test_what_is_no_board_ends_the_collector(collect, monkeypatch):
     monkeypatch.setattr(client_module, "HELLO_WAIT_S", 0.1)
     mute = ModelBoard()
-    mute.receive = lambda data, now: b""
-    with PtyBoard(mute) as wire, pytest.raises(Silent, match="no MicroPython board"):
+    mute.receive = lambda _data, _now: b""
+    with PtyBoard(mute) as wire, pytest.raises(SilentError, match="no MicroPython board"):
         collect(wire.path)
 
 
-def test_stopping_from_another_thread_ends_it_soon(store, collect):
+def test_stopping_from_another_thread_ends_it_soon(collect):
     board = ModelBoard(packets=log())
     with PtyBoard(board) as wire:
         began = time.monotonic()
@@ -344,7 +350,7 @@ def test_a_recording_is_collected_again_into_another_store(store, collect, tmp_p
             [transport(f"replay:{path}")],
             KeyStore.empty(),
             Host(tmp_path / "host.json"),
-            lambda notice: None,
+            lambda _notice: None,
         )
         collector.run(Limits(for_s=20))
         assert stored(again) == stored(store)

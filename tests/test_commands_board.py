@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from motefw import keys, message, packet
 
+from motefw import keys, message, packet
 from tests.board_line import DEVICE, Host, assemble
 from tests.coprocess import CoProcess
 from tests.test_config_board import GOOD
@@ -37,7 +37,8 @@ def provisioned(vm, tmp_path, command="command"):
 def test_hello_tells_who_and_where(vm):
     ok, hello, _ = Host(vm).ask("hello")
     assert ok
-    assert hello["device"] == "240ac4000102" and hello["nonce"] == "0102030405060708"
+    assert hello["device"] == "240ac4000102"
+    assert hello["nonce"] == "0102030405060708"
     assert hello["next_seq"] == hello["tail_seq"] == 0
     assert hello["mpy"] in ("x86", "x64")
 
@@ -52,7 +53,8 @@ def test_time_set_logs_an_anchor(vm):
     assert packet.read_header(data).kind == packet.ANCHOR
     body = data[packet.read_header(data).body : -8]
     assert int.from_bytes(body[:8], "little") == utc_us
-    assert body[8] == 3 and int.from_bytes(body[9:], "little") == 1500
+    assert body[8] == 3
+    assert int.from_bytes(body[9:], "little") == 1500
 
 
 @pytest.mark.parametrize(
@@ -76,7 +78,8 @@ def test_wrong_arguments_are_answered_with_what_is_wrong(vm, name, args, text):
     host = Host(vm)
     host.ask("hello")
     ok, result, packets = host.ask(name, args)
-    assert ok is False and result["error"].startswith(text)
+    assert ok is False
+    assert result["error"].startswith(text)
     assert packets == {}
 
 
@@ -86,10 +89,12 @@ def test_a_configuration_is_set_read_back_and_a_bad_one_not_applied(vm, tmp_path
     small = {"board": GOOD["board"], "buses": GOOD["buses"], "sensors": GOOD["sensors"][:2]}
     assert host.ask("config.set", {"config": small})[:2] == (True, {"reboot": True})
     ok, config, _ = host.ask("config.get")
-    assert ok and config["sensors"][0]["options"] == {"rate_hz": 200}
+    assert ok
+    assert config["sensors"][0]["options"] == {"rate_hz": 200}
     before = (tmp_path / "config.json").read_bytes()
     ok, result, _ = host.ask("config.set", {"config": {**small, "sensors": [{"driver": "x"}]}})
-    assert not ok and "sensors[0]: bus is missing" in result["error"]
+    assert not ok
+    assert "sensors[0]: bus is missing" in result["error"]
     assert (tmp_path / "config.json").read_bytes() == before
 
 
@@ -99,7 +104,8 @@ def test_a_flash_that_cannot_be_written_is_an_answer_too(process, tmp_path):
     host = Host(process)
     host.ask("hello")
     ok, result, _ = host.ask("config.set", {"config": {"board": "x"}})
-    assert not ok and "OSError" in result["error"]
+    assert not ok
+    assert "OSError" in result["error"]
 
 
 def test_reboot_asks_for_a_flush_first(vm):
@@ -117,8 +123,10 @@ def test_a_request_is_taken_once(vm):
     payloads = host.exchange(host.pieces(data))
     (answer,) = assemble(payloads, b"M").values()
     _, ok, result = message.open_reply(host.tagger, host.nonce, answer)
-    assert not ok and "counter" in result["error"]
-    assert vm.call("line")["refused"] == 1 and vm.call("line")["next"] == 1
+    assert not ok
+    assert "counter" in result["error"]
+    assert vm.call("line")["refused"] == 1
+    assert vm.call("line")["next"] == 1
 
 
 def test_a_request_of_another_boot_is_refused(vm):
@@ -127,7 +135,8 @@ def test_a_request_of_another_boot_is_refused(vm):
     host.exchange(host.pieces(host.request("reboot", nonce=bytes(8))))
     host.exchange(host.pieces(host.request("reboot", nonce=b"another!")))
     state = vm.call("line")
-    assert state["refused"] == 2 and state["stopped"] is None
+    assert state["refused"] == 2
+    assert state["stopped"] is None
 
 
 def test_only_the_command_key_commands(vm, tmp_path):
@@ -137,9 +146,11 @@ def test_only_the_command_key_commands(vm, tmp_path):
     assert collector.ask("time.set", {"utc_us": 1_800_000_000_000_000, "error_us": 0})[0]
     for name, args in (("reboot", {}), ("config.set", {"config": {"board": "x"}})):
         ok, result, _ = collector.ask(name, args)
-        assert not ok and "tag does not match" in result["error"]
+        assert not ok
+        assert "tag does not match" in result["error"]
     state = vm.call("line")
-    assert state["refused"] == 2 and state["stopped"] is None
+    assert state["refused"] == 2
+    assert state["stopped"] is None
     assert provisioned(vm, tmp_path, "command").ask("hello")[0]
 
 
@@ -149,7 +160,8 @@ def test_a_host_without_keys_gets_nothing_from_a_provisioned_board(vm, tmp_path)
     stranger = Host(vm)
     payloads = stranger.exchange(stranger.pieces(stranger.request("hello")))
     assert assemble(payloads, b"P") == {}
-    assert vm.call("line")["refused"] == 1 and vm.call("line")["alive"] is False
+    assert vm.call("line")["refused"] == 1
+    assert vm.call("line")["alive"] is False
 
 
 @pytest.mark.parametrize("has_keys", [False, True])
@@ -162,7 +174,9 @@ def test_a_host_that_knows_no_device_yet_is_told_who_is_there_and_gets_no_packet
     data = keys.Tagger(OWN["data"], DEVICE) if has_keys else Host(vm).tagger
     anyone = Host(vm, data, keys.Tagger(bytes(32), b""))
     ok, hello, packets = anyone.ask("hello")
-    assert ok and hello["device"] == DEVICE.decode() and packets == {}
+    assert ok
+    assert hello["device"] == DEVICE.decode()
+    assert packets == {}
     assert vm.call("line")["alive"] is False
     anyone.ask("status")
     assert vm.call("line")["refused"] == 1
@@ -217,10 +231,13 @@ def test_json_that_is_no_call_is_counted(vm, call):
 
 def test_a_reply_that_is_too_long_says_so(vm, tmp_path):
     long = {"board": "x", "sensors": [], "buses": {}}
-    long["sensors"] = [{"driver": "sht4x", "bus": "b", "name": "n" * 31 + chr(97 + i)} for i in range(16)]
+    long["sensors"] = [
+        {"driver": "sht4x", "bus": "b", "name": "n" * 31 + chr(97 + i)} for i in range(16)
+    ]
     long["buses"] = {"b": GOOD["buses"]["i2c0"]}
     (tmp_path / "config.json").write_text(json.dumps(long))
     host = Host(vm)
     host.ask("hello")
     ok, config, _ = host.ask("config.get")
-    assert ok and len(config["sensors"]) == 16
+    assert ok
+    assert len(config["sensors"]) == 16

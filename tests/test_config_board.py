@@ -2,10 +2,11 @@
 
 import copy
 import json
+from pathlib import Path
 
 import pytest
-from motefw import keys
 
+from motefw import keys
 from tests.coprocess import CoProcess, VmError
 
 GOOD = {
@@ -99,7 +100,7 @@ def test_a_bare_board_has_no_sensors(vm, root):
 
 @pytest.mark.parametrize("text", ["", "{", "null", '"x"', "[1", "\udc80", " " * 9000])
 def test_a_damaged_file_is_an_error_that_names_it(vm, root, text):
-    with open(root + "config.json", "w", errors="surrogateescape") as file:
+    with Path(root + "config.json").open("w", errors="surrogateescape") as file:
         file.write(text)
     with pytest.raises(VmError) as raised:
         vm.call("load", root)
@@ -109,7 +110,7 @@ def test_a_damaged_file_is_an_error_that_names_it(vm, root, text):
 
 def test_power_lost_before_the_rename_leaves_the_old_one(vm, root):
     vm.call("save", root, GOOD)
-    with open(root + "config.json.new", "w") as file:
+    with Path(root + "config.json.new").open("w") as file:
         file.write(json.dumps(GOOD)[:50])
     assert vm.call("load", root) == vm.call("check", GOOD)
     new = {"board": "other"}
@@ -128,7 +129,7 @@ def test_epochs_never_repeat(vm, root):
 
 @pytest.mark.parametrize("text", ["", "{}", '{"epoch": -1}', '{"epoch": 4294967295}', "[3]"])
 def test_an_epoch_file_that_cannot_be_counted_on_is_replaced(vm, root, text):
-    with open(root + "epoch.json", "w") as file:
+    with Path(root + "epoch.json").open("w") as file:
         file.write(text)
     assert vm.call("next_epoch", root)[0] == 0x12345678 | 1 << 31
 
@@ -144,7 +145,7 @@ def test_a_board_without_keys_has_generation_zero(vm, root):
 
 def test_keys_come_from_their_file(vm, root):
     own = {p: bytes([i + 1]) * 32 for i, p in enumerate(("data", "ack", "command"))}
-    with open(root + "keys.json", "w") as file:
+    with Path(root + "keys.json").open("w") as file:
         json.dump({"generation": 3, **{p: k.hex() for p, k in own.items()}}, file)
     tag = keys.Tagger(own["data"], b"240ac4000102").tag(b"x")
     assert vm.call("load_identity", root) == ["240ac4000102", 3, tag.hex()]
@@ -163,8 +164,9 @@ def test_keys_come_from_their_file(vm, root):
     ],
 )
 def test_damaged_keys_are_an_error_and_no_fallback(vm, root, content):
-    with open(root + "keys.json", "w") as file:
+    with Path(root + "keys.json").open("w") as file:
         json.dump(content, file)
     with pytest.raises(VmError) as raised:
         vm.call("load_identity", root)
-    assert raised.value.kind == "ConfigError" and raised.value.text.startswith("keys.json")
+    assert raised.value.kind == "ConfigError"
+    assert raised.value.text.startswith("keys.json")

@@ -76,31 +76,28 @@ def agree(batch):
     return len(batch)
 
 
-def series(kind, n, rng):
-    """Return n integers of a class of series."""
-    noise = rng.normal(size=n)
-    if kind == "constant":
-        return np.full(n, rng.integers(-(2**31), 2**31))
-    if kind == "noise":
-        return np.rint(noise * 2 ** rng.uniform(0, 29)).clip(-(2**31), 2**31 - 1)
-    if kind == "walk":
-        return np.rint(np.cumsum(noise * 2 ** rng.uniform(0, 12)))
-    if kind == "smooth":
-        return np.rint(np.cumsum(np.cumsum(noise)) + 1e5)
-    if kind == "tone":
-        return np.rint(3000 * np.sin(np.arange(n) * rng.uniform(0.01, 2)) + 2 * noise)
-    if kind == "slow":
-        return np.cumsum(rng.integers(-9, 10, n) * (rng.random(n) < 0.05))
-    if kind == "shifted":
-        return np.rint(np.cumsum(noise * 9)).astype(int) << int(rng.integers(1, 12))
-    if kind == "steps":
-        return np.repeat(rng.integers(-(2**31), 2**31, 1 + n // 40), 40)[:n]
+def any_int32(rng, n):
     return rng.integers(-(2**31), 2**31, n)
 
 
-KINDS = (
-    "constant", "noise", "walk", "smooth", "tone", "slow", "shifted", "steps", "random",
-)
+# Classes of series: each returns n integers.
+SERIES = {
+    "constant": lambda rng, n: np.repeat(any_int32(rng, 1), n),
+    "noise": lambda rng, n: np.rint(rng.normal(size=n) * 2 ** rng.uniform(0, 28)),
+    "walk": lambda rng, n: np.rint(np.cumsum(rng.normal(size=n) * 2 ** rng.uniform(0, 12))),
+    "smooth": lambda rng, n: np.rint(np.cumsum(np.cumsum(rng.normal(size=n))) + 1e5),
+    "tone": lambda rng, n: np.rint(3000 * np.sin(np.arange(n) * rng.uniform(0.01, 2))),
+    "slow": lambda rng, n: np.cumsum(rng.integers(-9, 10, n) * (rng.random(n) < 0.05)),
+    "shifted": lambda rng, n: np.cumsum(rng.integers(-9, 10, n)) << int(rng.integers(1, 12)),
+    "steps": lambda rng, n: np.repeat(any_int32(rng, 1 + n // 40), 40)[:n],
+    "random": any_int32,
+}
+KINDS = tuple(SERIES)
+
+
+def series(kind, n, rng):
+    """Return n integers of a class of series."""
+    return SERIES[kind](rng, n).clip(-(2**31), 2**31 - 1)
 
 
 def random_packet(rng, channels, n=None):
@@ -184,12 +181,12 @@ def test_headers_alone():
         header = packet.read_header(data)
         for name in heads.dtype.names:
             assert row[name] == getattr(header, name), name
-    with pytest.raises(decode.BadPacketError, match="packet 1 of the batch: kind 1, 0 expected"):
+    with pytest.raises(decode.BadPacketError, match=r"packet 1 of the batch: kind 1, 0 expected"):
         decode.samples(batch)
 
 
 def test_packets_of_other_channel_counts_are_refused():
-    with pytest.raises(decode.BadPacketError, match="packet 2 .*channels 2, 1 expected"):
+    with pytest.raises(decode.BadPacketError, match=r"packet 2 .*channels 2, 1 expected"):
         decode.samples([encoded([[1]]), encoded([[1]]), encoded([[1], [2]])])
 
 
@@ -201,7 +198,7 @@ def test_corrupted_packets_are_refused_by_both_or_read_alike(data):
     body = bytearray(good[1])
     for _ in range(int(rng.integers(1, 4))):
         action = rng.integers(5)
-        at = int(rng.integers(len(body))) if len(body) else 0
+        at = int(rng.integers(len(body))) if body else 0
         if action == 0 and body:
             body[at] ^= 1 << int(rng.integers(8))
         elif action == 1 and body:

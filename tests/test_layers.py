@@ -15,13 +15,16 @@ FIRMWARE = ROOT / "firmware"
 HOST = ROOT / "host"
 ROM = HOST / "motekit" / "sim" / "rom"
 
-# Lowest first. A name stands for a module, or for a package and all in it; the longest match counts.
+# Lowest first. A name stands for a module, or for a package and all in it; the longest match
+# counts.
 FIRMWARE_LAYERS = (
     ("errors", "compat"),
     ("crc", "cobs", "register", "keys", "files", "clock"),
-    ("frame", "message", "driver", "packet"),
+    ("frame", "receipt", "driver", "packet"),
+    ("message",),
     ("log", "config", "identity", "drivers", "links"),
     ("sampler", "recorder", "uplink", "commands"),
+    ("boot",),
     ("app",),
     ("port_esp32",),
 )
@@ -29,8 +32,8 @@ HOST_LAYERS = (
     ("errors", "chips"),
     ("fields", "resources", "keys", "drivers", "hello", "decode", "sim.places"),
     ("board", "firmware", "store", "transports"),
-    ("config", "client", "intake", "live", "query"),
-    ("session", "sim", "sinks"),
+    ("config", "client", "prompt", "intake", "live", "query"),
+    ("session", "caretaker", "probe", "sim", "sinks", "bundle"),
     ("collector", "doctor"),
     ("demo",),
     ("cli",),
@@ -39,7 +42,7 @@ HOST_LAYERS = (
 
 # What host and board must agree on: one set of modules for both interpreters.
 PURE = (
-    *("errors", "compat", "crc", "cobs", "frame", "keys", "message", "register"),
+    *("errors", "compat", "crc", "cobs", "frame", "keys", "message", "receipt", "register"),
     *sorted({path.stem for path in (FIRMWARE / "motefw").glob("packet*.py")} - {"packet_viper"}),
 )
 PURE_MAY_IMPORT = {"struct", "hashlib", "binascii", "array", "collections", "micropython"}

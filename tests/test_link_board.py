@@ -6,8 +6,8 @@ import struct
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from motefw import frame, message
 
+from motefw import frame, message
 from tests.board_line import Host, assemble, texts
 from tests.coprocess import CoProcess
 
@@ -32,7 +32,9 @@ def test_nothing_is_sent_before_a_host_says_hello(vm):
     host.ack(0)
     assert vm.call("line")["alive"] is False
     ok, hello, packets = host.ask("hello")
-    assert ok and hello["next_seq"] == 1 and texts(packets) == {0: "one"}
+    assert ok
+    assert hello["next_seq"] == 1
+    assert texts(packets) == {0: "one"}
 
 
 def test_a_packet_of_4_kib_comes_in_32_pieces_and_whole(vm):
@@ -40,7 +42,8 @@ def test_a_packet_of_4_kib_comes_in_32_pieces_and_whole(vm):
     vm.call("note", text)
     payloads = Host(vm).exchange(Host(vm).pieces(Host(vm).request("hello")))
     pieces = [p for p in payloads if p[:1] == b"P"]
-    assert len(pieces) == 32 and all(len(p) <= 132 for p in pieces)
+    assert len(pieces) == 32
+    assert all(len(p) <= 132 for p in pieces)
     assert texts(assemble(payloads, b"P")) == {0: text}
 
 
@@ -135,7 +138,8 @@ def test_a_host_unheard_for_ten_seconds_is_sent_no_more(vm):
     assert len(host.exchange()) == 1
     vm.call("tick", 12_000)
     vm.call("note", "b")
-    assert host.exchange() == [] and vm.call("line")["alive"] is False
+    assert host.exchange() == []
+    assert vm.call("line")["alive"] is False
     assert list(texts(host.ack(0))) == [1]  # any valid frame wakes it
 
 
@@ -146,7 +150,8 @@ def test_a_hello_begins_again_from_the_tail(vm):
     host.ask("hello")
     host.ack(1)
     _, hello, packets = Host(vm, host=6).ask("hello")
-    assert hello["tail_seq"] == 2 and list(texts(packets)) == [2, 3, 4, 5]
+    assert hello["tail_seq"] == 2
+    assert list(texts(packets)) == [2, 3, 4, 5]
 
 
 def test_a_packet_dropped_by_overflow_while_half_sent_is_given_up(process):
@@ -173,7 +178,8 @@ def test_acks_that_cannot_be_are_ignored_and_counted(vm):
     assert (state["tail"], state["ignored"]) == (0, 3)
     foreign = type(host.tagger)(bytes([1]) * 32, b"240ac4000102")
     host.ack(3, tagger=foreign)
-    assert vm.call("line")["tail"] == 0 and vm.call("line")["bad"] == 1
+    assert vm.call("line")["tail"] == 0
+    assert vm.call("line")["bad"] == 1
     host.ack(3)
     host.ack(3)  # once more is no harm
     host.ack(1)
@@ -211,11 +217,12 @@ def test_garbage_costs_nothing_but_itself(vm):
     host.exchange(raw=b"ls\r\n\x02\x04" + bytes(5) + b"x" * 1000 + b"\0" + b"y" * 100)
     assert host.ask("hello")[0]
     state = vm.call("line")
-    assert state["handled"] == 1 and state["frames_bad"] == 3
+    assert state["handled"] == 1
+    assert state["frames_bad"] == 3
 
 
 def test_a_reply_is_not_lost_to_a_flood_of_resend_requests(vm):
-    for i in range(4):
+    for _i in range(4):
         vm.call("note", "n" * 2000)
     host = Host(vm)
     host.ask("hello")
@@ -239,7 +246,8 @@ def test_no_noise_gets_through_or_wedges_the_line(process, data, cut, seed):
     host.exchange(raw=data + bytes(good) + bytes(good[:cut]))
     assert vm.call("line")["tail"] == 0
     ok, _, packets = host.ask("hello")
-    assert ok and texts(packets) == {0: "kept"}
+    assert ok
+    assert texts(packets) == {0: "kept"}
 
 
 def test_noise_leaves_no_memory_behind(vm):

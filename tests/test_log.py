@@ -5,9 +5,9 @@ from collections import deque
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from motefw.errors import PacketError
 from motefw.log import RamLog
-
 from tests.coprocess import CoProcess, VmError
 
 SIZE = 200

@@ -145,9 +145,11 @@ def test_times_that_can_be_asked_for(text, seconds):
     assert time_ns(text, NOW_NS, "since") == UTC * 1000 + round(seconds * 1e9)
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "-1", "-1 year", "25:00", "9999-01-01", "-0s", "1e9"])
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", "-1", "-1 year", "25:00", "9999-01-01", "-0s", "1e9"]
+)
 def test_a_bad_time_is_a_wrong_usage(text):
-    with pytest.raises(UsageError, match="since .*a (time|duration) such as") as caught:
+    with pytest.raises(UsageError, match=r"since .*a (time|duration) such as") as caught:
         time_ns(text, NOW_NS, "since")
     assert caught.value.exit_code == 2
 
@@ -170,9 +172,9 @@ def test_where_takes_device_and_stream():
 def test_an_unknown_device_or_stream_names_those_there_are(path):
     fill(path, fleet())
     with motekit.open(path) as store:
-        with pytest.raises(UsageError, match=f"device nobody.*{DEVICE}"):
+        with pytest.raises(UsageError, match=rf"device nobody.*{DEVICE}"):
             store.read(device="nobody")
-        with pytest.raises(UsageError, match="stream sht4x.*adxl345"):
+        with pytest.raises(UsageError, match=r"stream sht4x.*adxl345"):
             store.read(stream="sht4x")
 
 
@@ -184,7 +186,9 @@ def test_an_epoch_without_anchors_has_empty_time_and_no_range(path):
         assert table["monotonic_us"].tolist() == list(range(0, 300_000, 10_000))
         later = store.read(since="1970-01-01")
         assert len(later) == 0
-        assert later.notes == ["30 samples left out: they have no UTC, and a time range was asked for"]
+        assert later.notes == [
+            "30 samples left out: they have no UTC, and a time range was asked for"
+        ]
 
 
 def test_data_from_before_the_first_anchor_gets_its_time(path):
@@ -269,7 +273,9 @@ def test_verified_leaves_the_others_out(path):
 def test_resampling_tells_mean_least_greatest_and_count(path):
     fill(path, fleet())
     with motekit.open(path) as store:
-        table = store.read(every="1s", since="2026-01-01T00:00:01.5Z", until="2026-01-01T00:00:03Z")
+        table = store.read(
+            every="1s", since="2026-01-01T00:00:01.5Z", until="2026-01-01T00:00:03Z"
+        )
         with pytest.raises(UsageError, match="take one"):
             store.read(every="1s", raw=True)
         with pytest.raises(UsageError, match="a duration such as"):
@@ -411,7 +417,7 @@ def test_the_monotonic_bounds_enclose_what_a_range_selects(rows, start, asked):
     clock = Clock(anchors)
     bound = (UTC + asked) * 1000
     at = {clock.earliest_ns(bound), clock.latest_ns(bound), 0, time_us * 1000}
-    times = np.array(sorted(t + d for t in at for d in (-10**9, -1, 0, 1, 10**9) if t + d >= 0))
+    times = np.array(sorted(t + d for t in at for d in (-(10**9), -1, 0, 1, 10**9) if t + d >= 0))
     utc_ns = clock.utc_ns(times)
     slack = 10  # ns, of rounding
     assert not (times[utc_ns >= bound + slack] < clock.earliest_ns(bound) - slack).any()

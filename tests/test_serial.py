@@ -1,4 +1,4 @@
-"""Serial ports and the table of transports: what cannot be opened, and what every pipe keeps to."""
+"""Serial ports and the table of transports: what cannot be opened, what every pipe keeps to."""
 
 import base64
 import fcntl
@@ -10,6 +10,7 @@ import termios
 import threading
 import time
 import tty
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -18,7 +19,7 @@ from motekit.errors import LinkError, UsageError
 from motekit.transports import TRANSPORTS, Recorded, transport
 from motekit.transports import serial as serial_module
 from motekit.transports.link import Packet
-from motekit.transports.serial import PortBusy, PortGone, SerialPipe
+from motekit.transports.serial import PortBusyError, PortGoneError, SerialPipe
 from tests.model_board import ModelBoard, PtyBoard, note_packet, zero_key
 
 DEVICE = "0123456789ab"
@@ -78,31 +79,33 @@ def test_a_pattern_finds_what_matches_now(tmp_path):
 
 def test_no_such_port_names_those_that_are_there(monkeypatch):
     monkeypatch.setattr(serial_module, "usb_ports", lambda: ["/dev/ttyUSB5"])
-    with pytest.raises(PortGone, match="/dev/none: no such port; .*: /dev/ttyUSB5"):
+    with pytest.raises(PortGoneError, match=r"/dev/none: no such port; .*: /dev/ttyUSB5"):
         SerialPipe("/dev/none")
 
 
 def test_a_busy_port_names_who_holds_it(pty):
-    code = f"import fcntl, time; f = open({pty.path!r}); fcntl.flock(f, 2); print(flush=True); input()"
+    code = f"import fcntl; f = open({pty.path!r}); fcntl.flock(f, 2); print(flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as other:
         other.stdout.readline()
-        with pytest.raises(PortBusy, match=rf"in use by python.* \(pid {other.pid}\); close it"):
+        with pytest.raises(
+            PortBusyError, match=rf"in use by python.* \(pid {other.pid}\); close it"
+        ):
             SerialPipe(pty.path)
         other.communicate(b"\n")
 
 
 def test_a_port_is_ours_alone_and_free_after_close(pty):
     pipe = SerialPipe(pty.path)
-    with pytest.raises(PortBusy):
+    with pytest.raises(PortBusyError):
         SerialPipe(pty.path)
     pipe.close()
     SerialPipe(pty.path).close()
 
 
 def test_permission_denied_names_the_group(pty, monkeypatch):
-    def denied(port):
+    def denied(_port):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(serial_module.serial.Serial, "open", denied)
@@ -132,12 +135,17 @@ def test_hang_up_on_close_is_off_and_no_reset_line_is_left_asserted(pty, monkeyp
     pipe.close()
 
 
+def _until_it_fails(pipe, keys):
+    for _ in range(200):
+        pipe.typed(keys)
+        pipe.receive(0.02)
+
+
 def test_a_port_that_goes_away_is_a_link_error(pty):
     pipe = SerialPipe(pty.path)
     os.close(pty.master)
-    with pytest.raises(PortGone, match="unplugged"):
-        for _ in range(20):
-            pipe.receive(0.1)
+    with pytest.raises(PortGoneError, match="unplugged"):
+        _until_it_fails(pipe, b"")
     pty.master = os.open(os.devnull, os.O_RDONLY)
     pipe.close()
 
@@ -146,9 +154,7 @@ def test_a_board_that_takes_no_bytes_is_a_link_error(pty, monkeypatch):
     monkeypatch.setattr(serial_module, "WRITE_TIMEOUT_S", 0.2)
     pipe = SerialPipe(pty.path)
     with pytest.raises(LinkError, match="takes no bytes"):
-        for _ in range(200):
-            pipe.typed(bytes(4096))
-            pipe.receive(0.0)
+        _until_it_fails(pipe, bytes(4096))
     termios.tcflush(pty.slave, termios.TCIOFLUSH)
     pipe.close()
 
@@ -170,7 +176,7 @@ def test_waking_a_pipe_ends_its_wait(pty):
 PACKETS = [note_packet(DEVICE, 7, seq, {"n": seq, "pad": "x" * 300}) for seq in range(3)]
 
 
-def _serial(tmp_path):
+def _serial(_tmp_path):
     board = PtyBoard(ModelBoard(packets=PACKETS))
     with board.lock:
         board.board.alive_until = time.monotonic() + 60
@@ -232,7 +238,7 @@ def test_every_transport_has_a_peer_here():
 
 
 def test_a_lock_held_by_us_does_not_name_us(pty):
-    with open(pty.path, "rb", buffering=0) as held:
+    with Path(pty.path).open("rb", buffering=0) as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(PortBusy, match="in use by another program"):
+        with pytest.raises(PortBusyError, match="in use by another program"):
             SerialPipe(pty.path)

@@ -1,16 +1,20 @@
 """Commands of the control plane: one table from name to function, JSON in and out.
 
-A request is tagged over the board's nonce of this boot and the host's own counter, which only grows:
-an old one, and one from who has not the key, is refused and counted. What only reads, and what a
-collector needs, may be tagged with the ack key as well, since a collector has no command key. A `hello`
-tagged for no device, with the all-zero key, is told who is there, and nothing is sent for it.
+Nothing is kept here: a board that is short of memory loads this module for each request.
+
+A request is tagged over the board's nonce of this boot and the host's own counter, which only
+grows: an old one, and one from who has not the key, is refused and counted. What only reads, and
+what a collector needs, may be tagged with the ack key as well, since a collector has no command
+key. A `hello` tagged for no device, with the all-zero key, is told who is there, and nothing is
+sent for it.
 
 Ref: SPEC.md, section "Message".
 """
 
+import gc
 import sys
 
-from . import __version__, config, drivers, keys, message
+from . import __version__, keys, message
 from .compat import const
 from .errors import MessageError, MoteError
 
@@ -43,20 +47,40 @@ def _argument(args, name, low, high):
     return value
 
 
+def about(board):
+    """Return who the board is, for `hello` and the boot note."""
+    gc.collect()  # so that the figure means something
+    version = sys.implementation.version
+    values = {
+        "device": board.identity.device.decode(),
+        "board": board.name,
+        "firmware": __version__,
+        "micropython": ".".join(str(n) for n in version[:3]),
+        "encoder": board.encoder,
+        "reset": board.port.reset_cause(),
+        "previous_seq": board.previous_seq,
+        "generation": board.identity.generation,
+        "epoch": board.epoch,
+        "heap_free": board.port.heap(),
+    }
+    if board.title:
+        values["name"] = board.title
+    return values
+
+
 def hello(board, args):
-    """Tell who the board is and where its log stands; `args` None: to a host that cannot know yet."""
+    """Tell who the board is and where its log stands; `args` None: to a host without its key."""
     if args is not None:
         board.uplink.hello()
-    about = board.about()
+    values = about(board)
     arch = getattr(sys.implementation, "_mpy", 0) >> 10 & 15
-    about.update(
+    values.update(
         {
-            "firmware": __version__,
             "mpy": _ARCHS[arch] if arch < len(_ARCHS) else None,
             "nonce": board.nonce.hex(),
             "next_seq": board.log.next_seq,
             "tail_seq": board.log.tail_seq,
-            "uptime_ms": board.uptime_ms(),
+            "uptime_ms": board.clock.now_us() // 1000,
             "streams": [
                 {
                     "stream": stream.number,
@@ -68,12 +92,32 @@ def hello(board, args):
             ],
         }
     )
-    return about
+    return values
 
 
 def status(board, args):
     """Tell how the board and its sensors are."""
-    return board.status()
+    gc.collect()  # so that the figure means something
+    log, uplink = board.log, board.uplink
+    return {
+        "uptime_ms": board.clock.now_us() // 1000,
+        "heap_free": board.port.heap(),
+        "heap_min_free": board.heap_min_bytes,
+        "queue_bytes": log.used_bytes,
+        "queue_size_bytes": log.size_bytes,
+        "queue_dropped": log.dropped,
+        "next_seq": log.next_seq,
+        "tail_seq": log.tail_seq,
+        "frames_bad": board.link.frames_bad,
+        "messages_bad": board.messages_bad,
+        "refused_commands": board.refused,
+        "skipped_packets": uplink.skipped,
+        "resent_packets": uplink.resent,
+        "ignored_receipts": uplink.ignored,
+        "restarted_tasks": sum(task.restarts for task in board.tasks),
+        "config_error": board.config_error,
+        "sensors": [stream.status() for stream in board.streams],
+    }
 
 
 def schema(board, args):
@@ -86,11 +130,15 @@ def schema(board, args):
 
 def config_get(board, args):
     """Tell the configuration that is in force after the next boot."""
+    from . import config, drivers
+
     return config.load(board.root, drivers.load)
 
 
 def config_set(board, args):
     """Check a configuration and save it; the next boot applies it."""
+    from . import config, drivers
+
     if not isinstance(args.get("config"), dict):
         raise MessageError("config: an object is expected")
     config.save(board.root, args["config"], drivers.load)
@@ -106,7 +154,7 @@ def time_set(board, args):
 
 
 def reboot(board, args):
-    """Boot again, once this reply and what the log holds are with the host, or 10 s have passed."""
+    """Boot again, once this reply and what the log holds are with the host, or after 10 s."""
     board.stop("reboot")
     return {}
 
@@ -122,76 +170,70 @@ TABLE = {
 }  # name: (function, whether only the command key opens it)
 
 
+def handle(board, data):
+    """Return the reply to a request; MessageError if it is not even one."""
+    number = message.request_number(data)
+    name = message.request_name(data)
+    nonce = message.NO_NONCE if name == "hello" else board.nonce
+    ok = False
+    try:
+        args = _open(board, data, name, nonce)
+        result = TABLE[name][0](board, args)
+        ok = True
+    except MoteError as error:
+        result = {"error": str(error)}
+    except Exception as error:  # ours, or the flash's: the host must not wait for ever
+        result = {"error": f"{type(error).__name__}: {error}"}
+    reply = message.reply(board.identity.data, nonce, number, ok, result)
+    if len(reply) > message.MAX_TO_HOST_BYTES:
+        result = {"error": f"{name}: reply of {len(reply)} bytes, at most 4096 possible"}
+        reply = message.reply(board.identity.data, nonce, number, False, result)
+    return reply
+
+
 def _from_anyone(data):
-    """Tell whether a hello is tagged for no device: a host must ask who is there before it can tag."""
+    """Tell whether a hello is tagged for no device, by a host that has to ask who is there."""
     try:
         message.open_request(keys.Tagger(bytes(keys.KEY_BYTES), b""), message.NO_NONCE, data)
-        return True
     except MessageError:
         return False
+    return True
 
 
-class Commands:
-    """Opens requests, calls the table, seals replies."""
-
-    def __init__(self, board):
-        self._board = board
-        self._counters = {}
-        self.refused = 0
-
-    def handle(self, data):
-        """Return the reply to a request; MessageError if it is not even one."""
-        board = self._board
-        data = bytes(data)
-        number = message.request_number(data)
-        name = message.request_name(data)
-        nonce = message.NO_NONCE if name == "hello" else board.nonce
-        ok = False
+def _open(board, data, name, nonce):
+    """Return the arguments of a request that is known, from who may make it, and new."""
+    identity = board.identity
+    if name not in TABLE:
+        raise MessageError(f"command: {name} is not one of {', '.join(sorted(TABLE))}")
+    try:
+        opened = message.open_request(identity.command, nonce, data)
+    except MessageError:
         try:
-            args = self._open(data, name, nonce)
-            result = TABLE[name][0](board, args)
-            ok = True
-        except MoteError as error:
-            result = {"error": str(error)}
-        except Exception as error:  # ours, or the flash's: the host must not wait for ever
-            result = {"error": f"{type(error).__name__}: {error}"}
-        reply = message.reply(board.identity.data, nonce, number, ok, result)
-        if len(reply) > message.MAX_TO_HOST_BYTES:
-            result = {"error": f"{name}: reply of {len(reply)} bytes, at most 4096 possible"}
-            reply = message.reply(board.identity.data, nonce, number, False, result)
-        return reply
-
-    def _open(self, data, name, nonce):
-        """Return the arguments of a request that is known, from who may make it, and new."""
-        identity = self._board.identity
-        if name not in TABLE:
-            raise MessageError(f"command: {name} is not one of {', '.join(sorted(TABLE))}")
-        try:
-            opened = message.open_request(identity.command, nonce, data)
-        except MessageError:
-            try:
-                if TABLE[name][1]:
-                    raise
-                opened = message.open_request(identity.ack, nonce, data)
-            except MessageError:
-                if name == "hello" and _from_anyone(data):
-                    return None
-                self.refused += 1
+            if TABLE[name][1]:
                 raise
-        _, host, counter, _, args = opened
-        # What says hello has no nonce yet, so nothing tells a new hello from an old one; it only reads.
-        if nonce is not message.NO_NONCE:
-            self._count(host, counter)
-        return args
+            opened = message.open_request(identity.ack, nonce, data)
+        except MessageError:
+            if name == "hello" and _from_anyone(data):
+                return None
+            board.refused += 1
+            raise
+    _, host, counter, _, args = opened
+    # What says hello has no nonce yet, so nothing tells a new hello from an old one; it only
+    # reads.
+    if nonce is not message.NO_NONCE:
+        _count(board, host, counter)
+    return args
 
-    def _count(self, host, counter):
-        if counter <= self._counters.get(host, -1):
-            self.refused += 1
-            raise MessageError(f"counter: {counter} is not beyond the last one of host {host}")
-        if host not in self._counters and len(self._counters) >= _HOSTS_MAX:
-            # To forget a host would let its requests in again: a new nonce makes them all void.
-            self._board.new_nonce()
-            self._counters.clear()
-            self.refused += 1
-            raise MessageError("nonce: it is another one now, say hello again")
-        self._counters[host] = counter
+
+def _count(board, host, counter):
+    counters = board.counters
+    if counter <= counters.get(host, -1):
+        board.refused += 1
+        raise MessageError(f"counter: {counter} is not beyond the last one of host {host}")
+    if host not in counters and len(counters) >= _HOSTS_MAX:
+        # To forget a host would let its requests in again: a new nonce makes them all void.
+        board.new_nonce()
+        counters.clear()
+        board.refused += 1
+        raise MessageError("nonce: it is another one now, say hello again")
+    counters[host] = counter

@@ -4,11 +4,12 @@ import hashlib
 
 try:
     from micropython import const
-except ImportError:
 
-    def const(value: int) -> int:
-        """Return the value: mpy-cross folds the call, CPython makes it."""
-        return value
+    _CLONES = False  # a hash that has begun cannot be copied there: each digest begins anew
+except ImportError:
+    _CLONES = True
+
+    const = int  # mpy-cross folds the call, CPython makes it
 
 
 _BLOCK_BYTES = const(64)
@@ -16,8 +17,13 @@ _INNER = const(0x36)
 _OUTER = const(0x5C)
 
 
-def _pad(key: bytes, pad: int) -> bytes:
-    return bytes(b ^ pad for b in key) + bytes((pad,)) * (_BLOCK_BYTES - len(key))
+def _begun(key, pad):
+    block = bytes(b ^ pad for b in key) + bytes((pad,)) * (_BLOCK_BYTES - len(key))
+    return hashlib.sha256(block) if _CLONES else block
+
+
+def _going_on(begun):
+    return begun.copy() if _CLONES else hashlib.sha256(begun)
 
 
 class Hmac:
@@ -30,15 +36,15 @@ class Hmac:
     def __init__(self, key: bytes):
         if len(key) > _BLOCK_BYTES:
             raise ValueError("HMAC key of {} bytes, at most 64 expected".format(len(key)))
-        self._inner = _pad(key, _INNER)
-        self._outer = _pad(key, _OUTER)
+        self._inner = _begun(key, _INNER)
+        self._outer = _begun(key, _OUTER)
 
-    def digest(self, *parts: bytes) -> bytes:
+    def digest(self, *parts: bytes | memoryview) -> bytes:
         """Return the 32-byte tag over the concatenated parts."""
-        inner = hashlib.sha256(self._inner)
+        inner = _going_on(self._inner)
         for part in parts:
             inner.update(part)
-        outer = hashlib.sha256(self._outer)
+        outer = _going_on(self._outer)
         outer.update(inner.digest())
         return outer.digest()
 
@@ -47,7 +53,4 @@ def same(a: bytes, b: bytes) -> bool:
     """Compare two tags in a time that does not tell where they differ."""
     if len(a) != len(b):
         return False
-    difference = 0
-    for i in range(len(a)):
-        difference |= a[i] ^ b[i]
-    return difference == 0
+    return int.from_bytes(a, "little") ^ int.from_bytes(b, "little") == 0

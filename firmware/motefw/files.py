@@ -13,22 +13,18 @@ _MAX_BYTES = const(8192)
 def read_json(path):
     """Return what the file holds, None if there is no such file; ConfigError if it is no JSON."""
     try:
-        with open(path) as file:
-            text = file.read(_MAX_BYTES + 1)
+        if os.stat(path)[6] <= _MAX_BYTES:
+            with open(path) as file:
+                value = json.load(file)
+            if value is not None:
+                return value
     except OSError as error:
         if error.errno == _ENOENT:
             return None
         raise
     except ValueError:
-        text = ""  # not UTF-8
-    if len(text) <= _MAX_BYTES:
-        try:
-            value = json.loads(text)
-            if value is not None:
-                return value
-        except ValueError:
-            pass
-    raise ConfigError(f"{path}: no JSON of at most {_MAX_BYTES} characters")
+        pass
+    raise ConfigError(f"{path}: no JSON of at most {_MAX_BYTES} bytes")
 
 
 def write_json(path, value):

@@ -5,8 +5,9 @@
 Text that a program prints has no zero byte, so frames and log lines part by themselves: what lies
 between two zeros is a frame if its CRC holds, and text or noise otherwise.
 
-Towards the board every byte of the middle that a REPL would obey or a terminal would swallow (below
-0x20, 0x7D, 0x7F) is sent as 0x7D, byte XOR 0x20: Ctrl-C cannot occur in it, and stays alive.
+Towards the board every byte of the middle that a REPL would obey or a terminal would swallow
+(below 0x20, 0x7D, 0x7F) is sent as 0x7D, byte XOR 0x20: Ctrl-C cannot occur in it, and stays
+alive.
 
 Ref: SPEC.md, section "Frame".
 """
@@ -40,7 +41,7 @@ def encode_into(scratch, n, out):
     return end + 1
 
 
-def encode(payload):
+def encode(payload: bytes) -> bytes:
     """Return the frame of a payload, towards the host."""
     scratch = bytearray(len(payload) + 4)
     scratch[: len(payload)] = payload
@@ -49,7 +50,7 @@ def encode(payload):
     return bytes(out[:n])
 
 
-def encode_to_board(payload):
+def encode_to_board(payload: bytes) -> bytes:
     """Return the frame of a payload, towards the board: no byte of it means anything to a REPL."""
     if len(payload) > TO_BOARD_MAX_BYTES:
         raise FrameError("frame: {} bytes to the board, at most 92 expected".format(len(payload)))
@@ -94,7 +95,7 @@ def decode_into(data, n, out):
     return n
 
 
-def decode(data):
+def decode(data: bytes) -> bytes:
     """Return the payload of the bytes between two zeros; see `decode_into` for errors."""
     out = bytearray(data)
     n = decode_into(out, len(out), out)

@@ -1,7 +1,8 @@
 """The queue of packets: a ring in RAM, of one size from the start, with the flash log's interface.
 
-A record is a packet; records have consecutive sequence numbers. `append` adds one, `size` and `peek`
-read any that is held, `ack` lets go of all up to one. When there is no room the oldest goes, counted.
+A record is a packet; records have consecutive sequence numbers. `append` adds one, `size` and
+`peek` read any that is held, `ack` lets go of all up to one. When there is no room the oldest
+goes, counted.
 
 Layout: length u16, little-endian, then the packet; both may run over the end of the ring.
 """

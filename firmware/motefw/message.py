@@ -5,10 +5,12 @@
     ack       'a' | generation u8 | epoch u32 | seq u32                  | tag (ack key)
     refused   'x' | generation u8 | epoch u32 | seq u32                  | tag (ack key)
 
-Little-endian. Tags cover device id, then the board's 8-byte nonce of this boot where named, then the
-message. `hello` and its reply use an all-zero nonce, since the nonce is what the reply tells. An
-ack is cumulative: every packet of the epoch up to and including seq is durable on the host. A refusal
-names one packet that came intact over the link and fails its tag: the board is to skip it.
+Little-endian. Tags cover device id, then the board's 8-byte nonce of this boot where named, then
+the message. `hello` and its reply use an all-zero nonce, since the nonce is what the reply tells.
+An ack is cumulative: every packet of the epoch up to and including seq is durable on the host. A
+refusal names one packet that came intact over the link and fails its tag: the board is to skip it.
+
+The receipts are in `receipt`, which a board keeps in memory; the rest it loads for each request.
 
 Ref: SPEC.md, section "Message".
 """
@@ -19,18 +21,18 @@ import struct
 from .compat import const
 from .errors import MessageError
 from .keys import TAG_BYTES, Tagger
+from .receipt import ACK, REFUSED, open_receipt, receipt
+
+__all__ = ("ACK", "REFUSED", "open_receipt", "receipt")  # from `receipt`; the rest is here
 
 REQUEST = const(0x71)
 REPLY = const(0x72)
-ACK = const(0x61)
-REFUSED = const(0x78)
 NONCE_BYTES = const(8)
 NO_NONCE = bytes(NONCE_BYTES)
 MAX_TO_BOARD_BYTES = const(1024)
 MAX_TO_HOST_BYTES = const(4096)
 _REQUEST = "<BHII"
 _REPLY = "<BHB"
-_RECEIPT = "<BBII"
 
 
 def kind(data: bytes) -> int:
@@ -54,6 +56,14 @@ def _open(data: bytes, expected: int, size: int, tagger: Tagger, nonce: bytes) -
     return body
 
 
+def _dump(value) -> bytes:
+    """Return JSON in UTF-8, not in escapes: MicroPython writes it so, and joins no surrogates."""
+    try:
+        return json.dumps(value, ensure_ascii=False).encode()
+    except TypeError:  # MicroPython knows no such option
+        return json.dumps(value).encode()
+
+
 def _json(body: bytes, at: int):
     try:
         return json.loads(bytes(body[at:]).decode())
@@ -72,7 +82,7 @@ def request(
 ) -> bytes:
     """Return a request; number 0..65535 pairs it with its reply, counter never repeats."""
     head = struct.pack(_REQUEST, REQUEST, number, host, counter)
-    return _seal(tagger, nonce, head + json.dumps([name, args]).encode())
+    return _seal(tagger, nonce, head + _dump([name, args]))
 
 
 def request_number(data: bytes) -> int:
@@ -87,7 +97,7 @@ def request_name(data: bytes) -> str:
     size = struct.calcsize(_REQUEST)
     if len(data) < size + TAG_BYTES or data[0] != REQUEST:
         raise MessageError("message: {} bytes, no request".format(len(data)))
-    return _call(_json(data[:-TAG_BYTES], size))[0]
+    return str(_call(_json(data[:-TAG_BYTES], size))[0])
 
 
 def _call(call: object) -> list[object]:
@@ -113,7 +123,7 @@ def open_request(tagger: Tagger, nonce: bytes, data: bytes):
 def reply(tagger: Tagger, nonce: bytes, number: int, ok: bool, result: object) -> bytes:
     """Return a reply; `ok` false says that `result` is {"error": text}."""
     head = struct.pack(_REPLY, REPLY, number, 1 if ok else 0)
-    return _seal(tagger, nonce, head + json.dumps(result).encode())
+    return _seal(tagger, nonce, head + _dump(result))
 
 
 def open_reply(tagger: Tagger, nonce: bytes, data: bytes) -> tuple[int, bool, object]:
@@ -122,16 +132,3 @@ def open_reply(tagger: Tagger, nonce: bytes, data: bytes) -> tuple[int, bool, ob
     body = _open(data, REPLY, size, tagger, nonce)
     _, number, ok = struct.unpack_from(_REPLY, body)
     return number, ok == 1, _json(body, size)
-
-
-def receipt(tagger: Tagger, what: int, generation: int, epoch: int, seq: int) -> bytes:
-    """Return an ack (what = ACK) or a refusal (REFUSED) of 18 bytes."""
-    return _seal(tagger, b"", struct.pack(_RECEIPT, what, generation, epoch, seq))
-
-
-def open_receipt(tagger: Tagger, data: bytes) -> tuple[int, int, int, int]:
-    """Return (what, generation, epoch, seq) of an ack or a refusal."""
-    if len(data) != struct.calcsize(_RECEIPT) + TAG_BYTES:
-        raise MessageError("receipt: {} bytes, 18 expected".format(len(data)))
-    body = _open(data, ACK if data[0] == ACK else REFUSED, 10, tagger, b"")
-    return struct.unpack(_RECEIPT, body)

@@ -106,7 +106,7 @@ class Port:
         return os.urandom(n)
 
     def heap(self):
-        """Return the bytes that are free for Python, what could still be taken from IDF included."""
+        """Return the bytes free for Python, with what could still be taken from IDF."""
         return gc.mem_free()
 
     def on_stop(self, callback):
@@ -141,8 +141,8 @@ class Port:
     def recover(self, name):
         """Free an I2C bus whose SDA a part holds low after a transfer that was cut short.
 
-        Nine clocks let it shift its byte out; START and STOP end what it thinks goes on (NXP UM10204,
-        3.1.16). Then the peripheral is set up again on the same pins.
+        Nine clocks let it shift its byte out; START and STOP end what it thinks goes on (NXP
+        UM10204, 3.1.16). Then the peripheral is set up again on the same pins.
         """
         spec = self._i2c.get(name)
         if spec is None:
@@ -184,7 +184,8 @@ class Port:
 def hold_after_soft_reset(minutes):
     """Keep a board whose watchdog runs alive at a prompt that a soft reset led to.
 
-    A soft reset ends timers, not the watchdog, and a tool may have asked for one that skips main.py.
+    A soft reset ends timers, not the watchdog, and a tool may have asked for one that skips
+    main.py.
     """
     port = Port()
     if port.reset_cause() == "soft":

@@ -1,8 +1,8 @@
 """From drivers to blocks to packets: one `Stream` per sensor, which no other sensor can stop.
 
 `Stream.step` does what is due and returns the milliseconds until the next step. A sensor that is
-absent, wrong or failing is reported and started again after 1, 2, 4 .. 60 s. The sample index counts
-every sample that should have been: what was lost is left out of it and told in a note.
+absent, wrong or failing is reported and started again after 1, 2, 4 .. 60 s. The sample index
+counts every sample that should have been: what was lost is left out of it and told in a note.
 
 Times: a polled sample is of the moment it was asked for. A FIFO is drained at T with n samples in
 it: its newest is of T less half a period, since T falls anywhere between two samples.
@@ -12,7 +12,7 @@ from time import ticks_add, ticks_diff
 
 from . import packet
 from .compat import const
-from .errors import SensorError
+from .errors import MoteError, SensorError
 
 _START = const(0)
 _POLL = const(1)
@@ -33,11 +33,11 @@ _ENODEV = const(19)
 class Stream:
     """One sensor: its driver, the block being filled, its state and its counts.
 
-    `sensor` and `limits` are the configuration's entries, `cls` the driver's class, `bus` returns the
-    bus it is on, `recover` frees that, `report` takes a line for the log.
+    `sensor`, `spec` (of its bus) and `limits` are the configuration's entries, `cls` the driver's
+    class. `hands` has the rest: `ticks_ms()`, `bus(spec)`, `recover(spec)` and `report(text)`.
     """
 
-    def __init__(self, number, sensor, cls, recorder, hands, limits):
+    def __init__(self, number, sensor, spec, cls, recorder, hands, limits):
         self.number = number
         self.name = sensor["name"]
         self.driver_name = sensor["driver"]
@@ -45,7 +45,9 @@ class Stream:
         self._cls = cls
         self._recorder = recorder
         self._clock = recorder.clock
-        self._bus, self._recover, self._ticks_ms, self._report = hands
+        self._spec = spec
+        self._hands = hands
+        self._ticks_ms = hands.ticks_ms
         self._samples_max = limits["samples"]
         self._latency_ms = sensor.get("latency_ms", limits["latency_ms"])
         self._period_ms = 0 if cls.STREAMING else sensor.get("period_ms", _PERIOD_MS)
@@ -68,7 +70,7 @@ class Stream:
         self._heard_s = 0  # second of the last drain or start
         self._base_s = self._base_us = 0  # time of the first
         self._base = 0  # samples that the first found
-        self._due_ms = 0  # slot of the next polled sample
+        self._due_ms = self._ticks_ms()  # slot of the next polled sample
 
     def step(self):
         """Do what is due; return the ms until the next step. What a sensor does never raises."""
@@ -85,7 +87,7 @@ class Stream:
 
     def stop(self):
         """End sampling: what is held becomes a packet, the sensor is left quiet."""
-        started = self._phase == _POLL or self._phase == _READ
+        started = _START < self._phase < _STOPPED
         self._phase = _STOPPED
         try:
             self.close()
@@ -138,7 +140,7 @@ class Stream:
 
     def _start(self):
         if self.driver is None:
-            self.driver = self._cls(self._bus(), self._sensor.get("address"))
+            self.driver = self._cls(self._hands.bus(self._spec), self._sensor.get("address"))
         self._skip_slots()
         self.driver.start(**self._sensor.get("options", {}))
         if self.block is None:
@@ -184,7 +186,7 @@ class Stream:
         return self._wait_poll_ms
 
     def _check_silence(self):
-        """A FIFO that stays empty is a part that has stopped; parts on a line look after that."""
+        """Take a FIFO that stays empty for a part that has stopped; parts on a line tell."""
         quiet_ms = max(_SILENCE_MS, self.driver.period_us // 50)
         if self._cls.BUS == "i2c" and self._clock.since_ms(self._heard_s, 0) > quiet_ms:
             raise SensorError(f"{self.name}: no sample for {quiet_ms} ms")
@@ -377,26 +379,30 @@ class Stream:
         """Note a failure; return the ms until the next attempt."""
         self._count(error)
         self._failures += 1
-        known = isinstance(error, (OSError, SensorError))
-        if self._phase == _START:
-            state = "absent" if isinstance(error, OSError) else "wrong"
-        elif known and self._failures < _FAILURES_MAX:
+        known = isinstance(error, (OSError, MoteError))
+        if self._phase != _START and known and self._failures < _FAILURES_MAX:
             return self._wait_poll_ms
-        else:
-            state = "failing" if self.samples else "absent"
+        state = self._state_after(error, known)
         if self._cls.STREAMING and self.samples:
             self._missed = 1
         self._phase = _START
         try:
             if isinstance(error, OSError) and error.errno != _ENODEV:
-                self._recover()
+                self._hands.recover(self._spec)
             self.close()
             self._enter(state)
-        except Exception as error:
-            self._count(error)
+        except Exception as another:
+            self._count(another)
         wait_ms = self._backoff_ms
         self._backoff_ms = min(2 * wait_ms, _BACKOFF_MAX_MS)
         return wait_ms
+
+    def _state_after(self, error, known):
+        if self._phase != _START:
+            return "absent" if known and not self.samples else "failing"
+        if isinstance(error, MoteError):
+            return "wrong"
+        return "absent" if isinstance(error, OSError) else "failing"
 
     def _enter(self, state):
         """Change state, and say so on the line and in the log."""
@@ -404,6 +410,6 @@ class Stream:
             return
         self.state = state
         error = self.last_error if state != "ok" else None
-        self._report(f"{self.name}: {state}" + (f" ({error})" if error else ""))
+        self._hands.report(f"{self.name}: {state}" + (f" ({error})" if error else ""))
         note = {"stream": self.number, "name": self.name, "state": state, "error": error}
         self._recorder.note({"sensor": note})

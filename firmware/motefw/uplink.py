@@ -1,16 +1,16 @@
 """What goes to the host next, and what the host's receipts let go of.
 
-The log is the queue: at most `WINDOW` packets from its tail are under way. An ack moves the tail; what
-is not acked in time goes again, from the tail; when the host says hello all starts from the tail. A
-link asks `due`, sends, and says `sent`.
+The log is the queue: at most `WINDOW` packets from its tail are under way. An ack moves the tail;
+what is not acked in time goes again, from the tail; when the host says hello all starts from the
+tail. A link asks `due`, sends, and says `sent`.
 
 Ref: SPEC.md, section "Queue".
 """
 
 import asyncio
 
-from . import message
 from .compat import const
+from .receipt import ACK, open_receipt
 
 WINDOW = const(4)
 ALIVE_MS = const(10000)
@@ -41,7 +41,7 @@ class Uplink:
         self.wake = asyncio.Event()
 
     def hello(self):
-        """A host is there, and remembers nothing of what was sent before."""
+        """Note that a host is there, and remembers nothing of what was sent before."""
         self.session += 1
         self.alive = True
         self._heard_ms = self._ticks_ms()
@@ -60,8 +60,7 @@ class Uplink:
         log = self._log
         if not self.alive:
             return -1
-        if self._next < log.tail_seq:
-            self._next = log.tail_seq
+        self._next = max(self._next, log.tail_seq)
         while self._next in self._refused:
             self._next += 1
         if self._next >= log.next_seq or self._next >= log.tail_seq + WINDOW:
@@ -104,16 +103,16 @@ class Uplink:
 
     def receipt(self, data):
         """Take an ack or a refusal; MessageError if it is none, or its tag does not match."""
-        what, generation, epoch, seq = message.open_receipt(self._tagger, data)
+        what, generation, epoch, seq = open_receipt(self._tagger, data)
         if generation != self._generation or epoch != self._epoch or seq >= self.sent_seq:
             self.ignored += 1
             return
         now = self._ticks_ms()
         if seq < self._log.tail_seq:
             # An idle host says its last word again: what is under way has not reached it.
-            if what == message.ACK and self._quiet(now, _QUIET_MS):
+            if what == ACK and self._quiet(now, _QUIET_MS):
                 self._again(now)
-        elif what == message.ACK:
+        elif what == ACK:
             self._log.ack(seq)
             self._moved_ms = now
         elif seq not in self._refused and len(self._refused) < WINDOW:

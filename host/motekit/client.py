@@ -5,9 +5,9 @@
         client.connect()
         print(client.request("status"))
 
-A request that is not answered is sent again under a new counter (all commands may be carried out
-twice); the board refuses any counter that it has seen. `step` gives out packets and log lines as they
-come, and keeps the board's idea that a host is there alive. A client belongs to one thread.
+A request that is not answered is sent again under a new counter (all commands may be carried
+out twice); the board refuses any counter that it has seen. `step` gives out packets and log lines
+as they come, and keeps the board's idea that a host is there alive. One thread owns a client.
 """
 
 import time
@@ -21,35 +21,37 @@ from motefw.errors import MessageError
 from .errors import LinkError
 from .hello import Hello, parse
 from .keys import Host, KeyStore
+from .prompt import start_firmware
 from .transports import Ended, Pipe, Recorded
 from .transports.link import Event, Log, Message, Undelivered
-from .transports.serial import PortGone
 
 HELLO_TRIES = 3
 HELLO_WAIT_S = 1.0
 START_WAIT_S = 12.0
-PROMPT_WAIT_S = 0.6
 REQUEST_WAIT_S = 3.0
 REQUEST_TRIES = 3
 KEEP_ALIVE_S = 3.0
-SILENCE_S = 6.0  # without a packet for so long, hello is said in the place of the last ack
+SILENCE_S = 15.0  # after so long without a packet, hello is said in the place of the last ack
 BACKLOG_MAX = 256
-_CTRL_B, _CTRL_C, _CTRL_D = b"\x02", b"\x03", b"\x04"
 
 
-class Refused(LinkError):
+class RefusedError(LinkError):
     """The board understood a request and did not do it."""
 
 
-class NoKey(LinkError):
+class NoReplyError(LinkError):
+    """The board did not answer a request in time, however often it was sent."""
+
+
+class NoKeyError(LinkError):
     """The board was provisioned, and this host has not got its keys."""
 
 
-class Silent(LinkError):
+class SilentError(LinkError):
     """Nothing at the other end speaks to us."""
 
 
-class Cancelled(LinkError):
+class CancelledError(LinkError):
     """The wait was given up because the program ends."""
 
 
@@ -84,9 +86,10 @@ class Client:
         self._hello_number = -1
         self._hello_at = 0.0
         self._greeted_at = 0.0
-        self._replies: dict[int, tuple[bool, Any]] = {}
+        self._replies: dict[int, tuple[bool, dict[str, Any]]] = {}
         self._waiting: int | None = None
         self._undelivered = False
+        self.between: Callable[[], None] = lambda: None  # called in every wait for a reply
         self.deaf = False  # the board did not take a message; `connect` anew
         self._backlog: deque[Event | Recorded | Ended | Greeting] = deque()
         self._sent_at = 0.0
@@ -98,21 +101,21 @@ class Client:
     def connect(self) -> Hello:
         """Greet the board, starting its firmware where only a prompt waits; return its hello.
 
-        Raises Silent (nothing there speaks), NoKey, or LinkError (the port is gone).
+        Raises SilentError (nothing there speaks), NoKeyError, or LinkError (the port is gone).
         """
         self.deaf = False
         self._greeted_at = 0.0
         if self._greet(HELLO_TRIES * HELLO_WAIT_S):
-            return cast(Hello, self.hello)
+            return cast("Hello", self.hello)
         heard = self.pipe.stats.bytes_in
-        if self._start_firmware():
+        if start_firmware(self.pipe, self._pump_until):
             if self._greet(START_WAIT_S):
-                return cast(Hello, self.hello)
-            raise Silent(
+                return cast("Hello", self.hello)
+            raise SilentError(
                 f"{self.pipe.name}: MicroPython is there, but main.py does not start motefw; "
                 f"is the firmware installed? Its last words: {self._last_words()!r}"
             )
-        raise Silent(
+        raise SilentError(
             f"{self.pipe.name}: no MicroPython board that runs motefw answers "
             f"({heard} bytes heard in {HELLO_TRIES * HELLO_WAIT_S:.0f} s, no prompt found); "
             f"is it the right port, and is the firmware installed?"
@@ -139,37 +142,20 @@ class Client:
         self._hello_at = time.monotonic()
         tagger = self._hello_tagger()
         identity, counter = self._host.ticket()
-        call = ("hello", cast(dict[str, Any], {}))
+        call = ("hello", cast("dict[str, Any]", {}))
         self._send(
             message.request(tagger, message.NO_NONCE, self._number, identity, counter, *call),
             "hello",
         )
 
     def _hello_tagger(self) -> keys.Tagger:
-        """Return the tagger of the board we know; else one for no device, to be told who is there."""
+        """Return the tagger of the board we know; else one for no device, to ask who is there."""
         if self._who is None:
             return keys.Tagger(bytes(keys.KEY_BYTES), b"")
         tagger = self._keys.tagger(keys.ACK, *self._who)
         if tagger is None:
-            raise NoKey(f"{self.pipe.name}: no ack key of {self._who[0]} in the key store")
+            raise NoKeyError(f"{self.pipe.name}: no ack key of {self._who[0]} in the key store")
         return tagger
-
-    def _start_firmware(self) -> bool:
-        """Look for a prompt that nobody uses; soft-reset from there. Never interrupts a program."""
-        for keystrokes in (b"\r\n", _CTRL_B, b"\r\n"):
-            self.pipe.typed(keystrokes)
-            self._pump_until(lambda: self.pipe.tail().endswith((">>> ", "... ")), PROMPT_WAIT_S)
-            if self.pipe.tail().endswith(">>> "):
-                break
-        tail = self.pipe.tail()
-        if tail.endswith("... "):
-            # the prompt took our greeting for the beginning of a statement: leave that
-            self.pipe.typed(_CTRL_C)
-            self._pump_until(lambda: self.pipe.tail().endswith(">>> "), PROMPT_WAIT_S)
-        if not self.pipe.tail().endswith(">>> "):
-            return False
-        self.pipe.typed(_CTRL_B + _CTRL_D)
-        return True
 
     def _last_words(self) -> str:
         lines = [event.text for event in self._backlog if isinstance(event, Log)]
@@ -182,8 +168,9 @@ class Client:
             if left <= 0:
                 return False
             if self._cancelled():
-                raise Cancelled(f"{self.pipe.name}: given up")
+                raise CancelledError(f"{self.pipe.name}: given up")
             self._receive(min(left, 0.25))
+            self.between()
         return True
 
     # -- requests ---------------------------------------------------------------------------
@@ -197,7 +184,7 @@ class Client:
     ) -> Any:
         """Ask the board to do something; return its result.
 
-        Raises Refused with the board's reason, NoKey, or LinkError if no reply comes.
+        Raises RefusedError with the board's reason, NoKeyError, or NoReplyError.
         """
         for attempt in range(tries):
             if attempt:  # it may have restarted meanwhile: its nonce tells
@@ -209,14 +196,16 @@ class Client:
             ok, result = answer
             if ok:
                 return result
-            why = str(cast(dict[str, Any], result).get("error"))[:300]
+            why = str(result.get("error"))[:300]
             if "say hello" not in why:
-                raise Refused(f"{self.pipe.name}: {name!r} refused: {why}")
-        raise LinkError(
+                raise RefusedError(f"{self.pipe.name}: {name!r} refused: {why}")
+        raise NoReplyError(
             f"{self.pipe.name}: no reply to {name!r} in {tries} tries of {wait_s:.0f} s"
         )
 
-    def _ask(self, name: str, args: dict[str, Any], wait_s: float) -> tuple[bool, Any] | None:
+    def _ask(
+        self, name: str, args: dict[str, Any], wait_s: float
+    ) -> tuple[bool, dict[str, Any]] | None:
         """Send a request once; return (ok, result), None if no reply comes."""
         self._number = (self._number + 1) & 0xFFFF
         self._waiting = number = self._number
@@ -235,7 +224,7 @@ class Client:
         who = hello.device, hello.generation
         tagger = self._keys.tagger(keys.COMMAND, *who) or self._keys.tagger(keys.ACK, *who)
         if tagger is None:
-            raise NoKey(f"{self.pipe.name}: no key of {hello.device} in the key store")
+            raise NoKeyError(f"{self.pipe.name}: no key of {hello.device} in the key store")
         identity, counter = self._host.ticket()
         return message.request(tagger, hello.nonce, number, identity, counter, name, args)
 
@@ -260,7 +249,7 @@ class Client:
         device = self._greeted().device
         tagger = self._keys.tagger(keys.ACK, device, generation)
         if tagger is None:
-            raise NoKey(f"{self.pipe.name}: no ack key of {device} in the key store")
+            raise NoKeyError(f"{self.pipe.name}: no ack key of {device} in the key store")
         return message.receipt(tagger, what, generation, epoch, seq)
 
     def _send(self, data: bytes, key: str | None = None) -> None:
@@ -281,7 +270,8 @@ class Client:
     def _keep_alive(self, now: float) -> None:
         if now - self._sent_at < KEEP_ALIVE_S:
             return
-        if self._last_receipt is None or now - self._heard_at >= SILENCE_S:
+        silent_s = now - max(self._heard_at, self._hello_at)
+        if self._last_receipt is None or silent_s >= SILENCE_S:
             self.say_hello()
         else:
             self._send(self._last_receipt, "last")
@@ -302,34 +292,37 @@ class Client:
     def _message(self, data: bytes) -> None:
         try:
             number = message.request_number(data)
-            if message.kind(data) != message.REPLY:
-                raise MessageError("message: a board sends replies only")
             if number == self._hello_number:
                 self._hello_reply(data)
             elif number == self._waiting:
-                hello = self._greeted()
-                tagger = self._keys.tagger(keys.DATA, hello.device, hello.generation)
-                if tagger is not None:
-                    _, ok, result = message.open_reply(tagger, hello.nonce, data)
-                    if not isinstance(result, dict):
-                        raise MessageError("reply: JSON is no object")
-                    self._replies[number] = (ok, result)
+                self._replies[number] = self._open_reply(data)
         except MessageError:
             self.bad_messages += 1
 
+    def _open_reply(self, data: bytes) -> tuple[bool, dict[str, Any]]:
+        hello = self._greeted()
+        tagger = self._keys.tagger(keys.DATA, hello.device, hello.generation)
+        if tagger is None:
+            raise MessageError("reply: no data key")
+        _, ok, result = message.open_reply(tagger, hello.nonce, data)
+        if not isinstance(result, dict):
+            raise MessageError("reply: JSON is no object")
+        return ok, cast("dict[str, Any]", result)
+
     def _hello_reply(self, data: bytes) -> None:
         """Believe a hello only under the key of the device and generation that it names."""
-        _, ok, result = message.open_reply(_NoTag(), message.NO_NONCE, data)
+        _, ok, result = message.open_reply(_AnyTag(), message.NO_NONCE, data)
         self._hello_number = -1
         if not ok:  # another board than before, or one that has got new keys
-            self._who = None
-            self.say_hello()
+            if self._who is not None:
+                self._who = None
+                self.say_hello()
             return
         hello = parse(result)
         who = hello.device, hello.generation
         tagger = self._keys.tagger(keys.DATA, *who)
         if tagger is None:
-            raise NoKey(
+            raise NoKeyError(
                 f"{self.pipe.name}: {hello.device} is provisioned (key generation "
                 f"{hello.generation}), and this host has no keys: set MOTEKIT_KEYS to the fleet's "
                 f"key store, or to a collector's copy of it"
@@ -354,19 +347,12 @@ class Client:
             self._backlog.append(Greeting(hello, restarted))
 
 
-class _NoTag:
+class _AnyTag(keys.Tagger):
     """Opens a message before it is known whose it is; it is opened again under the right key."""
 
+    def __init__(self) -> None:
+        super().__init__(bytes(keys.KEY_BYTES), b"")
+
     def check(self, tag: bytes, *parts: bytes) -> bool:
+        del tag, parts
         return True
-
-
-__all__ = [
-    "Cancelled",
-    "Client",
-    "Greeting",
-    "NoKey",
-    "PortGone",
-    "Refused",
-    "Silent",
-]

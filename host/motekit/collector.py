@@ -1,10 +1,10 @@
 """Collects from many boards at once into one store: a thread a port, and one that commits.
 
-Threads, not asyncio: a serial port blocks on Windows and in pyserial, and a commit blocks on the disk.
+Threads, not asyncio: a serial port blocks on Windows and in pyserial, a commit blocks on the disk.
 With a thread each, a port that hangs holds up nobody, and a slow disk only fills a bounded queue.
 
-The committer takes whatever has arrived and makes it durable in one commit, without a timer: alone,
-a packet is committed at once; under load, groups grow by themselves. Only then is it acknowledged.
+The committer makes whatever has arrived durable in one commit, without a timer: alone, a packet
+is committed at once; under load, groups grow by themselves. Only then is it acknowledged.
 So the collector may be killed at any moment: what was not committed was not acknowledged and comes
 again, and what was committed but not acknowledged comes again and is known.
 """
@@ -13,6 +13,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import NamedTuple
 
 from .errors import LinkError, MotekitError
@@ -22,14 +23,14 @@ from .session import Acks, Arrival, Notice, Session
 from .store import Store
 from .transports import Transport
 from .transports.replay import Recorder
-from .transports.serial import PortGone
+from .transports.serial import PortGoneError
 
 QUEUE_MAX = 4096
 GROUP_MAX = 1024
 SCAN_S = 0.5
 RETRY_S = 2.0
 RETRY_MAX_S = 15.0
-JOIN_S = 8.0
+PORTS_MAX = 1024
 
 
 class Limits(NamedTuple):
@@ -39,25 +40,29 @@ class Limits(NamedTuple):
     until_idle_s: float | None = None  # nothing new was stored for so long
 
 
+FOR_EVER = Limits()
+
+
 class _Line:
-    """A port by name: its thread while there is one, and when to try again."""
+    """A port by name: its session while there is one, and when to try again."""
 
     def __init__(self, transport: Transport, name: str) -> None:
         self.transport = transport
         self.name = name
-        self.thread: threading.Thread | None = None
+        self.future: Future[None] | None = None
         self.session: Session | None = None
         self.next_try = 0.0
         self.delay_s = RETRY_S
         self.failure: MotekitError | None = None
+        self.untold: Notice | None = None
         self.ended = False
 
     def making_contact(self) -> bool:
         """Tell whether it is not known yet if a board is there."""
-        if self.thread is None or self.failure is not None:
+        if self.future is None or self.failure is not None:
             return False
         session = self.session
-        return session is None or session.pipe.live and session.device is None
+        return session is None or (session.pipe.live and session.device is None)
 
 
 class Collector:
@@ -86,19 +91,17 @@ class Collector:
         self._queue: queue.Queue[Arrival] = queue.Queue(QUEUE_MAX)
         self._stop = threading.Event()
         self._no_more = threading.Event()
-        self._failure: BaseException | None = None
 
     # -- what sessions ask for (Hub) --------------------------------------------------------
 
     def submit(self, arrival: Arrival) -> None:
         """Queue a packet to be stored; while the queue is full its port waits."""
-        while not self._stop.is_set() or arrival.session.pipe.live is False:
+        while not self._stop.is_set():
             try:
                 self._queue.put(arrival, timeout=0.25)
-                return
             except queue.Full:
-                if self._failure is not None:
-                    return
+                continue
+            return
 
     def claim(self, device: str, session: Session) -> None:
         """Take a device for a session; LinkError if another port has it."""
@@ -107,7 +110,7 @@ class Collector:
             self._met_at = self._met_at or time.monotonic()
         if owner is not session:
             raise LinkError(
-                f"{session.pipe.name}: {device} is being collected from {owner.pipe.name} already: "
+                f"{session.pipe.name}: {device} is collected from {owner.pipe.name} already: "
                 f"two cables to one board, or two boards with one id; this port is left alone"
             )
 
@@ -123,51 +126,46 @@ class Collector:
 
     # -- running ----------------------------------------------------------------------------
 
-    def run(self, limits: Limits = Limits(), tick: Callable[[], None] = lambda: None) -> None:
+    def run(self, limits: Limits = FOR_EVER, tick: Callable[[], None] = lambda: None) -> None:
         """Collect; `tick` is called twice a second. Raises what made it impossible to go on."""
-        committer = threading.Thread(target=self._commit_all, name="committer", daemon=True)
-        committer.start()
         began = time.monotonic()
-        try:
-            while not self._stop.is_set():
-                self._scan()
-                tick()
-                if self._over(limits, time.monotonic() - began):
-                    break
-                self._stop.wait(SCAN_S)
-        finally:
-            self._finish(committer)
-        if self._failure is not None:
-            raise self._failure
+        with ThreadPoolExecutor(1, "committer") as one, ThreadPoolExecutor(PORTS_MAX) as ports:
+            committer = one.submit(self._commit_all)
+            committer.add_done_callback(lambda _: self.stop())
+            try:
+                while not self._stop.is_set():
+                    self._scan(ports)
+                    tick()
+                    if self._over(limits, time.monotonic() - began):
+                        break
+                    self._stop.wait(SCAN_S)
+            finally:
+                self.stop()
+                wait([line.future for line in self._lines.values() if line.future])
+                self._no_more.set()
+                wait([committer])
+                if self._recorder is not None:
+                    self._recorder.close()
+            committer.result()
+            for line in self._lines.values():
+                self._look_at(line)
 
     def stop(self) -> None:
         """End as soon as what has arrived is durable; may be called from any thread."""
         self._stop.set()
-        with self._lock:
-            sessions = [line.session for line in self._lines.values() if line.session]
-        for session in sessions:
-            session.pipe.wake()
-
-    def _finish(self, committer: threading.Thread) -> None:
-        self.stop()
-        end = time.monotonic() + JOIN_S
         for line in list(self._lines.values()):
-            if line.thread is not None:
-                line.thread.join(max(0.0, end - time.monotonic()))
-        self._no_more.set()
-        committer.join(JOIN_S)
-        if self._recorder is not None:
-            self._recorder.close()
+            if line.session is not None:
+                line.session.pipe.wake()
 
     def _over(self, limits: Limits, elapsed_s: float) -> bool:
         if limits.for_s is not None and elapsed_s >= limits.for_s:
             return True
         lines = list(self._lines.values())
         self._give_up_early(lines)
+        self._tell(lines)
         idle_s = time.monotonic() - max(self.live.stored_at, self._met_at)
         if limits.until_idle_s is not None and idle_s >= limits.until_idle_s:
-            if not any(line.making_contact() for line in lines):
-                return True
+            return not any(line.making_contact() for line in lines)
         if lines and all(line.ended for line in lines) and self._queue.empty():
             return all(transport.explicit for transport in self._transports)
         return False
@@ -178,80 +176,77 @@ class Collector:
             return
         failures = [line.failure for line in lines if line.failure is not None]
         if failures and len(failures) == len(lines):
-            raise failures[0] if len(failures) == 1 else LinkError(
-                "nothing to collect from:\n  " + "\n  ".join(str(f) for f in failures)
+            raise (
+                failures[0]
+                if len(failures) == 1
+                else LinkError(
+                    "nothing to collect from:\n  " + "\n  ".join(str(f) for f in failures)
+                )
             )
 
-    def _scan(self) -> None:
+    def _tell(self, lines: list[_Line]) -> None:
+        """Report what failed, unless all may yet turn out to have failed at once."""
+        for line in lines:
+            if line.untold is not None and (self._met_at or not line.transport.explicit):
+                self.report(line.untold)
+                line.untold = None
+
+    def _scan(self, ports: ThreadPoolExecutor) -> None:
         """Start a session on each port that is there and has none."""
+        for line in list(self._lines.values()):
+            self._look_at(line)
         now = time.monotonic()
         for transport in self._transports:
             for name in transport.find():
-                line = self._lines.get(name)
-                if line is None:
-                    with self._lock:
-                        line = self._lines[name] = _Line(transport, name)
-                if line.thread is None and not line.ended and now >= line.next_try:
-                    line.thread = threading.Thread(
-                        target=self._collect, args=(line,), name=name, daemon=True
-                    )
-                    line.thread.start()
+                line = self._lines.setdefault(name, _Line(transport, name))
+                if line.future is None and not line.ended and now >= line.next_try:
+                    line.future = ports.submit(self._collect, line)
 
     def _collect(self, line: _Line) -> None:
         """Run one session to its end, on a thread of its own."""
-        try:
-            session = Session(self, line.transport.open(line.name))
-            line.session = session
-            session.run()
-            line.ended = not session.pipe.live
-            line.delay_s = RETRY_S
-        except LinkError as e:
-            self._failed(line, e)
-        except BaseException as e:  # a store that fails, or our own mistake: never go on silently
-            self._fail(e)
-        finally:
-            self._leave(line)
+        session = Session(self, line.transport.open(line.name))
+        line.session = session
+        session.run()
 
-    def _failed(self, line: _Line, error: LinkError) -> None:
-        if line.session is not None and line.session.device is not None:
+    def _look_at(self, line: _Line) -> None:
+        """See how a session ended, if it has; raise what is no fault of its port."""
+        if line.future is None or not line.future.done():
+            return
+        error = line.future.exception()
+        device = line.session.device if line.session else None
+        if device is not None:
             line.delay_s = RETRY_S
+            with self._lock:
+                if self._devices.get(device) is line.session:
+                    del self._devices[device]
+        if error is None:
+            line.ended = line.session is not None and not line.session.pipe.live
+        line.future = line.session = None
+        if isinstance(error, LinkError):
+            self._failed(line, error, device)
+        elif error is not None:
+            raise error  # a store that fails, or our own mistake
+
+    def _failed(self, line: _Line, error: LinkError, device: str | None) -> None:
         if line.failure is None or str(line.failure) != str(error):
             told = str(error).removeprefix(f"{line.name}: ")
-            if not isinstance(error, PortGone):
+            if not isinstance(error, PortGoneError):
                 told += "; trying again"
-            device = line.session.device if line.session else None
-            if self._met_at or not line.transport.explicit:
-                self.report(Notice("warning", line.name, device, told))
+            line.untold = Notice("warning", line.name, device, told)
         line.failure = error
         line.next_try = time.monotonic() + line.delay_s
         line.delay_s = min(line.delay_s * 1.5, RETRY_MAX_S)
 
-    def _leave(self, line: _Line) -> None:
-        session = line.session
-        with self._lock:
-            if session is not None and session.device is not None:
-                if self._devices.get(session.device) is session:
-                    del self._devices[session.device]
-            line.session = None
-            line.thread = None
-
-    def _fail(self, error: BaseException) -> None:
-        if self._failure is None:
-            self._failure = error
-        self.stop()
-
     # -- committing -------------------------------------------------------------------------
 
     def _commit_all(self) -> None:
-        try:
-            while True:
-                group = self._next_group()
-                if group:
-                    self._commit(group)
-                elif self._no_more.is_set():
-                    return
-        except BaseException as e:  # a full disk above all: nothing more is stored or acknowledged
-            self._fail(e)
+        """Make durable what arrives; a failure ends the collector, and nothing more is acked."""
+        while True:
+            group = self._next_group()
+            if group:
+                self._commit(group)
+            elif self._no_more.is_set():
+                return
 
     def _next_group(self) -> list[Arrival]:
         """Wait for one packet, and take all that have arrived by then."""
@@ -266,12 +261,11 @@ class Collector:
 
     def _commit(self, group: list[Arrival]) -> None:
         appended = self.store.append([arrival.received for arrival in group])
-        self.live.stored(appended.new, appended.duplicates, appended.by_stream)
+        self.live.stored(appended.new, appended.by_stream)
         counts: dict[Session, int] = {}
-        for session, received in group:
+        for session, received, header in group:
             counts[session] = counts.get(session, 0) + 1
-            if received.header is not None:
-                self.live.arrived(received.device, received.header, received.data)
+            self.live.arrived(received.device, header, received.data)
         for session, count in counts.items():
             acks: Acks = {
                 (generation, epoch): seq

@@ -1,14 +1,15 @@
 """The whole chain on one machine: virtual boards, their serial lines, a collector, a store."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 
 from motekit.collector import Collector
 from motekit.keys import Host, KeyStore
-from motekit.live import LiveBoard
 from motekit.session import Notice
 from motekit.sim import fleet, places, scenario
+from motekit.sim.fleet import Fleet
 from motekit.store import Store, Summary
 from motekit.transports import serial
 
@@ -16,20 +17,80 @@ SCENARIO = Path(__file__).parent / "sim" / "demo.toml"
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a run left behind."""
+class Flow:
+    """What one stream of one board has brought."""
 
-    store: Path
-    summary: Summary
-    boards: list[LiveBoard]
+    board: str
+    stream: str
+    samples: int
+    channels: int
+    bytes_per_sample: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left behind; packets are counted with their headers and tags."""
+
+    samples: int
+    packets: int
+    bytes: int
+    gaps: int  # samples that a sensor lost and packets that never came
     unacked: int  # packets that boards still held when the scenario ended
-    interrupted: bool
 
     @property
-    def gaps(self) -> int:
-        """Everything that is missing: samples that a sensor lost, packets that never came."""
-        packets = sum(d.missing + d.lost + d.cut_off for d in self.summary.devices)
-        return packets + sum(board.gaps + board.lost_packets for board in self.boards)
+    def bytes_per_sample(self) -> float:
+        """Return what one sample of all its channels took on the wire and in the store."""
+        return self.bytes / self.samples if self.samples else 0.0
+
+
+class Demo:
+    """Boards that run and a collector that waits for `run`."""
+
+    def __init__(self, boards: Fleet, store: Store, report: Callable[[Notice], None]) -> None:
+        self.boards = boards
+        self.store = store
+        lines = [serial.make(board.serial) for board in boards.boards]
+        host = Host(store.path.with_name("demo-host.json"))
+        self.collector = Collector(store, lines, KeyStore.empty(), host, report)
+
+    def run(self, tick: Callable[[], None]) -> None:
+        """Collect until the scenario has ended and all is acknowledged; tick twice a second."""
+
+        def look() -> None:
+            tick()
+            if all(board.done.is_set() for board in self.boards.boards):
+                self.collector.stop()
+
+        self.collector.run(tick=look)
+
+    def streams(self) -> list[Flow]:
+        """Return what each stream has brought, board after board."""
+        names = {each.device: each.name or each.board for each in self.collector.live.rows()}
+        return [
+            Flow(
+                board=names.get(device.device, device.device),
+                stream=stream.name,
+                samples=stream.samples,
+                channels=(stream.values or 0) // stream.samples,
+                bytes_per_sample=stream.bytes / stream.samples,
+            )
+            for device in self.store.summary().devices
+            for stream in device.streams
+            if stream.samples
+        ]
+
+    def outcome(self) -> Outcome:
+        """Return what came, and what did not."""
+        summary: Summary = self.store.summary()
+        streams = [stream for device in summary.devices for stream in device.streams]
+        missing = sum(each.missing + each.lost + each.cut_off for each in summary.devices)
+        return Outcome(
+            samples=sum(stream.samples for stream in streams),
+            packets=sum(stream.packets for stream in streams),
+            bytes=sum(stream.bytes for stream in streams),
+            gaps=missing + sum(each.gaps for each in self.collector.live.rows()),
+            unacked=sum(board.unacked for board in self.boards.boards),
+        )
 
 
 def store_path() -> Path:
@@ -37,45 +98,17 @@ def store_path() -> Path:
     return places.made() / "demo.motekit"
 
 
-def run(
-    store: Path,
-    tick: Callable[[list[LiveBoard]], None],
-    report: Callable[[Notice], None],
-    plan: Path = SCENARIO,
-) -> Outcome:
-    """Run a scenario's boards and collect from them until it ends, or until Ctrl-C.
-
-    A store of an earlier run is replaced. `tick` gets all boards twice a second.
-    """
+@contextlib.contextmanager
+def running(
+    path: Path, report: Callable[[Notice], None], plan: Path = SCENARIO
+) -> Generator[Demo]:
+    """Start a scenario's boards beside a new store, which replaces that of an earlier run."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for old in path.parent.glob(path.name + "*"):
+        old.unlink()
     loaded = scenario.load(plan)
-    _remove(store)
-    store.parent.mkdir(parents=True, exist_ok=True)
-    interrupted = False
-    with fleet.running(loaded) as boards, Store.open(store, create=True) as opened:
-        lines = [serial.make(board.serial) for board in boards.boards]
-        host = Host(store.with_name("demo-host.json"))
-        collector = Collector(opened, lines, KeyStore.empty(), host, report)
-
-        def look() -> None:
-            tick(collector.live.rows())
-            if all(board.done.is_set() for board in boards.boards):
-                collector.stop()
-
-        try:
-            collector.run(tick=look)
-        except KeyboardInterrupt:
-            interrupted = True
-        tick(collector.live.rows())
-        return Outcome(
-            store=store,
-            summary=opened.summary(),
-            boards=collector.live.rows(),
-            unacked=sum(board.unacked for board in boards.boards),
-            interrupted=interrupted,
-        )
-
-
-def _remove(store: Path) -> None:
-    """Remove a store with what SQLite keeps beside it."""
-    for path in store.parent.glob(store.name + "*"):
-        path.unlink()
+    with (
+        fleet.running(loaded) as boards,
+        Store.open(path, create=True) as store,
+    ):
+        yield Demo(boards, store, report)

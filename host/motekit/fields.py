@@ -26,7 +26,8 @@ def read_toml(path: Path, error: type[MotekitError]) -> "Fields":
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return what to try instead of an unknown word, as the end of a sentence."""
     names = sorted(known)
-    close = difflib.get_close_matches(word, names, 1)
+    begun = [name for name in names if word and name.startswith(word)]
+    close = begun or difflib.get_close_matches(word, names, 1)
     return f"did you mean {close[0]}?" if close else f"known: {', '.join(names) or 'none'}"
 
 

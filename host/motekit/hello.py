@@ -95,7 +95,7 @@ class _Fields:
     def __init__(self, value: Any, where: str) -> None:
         if not isinstance(value, dict):
             raise LinkError(f"{where}: {str(value)[:80]!r} is no object")
-        self._fields = cast(dict[str, Any], value)
+        self._fields = cast("dict[str, Any]", value)
         self._where = where
 
     def get(self, name: str) -> Any:
@@ -117,4 +117,4 @@ class _Fields:
         value = self.get(name)
         if not isinstance(value, list):
             raise LinkError(f"{self._where}: {name} is {str(value)[:80]!r}, a list expected")
-        return cast(list[Any], value)
+        return cast("list[Any]", value)

@@ -2,24 +2,25 @@
 
 A JSON file of mode 0600, `$MOTEKIT_KEYS` or `keys.json` in the user's configuration folder:
 
-    {"version": 1, "root": "<64 hex digits>"}                    all purposes
-    {"version": 1, "data": "<64 hex>", "ack": "<64 hex>"}        a collector's: cannot command a board
+    {"version": 1, "root": "<64 hex digits>"}                 all purposes
+    {"version": 1, "data": "<64 hex>", "ack": "<64 hex>"}     a collector's: commands no board
 
-Without the file there are no keys: boards that were never provisioned (generation 0) are collected,
-unverified. Beside it, `host.json` holds this host's random id and the counter that its requests
-carry, so that a board can refuse a request that it has seen.
+Without the file there are no keys: boards that were never provisioned (generation 0) are
+collected, unverified. Beside it, `host.json` holds this host's random id and the counter that its
+requests carry, so that a board can refuse a request that it has seen.
 """
 
 import json
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import platformdirs
+
 from motefw import keys
 
 from .errors import MotekitError
@@ -61,7 +62,7 @@ class KeyStore:
 
         Raises KeyStoreError for a file that is missing, open to others, or malformed.
         """
-        named = path is not None or "MOTEKIT_KEYS" in os.environ
+        named = path is not None or bool(os.environ.get("MOTEKIT_KEYS"))
         path = path or default_path()
         if not path.exists() and not named:
             return cls.empty()
@@ -75,7 +76,7 @@ class KeyStore:
             raise KeyStoreError(f"{path}: key store is no JSON: {e}") from None
         if not isinstance(document, dict) or "version" not in document:
             raise KeyStoreError(f'{path}: key store is no object with a "version"')
-        fields = cast(dict[str, Any], document)
+        fields = cast("dict[str, Any]", document)
         if fields["version"] != VERSION:
             raise KeyStoreError(
                 f"{path}: key store of version {fields['version']!r}, {VERSION} expected; "
@@ -185,12 +186,11 @@ class Host:
         try:
             fields = json.loads(self._path.read_text(encoding="utf-8"))
             identity, counter = fields["host"], fields["counter"]
-            if not (0 <= identity <= COUNTER_MAX and 0 <= counter < COUNTER_MAX):
-                raise ValueError("out of range")
-            return identity, counter
+            if 0 <= identity <= COUNTER_MAX and 0 <= counter < COUNTER_MAX:
+                return identity, counter
         except (OSError, ValueError, KeyError, TypeError):
-            # new, lost or used up: a new id, of which no board has seen a counter
-            return secrets.randbits(32), 0
+            pass  # new, or lost
+        return secrets.randbits(32), 0  # a new id, of which no board has seen a counter
 
     def _store(self, identity: int, counter: int) -> None:
         try:
@@ -199,12 +199,12 @@ class Host:
                 json.dump({"host": identity, "counter": counter}, file)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(name, self._path)
+            Path(name).replace(self._path)
         except OSError as e:
             raise KeyStoreError(f"{self._path}: cannot be written: {e.strerror}") from None
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> Generator[None]:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             lock = self._path.with_suffix(".lock").open("a")

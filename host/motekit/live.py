@@ -12,9 +12,9 @@ from typing import Any, cast
 from motefw import packet
 from motefw.errors import PacketError
 from motefw.keys import TAG_BYTES
-from motefw.packet_header import Header
 
 from .hello import Hello
+from .intake import Header
 
 
 @dataclass
@@ -45,7 +45,6 @@ class LiveBoard:
     samples: int = 0
     packets: int = 0
     bytes: int = 0
-    duplicates: int = 0
     gaps: int = 0  # holes in a stream that the board told of
     lost_samples: int = 0
     lost_packets: int = 0  # that the board had let go of before they were collected
@@ -103,9 +102,7 @@ class Live:
             for name, value in fields.items():
                 setattr(board, name, getattr(board, name) + value)
 
-    def stored(
-        self, new: int, duplicates: int, by_stream: dict[tuple[str, int], tuple[int, int]]
-    ) -> None:
+    def stored(self, new: int, by_stream: dict[tuple[str, int], tuple[int, int]]) -> None:
         """Note what a commit brought: packets and samples by (device, stream)."""
         with self._lock:
             self.new += new
@@ -154,9 +151,9 @@ def _count_gap(board: LiveBoard, body: bytes) -> None:
         note: Any = json.loads(body)
     except ValueError:
         return
-    gap: Any = cast(dict[str, Any], note).get("gap") if isinstance(note, dict) else None
+    gap: Any = cast("dict[str, Any]", note).get("gap") if isinstance(note, dict) else None
     if isinstance(gap, dict):
-        lost = cast(dict[str, Any], gap).get("lost")
+        lost = cast("dict[str, Any]", gap).get("lost")
         board.gaps += 1
         board.lost_samples += lost if isinstance(lost, int) and lost > 0 else 0
 
@@ -166,7 +163,7 @@ def last_values(data: bytes) -> list[int | None]:
     if not data:
         return []
     try:
-        columns = cast(list[list[int | None]], packet.decode(data).columns)
+        decoded: Any = packet.decode(data)
     except PacketError:
         return []
-    return [column[-1] for column in columns]
+    return [column[-1] for column in decoded.columns]

@@ -7,7 +7,6 @@ A missed goal is shown and is no failure: the exit code is 1 only where a bench 
 
 import importlib
 import logging
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -45,15 +44,17 @@ def run_benches(names, report, traces):
 
 def main(
     parts: Annotated[list[str] | None, typer.Argument(help=", ".join(BENCHES))] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--traces", envvar="TRACES", help="CSV files of integers")
+    ] = None,
 ) -> None:
     """Measure all parts, or those named; write build/bench.json."""
     report = Report(Console(width=None if sys.stdout.isatty() else 160))
     unknown = sorted(set(parts or ()) - set(BENCHES))
     if unknown:
         raise typer.BadParameter(f"no bench {', '.join(unknown)}; there are {', '.join(BENCHES)}")
-    folder = os.environ.get("TRACES")
     try:
-        traces = load(Path(folder)) if folder else generated()
+        traces = load(folder) if folder else generated()
     except MoteError as error:
         report.talk(f"[red]error:[/red] {error}")
         raise typer.Exit(2) from None

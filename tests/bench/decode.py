@@ -1,4 +1,4 @@
-"""Host decode: million values a second on one core, beside formats that Python users would pick."""
+"""Host decode: million values a second on one core, beside formats that users would pick."""
 
 import time
 

@@ -10,7 +10,7 @@ EPOCH = 3  # of the first device
 
 
 class Fleet:
-    """Makes packets of many devices in turn: bodies of one trace, a header and tag each of its own."""
+    """Makes packets of many devices in turn: bodies of one trace, headers and tags of theirs."""
 
     def __init__(self, trace, devices, samples):
         self.samples = samples
@@ -30,6 +30,11 @@ class Fleet:
         self.made = 0
         self.first_seq = int(UPTIME_S / (trace.period_s * samples))
         self.out = bytearray(64)
+
+    def next_seq(self, at):
+        """Return the seq of the next packet of device number `at`."""
+        turn, turn_at = divmod(self.made, len(self.names))
+        return self.first_seq + turn + (at < turn_at)
 
     def packet(self):
         """Return (device, packet), the next device's next."""

@@ -1,9 +1,9 @@
 """Gorilla's value compression, a peer of the bench.
 
 Pelkonen et al., "Gorilla: A Fast, Scalable, In-Memory Time Series Database", VLDB 2015, section
-4.1.2. The first double whole; then the XOR with the one before: 0 for none, 10 and the meaningful
-bits where they lie within the last window, 11 and 5 bits of leading zeros, 6 bits of length and the
-bits otherwise. Times are not coded: the packet's time and rate stand outside.
+4.1.2. The first double whole; then the XOR with the one before: 0 for none, 10 and the
+meaningful bits where they lie within the last window, 11 and 5 bits of leading zeros, 6 bits of
+length and the bits otherwise. Times are not coded: the packet's time and rate stand outside.
 """
 
 import itertools

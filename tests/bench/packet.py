@@ -22,8 +22,8 @@ GIVEN_BOUNDS = {
     "climate_occupancy_1min": 0.445,
 }
 CAPTION = (
-    "The samples a board has sent after one week. All sizes include identity, time and tag: each "
-    "peer is given, on top of its own bytes, exactly what our packet spends on its header and tag. "
+    "What a board sends after one week. All sizes include identity, time and tag: each "
+    "peer is given, on top of its own bytes, exactly what our packet spends on header and tag. "
     "Our packets are decoded and compared. Trailing rows that fill no packet are left out for all."
 )
 
@@ -138,10 +138,7 @@ def measure_trace(report, trace, peers):
         best = min(known.values(), default=None)
         smallest = "" if best is None else "[green]yes[/green]" if size < best else "[red]no[/red]"
         over_cell = cell(size / bound) if bound else None
-        rows.append(
-            (str(samples), size, over_cell, verdict, smallest, overhead)
-            + tuple(beside[name] for name in names)
-        )
+        rows.append((str(samples), size, over_cell, verdict, smallest, overhead, *beside.values()))
     if not rows:
         report.talk(f"{trace.name}: {trace.rows} rows fill no packet of {min(SIZES)}: left out")
         return

@@ -1,7 +1,7 @@
 """Other ways to carry the same samples, each given one packet's worth and asked for its bytes.
 
 A peer gets int32 columns (channels, samples) and validity of that shape or None, and returns the
-bytes of the samples alone: the bench adds to each what our packet spends on identity, time and tag.
+bytes of the samples alone: the bench adds to each what our packet spends on identity, time, tag.
 What a format has no room for is given to it free of charge or at the cheapest: names of one
 letter, no device name in SenML (the identity stands outside), magicless zstd frames, a FLAC frame
 without the stream's header. A format without "missing" gets the last valid reading in its place
@@ -9,6 +9,7 @@ and a bitmap of one bit a value.
 """
 
 import functools
+import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +20,6 @@ from . import gorilla, sprintz
 
 NAMES = "abcdefghijklmnop"
 FLAC_CHANNELS = 8
-FLAC_MIN_SAMPLES = 16
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def senml_cbor(columns, valid, period_s):
     return cbor2.dumps(senml_records(columns, valid, period_s, (0, 6, 2)), canonical=True)
 
 
-def messagepack(columns, valid, period_s):
+def messagepack(columns, valid, _period_s):
     """MessagePack: a list of integers for each channel, nil where missing."""
     import msgpack
 
@@ -111,7 +111,7 @@ def protobuf_class():
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("Packet"))
 
 
-def protobuf(columns, valid, period_s):
+def protobuf(columns, valid, _period_s):
     """Protocol Buffers, packed zig-zag varints for each channel."""
     columns, bitmap = filled(columns, valid)
     message = protobuf_class()(valid=bitmap)
@@ -120,7 +120,7 @@ def protobuf(columns, valid, period_s):
     return message.SerializeToString()
 
 
-def zstd(columns, valid, period_s):
+def zstd(columns, valid, _period_s):
     """zstd -19 of int16 (int32 where needed), the better of by channel and by sample."""
     import zstandard
 
@@ -135,34 +135,39 @@ def zstd(columns, valid, period_s):
 
 
 def flac(columns, valid, period_s):
-    """FLAC -8: one frame of the packet's samples, checked by libFLAC's own decoder."""
-    import pyflac
+    """FLAC -8: one frame of the packet's samples, without the file's header."""
+    import soundfile
 
     channels, samples = columns.shape
-    if channels > FLAC_CHANNELS or samples < FLAC_MIN_SAMPLES:
+    limit = np.abs(columns.astype(np.int64)).max()
+    if channels > FLAC_CHANNELS or limit >= 2**23:
         return None
     columns, bitmap = filled(columns, valid)
-    frames = []
-
-    def keep(data, length, count, _frame):
-        if count:
-            frames.append(bytes(data[:length]))
-
-    encoder = pyflac.StreamEncoder(
-        sample_rate=min(max(1, round(1 / period_s)), 65535),
-        write_callback=keep,
-        compression_level=8,
-        blocksize=samples,
-        streamable_subset=False,
-        verify=True,
-    )
-    encoder.process(np.ascontiguousarray(narrow(columns).T))
-    if not encoder.finish() or not frames:
-        raise RuntimeError(f"libFLAC made no frame of {samples} samples x {channels}")
-    return b"".join(frames) + bitmap
+    raw = narrow(columns).T
+    subtype, shift = ("PCM_16", 0) if raw.dtype == np.int16 else ("PCM_24", 8)
+    file = io.BytesIO()
+    file.name = "packet.flac"
+    rate = min(max(1, round(1 / period_s)), 65535)
+    options = {"format": "FLAC", "subtype": subtype, "compression_level": 1.0}
+    soundfile.write(file, raw << shift, rate, **options)
+    data = file.getvalue()
+    file.seek(0)
+    back, _ = soundfile.read(file, dtype=raw.dtype.name, always_2d=True)
+    if not np.array_equal(back >> shift, raw):
+        raise RuntimeError(f"libFLAC does not return {samples} samples x {channels} as they were")
+    return data[flac_frames(data) :] + bitmap
 
 
-def gorilla_doubles(columns, valid, period_s):
+def flac_frames(data):
+    """Return where the frames of a FLAC file begin, behind its metadata blocks (RFC 9639)."""
+    at, last = 4, False
+    while not last:
+        last = bool(data[at] & 0x80)
+        at += 4 + int.from_bytes(data[at + 1 : at + 4], "big")
+    return at
+
+
+def gorilla_doubles(columns, valid, _period_s):
     """Gorilla on doubles, a stream for each channel, NaN where missing."""
     doubles = columns.astype(float)
     if valid is not None:
@@ -170,7 +175,7 @@ def gorilla_doubles(columns, valid, period_s):
     return b"".join(gorilla.encode(column) for column in doubles)
 
 
-def sprintz_best(columns, valid, period_s):
+def sprintz_best(columns, valid, _period_s):
     """Sprintz without Huffman: the better of its delta and FIRE forecasters."""
     columns, bitmap = filled(columns, valid)
     columns = narrow(columns)
@@ -186,5 +191,5 @@ PEERS = (
     Peer("gorilla", None, gorilla_doubles),
     Peer("sprintz", None, sprintz_best),
     Peer("zstd19", "zstandard", zstd),
-    Peer("flac8", "pyflac", flac),
+    Peer("flac8", "soundfile", flac),
 )

@@ -1,11 +1,11 @@
 """Sprintz without its Huffman stage, a peer of the bench.
 
 Blalock, Madden, Guttag, "Sprintz: Time Series Compression for the Internet of Things", IMWUT 2018
-(arXiv:1808.02515), sections 4.1 to 4.3. Blocks of 8 samples: forecast (delta, or FIRE, which learns
-one coefficient a column online), zig-zag of the error in the width of the column, then for each
-column a header with its bits, and the errors bit-packed. A run of blocks without any error is one
-header of zeros and the length of the run. What does not fill a block is stored raw. Each packet
-starts anew.
+(arXiv:1808.02515), sections 4.1 to 4.3. Blocks of 8 samples: forecast (delta, or FIRE, which
+learns one coefficient a column online), zig-zag of the error in the width of the column, then for
+each column a header with its bits, and the errors bit-packed. A run of blocks without any error is
+one header of zeros and the length of the run. What does not fill a block is stored raw. Each
+packet starts anew.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ def encode(columns, *, fire):
     width = columns.dtype.itemsize * 8
     samples = columns.shape[1]
     whole = samples - samples % BLOCK
-    errors = np.stack([zigzag(_errors(c[:whole].tolist(), width, fire), width) for c in columns])
+    errors = np.stack([zigzag(_errors(c[:whole].tolist(), width, fire)) for c in columns])
     blocks = errors.reshape(len(columns), -1, BLOCK).transpose(1, 0, 2)
     text, run = [], 0
     for block in blocks:
@@ -53,10 +53,10 @@ def decode(data, channels, samples, dtype, *, fire):
         if not any(widths):
             run, at = int(bits[at : at + 8], 2), at + 8
             for column in errors:
-                column += [0] * (BLOCK * run)
+                column.extend([0] * (BLOCK * run))
             continue
-        for column, count in zip(errors, widths, strict=True):
-            count = width if count == width - 1 else count
+        for column, coded in zip(errors, widths, strict=True):
+            count = _header_bits(coded, width)
             for _ in range(BLOCK):
                 column.append(int(bits[at : at + count] or "0", 2))
                 at += count
@@ -85,7 +85,7 @@ def _wrap(value, width):
     return (value + half & 2 * half - 1) - half
 
 
-def zigzag(errors, width):
+def zigzag(errors):
     """Map small errors of either sign to small unsigned integers."""
     errors = np.array(errors, np.int64)
     return (errors << 1) ^ (errors >> 63)

@@ -1,4 +1,4 @@
-"""The whole firmware on a port of its own making, in real time; tests run it and look at the port."""
+"""The whole firmware on a port of its own making, in real time: what a test runs and looks at."""
 
 import asyncio
 import gc
@@ -6,7 +6,8 @@ import json
 import sys
 
 import fake_port
-from motefw import app, drivers
+
+from motefw import app, commands, drivers
 
 I2C = {"kind": "i2c", "id": 0, "sda": 5, "scl": 6, "hz": 400000}
 
@@ -56,6 +57,7 @@ class Sys:
     """`sys` of the firmware, whose tracebacks do not get between the answers."""
 
     implementation = sys.implementation
+    modules = sys.modules
 
     @staticmethod
     def print_exception(error):
@@ -123,7 +125,7 @@ def hang_task_at(n):
         if i == n:
             stuck = app.Task("stuck", None, bed.port.ticks_ms)
             stuck.beat(-20000)
-            bed.board._tasks.append(stuck)
+            bed.board.tasks.append(stuck)
 
     Counter.hook = hook
 
@@ -161,7 +163,9 @@ def run(interrupt_after=2):
         "said": bed.said,
         "stopped": Counter.stopped,
         "next_seq": boards[0].log.next_seq if boards else None,
-        "status": boards[0].status() if boards else None,
+        "status": commands.status(boards[0], {})
+        if boards and hasattr(boards[0], "link")
+        else None,
     }
 
 
@@ -171,6 +175,20 @@ def reboot_after_hello():
     def hook(i):
         if i == 5:
             bed.board.stop("reboot")
+
+    Counter.hook = hook
+
+
+def spoil(path):
+    """Put a folder where a file is to be written, once the board runs."""
+    import os
+
+    before = Counter.hook
+
+    def hook(i):
+        if i == 2:
+            os.mkdir(path)
+        before(i)
 
     Counter.hook = hook
 

@@ -1,4 +1,4 @@
-"""Parts of the board in virtual time, in a VM; tests call these functions and look at what comes out."""
+"""Parts of the board in virtual time: tests call these functions, and see what comes out."""
 
 import asyncio  # before its `time` is another
 import gc
@@ -25,16 +25,17 @@ class Time:
 time = Time()
 sys.modules["time"] = time
 
-from motefw import commands, config, drivers, identity, packet  # noqa: E402
-from motefw.clock import Clock  # noqa: E402
-from motefw.errors import SensorError  # noqa: E402
-from motefw.links.serial import SerialLink  # noqa: E402
-from motefw.log import RamLog  # noqa: E402
-from motefw.recorder import Recorder  # noqa: E402
-from motefw.sampler import Stream  # noqa: E402
-from motefw.uplink import Uplink  # noqa: E402
-from rom import chips  # noqa: E402
-from rom.bus import I2CBus, Uart  # noqa: E402
+from rom import chips
+from rom.bus import I2CBus, Uart
+
+from motefw import commands, config, drivers, identity, packet
+from motefw.clock import Clock
+from motefw.errors import SensorError
+from motefw.links.serial import SerialLink
+from motefw.log import RamLog
+from motefw.recorder import Recorder
+from motefw.sampler import Stream
+from motefw.uplink import Uplink
 
 assert asyncio
 UNIQUE_ID = b"\x24\x0a\xc4\x00\x01\x02"
@@ -70,7 +71,7 @@ class Rows:
 def reset(now_us=0, log_bytes=16384, key_file=None):
     """Begin a board: clock, identity, log, recorder."""
     time.now_us = now_us
-    bed.identity = identity.Identity(UNIQUE_ID, key_file)
+    bed.identity = identity.make(UNIQUE_ID, key_file)
     bed.log = RamLog(log_bytes)
     bed.clock = Clock(time.ticks_us, time.ticks_diff)
     bed.kernel = packet.select_kernel()[1]
@@ -132,8 +133,21 @@ def log_run(size, operations):
 # Sampler.
 
 
-def recover():
-    bed.recovered += 1
+class Hands:
+    """What a stream is handed: the clock, its bus, and whom to tell."""
+
+    def __init__(self, bus):
+        self.ticks_ms = time.ticks_ms
+        self._bus = bus
+
+    def bus(self, spec):
+        return self._bus
+
+    def recover(self, spec):
+        bed.recovered += 1
+
+    def report(self, text):
+        bed.said.append(text)
 
 
 def add(sensor, samples=512, latency_ms=5000, rows=None):
@@ -146,10 +160,9 @@ def add(sensor, samples=512, latency_ms=5000, rows=None):
         bus = Uart(model, time.clock_us, 9600)
     else:
         bus = I2CBus([(model.ADDRESSES[0], model)])
-    hands = (lambda: bus, recover, time.ticks_ms, bed.said.append)
     limits = {"samples": samples, "latency_ms": latency_ms}
     number = len(bed.streams)
-    stream = Stream(number, sensor, cls, bed.recorder, hands, limits)
+    stream = Stream(number, sensor, {}, cls, bed.recorder, Hands(bus), limits)
     bed.streams.append([stream, time.now_us])
     bed.models.append(model)
     return number
@@ -171,6 +184,16 @@ def advance(ms, stall_ms=0):
         time.now_us = max(time.now_us, due[1])
         bed.clock.tick()
         due[1] = time.now_us + 1000 * due[0].step()
+
+
+def soak_sensors(ms):
+    """Run all sensors, taking the packets each minute; return the heap bytes held at the end."""
+    while ms > 0:
+        advance(min(ms, 60_000))
+        ms -= 60_000
+        bed.log.ack(bed.log.next_seq)
+    gc.collect()
+    return gc.mem_alloc()
 
 
 def status():
@@ -253,16 +276,20 @@ def add_steady(streaming, timed=False, wide=False, channels=2, samples=512, late
     Driver.wide = wide
     sensor = {"name": "steady", "driver": "steady", "period_ms": 20}
     limits = {"samples": samples, "latency_ms": latency_ms}
-    hands = (lambda: None, recover, time.ticks_ms, bed.said.append)
     number = len(bed.streams)
-    stream = Stream(number, sensor, Driver, bed.recorder, hands, limits)
+    stream = Stream(number, sensor, {}, Driver, bed.recorder, Hands(None), limits)
     bed.streams.append([stream, time.now_us])
     return number
 
 
 def break_steady(number, kind):
     """Let the driver raise from now on; None mends it."""
-    kinds = {"os": OSError(110), "nodev": OSError(19), "bug": TypeError("bug"), "sensor": SensorError("s")}
+    kinds = {
+        "os": OSError(110),
+        "nodev": OSError(19),
+        "bug": TypeError("bug"),
+        "sensor": SensorError("s"),
+    }
     bed.streams[number][0]._cls.broken = kinds.get(kind)
 
 
@@ -309,15 +336,21 @@ class FakeBoard:
         self.nonces = 0
         self.streams = []
         self.stopped = None
+        self.port = self
+        self.clock = bed.clock
+        self.name = "test"
+        self.title = self.previous_seq = self.config_error = None
+        self.encoder = "plain"
+        self.epoch = 7
+        self.counters = {}
+        self.tasks = []
+        self.refused = self.messages_bad = self.heap_min_bytes = 0
 
-    def about(self):
-        return {"device": bed.identity.device.decode(), "epoch": 7}
+    def reset_cause(self):
+        return "power_on"
 
-    def uptime_ms(self):
-        return bed.clock.now_us() // 1000
-
-    def status(self):
-        return {"frames_bad": bed.link.frames_bad}
+    def heap(self):
+        return gc.mem_free()
 
     def new_nonce(self):
         self.nonces += 1
@@ -332,11 +365,12 @@ def connect(root=""):
     from motefw import message
     from motefw.errors import MoteError
 
-    bed.uplink = Uplink(bed.log, bed.identity.ack, bed.identity.generation, 7, time.ticks_ms, time.ticks_diff)
+    bed.uplink = Uplink(
+        bed.log, bed.identity.ack, bed.identity.generation, 7, time.ticks_ms, time.ticks_diff
+    )
     bed.board = FakeBoard()
     bed.board.root = root
     bed.board.uplink = bed.uplink
-    bed.commands = commands.Commands(bed.board)
     bed.wire = Wire()
     bed.bad = 0
     bed.handled = []
@@ -346,13 +380,13 @@ def connect(root=""):
         bed.handled.append(data.hex())
         try:
             if message.kind(data) == message.REQUEST:
-                bed.link.reply(bed.commands.handle(data))
+                bed.link.reply(commands.handle(bed.board, data))
             else:
                 bed.uplink.receipt(data)
         except MoteError:
             bed.bad += 1
 
-    bed.link = SerialLink(bed.wire, bed.log, bed.uplink, handle)
+    bed.link = bed.board.link = SerialLink(bed.wire, bed.log, bed.uplink, handle)
 
 
 def note(text):
@@ -399,7 +433,7 @@ def line():
         "resent": bed.uplink.resent,
         "frames_bad": bed.link.frames_bad,
         "bad": bed.bad,
-        "refused": bed.commands.refused,
+        "refused": bed.board.refused,
         "handled": len(bed.handled),
         "nonces": bed.board.nonces,
         "nonce": bed.board.nonce.hex(),
@@ -446,4 +480,3 @@ def end_epoch(root, epoch, seq):
 def load_identity(root):
     who = identity.load(UNIQUE_ID, root)
     return [who.device.decode(), who.generation, who.data.tag(b"x").hex()]
-

@@ -1,4 +1,4 @@
-"""Hardware at the port's boundary, for the real firmware on the real VM: clock, line, buses, chips."""
+"""Hardware at the port's boundary, for the real firmware on the real VM: clock, line, buses."""
 
 import asyncio
 import errno
@@ -72,7 +72,9 @@ class Port:
         self.resets = 0
         self.recovered = []
         self.stopper = None
-        start = time.ticks_add(0, -2_000_000) if wrap else 0  # the ticks wrap two seconds after the start
+        start = (
+            time.ticks_add(0, -2_000_000) if wrap else 0
+        )  # the ticks wrap two seconds after the start
         self._start = time.ticks_diff(start, time.ticks_us())
         self.ticks_diff = time.ticks_diff
 

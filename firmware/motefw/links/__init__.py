@@ -1,0 +1,1 @@
+"""Links: what carries packets and messages, one module for each kind of line."""

@@ -6,9 +6,9 @@
     host -> board   'M' id index last data   piece of a message, at most 84 bytes of data
                     'R' what id mask         send these pieces of 'P' or 'M' again
 
-Everything that leaves goes through one object and leaves as a whole, so log lines and frames cannot
-mix. Between two pieces the other tasks have their turn. What comes in is bounded: what lies between
-two zeros and is no frame is counted and dropped.
+Everything that leaves goes through one object and leaves as a whole, so log lines and frames
+cannot mix. Between two pieces the other tasks have their turn. What comes in is bounded: what lies
+between two zeros and is no frame is counted and dropped.
 
 Ref: SPEC.md, section "Link".
 """
@@ -18,7 +18,6 @@ import asyncio
 from .. import frame
 from ..compat import const
 from ..errors import FrameError
-from ..message import MAX_TO_BOARD_BYTES
 
 _PACKET = const(0x50)
 _MESSAGE = const(0x4D)
@@ -31,10 +30,11 @@ _PIECES_MAX = const(32)
 _IN_BYTES = const(220)
 _AGAIN_MAX = const(8)
 _SEND_MS = const(3000)
+_MESSAGE_BYTES = const(1024)  # message.MAX_TO_BOARD_BYTES, which is not loaded for its sake
 
 
 class SerialLink:
-    """Both directions of the line; `handle` takes each whole message (a memoryview) as it comes."""
+    """Both directions of the line; `handle` takes each whole message (a memoryview)."""
 
     def __init__(self, serial, log, uplink, handle):
         self._serial = serial
@@ -44,7 +44,7 @@ class SerialLink:
         self._chunk = bytearray(64)
         self._in = bytearray(_IN_BYTES)
         self._have = 0
-        self._message = bytearray(MAX_TO_BOARD_BYTES)
+        self._message = bytearray(_MESSAGE_BYTES)
         self._message_id = -1
         self._expected = 0  # index of the next piece
         self._length = 0

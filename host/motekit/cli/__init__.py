@@ -13,9 +13,9 @@ import sys
 from typing import Any
 
 import typer
-from motefw.errors import MoteError
 from typer.core import TyperGroup
 
+from motefw.errors import MoteError
 from motekit import __version__
 
 COMMANDS = (
@@ -27,6 +27,7 @@ COMMANDS = (
     ("ports", "motekit.cli.ports"),
     ("boards", "motekit.cli.boards"),
     ("sensors", "motekit.cli.sensors"),
+    ("firmware", "motekit.cli.firmware"),
     ("sim", "motekit.cli.sim"),
     ("demo", "motekit.cli.demo"),
     ("doctor", "motekit.cli.doctor"),
@@ -58,10 +59,12 @@ class Commands(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return all names, for --help and for suggestions."""
+        del ctx
         return [name for name, _ in COMMANDS]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Import one command; None if there is none of that name."""
+        del ctx
         for name, module in COMMANDS:
             if name == cmd_name:
                 if name not in self.commands:

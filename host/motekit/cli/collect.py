@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import typer
 from rich.console import Console
@@ -61,16 +61,20 @@ def collect(
     sources = [transport(url) for url in urls or ["serial:*"]]
     key_store = KeyStore.load(keys)
     with Store.open(store_path(store), create=True) as opened:
-        view = _View(opened, as_json=as_json, verbose=verbose)
+        view = View(opened, as_json=as_json, verbose=verbose)
         recorder = Recorder(record) if record else None
         collector = Collector(opened, sources, key_store, Host(), view.notice, recorder)
-        signal.signal(signal.SIGTERM, lambda *_: collector.stop())
+
+        def stop(_number: int, _frame: object) -> None:
+            collector.stop()
+
+        signal.signal(signal.SIGTERM, stop)
         with view, contextlib.suppress(KeyboardInterrupt):
             collector.run(Limits(for_s, until_idle_s), lambda: view.tick(collector))
         view.end(collector)
 
 
-class _View:
+class View:
     """What collecting looks like: results to stdout, talk to stderr."""
 
     def __init__(self, store: Store, *, as_json: bool, verbose: bool) -> None:
@@ -84,7 +88,7 @@ class _View:
         if self._console.is_terminal and not as_json:
             self._live = LiveDisplay(console=self._console, auto_refresh=False, transient=True)
 
-    def __enter__(self) -> "_View":
+    def __enter__(self) -> Self:
         if self._live:
             self._live.start()
         return self
@@ -94,6 +98,7 @@ class _View:
             self._live.stop()
 
     def notice(self, notice: Notice) -> None:
+        """Say what a session has to say."""
         if notice.kind == "log" and not self._verbose:
             return
         if self._json:
@@ -106,6 +111,7 @@ class _View:
             print(text, file=sys.stderr, flush=True)
 
     def tick(self, collector: Collector) -> None:
+        """Show all boards: always anew on a terminal, now and then elsewhere."""
         rows = collector.live.rows()
         if self._live:
             self._live.update(self._table.table(rows), refresh=True)

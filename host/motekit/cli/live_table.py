@@ -1,4 +1,4 @@
-"""How a running collector looks: a table on a terminal, a line a stream in a pipe, or JSON lines."""
+"""How a running collector looks: a table on a terminal, plain lines in a pipe, or JSON lines."""
 
 from typing import Any
 

@@ -15,7 +15,9 @@ from motekit.sim.virtual_board import VirtualBoard
 
 
 def sim(
-    scenario: Annotated[Path, typer.Option(help="What the boards see and what goes wrong (TOML).")],
+    scenario: Annotated[
+        Path, typer.Option(help="What the boards see and what goes wrong (TOML).")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     bits: Annotated[
         int | None, typer.Option(help="The VM's word size: 32, as a board's, or 64. [32 if there]")

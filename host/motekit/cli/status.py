@@ -5,12 +5,11 @@ import time
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-import numpy as np
 import typer
 
 from motekit.cli import show
 from motekit.query import store_path
-from motekit.query.clock import Clock
+from motekit.query.follow import newest_utc_ns, utc_text
 from motekit.store import DeviceSummary, Store
 
 
@@ -31,7 +30,7 @@ def status(
     """
     with Store.open(store_path(store), readonly=True) as opened:
         summary = opened.summary()
-        rows = [_Row(device, _heard_ns(opened, device)) for device in summary.devices]
+        rows = [_Row(device, newest_utc_ns(opened, device.device)) for device in summary.devices]
     show.rows(_COLUMNS, rows, as_json=_record if as_json else None)
     if summary.quarantined and not as_json:
         print(
@@ -43,17 +42,6 @@ def status(
         print(f"sealing fails: {summary.sealing_error}", file=sys.stderr)
 
 
-def _heard_ns(store: Store, device: DeviceSummary) -> int | None:
-    runs = {epoch.id: epoch for epoch in store.epochs(device.device)}
-    newest: int | None = None
-    for stream in store.streams(device.device):
-        clock = Clock(store.anchors(device.device, runs[stream.epoch].epoch))
-        if clock:
-            at = int(clock.utc_ns(np.array([stream.last_us * 1000], np.int64))[0])
-            newest = at if newest is None else max(newest, at)
-    return newest
-
-
 def _ago(heard_ns: int | None) -> str:
     if heard_ns is None:
         return "unknown"
@@ -61,7 +49,7 @@ def _ago(heard_ns: int | None) -> str:
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= size:
             return f"{seconds / size:.0f} {unit} ago"
-    return f"{seconds:.0f} s ago" if seconds >= 0 else "in the future: check the clocks"
+    return f"{seconds:.0f} s ago" if seconds >= 0 else "in the future"
 
 
 def _per_sample(device: DeviceSummary) -> str:
@@ -87,6 +75,6 @@ _COLUMNS: show.Columns[_Row] = (
 
 def _record(row: _Row) -> dict[str, Any]:
     device = row.summary
-    heard = None if row.heard_ns is None else f"{np.datetime64(row.heard_ns, 'ns')}Z"
+    heard = None if row.heard_ns is None else utc_text(row.heard_ns)
     streams = [stream._asdict() for stream in device.streams]
     return {**device._asdict(), "streams": streams, "last_data": heard}

@@ -5,11 +5,10 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
-from motekit.follow import Follower, Reading
 from motekit.query import store_path
+from motekit.query.follow import Follower, Reading, utc_text
 from motekit.store import Store
 
 POLL_S = 0.5
@@ -43,9 +42,7 @@ def tail(
 
 
 def _time(reading: Reading) -> str | None:
-    if reading.utc_ns is None:
-        return None
-    return f"{np.datetime64(reading.utc_ns // 1_000_000, 'ms')}Z"
+    return None if reading.utc_ns is None else utc_text(reading.utc_ns)
 
 
 def _line(reading: Reading) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from motekit.errors import MotekitError
+
 from .batch import DEVICE, MONOTONIC, NO_TIME, STREAM, TIME, Batch, Layout
 
 ROWS = 1 << 17  # of a row group; what is gathered before it is written

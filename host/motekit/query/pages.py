@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from motekit import decode
 from motekit.errors import StoreError
 from motekit.store import Store
+
 from .batch import NO_TIME, Batch, Ints, Mask
 from .bounds import Bounds
 from .sampling import CONTEXT, start_times
@@ -98,7 +99,7 @@ def _timed(packets: list[bytes], series: Series) -> Page:
 
 
 def _parts(page: Page, notes: Notes) -> Iterator[tuple[Page, decode.Samples]]:
-    """Yield decoded parts of one schema and channel count, of at most VALUES values or one packet."""
+    """Yield decoded parts of one schema and channel count: VALUES values at most, or a packet."""
     heads = page.heads
     values = np.cumsum(heads["count"].astype(np.int64) * heads["channels"])
     changed = (np.diff(heads["channels"]) != 0) | (np.diff(heads["schema"]) != 0)

@@ -1,11 +1,11 @@
 """A fleet of virtual boards: one supervisor for all of a scenario's boards.
 
-    async with Fleet(scenario) as fleet:
-        print(fleet.boards[0].serial)
-        await fleet.finished()
+async with Fleet(scenario) as fleet:
+    print(fleet.boards[0].serial)
+    await fleet.finished()
 
-    with running(scenario) as fleet:  # the same in a thread, for those without an event loop
-        ...
+with running(scenario) as fleet:  # the same in a thread, for those without an event loop
+    ...
 """
 
 import asyncio
@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,7 +29,7 @@ from motekit.sim.scenario import BoardPlan, Fault, Scenario
 from motekit.sim.virtual_board import VirtualBoard
 from motekit.sim.vm import Vm
 
-HEAP_BYTES = 64 << 10
+HEAP_BYTES = 112 << 10
 BAUD = 115200
 _PROBE_HEAP_BYTES = 1 << 20
 _READY_S = 30.0
@@ -51,7 +51,7 @@ class Fleet:
         files: dict[str, bytes] | None = None,
         on_event: Callable[[VirtualBoard, str], None] | None = None,
     ) -> None:
-        """`folder` keeps the boards' flash from run to run; `files` go onto it instead of the firmware."""
+        """`folder` keeps the boards' flash from run to run; `files` replace the firmware on it."""
         self.scenario = scenario
         self.vm = vm or vms.find(bits)
         self.boards: list[VirtualBoard] = []
@@ -82,7 +82,9 @@ class Fleet:
         _raise_limit(len(self.scenario.boards) * _FDS_A_BOARD + 64)
         folder = self._folder
         if folder is None:
-            folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="motekit-")))
+            folder = Path(
+                self._stack.enter_context(tempfile.TemporaryDirectory(prefix="motekit-"))
+            )
         for plan in self.scenario.boards:
             self._add(plan, folder / f"board-{plan.index}")
         self._tasks.append(asyncio.create_task(self._look_after()))
@@ -150,7 +152,7 @@ class Fleet:
 
 
 @contextlib.contextmanager
-def running(scenario: Scenario, **options: Any) -> Iterator[Fleet]:
+def running(scenario: Scenario, **options: Any) -> Generator[Fleet]:
     """Run a fleet in a thread of its own; it is up when the block begins and gone after it."""
     fleet = Fleet(scenario, **options)
     started = threading.Event()

@@ -1,10 +1,11 @@
-"""The two things a virtual board is made of besides the VM: its ROM, compiled, and its file system."""
+"""What a virtual board is made of besides the VM: its ROM, compiled, and its file system."""
 
 import hashlib
 import json
 import os
 import subprocess
 import tempfile
+from functools import cache
 from pathlib import Path
 
 from motekit import firmware
@@ -19,6 +20,7 @@ BOOT = "# Nothing to do before main.py.\n"
 MAIN = "from rom.port_sim import Port\n\nfrom motefw import app\n\napp.run(Port())\n"
 
 
+@cache
 def rom() -> Path:
     """Return the folder that a VM starts from: package `rom`, and the modules that it shadows."""
     modules = {f"rom/{p.relative_to(_ROM)}": p for p in _ROM.glob("*.py")}
@@ -41,7 +43,7 @@ def flash(vm: Vm, files: dict[str, bytes], size_bytes: int) -> Path:
     if not home.exists():
         home.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home.parent, prefix=".making-") as temporary:
-            os.replace(_make(vm, Path(temporary), files, size_bytes), home)
+            _make(vm, Path(temporary), files, size_bytes).replace(home)
     return home
 
 
@@ -78,7 +80,7 @@ def copy(source: Path, target: Path) -> None:
 
 
 def firmware_files(march: str | None) -> dict[str, bytes]:
-    """Return the firmware as a board carries it, by absolute name: boot.py, main.py, /lib/motefw."""
+    """Return the firmware as a board carries it, by name: /boot.py, /main.py, /lib/motefw."""
     home = firmware.compiled(march)
     files = {f"/lib/{p.relative_to(home)}": p.read_bytes() for p in home.rglob("*.mpy")}
     return {"/boot.py": BOOT.encode(), "/main.py": MAIN.encode(), **files}

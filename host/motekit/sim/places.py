@@ -1,4 +1,4 @@
-"""Where what is made or fetched once is kept: build/ of a checkout, the user's folders otherwise."""
+"""Where what is made or fetched once is kept: build/ of a checkout, else the user's folders."""
 
 from pathlib import Path
 

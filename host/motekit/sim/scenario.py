@@ -1,16 +1,16 @@
-"""Scenarios: what boards there are, what their sensors see, what goes wrong and when; read from TOML.
+"""Scenarios: what boards there are, what their sensors see, what goes wrong and when.
 
     seed = 7
     duration_s = 60
     clock = "virtual"            # or "real"
-    [[board]]                    # count, board, name, ticks_ms, and [[board.sensor]] (see motekit.sim.sources)
+    [[board]]                    # count, board, name, ticks_ms, [[board.sensor]] (see sources.py)
     [[fault]]                    # kind, at_s, for_s, board, sensor, rate
 
 An error names the file, the key or the row, what stands there and what was expected.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,7 @@ from motekit import drivers
 from motekit.board import Board, Sensor
 from motekit.errors import MotekitError, ScenarioError
 from motekit.fields import Fields, nearest, read_toml
-from motekit.sim import sources
-from motekit.sim.rom import chips
+from motekit.sim import models, sources
 from motekit.sim.sources import Source
 
 CLOCKS = ("real", "virtual")
@@ -94,9 +93,11 @@ def load(path: Path | str) -> Scenario:
 
 def parse(fields: Fields, base: Path) -> Scenario:
     """Return the scenario of a table; files in it are relative to `base`."""
-    seed = fields.integer("seed", 0, (1 << 63) - 1) if "seed" in fields else 0
-    duration_s = fields.number("duration_s", 0.001, _YEAR_S) if "duration_s" in fields else None
-    clock = fields.text("clock", CLOCKS) if "clock" in fields else "real"
+    seed = fields.integer("seed", 0, (1 << 63) - 1) if _has(fields, "seed") else 0
+    duration_s = (
+        fields.number("duration_s", 0.001, _YEAR_S) if _has(fields, "duration_s") else None
+    )
+    clock = fields.text("clock", CLOCKS) if _has(fields, "clock") else "real"
     plans: list[BoardPlan] = []
     for entry in fields.tables("board"):
         plans += _plans(entry, len(plans), seed, base)
@@ -111,15 +112,15 @@ def parse(fields: Fields, base: Path) -> Scenario:
         duration_s=duration_s,
         clock=clock,
         boards=tuple(
-            BoardPlan(
-                **{
-                    **plan.__dict__,
-                    "faults": tuple(found[plan.index] for found in faults if plan.index in found),
-                }
-            )
+            replace(plan, faults=tuple(each[plan.index] for each in faults if plan.index in each))
             for plan in plans
         ),
     )
+
+
+def _has(fields: Fields, key: str) -> bool:
+    """Tell whether an optional key is there; a typing error may then be told from it."""
+    return fields.get(key) is not None
 
 
 def device_id(seed: int, index: int) -> str:
@@ -133,13 +134,13 @@ def device_id(seed: int, index: int) -> str:
 
 
 def _plans(entry: Fields, first: int, seed: int, base: Path) -> list[BoardPlan]:
-    count = entry.integer("count", 1, COUNT_MAX) if "count" in entry else 1
+    count = entry.integer("count", 1, COUNT_MAX) if _has(entry, "count") else 1
     board = _board(entry)
-    name = entry.text("name") if "name" in entry else None
-    ticks_ms = entry.integer("ticks_ms", 0, _TICKS_MAX_MS) if "ticks_ms" in entry else 0
+    name = entry.text("name") if _has(entry, "name") else None
+    ticks_ms = entry.integer("ticks_ms", 0, _TICKS_MAX_MS) if _has(entry, "ticks_ms") else 0
     listed = entry.tables("sensor")
     sensors: list[VirtualSensor] = []
-    if "sensor" in entry:
+    if _has(entry, "sensor"):
         for i, sensor in enumerate(boards.read_sensors(listed, board.buses)):
             sensors.append(_virtual(sensor, listed[i], base, seed + i))
     else:
@@ -173,10 +174,11 @@ def _board(entry: Fields) -> Board:
 
 def _virtual(sensor: Sensor, entry: Fields, base: Path, seed: int) -> VirtualSensor:
     info = drivers.describe(sensor.driver)
-    model = chips.load(sensor.driver)
+    model = models.load(sensor.driver)
     if model is None:
         raise entry.fail(
-            "driver", f"there is no model of {sensor.driver}; {nearest(sensor.driver, chips.CHIPS)}"
+            "driver",
+            f"there is no model of {sensor.driver}; {nearest(sensor.driver, models.NAMES)}",
         )
     options: dict[str, Any] = {each.name: each.default for each in info.options}
     options.update(sensor.options)
@@ -207,16 +209,16 @@ def _interval_us(sensor: Sensor, options: dict[str, Any]) -> int:
 def _read_fault(entry: Fields, plans: list[BoardPlan]) -> dict[int, Fault]:
     """Return the fault of one table, for each board that it befalls."""
     kind = entry.text("kind", FAULTS)
-    if kind in _MOMENTS and "at_s" not in entry:
+    if kind in _MOMENTS and not _has(entry, "at_s"):
         raise entry.fail("at_s", f"missing: {kind} happens at a moment")
-    at_s = entry.number("at_s", 0.0, _YEAR_S) if "at_s" in entry else 0.0
-    for_s = entry.number("for_s", 0.0, _YEAR_S) if "for_s" in entry else None
+    at_s = entry.number("at_s", 0.0, _YEAR_S) if _has(entry, "at_s") else 0.0
+    for_s = entry.number("for_s", 0.0, _YEAR_S) if _has(entry, "for_s") else None
     rate = 0.001
-    if "rate" in entry:
+    if _has(entry, "rate"):
         if kind != "link_corrupt":
             raise entry.fail("rate", "only link_corrupt has one: errors per byte")
         rate = entry.number("rate", 0.0, 1.0)
-    wanted = entry.text("sensor") if "sensor" in entry else None
+    wanted = entry.text("sensor") if _has(entry, "sensor") else None
     if wanted is not None and kind in _BOARD_ONLY:
         raise entry.fail("sensor", f"{kind} befalls a board, not a sensor")
     indices = _indices(entry, len(plans))
@@ -227,7 +229,7 @@ def _read_fault(entry: Fields, plans: list[BoardPlan]) -> dict[int, Fault]:
 
 
 def _indices(entry: Fields, count: int) -> list[int]:
-    if "board" not in entry:
+    if not _has(entry, "board"):
         return list(range(count))
     if isinstance(entry.get("board"), list):
         return entry.integers("board", 0, count - 1)
@@ -241,14 +243,16 @@ def _targets(
         return ()
     names = [each.sensor.name for each in plan.sensors]
     if wanted is not None and wanted not in names:
-        raise entry.fail("sensor", f"board {plan.index} has no {wanted!r}; {nearest(wanted, names)}")
+        raise entry.fail(
+            "sensor", f"board {plan.index} has no {wanted!r}; {nearest(wanted, names)}"
+        )
     found: dict[str, str] = {}
     for each in plan.sensors:
         if wanted is not None and each.sensor.name != wanted:
             continue
         if kind in _BUS_FAULTS and each.address is not None:
             found[each.sensor.bus] = _BUS_FAULTS[kind]
-        model: Any = chips.load(each.sensor.driver)
+        model = models.load(each.sensor.driver)
         can = [what for what in _CHIP_FAULTS.get(kind, ()) if what in model.FAULTS]
         if can:
             found[each.sensor.name] = can[0]

@@ -1,4 +1,4 @@
-"""The serial line between a host's pty and a board: its pace, its ring of 260 bytes, and its faults."""
+"""The serial line between a host's pty and a board: its pace, its ring, and its faults."""
 
 import random
 
@@ -50,7 +50,7 @@ class Pace:
         self._asked_s = now_s
 
     def take(self, wanted: int, now_s: float) -> int:
-        """Return how many of the wanted bytes have arrived by now; at most 10 ms are made up for."""
+        """Return how many of the wanted bytes have arrived; at most 10 ms are made up for."""
         passed = min(now_s - self._asked_s, _BURST_S)
         room = int(passed * self._bytes_a_s)
         taken = min(room, wanted)

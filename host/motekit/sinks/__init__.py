@@ -1,20 +1,9 @@
-"""Sinks: where an export goes. A new one is a file here and a row of SINKS.
+"""Sinks: where an export goes. A new one is a file here and a row of SINKS in `export`.
 
-A sink is made with (path, layout), takes `write(batch)` and puts the file in place at `close()`; it is
-a context manager that leaves nothing behind when an error ends it.
+A sink is made with (path, layout), takes `write(batch)` and puts the file in place at `close()`;
+it is a context manager that leaves nothing behind when an error ends it.
 """
 
-from motekit.query.batch import Batch as Batch
-from motekit.query.batch import Column as Column
-from motekit.query.batch import Layout as Layout
-from .arrow import ArrowSink
-from .csv import CsvSink
-from .jsonl import JsonlSink
-from .parquet import ParquetSink
-
-SINKS = {
-    "csv": CsvSink,
-    "jsonl": JsonlSink,
-    "parquet": ParquetSink,
-    "arrow": ArrowSink,
-}
+from .export import SINKS as SINKS
+from .export import format_of as format_of
+from .export import pour as pour

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from motekit.query.batch import Batch, Layout
 from motekit.query.columnar import Gathered, load
+
 from .target import Sink
 
 

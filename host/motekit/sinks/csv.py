@@ -1,4 +1,4 @@
-"""CSV (RFC 4180 with line feeds): a row of names, then one row a sample; empty where nothing is."""
+"""CSV (RFC 4180, line feeds): a row of names, then one row a sample; empty if nothing is."""
 
 import csv
 import io
@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from motekit.query.batch import Batch, Layout
+
 from .target import Sink
-from .text import cells, times
+from .text import rows
 
 
 class CsvSink(Sink):
@@ -24,18 +25,9 @@ class CsvSink(Sink):
 
     def write(self, batch: Batch) -> None:
         """Write the rows of a batch."""
-        n = len(batch)
-        columns: list[Iterable[Any]] = [
-            [batch.device] * n,
-            [batch.stream] * n,
-            times(batch.time_ns),
-        ]
-        if self._layout.monotonic:
-            columns.append(batch.monotonic_us.tolist())
-        columns += [cells(batch, column) for column in self._layout.columns]
-        self._write(zip(*columns, strict=True))
+        self._write(rows(batch, self._layout))
 
-    def _write(self, rows: Iterable[Iterable[Any]]) -> None:
+    def _write(self, lines: Iterable[Iterable[Any]]) -> None:
         text = io.StringIO(newline="")
-        csv.writer(text, lineterminator="\n").writerows(rows)
+        csv.writer(text, lineterminator="\n").writerows(lines)
         self.target.file.write(text.getvalue().encode())

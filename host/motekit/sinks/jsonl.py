@@ -2,14 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import Any, TYPE_CHECKING
 
 from motekit.query.batch import Batch, Layout
-from .target import Sink
-from .text import cells, times
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from .target import Sink
+from .text import rows
 
 
 class JsonlSink(Sink):
@@ -25,15 +22,6 @@ class JsonlSink(Sink):
 
     def write(self, batch: Batch) -> None:
         """Write the rows of a batch."""
-        n = len(batch)
-        columns: list[Iterable[Any]] = [
-            [batch.device] * n,
-            [batch.stream] * n,
-            times(batch.time_ns),
-        ]
-        if self._layout.monotonic:
-            columns.append(batch.monotonic_us.tolist())
-        columns += [cells(batch, column) for column in self._layout.columns]
-        rows = (dict(zip(self._names, row, strict=True)) for row in zip(*columns, strict=True))
-        lines = [json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows]
+        objects = (dict(zip(self._names, row, strict=True)) for row in rows(batch, self._layout))
+        lines = [json.dumps(one, ensure_ascii=False, allow_nan=False) + "\n" for one in objects]
         self.target.file.write("".join(lines).encode())

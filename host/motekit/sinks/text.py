@@ -1,10 +1,11 @@
 """Values as text, for the sinks that write text."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from motekit.query.batch import NO_TIME, Batch, Column, Ints
+from motekit.query.batch import NO_TIME, Batch, Column, Ints, Layout
 
 DIGITS = 15  # a raw integer has at most 10, the scale its own; a 16th is the product's rounding
 
@@ -28,3 +29,13 @@ def cells(batch: Batch, column: Column) -> list[Any]:
     if valid is not None:
         numbers = [n if ok else None for n, ok in zip(numbers, valid.tolist(), strict=True)]
     return numbers
+
+
+def rows(batch: Batch, layout: Layout) -> Iterable[tuple[Any, ...]]:
+    """Return the rows of a batch, cells in the order of `layout.names()`."""
+    n = len(batch)
+    columns: list[Iterable[Any]] = [[batch.device] * n, [batch.stream] * n, times(batch.time_ns)]
+    if layout.monotonic:
+        columns.append(batch.monotonic_us.tolist())
+    columns += [cells(batch, column) for column in layout.columns]
+    return zip(*columns, strict=True)

@@ -8,17 +8,16 @@ from typing import Any, cast
 
 from motefw.errors import PacketError
 from motefw.keys import TAG_BYTES
-
 from motekit.errors import StoreError
+
 from .header import ANCHOR, SAMPLES, HeaderLike, read_many
 from .ledger import Ledger
 from .quarantine import Quarantine
 from .records import CONTROL, Anchor, Appended, Received
 from .seen import Seen
+from .tail import Entry, pack
 
 ANCHOR_BODY = struct.Struct("<QBI")  # UTC since 1970 in us, quality, error in us
-
-Row = tuple[int, int, int, int, int, bool, bytes]
 
 
 class Group:
@@ -28,13 +27,13 @@ class Group:
         self._db = db
         self._ledger = ledger
         self._quarantine = quarantine
-        self._rows: list[Row] = []
+        self._entries: list[Entry] = []
+        self._packets: list[bytes] = []
         self._touched: dict[tuple[str, int, int], Seen] = {}
         self._by_stream: dict[tuple[str, int], tuple[int, int]] = {}
         self._duplicates = 0
         self._quarantined = 0
         self._deferred = 0
-        self.bytes = 0
 
     def take(self, group: Sequence[Received]) -> None:
         """Sort out packets: new, seen before, or none at all."""
@@ -57,36 +56,41 @@ class Group:
                 self._set_aside(device, data, str(e))
                 return
         seq = header.seq
-        if not seen.room(seq):
+        if seq == seen.next and not seen.ahead:  # the usual case, short
+            seen.next += 1
+        elif not seen.room(seq):
             self._deferred += 1
+            return
         elif not seen.add(seq):
             self._duplicates += 1
-        elif header.kind == SAMPLES:
-            stream = header.stream
-            count = header.count
-            packets, samples = self._by_stream.get((device, stream), (0, 0))
-            self._by_stream[device, stream] = (packets + 1, samples + count)
-            self._rows.append((seen.id, stream, seq, header.time_us, count, verified, data))
+            return
+        stream, samples = CONTROL, 0
+        if header.kind == SAMPLES:
+            stream, samples = header.stream, header.count
+            packets, total = self._by_stream.get((device, stream), (0, 0))
+            self._by_stream[device, stream] = (packets + 1, total + samples)
         else:
-            self._rows.append((seen.id, CONTROL, seq, header.time_us, 0, verified, data))
             self._heed(device, data, header, seen)
+        self._entries.append((seen.id, stream, seq, header.time_us, samples, verified, len(data)))
+        self._packets.append(data)
 
-    def write(self) -> Appended:
-        """Append what is new to the tail; return what became of the group."""
-        self._db.executemany(
-            "INSERT INTO packets (epoch, stream, seq, time_us, samples, verified, data)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            self._rows,
-        )
-        self.bytes = sum(len(row[-1]) for row in self._rows)
+    def write(self, number: int) -> Appended:
+        """Append what is new as row `number`; return what became of the group."""
+        if self._entries:
+            row = pack(self._entries, self._packets)
+            self._db.execute("INSERT INTO groups (id, data) VALUES (?, ?)", (number, row))
         return Appended(
-            len(self._rows),
+            len(self._entries),
             self._duplicates,
             self._quarantined,
             self._deferred,
             self._by_stream,
             {key: seen.next - 1 if seen.next else None for key, seen in self._touched.items()},
         )
+
+    def size_bytes(self) -> int:
+        """Return the length of the packets that are new."""
+        return sum(map(len, self._packets))
 
     def _set_aside(self, device: str, data: bytes, why: str) -> None:
         self._quarantine.add(self._db, device, data, why)

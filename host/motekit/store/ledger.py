@@ -7,10 +7,12 @@ import sqlite3
 from typing import Any, cast
 
 from motekit.errors import StoreError
+
 from . import schema
 from .reader import all_seen
 from .records import Anchor
 from .seen import Seen
+from .tail import Tail
 
 DEVICE_MAX = 64
 UTC_MAX_US = 9_223_372_036_000_000  # year 2262, the end of 64-bit nanoseconds
@@ -28,7 +30,9 @@ class Ledger:
 
     def load(self) -> None:
         """Read what is settled, as after opening or after a transaction that failed."""
-        seen = all_seen(self._db)
+        tail = Tail()
+        tail.refresh(self._db)
+        seen = all_seen(self._db, tail)
         rows = self._db.execute(
             "SELECT epochs.id, devices.device, generation, epochs.epoch FROM epochs"
             " JOIN devices ON devices.id = epochs.device"
@@ -85,7 +89,7 @@ class Ledger:
             )
 
     def add_anchor(self, device: str, epoch: int, anchor: Anchor) -> None:
-        """Keep an anchor; of several at one moment the best, then the last. StoreError if absurd."""
+        """Keep an anchor; of several at one moment the best, or last. StoreError if absurd."""
         if not 0 < anchor.utc_us <= UTC_MAX_US or anchor.quality > QUALITY_MAX:
             raise StoreError(
                 f"anchor: UTC {anchor.utc_us} us, quality {anchor.quality}; "

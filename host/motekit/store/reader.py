@@ -7,8 +7,10 @@ the writer's log never grows because somebody reads slowly.
 import json
 import sqlite3
 import threading
-from collections.abc import Generator, Iterator
+from bisect import bisect_right
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,8 +20,10 @@ from .header import heads
 from .records import Anchor, Epoch, Quarantined, Stored, Stream
 from .schema import Schema
 from .seen import Progress, Seen
+from .tail import Row, Tail
 
 BATCH_PACKETS = 1024
+_SEQ = attrgetter("seq")
 
 
 class Reader:
@@ -29,6 +33,7 @@ class Reader:
         self.path = path
         self._connection = connection
         self._lock = threading.RLock()
+        self._tail = Tail()
 
     def close(self) -> None:
         """Release the file."""
@@ -53,6 +58,10 @@ class Reader:
             finally:
                 self._connection.execute("ROLLBACK")
 
+    def _unsealed(self, db: sqlite3.Connection) -> Tail:
+        self._tail.refresh(db)
+        return self._tail
+
     def devices(self) -> list[str]:
         """Return the ids of all devices, in the order in which they were met."""
         with self._snapshot() as db:
@@ -67,7 +76,7 @@ class Reader:
                 "WHERE ?1 IS NULL OR devices.device = ?1 ORDER BY epochs.id",
                 (device,),
             ).fetchall()
-            seen = all_seen(db)
+            seen = all_seen(db, self._unsealed(db))
         return [_epoch(row, seen.get(row[0]) or Seen(row[0])) for row in rows]
 
     def acknowledged(self, device: str) -> list[tuple[int, int, int | None]]:
@@ -77,31 +86,41 @@ class Reader:
         ]
 
     def missing(self, device: str, generation: int, epoch: int) -> list[tuple[int, int]]:
-        """Return the (first, last) gaps below the highest seq of a run, those given up left out."""
+        """Return the (first, last) gaps below the highest seq of a run, less those given up."""
         with self._snapshot() as db:
             row = _epoch_row(db, device, generation, epoch)
-            return [] if row is None else _seen_of(db, row).missing()
+            return [] if row is None else _seen_of(db, row, self._unsealed(db)).missing()
 
     def lost(self, device: str, generation: int, epoch: int) -> list[tuple[int, int]]:
         """Return the (first, last) runs of seqs that were given up: they will never come."""
         with self._snapshot() as db:
             row = _epoch_row(db, device, generation, epoch)
-            return [] if row is None else list(_seen_of(db, row).lost)
+            return [] if row is None else list(_seen_of(db, row, self._unsealed(db)).lost)
 
     def streams(self, device: str | None = None) -> list[Stream]:
         """Return what is held of each stream of each run; notes and anchors are not in it."""
         with self._snapshot() as db:
-            rows = db.execute(
-                "SELECT t.epoch, d.device, stream, sum(p), sum(s), sum(b), min(f), max(l) FROM ("
-                " SELECT epoch, stream, packets p, samples s, bytes b, first_us f, last_us l"
-                " FROM segments UNION ALL"
-                " SELECT epoch, stream, 1, samples, length(data), time_us, time_us FROM packets"
-                ") t JOIN epochs e ON e.id = t.epoch JOIN devices d ON d.id = e.device"
-                " WHERE stream >= 0 AND (?1 IS NULL OR d.device = ?1)"
-                " GROUP BY t.epoch, stream ORDER BY t.epoch, stream",
-                (device,),
+            found = db.execute(
+                "SELECT epoch, stream, sum(packets), sum(samples), sum(bytes), min(first_us),"
+                " max(last_us) FROM segments WHERE stream >= 0 GROUP BY epoch, stream"
             )
-            return [Stream(*row) for row in rows]
+            totals = {(row[0], row[1]): row[2:] for row in found}
+            tail = self._unsealed(db)
+            for key, rows in tail.items():
+                if key[1] >= 0:
+                    totals[key] = _add(totals.get(key), rows)
+            devices: dict[int, str] = dict(
+                db.execute(
+                    "SELECT e.id, d.device FROM epochs e JOIN devices d ON d.id = e.device"
+                    " WHERE ?1 IS NULL OR d.device = ?1",
+                    (device,),
+                ).fetchall()
+            )
+        return [
+            Stream(epoch, devices[epoch], stream, *totals[epoch, stream])
+            for epoch, stream in sorted(totals)
+            if epoch in devices
+        ]
 
     def schemas(self, device: str, epoch: int) -> dict[int, Schema]:
         """Return the schemas that a device announced in an epoch, by number."""
@@ -136,7 +155,8 @@ class Reader:
         while True:
             with self._snapshot() as db:
                 rows = db.execute(
-                    "SELECT id, device, why, data FROM quarantine WHERE id > ? ORDER BY id LIMIT 256",
+                    "SELECT id, device, why, data FROM quarantine WHERE id > ?"
+                    " ORDER BY id LIMIT 256",
                     (after,),
                 ).fetchall()
             if not rows:
@@ -154,19 +174,18 @@ class Reader:
     ) -> Iterator[list[Stored]]:
         """Yield lists of at most a few thousand packets of a stream of `Epoch.id`, by seq.
 
-        All that overlap since_us..until_us (monotonic) are in them, at least `around` more on either
-        side as far as there are, and some beside. Packets that come while this runs may or may not
-        be among them.
+        All that overlap since_us..until_us (monotonic) are in them, at least `around` more on
+        either side as far as there are, and some beside. Packets that come while this runs may or
+        may not be among them.
         """
         with self._snapshot() as db:
-            after = _start(db, epoch, stream, since_us, around) - 1
-            tail_from: int | None = db.execute(
-                "SELECT min(seq) FROM packets WHERE epoch = ? AND stream = ?", (epoch, stream)
-            ).fetchone()[0]
+            unsealed = self._unsealed(db).series(epoch, stream)
+            after = _start(db, epoch, stream, since_us, around, unsealed) - 1
         beyond = 0
         while True:
             with self._snapshot() as db:
-                batch = _next_batch(db, epoch, stream, after, tail_from)
+                unsealed = self._unsealed(db).series(epoch, stream)
+                batch = _next_batch(db, epoch, stream, after, unsealed)
             if not batch:
                 return
             after = batch[-1].seq
@@ -199,26 +218,32 @@ def _epoch_row(db: sqlite3.Connection, device: str, generation: int, epoch: int)
     return row[0] if row else None
 
 
-def _seen_of(db: sqlite3.Connection, row: int) -> Seen:
+def _seen_of(db: sqlite3.Connection, row: int, tail: Tail) -> Seen:
     """Return what is settled of an epoch: the table, and what came since it was written."""
-    progress = db.execute(
-        "SELECT next, ahead, lost FROM progress WHERE epoch = ?", (row,)
-    ).fetchone()
-    seen = Seen(row, Progress(*progress)) if progress else Seen(row)
-    for (seq,) in db.execute("SELECT seq FROM packets WHERE epoch = ? ORDER BY id", (row,)):
-        seen.add(seq)
-    return seen
+    return all_seen(db, tail).get(row) or Seen(row)
 
 
-def all_seen(db: sqlite3.Connection) -> dict[int, Seen]:
+def all_seen(db: sqlite3.Connection, tail: Tail) -> dict[int, Seen]:
     """Return what is settled of every epoch of which anything is."""
     rows = db.execute("SELECT epoch, next, ahead, lost FROM progress")
     seen = {row[0]: Seen(row[0], Progress(*row[1:])) for row in rows}
-    for epoch, seq in db.execute("SELECT epoch, seq FROM packets ORDER BY id"):
-        if epoch not in seen:
-            seen[epoch] = Seen(epoch)
-        seen[epoch].add(seq)
+    for row in tail.rows():
+        if row.epoch not in seen:
+            seen[row.epoch] = Seen(row.epoch)
+        seen[row.epoch].add(row.seq)
     return seen
+
+
+def _add(total: tuple[int, ...] | None, rows: Sequence[Row]) -> tuple[int, ...]:
+    """Add unsealed packets to (packets, samples, bytes, first_us, last_us)."""
+    packets, samples, size, first_us, last_us = total or (0, 0, 0, rows[0].time_us, 0)
+    return (
+        packets + len(rows),
+        samples + sum(row.samples for row in rows),
+        size + sum(len(row.data) for row in rows),
+        min(first_us, *(row.time_us for row in rows)),
+        max(last_us, *(row.time_us for row in rows)),
+    )
 
 
 def _epoch(row: tuple[int, str, int, int, str | None], seen: Seen) -> Epoch:
@@ -228,18 +253,19 @@ def _epoch(row: tuple[int, str, int, int, str | None], seen: Seen) -> Epoch:
 
 
 def _start(
-    db: sqlite3.Connection, epoch: int, stream: int, since_us: int | None, around: int
+    db: sqlite3.Connection,
+    epoch: int,
+    stream: int,
+    since_us: int | None,
+    around: int,
+    unsealed: Sequence[Row],
 ) -> int:
-    """Return the seq to read from, for all that reaches into since_us.. and `around` more before."""
+    """Return the seq to read from, for what reaches into since_us.. and `around` more."""
     if since_us is None:
         return 0
-    tail: list[tuple[int]] = db.execute(
-        "SELECT seq FROM packets WHERE epoch = ? AND stream = ? AND time_us <= ?"
-        " ORDER BY seq DESC LIMIT ?",
-        (epoch, stream, since_us, around + 1),
-    ).fetchall()
-    if len(tail) > around:
-        return tail[-1][0]
+    earlier = [row.seq for row in unsealed if row.time_us <= since_us]
+    if len(earlier) > around:
+        return earlier[-around - 1]
     before = -1  # packets of segments that are known to lie before the last one that counts
     for first_seq, packets in db.execute(
         "SELECT first_seq, packets FROM segments WHERE epoch = ? AND stream = ? AND first_us <= ?"
@@ -253,28 +279,27 @@ def _start(
 
 
 def _next_batch(
-    db: sqlite3.Connection, epoch: int, stream: int, after: int, tail_from: int | None
+    db: sqlite3.Connection, epoch: int, stream: int, after: int, unsealed: Sequence[Row]
 ) -> list[Stored]:
-    """Return the next segment's packets beyond `after`, with those of the tail that lie among them."""
+    """Return the next segment's packets beyond `after`, with the unsealed ones among them."""
     found = db.execute(
         "SELECT last_seq, data FROM segments WHERE epoch = ? AND stream = ? AND last_seq > ?"
         " ORDER BY last_seq LIMIT 1",
         (epoch, stream, after),
     ).fetchone()
-    batch: list[Stored] = []
-    if found:
-        sealed = segment.unpack(found[1])
-        for (verified, data), head in zip(
-            sealed, heads([data for _, data in sealed]), strict=True
-        ):
-            if head.seq > after:
-                batch.append(Stored(head.seq, verified, data))
-    if not found or (tail_from is not None and tail_from <= found[0]):
-        rows = db.execute(
-            "SELECT seq, verified, data FROM packets"
-            " WHERE epoch = ? AND stream = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
-            (epoch, stream, after, found[0] if found else 1 << 32, -1 if found else BATCH_PACKETS),
-        )
-        batch.extend(Stored(seq, bool(verified), data) for seq, verified, data in rows)
+    start = bisect_right(unsealed, after, key=_SEQ)
+    if not found:
+        return [
+            Stored(row.seq, row.verified, row.data) for row in unsealed[start:][:BATCH_PACKETS]
+        ]
+    sealed = segment.unpack(found[1])
+    batch = [
+        Stored(head.seq, verified, data)
+        for (verified, data), head in zip(sealed, heads([data for _, data in sealed]), strict=True)
+        if head.seq > after
+    ]
+    among = unsealed[start : bisect_right(unsealed, found[0], key=_SEQ)]
+    if among:
+        batch.extend(Stored(row.seq, row.verified, row.data) for row in among)
         batch.sort()
     return batch

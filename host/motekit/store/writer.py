@@ -1,6 +1,6 @@
 """Writing a store: groups of packets in, each one durable commit; old ones sealed into segments.
 
-A commit only appends to `packets`; which seqs are settled is kept in memory, is written to
+A commit only appends a row to `groups`; which seqs are settled is kept in memory, is written to
 `progress` by each sealing, and is found again at opening from `progress` and the packets that came
 since. So a commit writes little more than its packets, whatever the number of devices.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from motekit.errors import StoreError
+
 from .database import check_path, connect, translated
 from .group import Group
 from .ledger import Ledger
@@ -21,6 +22,7 @@ from .reader import Reader
 from .records import Appended, Received
 from .sealing import seal
 from .summary import Summary, summarise
+from .tail import last_sealed
 
 TAIL_MAX_BYTES = 8 << 20  # unsealed packets; what a reader of one device may have to scan
 
@@ -37,6 +39,7 @@ class Store(Reader):
         self._ledger = Ledger(connection)
         self._quarantine = Quarantine()
         self._tail_bytes = 0
+        self._last_group = 0
         self._seal_at_bytes = 0
         self._loaded = False
         self.sealing_error: str | None = None
@@ -72,14 +75,15 @@ class Store(Reader):
     def append(self, group: Sequence[Received]) -> Appended:
         """Store a group of packets in one durable commit; none is stored that had come before.
 
-        What is no packet goes to quarantine, and the rest of the group is stored. Raises StoreError
-        if nothing of the group could be stored; it may be handed in again.
+        What is no packet goes to quarantine, and the rest of the group is stored. Raises
+        StoreError if nothing of the group could be stored; it may be handed in again.
         """
         with self._transaction() as db:
             taken = Group(db, self._ledger, self._quarantine)
             taken.take(group)
-            appended = taken.write()
-        self._tail_bytes += taken.bytes
+            appended = taken.write(self._last_group + 1)
+        self._last_group += appended.new > 0
+        self._tail_bytes += taken.size_bytes()
         if self._tail_bytes >= max(self.tail_max_bytes, self._seal_at_bytes):
             self._try_to_seal()
         return appended
@@ -105,8 +109,8 @@ class Store(Reader):
     def seal(self) -> int:
         """Sort what is unsealed by stream and compress it; return how many packets that were."""
         with self._transaction() as db:
-            self._ledger.save({row[0] for row in db.execute("SELECT epoch FROM packets")})
-            count = seal(db)
+            count, epochs = seal(db, self._last_group)
+            self._ledger.save(epochs)
         self._tail_bytes = 0
         self.checkpoint()
         return count
@@ -150,9 +154,10 @@ class Store(Reader):
                 raise
 
     def _load(self) -> None:
-        (self._tail_bytes,) = self._connection.execute(
-            "SELECT ifnull(sum(length(data)), 0) FROM packets"
+        last, self._tail_bytes = self._connection.execute(
+            "SELECT max(id), ifnull(sum(length(data)), 0) FROM groups"
         ).fetchone()
+        self._last_group = last or last_sealed(self._connection)
         self._quarantine.load(self._connection)
         self._ledger.load()
         self._loaded = True

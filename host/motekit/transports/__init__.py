@@ -8,7 +8,8 @@ carries whole packets and whole messages. It checks no tag and knows no store.
 import importlib
 from typing import NamedTuple, Protocol
 
-from ..errors import UsageError
+from motekit.errors import UsageError
+
 from .link import Event, Stats
 
 TRANSPORTS = {
@@ -33,7 +34,11 @@ class Pipe(Protocol):
 
     name: str
     live: bool  # a board is there, to be greeted and acknowledged
-    stats: Stats
+
+    @property
+    def stats(self) -> Stats:
+        """What the line has carried and lost."""
+        ...
 
     def receive(self, timeout_s: float) -> list[Event | Recorded | Ended]:
         """Wait for events, no longer than timeout_s; LinkError when the line is gone."""

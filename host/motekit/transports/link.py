@@ -21,8 +21,8 @@ from typing import NamedTuple
 
 from motefw import frame, message
 from motefw.errors import FrameError
+from motekit.errors import LinkError
 
-from ..errors import LinkError
 from .pieces import Assembler
 
 PIECE_TO_BOARD_BYTES = 84

@@ -1,10 +1,10 @@
 """Pieces of packets and messages put together again, the missing ones asked for.
 
-A packet of up to 4 KiB crosses a serial line in pieces of at most 128 bytes, each in a frame of its
-own. What arrives here is intact (CRC), but pieces may be lost, late, doubled, or of two packets that
-share an id because the board restarted. Nothing here waits or grows without end: at most
-`IN_PROGRESS` things are open, a thing that makes no progress is given up after `ASKS_MAX` requests,
-and both are counted.
+A packet of up to 4 KiB crosses a serial line in pieces of at most 128 bytes, each in a frame of
+its own. What arrives here is intact (CRC), but may be lost, late, doubled, or of two packets
+that share an id because the board restarted. Nothing here waits or grows without end: at most
+`IN_PROGRESS` things are open, and one that makes no progress in `ASKS_MAX` requests is given up
+and counted.
 """
 
 from dataclasses import dataclass, field

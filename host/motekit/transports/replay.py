@@ -9,10 +9,12 @@ checked, duplicates harmless: for bug reports, and to bring one collector's data
 import base64
 import json
 import re
+from collections.abc import Generator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from ..errors import LinkError
+from motekit.errors import LinkError
+
 from . import Ended, Event, Recorded
 from .link import Stats
 
@@ -50,19 +52,22 @@ class ReplayPipe:
         self.name = name
         self.stats = Stats()
         self._line = 0
+        self._closed = False
+        self._lines = _lines(Path(name))
         try:
-            self._file: BinaryIO | None = Path(name).open("rb")
+            next(self._lines)
         except OSError as e:
             raise LinkError(f"{name}: recording cannot be read: {e.strerror}") from None
 
     def receive(self, timeout_s: float) -> list[Event | Recorded | Ended]:
-        """Return the next packets; LinkError names the line that is none."""
-        if self._file is None:
+        """Return the next packets, at once; LinkError names the line that is none."""
+        del timeout_s
+        if self._closed:
             raise LinkError(f"{self.name}: recording is closed")
         events: list[Event | Recorded | Ended] = []
         while len(events) < BATCH:
             self._line += 1
-            line = self._file.readline(LINE_MAX_BYTES + 1)
+            line = next(self._lines, b"")
             if not line:
                 events.append(Ended())
                 break
@@ -72,12 +77,7 @@ class ReplayPipe:
 
     def _parse(self, line: bytes) -> Recorded:
         try:
-            if len(line) > LINE_MAX_BYTES:
-                raise ValueError(f"longer than {LINE_MAX_BYTES} bytes")
-            row: Any = json.loads(line)
-            if not _DEVICE.fullmatch(row["device"]):
-                raise ValueError(f"device {row['device']!r} is no lower-case hex id")
-            return Recorded(row["device"], base64.b64decode(row["packet"], validate=True))
+            return _recorded(line)
         except (ValueError, KeyError, TypeError) as e:
             raise LinkError(
                 f"{self.name}:{self._line}: no packet of a recording ({e!r}); "
@@ -102,9 +102,25 @@ class ReplayPipe:
 
     def close(self) -> None:
         """Close the file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._closed = True
+        self._lines.close()
+
+
+def _lines(path: Path) -> Generator[bytes]:
+    """Yield nothing once the file is open, then its lines, cut where they are too long."""
+    with path.open("rb") as file:
+        yield b""
+        while line := file.readline(LINE_MAX_BYTES + 1):
+            yield line
+
+
+def _recorded(line: bytes) -> Recorded:
+    if len(line) > LINE_MAX_BYTES:
+        raise ValueError(f"longer than {LINE_MAX_BYTES} bytes")
+    row: Any = json.loads(line)
+    if not _DEVICE.fullmatch(row["device"]):
+        raise ValueError(f"device {row['device']!r} is no lower-case hex id")
+    return Recorded(row["device"], base64.b64decode(row["packet"], validate=True))
 
 
 class Recorder:

@@ -4,15 +4,14 @@
     serial:*                every USB serial port, those plugged in later included
     serial:/dev/ttyACM*     every port of a pattern
 
-Boards with an auto-reset circuit (two transistors, ESP32 boards) reset when RTS is asserted and DTR
-is not. Opening a port asserts both on Linux, which does nothing; then RTS is released first, then DTR.
-HUPCL off leaves both as they are when the port is closed.
+Boards with an auto-reset circuit (two transistors, ESP32 boards) reset when RTS is asserted and
+DTR is not. Opening a port asserts both on Linux, which does nothing; then RTS is released first,
+then DTR. HUPCL off leaves both as they are when the port is closed.
 """
 
 import errno
-import glob
 import os
-import random
+import secrets
 import stat
 import time
 from pathlib import Path
@@ -20,7 +19,8 @@ from pathlib import Path
 import serial
 from serial.tools import list_ports
 
-from ..errors import LinkError
+from motekit.errors import LinkError
+
 from . import Ended, Event, Recorded
 from .link import Link, Stats
 
@@ -31,11 +31,11 @@ READ_MAX_BYTES = 65536
 _WILD = "*?["
 
 
-class PortBusy(LinkError):
+class PortBusyError(LinkError):
     """Another program holds the port."""
 
 
-class PortGone(LinkError):
+class PortGoneError(LinkError):
     """The port is not there, or no longer."""
 
 
@@ -52,7 +52,9 @@ class SerialTransport:
             return [self._pattern]
         if self._pattern == "*":
             return usb_ports()
-        return sorted(glob.glob(self._pattern))
+        path = Path(self._pattern)
+        base = Path(path.anchor or ".")
+        return sorted(str(found) for found in base.glob(str(path.relative_to(path.anchor))))
 
     def open(self, name: str) -> "SerialPipe":
         """Open a port for motekit alone."""
@@ -106,11 +108,11 @@ def _explain(name: str, error: Exception) -> LinkError:
     code = getattr(error, "errno", None)
     if os.name == "nt" and "PermissionError" in str(error):
         code = errno.EBUSY
-    if code == errno.ENOENT or os.name == "nt" and "FileNotFoundError" in str(error):
+    if code == errno.ENOENT or (os.name == "nt" and "FileNotFoundError" in str(error)):
         there = ", ".join(usb_ports()) or "none"
-        return PortGone(f"{name}: no such port; attached USB serial ports: {there}")
+        return PortGoneError(f"{name}: no such port; attached USB serial ports: {there}")
     if code in (errno.EBUSY, errno.EAGAIN):
-        return PortBusy(
+        return PortBusyError(
             f"{name}: in use by {holder(name) or 'another program'}; "
             f"close it (a terminal, an IDE, another collector), then try again"
         )
@@ -125,27 +127,25 @@ def _explain(name: str, error: Exception) -> LinkError:
 
 
 def _is_device(name: str) -> bool:
-    return stat.S_ISCHR(os.stat(name).st_mode)
+    return stat.S_ISCHR(Path(name).stat().st_mode)
 
 
 def group_of(name: str) -> str:
     """Return the group that may open a port."""
-    import grp
-
     try:
-        return grp.getgrgid(os.stat(name).st_gid).gr_name
-    except (OSError, KeyError):
+        return Path(name).group()
+    except (OSError, KeyError, NotImplementedError):
         return "dialout"
 
 
 def holder(name: str) -> str | None:
     """Return "program (pid n)" of who has a port open, where the system tells (Linux)."""
     real = os.path.realpath(name)
-    for link in glob.iglob("/proc/[0-9]*/fd/*"):
-        pid = link.split("/")[2]
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        process = link.parent.parent
         try:
-            if int(pid) != os.getpid() and os.readlink(link) == real:
-                return f"{Path(f'/proc/{pid}/comm').read_text().strip()} (pid {pid})"
+            if int(process.name) != os.getpid() and str(link.readlink()) == real:
+                return f"{(process / 'comm').read_text().strip()} (pid {process.name})"
         except OSError:
             continue
     return None
@@ -159,7 +159,7 @@ class SerialPipe:
     def __init__(self, name: str) -> None:
         self.name = name
         self._port = _open_port(name)
-        self._link = Link(random.randrange(256))
+        self._link = Link(secrets.randbelow(256))
         self._woken = False
 
     @property
@@ -191,7 +191,7 @@ class SerialPipe:
         end = time.monotonic() + timeout_s
         events: list[Event | Recorded | Ended] = []
         if not self._port.is_open:
-            raise PortGone(f"{self.name}: is closed")
+            raise PortGoneError(f"{self.name}: is closed")
         while True:
             now = time.monotonic()
             events += self._link.poll(now)
@@ -213,7 +213,7 @@ class SerialPipe:
                 data += self._port.read(min(self._port.in_waiting, READ_MAX_BYTES))
             return data
         except (OSError, TypeError, ValueError) as e:  # TypeError: pyserial, closed meanwhile
-            raise PortGone(f"{self.name}: unplugged or closed") from e
+            raise PortGoneError(f"{self.name}: unplugged or closed") from e
 
     def _write(self, data: bytes) -> None:
         if not data:
@@ -226,7 +226,7 @@ class SerialPipe:
                 f"unplug the board and plug it in again"
             ) from None
         except (OSError, TypeError, ValueError) as e:
-            raise PortGone(f"{self.name}: unplugged or closed") from e
+            raise PortGoneError(f"{self.name}: unplugged or closed") from e
 
     def wake(self) -> None:
         """End a `receive` that waits in another thread."""

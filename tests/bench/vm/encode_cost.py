@@ -1,51 +1,56 @@
 """Runs on the MicroPython VM: encode packets over and over; print what the heap lost.
 
-    encode_cost.py KERNEL LINEAR SAMPLES CHANNELS ROUNDS FILE
+    encode_cost.py KERNEL LINEAR SAMPLES CHANNELS PACKETS ROUNDS <COLUMNS
 
-FILE holds int32 columns of the native byte order, one after the other, SAMPLES a packet and channel.
+COLUMNS are int32 in the native byte order, one column after the other, SAMPLES each.
 """
 
 import gc
 import sys
-from array import array
 
 from motefw import packet
 
 
-def load(path, samples, channels):
-    """Return the blocks of a file of columns."""
+def load(samples, channels, count):
+    """Return blocks filled from standard input."""
     blocks = []
-    with open(path, "rb") as file:
-        while True:
-            block = packet.Block(channels, samples)
-            for column in block.columns:
-                if file.readinto(column) != 4 * samples:
-                    return blocks
-            block.count = samples
-            blocks.append(block)
+    for _ in range(count):
+        block = packet.Block(channels, samples)
+        for column in block.columns:
+            if sys.stdin.buffer.readinto(column) != 4 * samples:
+                raise ValueError("standard input ends within a column")
+        block.count = samples
+        blocks.append(block)
+    return blocks
+
+
+def encode(blocks, kernel, out, rounds):
+    """Encode every block so many times, with no memory of where linear prediction did not pay."""
+    for _ in range(rounds):
+        for block in blocks:
+            for channel in range(len(block.rest)):
+                block.rest[channel] = 0
+            packet.encode(out, 1, 1, 1, 1, 1, 1, 1, block, kernel)
 
 
 def main():
-    """Encode every block ROUNDS times; print packets, values and heap bytes spent on them."""
-    kernel, linear, samples, channels, rounds, path = sys.argv[1:]
-    name, chosen = packet.select_kernel()
-    if kernel == "plain":
-        name, chosen = "plain", packet.PLAIN
-    if name != kernel:
-        print("no", kernel)
+    """Encode every block ROUNDS times; print the heap bytes that it took."""
+    wanted, linear, samples, channels, count, rounds = sys.argv[1:]
+    name, kernel = packet.select_kernel()
+    if wanted == "plain":
+        name, kernel = "plain", None
+    if name != wanted:
+        print("no", wanted)
         return
-    blocks = load(path, int(samples), int(channels))
-    out = bytearray(packet.MAX_PACKET_BYTES)
-    encode = packet.encode
+    blocks = load(int(samples), int(channels), int(count))
     for block in blocks:
         block.linear = linear == "1"
-        encode(out, 1, 1, 1, 1, 1, 1, 1, block, chosen)
+    out = bytearray(packet.MAX_PACKET_BYTES)
+    encode(blocks, kernel, out, 1)
     gc.collect()
     gc.disable()
     before = gc.mem_alloc()
-    for _ in range(int(rounds)):
-        for block in blocks:
-            encode(out, 1, 1, 1, 1, 1, 1, 1, block, chosen)
+    encode(blocks, kernel, out, int(rounds))
     print("heap", gc.mem_alloc() - before)
 
 

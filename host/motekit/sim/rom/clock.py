@@ -1,11 +1,13 @@
 """The one clock of a virtual board: real, or virtual (sleeping costs nothing).
 
-Scenario time is kept as `now_ms` and `sub_us`; ticks wrap at 2^30 on every build, as on the ESP32. All
-arithmetic stays within 31-bit small integers, so that reading the clock allocates nothing.
+Scenario time is kept as `now_ms` and `sub_us`; ticks wrap at 2^30 on every build, as on the
+ESP32. All arithmetic stays within 31-bit small integers, so that reading the clock allocates
+nothing.
 
-In virtual mode a read of the clock is charged a few microseconds, otherwise busy waits would never
-end, and time moves on only when the program sleeps or waits for input that is not there. The serial line
-may ask for real time first (`hold`), so that a host's answer arrives at a reproducible moment.
+In virtual mode a read of the clock is charged a few microseconds, otherwise busy waits would
+never end, and time moves on only when the program sleeps or waits for input that is not there.
+The serial line may ask for real time first (`hold`), so that a host's answer arrives at a
+reproducible moment.
 """
 
 import utime
@@ -178,8 +180,7 @@ def _skip(us):
     """Move virtual time on, stopping at each event on the way."""
     while us > 0:
         part = (_next_ms - now_ms) * 1000 - sub_us if _next_ms - now_ms < 1000 else us
-        if part < 0:
-            part = 0
+        part = max(part, 0)
         part = min(part, us)
         advance(part)
         us -= part

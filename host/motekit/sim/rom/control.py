@@ -1,11 +1,11 @@
 """The control channel to the supervisor: lines of text out, single bytes in.
 
-    board -> supervisor   run WHO | prompt | intr N | serial | hello | beat | watchdog MS | reset {...}
-                          fault KIND VALUE | left N | done N
+    board -> supervisor   run WHO | prompt | intr N | serial | hello | beat NOW_MS | watchdog MS
+                          reset {...} | fault KIND VALUE | left N | done N
     supervisor -> board   I  raise KeyboardInterrupt     .  a call is done
 
-A call (run, prompt, intr, serial, fault) waits for its `.`, so that what was printed before it has been taken
-under the old rules. The end of the channel ends the board.
+A call (run, prompt, intr, serial, fault) waits for its `.`, so that what was printed before it
+has been taken under the old rules. The end of the channel ends the board.
 """
 
 import json
@@ -32,7 +32,7 @@ def setup(fd):
 
 
 def _die_with_parent():
-    # A program in a tight loop would never see the channel end: ask Linux for SIGKILL (prctl 1, 9).
+    # A program in a tight loop never sees the channel end: ask Linux for SIGKILL (prctl 1, 9).
     try:
         import ffi
 
@@ -48,7 +48,7 @@ def say(text):
 
 def beat():
     """Tell the supervisor that the board is alive."""
-    stream.write("beat\n")
+    stream.write("beat {}\n".format(clock.now_ms))
 
 
 def call(text):

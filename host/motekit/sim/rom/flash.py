@@ -13,17 +13,19 @@ class Flash:
         self._blocks = self._file.seek(0, 2) // BLOCK_BYTES
 
     def readblocks(self, n, buf, offset=0):
+        """Read into buf."""
         self._file.seek(n * BLOCK_BYTES + offset)
         self._file.readinto(buf)
 
     def writeblocks(self, n, buf, offset=0):
+        """Write buf."""
         self._file.seek(n * BLOCK_BYTES + offset)
         self._file.write(buf)
 
     def ioctl(self, op, arg):
+        """Tell sizes; everything else succeeds."""
         if op == 4:
             return self._blocks
         if op == 5:
             return BLOCK_BYTES
-        if op == 6:
-            return 0
+        return 0 if op == 6 else None

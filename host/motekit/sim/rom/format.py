@@ -1,4 +1,4 @@
-"""Make the file system that a board is delivered with; runs once, in a VM of its own with a large heap."""
+"""Make the file system that a board is delivered with; runs in a VM with a large heap."""
 
 import json
 

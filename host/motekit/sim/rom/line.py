@@ -1,12 +1,12 @@
 """The serial line that the board's firmware shares with its prompt.
 
-Output is charged what the line takes at its baud rate, beyond the 128 bytes of the ESP32's transmit FIFO.
-Input comes through the supervisor, which models the 260 bytes of the board's ring.
+Output is charged what the line takes at its baud rate, beyond the 128 bytes of the ESP32's
+transmit FIFO. Input comes through the supervisor, which models the 260 bytes of the board's ring.
 
-Under a virtual clock the line decides when time stands still: until the first frame of a host; after the last
-piece of a packet until the host answered or 2 s of real time passed; and when the host
-has been silent for 8 s of the board's time (before the firmware gives it up after 10), until it is back.
-While a fault cuts the line, nothing is held.
+Under a virtual clock the line decides when time stands still: until the first frame of a host;
+after the last piece of a packet until the host answered or 2 s of real time passed; and when the
+host has been silent for 8 s of the board's time (before the firmware gives it up after 10), until
+it is back. While a fault cuts the line, nothing is held.
 """
 
 import uselect
@@ -48,7 +48,7 @@ def hold():
 
 
 def released():
-    """The host did not answer in time: go on without it until the next packet."""
+    """Go on without a host that did not answer in time, until the next packet."""
     global _hold_ms
     _hold_ms = 0
 
@@ -74,7 +74,7 @@ def _payload_starts(frame):
 
 
 class Serial:
-    """The line as the firmware's link sees it: `readinto` is awaited, `write` blocks as on a board."""
+    """The line as the firmware sees it: `readinto` is awaited, `write` blocks as on a board."""
 
     def __init__(self, baud):
         global _serving
@@ -124,7 +124,7 @@ class Serial:
 
 
 def release():
-    """The program that had the line has ended: at the prompt time is not held."""
+    """Note that the program that had the line has ended: at the prompt time is not held."""
     global _serving, _hold_ms
     _serving = False
     _hold_ms = 0

@@ -1,6 +1,7 @@
 """The port of a virtual board: what `app.run` is handed, the faults of its scenario, its end.
 
-Built before the firmware is loaded, so that what it takes of the heap can be told from the firmware's.
+Built before the firmware is loaded, so that what it takes of the heap can be told from the
+firmware's.
 """
 
 import gc
@@ -26,7 +27,9 @@ def setup():
     wired = {name: [] for name in spec["buses"]}
     for sensor in spec["sensors"]:
         name = sensor["name"]
-        source = sources.make(sensor["source"], sensor["interval_us"], spec["cursors"].get(name, 0))
+        source = sources.make(
+            sensor["source"], sensor["interval_us"], spec["cursors"].get(name, 0)
+        )
         model = chips.load(sensor["driver"])(source, clock.now_us, sensor["options"])
         _sources[name] = source
         _models[name] = model
@@ -48,9 +51,10 @@ class _Nothing:
     BAUD = 9600
 
     def write(self, data):
-        pass
+        """Take bytes that nobody receives."""
 
     def poll(self, now_us):
+        """Return no byte."""
         return b""
 
 
@@ -118,9 +122,11 @@ class Watchdog:
         control.say("watchdog {}".format(timeout_ms))
 
     def feed(self):
+        """Put the reset off by the timeout."""
         self.due_ms = clock.now_ms + self._timeout_ms
 
     def hold(self, minutes):
+        """Put the reset off by minutes and the timeout."""
         self.due_ms = clock.now_ms + self._timeout_ms + minutes * 60000
 
     def _check(self):
@@ -142,36 +148,46 @@ class Port:
 
     @property
     def serial(self):
+        """The line of the prompt."""
         if self._serial is None:
             self._serial = line.Serial(board.spec["baud"])
         return self._serial
 
     def unique_id(self):
+        """Return the six bytes of the board's id."""
         return board.unique_id()
 
     def reset_cause(self):
+        """Return why the board booted, as a word."""
         return board.spec["reset"]
 
     def reset(self):
+        """Boot again."""
         _leave("hard")
 
     def random(self, n):
+        """Return n bytes, the same in each run of a seed."""
         return bytes([random.getrandbits(8) for _ in range(n)])
 
     def heap(self):
+        """Return the bytes that are free for Python."""
         return gc.mem_free()
 
     def i2c(self, spec):
+        """Return the I2C bus of a configuration's entry."""
         return _buses[spec["name"]]
 
     def uart(self, spec):
+        """Return the UART of a configuration's entry."""
         return bus.Uart(_buses[spec["name"]], clock.now_us, spec["baud"])
 
     def recover(self, name):
+        """Free a bus whose SDA a part holds low."""
         clock.sleep_us(110)  # nine clocks, START and STOP at 100 kHz
         _buses[name].recover()
 
     def watchdog(self, timeout_ms):
+        """Start the watchdog and return it; a hold ends."""
         global _watchdog
         if _watchdog:
             clock.cancel(_watchdog._check)
@@ -179,9 +195,11 @@ class Port:
         return _watchdog
 
     def hold(self, minutes):
+        """Have the watchdog fed for so long; after that it resets the board."""
         if _watchdog:
             _watchdog.hold(minutes)
 
     def on_stop(self, callback):
+        """Have callback() called at the end; it returns how many packets are not acked."""
         global _on_stop
         _on_stop = callback

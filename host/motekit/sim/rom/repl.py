@@ -3,6 +3,8 @@
 Ref: MicroPython documentation, "The MicroPython Interactive Interpreter Mode (aka REPL)".
 """
 
+import gc
+import io
 import sys
 
 from micropython import const
@@ -29,12 +31,15 @@ def run(then, globals):
     if not raw:
         _banner()
     while True:
-        if raw:
-            _raw(globals, then != "again")
-            then = ""
-        else:
-            _friendly(globals)
-        raw = not raw
+        try:
+            if raw:
+                _raw(globals, then != "again")
+            else:
+                _friendly(globals)
+            raw = not raw
+        except MemoryError:  # of the prompt itself: what the program left fills the heap
+            gc.collect()
+        then = ""
 
 
 def _banner():
@@ -48,8 +53,13 @@ def _banner():
 
 
 def soft_reset(raw):
-    """Say so and have the board started anew; in raw mode main.py is not run."""
+    """Say so and have the board started anew; in raw mode main.py is not run.
+
+    What the program left open is closed first, as a board's sweep of its heap does.
+    """
     _write("MPY: soft reboot\r\n")
+    __import__("__main__").__dict__.clear()
+    gc.collect()
     control.reset("soft", "raw" if raw else "main")
 
 
@@ -68,6 +78,15 @@ def execute(source, name, mode, who, globals):
     line.release()
     control.call("prompt")
     return ended
+
+
+def show(error):
+    """Print a traceback without the ROM's own frames, which a board has not."""
+    text = io.StringIO()
+    sys.print_exception(error, text)
+    for row in text.getvalue().split("\n")[:-1]:
+        if not row.startswith('  File "rom/'):
+            _write(row + "\r\n")
 
 
 def _finish(error, raw):
@@ -94,7 +113,7 @@ def _raw(globals, fresh):
         error = execute(source, "<stdin>", "exec", "raw", globals)
         _write("\x04")
         if error and not isinstance(error, SystemExit):
-            sys.print_exception(error)
+            show(error)
         _write("\x04")
         _finish(error, True)
 
@@ -157,7 +176,7 @@ def _friendly(globals):
             error = execute(text, "<stdin>", mode, "friendly", globals)
             _finish(error, False)
             if error:
-                sys.print_exception(error)
+                show(error)
 
 
 def _friendly_command():

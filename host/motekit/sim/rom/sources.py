@@ -1,8 +1,8 @@
 """What a sensor sees: a recording streamed from a file, or terms of a generator for each channel.
 
-A source has `raw` (the part's own integers, or physical values), `sample(i)` for the i-th sample of a part
-that samples by itself and `at(t_us)` for one that measures when asked; None once it has ended. `cursor` is
-how many samples were given out: after a reboot a recording goes on from there.
+A source has `raw` (the part's own integers, or physical values), `sample(i)` for the i-th sample
+of a part that samples by itself and `at(t_us)` for one that measures when asked; None once it has
+ended. `cursor` is how many samples were given out: after a reboot a recording goes on from there.
 """
 
 import math
@@ -38,6 +38,7 @@ class Recording:
         self._base = cursor
 
     def sample(self, i):
+        """Return the i-th sample since the boot."""
         i += self._base
         self.cursor = i + 1
         if over:
@@ -55,6 +56,7 @@ class Recording:
         return struct.unpack_from(self._format, self._chunk, at * self._row_bytes)
 
     def at(self, t_us):
+        """Return what is there to measure now."""
         return self.sample(self.cursor - self._base)
 
 
@@ -71,10 +73,12 @@ class Generator:
         self._noise = (seed & 0x7FFFF) | 1
 
     def sample(self, i):
+        """Return the i-th sample since the boot."""
         self.cursor = self._base + i + 1
         return None if over else self._values((self._base + i) * self._interval_s)
 
     def at(self, t_us):
+        """Return what is there to measure now."""
         self.cursor += 1
         return None if over else self._values(t_us / 1000000)
 

@@ -1,10 +1,14 @@
-"""Start of a virtual board: take the supervisor's word, put the ROM in place, run boot.py and main.py, serve the prompt."""
+"""Start of a virtual board: put the ROM in place, run boot.py and main.py, serve the prompt."""
 
 import gc
 import json
 import sys
 
+from micropython import const
+
 from . import board, clock, control, line
+
+_STONE_BYTES = const(64)
 
 
 def start(path, fd):
@@ -26,7 +30,7 @@ def measure(path):
     control.setup(2)
     control.say = control.call = _nobody  # listens
     _prepare(path)
-    print(gc.mem_alloc())
+    line.stdout.write(str(gc.mem_alloc()))
 
 
 def _nobody(text):
@@ -54,16 +58,15 @@ def _install_modules():
 
     sys.modules["_asyncio"] = tasks
     sys.modules["micropython"] = upy
-    import machine  # the ROM's, like the next two: asyncio must find them
-    import select
-    import time
+    for name in ("machine", "select", "time"):  # the ROM's: asyncio must find them
+        __import__(name)
     import asyncio.core
 
     tasks.core = asyncio.core
 
 
 def mount(path):
-    """Make the littlefs in the file at path the root; the machine's files are out of sight from here on."""
+    """Make the littlefs in the file at path the root, which hides the machine's files."""
     import vfs
 
     from .flash import Flash
@@ -79,15 +82,17 @@ def mount(path):
 
 
 def _fence(at_bytes):
-    """Leave a stone in the middle of the heap, as a board's split heap has a gap there."""
-    if not at_bytes:
+    """Leave a stone where the heap is full to at_bytes, as a board's split heap has a gap there.
+
+    Small pieces fill every hole from the bottom, so that the last one lies above them all.
+    """
+    if at_bytes <= gc.mem_alloc():
         return
-    gc.collect()
-    fill = []
-    while gc.mem_alloc() < at_bytes - 256:
-        fill.append(bytearray(min(1024, at_bytes - gc.mem_alloc() - 128)))
-    board.fence = bytearray(32)
-    del fill
+    pieces = None
+    while gc.mem_alloc() < at_bytes:
+        pieces = (pieces, bytearray(_STONE_BYTES))
+    board.fence = pieces[1]
+    del pieces
     gc.collect()
 
 
@@ -101,4 +106,4 @@ def _run(name, globals, repl):
     if isinstance(error, SystemExit):
         repl.soft_reset(False)
     if error:
-        sys.print_exception(error)
+        repl.show(error)

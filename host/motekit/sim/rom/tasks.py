@@ -18,9 +18,11 @@ class TaskQueue:
         self.head = None
 
     def peek(self):
+        """Return the first task, None if there is none."""
         return self.head
 
     def push(self, task, key=None):
+        """Add a task that is due at key, now if None."""
         if key is None:
             key = _ticks()
         task.data = None
@@ -38,12 +40,14 @@ class TaskQueue:
         at.next = task
 
     def pop(self):
+        """Take the first task out."""
         task = self.head
         self.head = task.next
         task.next = None
         return task
 
     def remove(self, task):
+        """Take a task out."""
         if self.head is task:
             self.head = task.next
         else:
@@ -58,7 +62,8 @@ class Task:
     """A coroutine under way.
 
     `state` is True while it runs unawaited, a TaskQueue of those who await it, None when it ended
-    unawaited, False when it ended and somebody knows. `data` is what it waits for or what ended it.
+    unawaited, False when it ended and somebody knows. `data` is what it waits for or what ended
+    it.
     """
 
     def __init__(self, coro, globals=None):
@@ -87,9 +92,11 @@ class Task:
         me.data = self
 
     def done(self):
+        """Tell whether the task ended."""
         return not self.state
 
     def cancel(self):
+        """Raise CancelledError in the task; False if it ended before."""
         if not self.state:
             return False
         if self is core.cur_task:

@@ -1,4 +1,4 @@
-"""`micropython` of a virtual board: the VM's own, but kbd_intr reaches the supervisor, who sees Ctrl-C first."""
+"""`micropython` of a virtual board: the VM's own, but the supervisor looks for Ctrl-C."""
 
 import micropython as _vm
 
@@ -10,4 +10,5 @@ for _name in dir(_vm):
 
 
 def kbd_intr(char):
+    """Choose the key that interrupts a program, -1 for none."""
     control.call("intr {}".format(char))

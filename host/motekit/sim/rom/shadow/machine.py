@@ -1,4 +1,4 @@
-"""`machine` of a virtual board, as much as a prompt's user needs; pins and buses belong to the port."""
+"""`machine` of a virtual board, for the prompt's user; pins and buses belong to the port."""
 
 from rom import board as _board
 from rom import control as _control
@@ -18,24 +18,29 @@ _CAUSES = {
 
 
 def reset():
+    """As the ESP32's."""
     _control.reset("hard")
 
 
 def soft_reset():
+    """As the ESP32's."""
     _control.reset("soft")
 
 
 def reset_cause():
+    """As the ESP32's."""
     return _CAUSES.get(_board.spec["reset"], 0)
 
 
 def unique_id():
+    """As the ESP32's."""
     return _board.unique_id()
 
 
 def freq(hz=None):
+    """As an ESP32-C3's."""
     return 160000000
 
 
 def idle():
-    pass
+    """Do nothing."""

@@ -12,6 +12,8 @@ _SKIPS = 15  # of the looks an event loop takes with tasks at hand
 
 
 class poll:
+    """As on a board; waiting passes the board's time."""
+
     def __init__(self):
         self._poll = _select.poll()
         self._poll.register(_control.stream, POLLIN)
@@ -19,12 +21,15 @@ class poll:
         self._skipped = 0
 
     def register(self, obj, mask=POLLIN | POLLOUT):
+        """As on a board."""
         return self._poll.register(obj, mask)
 
     def unregister(self, obj):
+        """As on a board."""
         return self._poll.unregister(obj)
 
     def modify(self, obj, mask):
+        """As on a board."""
         return self._poll.modify(obj, mask)
 
     def _ready(self, ms):
@@ -36,6 +41,7 @@ class poll:
         return self._found
 
     def poll(self, timeout=-1):
+        """As on a board."""
         if self._found:
             self._found = []
         if timeout:
@@ -45,6 +51,7 @@ class poll:
         return self._found
 
     def ipoll(self, timeout=-1, flags=0):
+        """As on a board; an event loop that has tasks at hand looks only now and then."""
         if not timeout and self._skipped < _SKIPS:
             self._skipped += 1
             return ()

@@ -1,4 +1,4 @@
-"""`time` of a virtual board: its clock, real or virtual; the epoch is 2000-01-01, as on the ESP32."""
+"""`time` of a virtual board: its clock, real or virtual, since 2000 as on the ESP32."""
 
 import utime as _time
 from rom import clock as _clock
@@ -14,22 +14,27 @@ _base_s = 0
 
 
 def sleep_ms(ms):
+    """As on a board."""
     sleep_us(ms * 1000)
 
 
 def sleep(s):
+    """As on a board."""
     sleep_us(int(s * 1000000))
 
 
 def time():
+    """Return whole seconds since 2000."""
     return _base_s + _clock.now_us() // 1000000
 
 
 def time_ns():
+    """Return nanoseconds since 2000."""
     return _base_s * 1000000000 + _clock.now_us() * 1000
 
 
 def gmtime(s=None):
+    """As on a board."""
     return _time.gmtime((time() if s is None else int(s)) + _EPOCH_2000_S)[:8]
 
 
@@ -37,4 +42,5 @@ localtime = gmtime
 
 
 def mktime(t):
+    """As on a board."""
     return int(_time.mktime(tuple(t)[:8] + (0,))) - _EPOCH_2000_S

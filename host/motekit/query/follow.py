@@ -1,13 +1,16 @@
 """The newest reading of each stream of a store, as a collector beside us writes them."""
 
-from typing import NamedTuple
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 import numpy as np
+
 from motefw import packet
 from motefw.errors import PacketError
+from motekit.intake import read_header
+from motekit.store import Epoch, Schema, Store, Stream
 
-from .query.clock import Clock
-from .store import Epoch, Schema, Store, Stream
+from .clock import Clock
 
 US = 1000
 
@@ -28,6 +31,19 @@ class Reading(NamedTuple):
     utc_ns: int | None
     monotonic_us: int
     values: tuple[Value, ...]
+
+
+def utc_text(utc_ns: int) -> str:
+    """Return a time as RFC 3339, to the millisecond."""
+    moment = datetime.fromtimestamp(utc_ns // 1_000_000_000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{utc_ns // 1_000_000 % 1000:03d}Z"
+
+
+def newest_utc_ns(store: Store, device: str) -> int | None:
+    """Return when the newest packet of a device began; None where no clock was ever told."""
+    epochs = {epoch.id: epoch for epoch in store.epochs(device)}
+    times = (_utc_ns(store, epochs[s.epoch], s.last_us) for s in store.streams(device))
+    return max((ns for ns in times if ns is not None), default=None)
 
 
 class Follower:
@@ -53,8 +69,8 @@ class Follower:
         for batch in self._store.batches(epoch.id, stream.stream, since_us=stream.last_us):
             data = batch[-1].data
         try:
-            header = packet.read_header(data)
-            decoded = packet.decode(data)
+            header = read_header(data)
+            decoded: Any = packet.decode(data)
         except PacketError:
             return []
         schema = self._store.schemas(epoch.device, epoch.epoch).get(header.schema)
@@ -65,28 +81,29 @@ class Follower:
             time_us = int(decoded.times_us[-1])
         elif schema.period_us is not None:
             time_us += round((header.count - 1) * schema.period_us)
-        values = [column[-1] for column in decoded.columns]
+        values: list[int | None] = [column[-1] for column in decoded.columns]
         return [
             Reading(
                 epoch.device,
                 schema.name,
-                self._utc_ns(epoch, time_us),
+                _utc_ns(self._store, epoch, time_us),
                 time_us,
                 _physical(schema, values),
             )
         ]
 
-    def _utc_ns(self, epoch: Epoch, time_us: int) -> int | None:
-        clock = Clock(self._store.anchors(epoch.device, epoch.epoch))
-        if not clock:
-            return None
-        return int(clock.utc_ns(np.array([time_us * US], np.int64))[0])
+
+def _utc_ns(store: Store, epoch: Epoch, time_us: int) -> int | None:
+    clock = Clock(store.anchors(epoch.device, epoch.epoch))
+    return int(clock.utc_ns(np.array([time_us * US], np.int64))[0]) if clock else None
 
 
 def _physical(schema: Schema, values: list[int | None]) -> tuple[Value, ...]:
     return tuple(
         Value(
-            channel.name, channel.unit, None if raw is None else raw * channel.scale + channel.offset
+            channel.name,
+            channel.unit,
+            None if raw is None else raw * channel.scale + channel.offset,
         )
         for channel, raw in zip(schema.channels, values, strict=True)
     )

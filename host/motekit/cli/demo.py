@@ -1,0 +1,79 @@
+"""The command `motekit demo`."""
+
+import contextlib
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from motekit import demo as demos
+from motekit.cli import show
+from motekit.cli.collect import View
+from motekit.demo import Flow, Outcome
+from motekit.errors import MotekitError
+from motekit.session import Notice
+
+
+def demo(
+    store: Annotated[
+        Path | None, typer.Option(help="A file for what is collected; one of before is replaced.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show what the boards print.")
+    ] = False,
+) -> None:
+    """Show the main job without hardware: three virtual boards, one collector, half a minute.
+
+    Example: motekit demo
+    """
+    path = store or demos.store_path()
+    views: list[View] = []
+
+    def report(notice: Notice) -> None:
+        for view in views:
+            view.notice(notice)
+
+    print("starting three virtual boards...", file=sys.stderr)
+    with demos.running(path, report) as running:
+        view = View(running.store, as_json=as_json, verbose=verbose)
+        views.append(view)
+        ended = False
+        with view, contextlib.suppress(KeyboardInterrupt):
+            running.run(lambda: view.tick(running.collector))
+            ended = True
+        outcome = running.outcome()
+        streams = running.streams()
+    if as_json:
+        print(json.dumps({"kind": "end", **asdict(outcome), "store": str(path), "ended": ended}))
+    else:
+        show.rows(_COLUMNS, streams)
+        print(_told(outcome, path))
+    if ended and (outcome.gaps or outcome.unacked or not outcome.samples):
+        raise MotekitError("the demonstration lost data, which it should not; run motekit doctor")
+
+
+def _told(outcome: Outcome, store: Path) -> str:
+    return f"""
+samples         {outcome.samples:,} in {outcome.packets:,} packets, each once
+bytes a sample  {outcome.bytes_per_sample:.2f}, with headers and tags
+gaps            {outcome.gaps}
+unacked         {outcome.unacked}
+store           {store}
+
+Try next:
+  motekit status --store {store}
+  motekit query --store {store} --stream sht4x
+  motekit export --store {store} --stream adxl345 machine.csv"""
+
+
+_COLUMNS: show.Columns[Flow] = (
+    ("board", lambda flow: flow.board),
+    ("stream", lambda flow: flow.stream),
+    ("samples", lambda flow: f"{flow.samples:,}"),
+    ("channels", lambda flow: str(flow.channels)),
+    ("bytes a sample", lambda flow: f"{flow.bytes_per_sample:.2f}"),
+)

@@ -1,0 +1,66 @@
+"""The command `motekit export`."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from motekit.errors import UsageError
+from motekit.query import open_archive
+from motekit.sinks import SINKS, format_of, pour
+
+from .selection import (
+    DeviceOption,
+    EveryOption,
+    RawOption,
+    Selection,
+    SinceOption,
+    StoreOption,
+    StreamOption,
+    UntilOption,
+    VerifiedOption,
+    WhereOption,
+)
+
+
+def export(
+    file: Annotated[
+        str | None, typer.Argument(help="Where to write; standard output if none, or -.")
+    ] = None,
+    *,
+    output: Annotated[str | None, typer.Option("--output", "-o", help="The same as FILE.")] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format", "-f", help=f"{', '.join(SINKS)}; by default by FILE's name, csv."
+        ),
+    ] = None,
+    store: StoreOption = None,
+    device: DeviceOption = None,
+    stream: StreamOption = None,
+    where: WhereOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    every: EveryOption = None,
+    raw: RawOption = False,
+    verified: VerifiedOption = False,
+    json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")] = False,
+) -> None:
+    """Write readings to a file: device, stream, time, and a column for each channel.
+
+    Example: motekit export day.parquet --stream adxl345 --since -1d
+    """
+    if file is not None and output is not None:
+        raise UsageError(f"two files to write to: {file} and {output}; name one")
+    if json and form not in (None, "jsonl"):
+        raise UsageError(f"--json and --format {form}: take one")
+    path = file or output or "-"
+    name = format_of(path, "jsonl" if json else form)
+    asked = Selection(device, stream, where, since, until, every, raw, verified)
+    with open_archive(store) as archive:
+        result = asked.ask(archive)
+        rows = pour(result, path, name)
+    for line in result.notes.lines():
+        print(line, file=sys.stderr)
+    if path != "-":
+        print(f"{path}: {rows} rows", file=sys.stderr)

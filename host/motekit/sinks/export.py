@@ -1,0 +1,45 @@
+"""An export is a query poured into a sink."""
+
+from pathlib import Path
+
+from motekit.errors import UsageError
+from motekit.query import Result
+
+from .arrow import ArrowSink
+from .csv import CsvSink
+from .jsonl import JsonlSink
+from .parquet import ParquetSink
+
+# One row a format; the tests of all sinks go through this table.
+SINKS = {
+    "csv": CsvSink,
+    "jsonl": JsonlSink,
+    "parquet": ParquetSink,
+    "arrow": ArrowSink,
+}
+
+
+def format_of(path: str, asked: str | None = None) -> str:
+    """Return the name of the format that is asked for, or that a file's name ends in; else csv."""
+    formats = ", ".join(SINKS)
+    if asked is not None:
+        if asked not in SINKS:
+            raise UsageError(f"format {asked!r}: one of {formats} was expected")
+        return asked
+    suffix = Path(path).suffix
+    for name, sink in SINKS.items():
+        if suffix == sink.SUFFIX:
+            return name
+    if suffix and path != "-":
+        raise UsageError(f"{path}: no format ends in {suffix}; say --format with one of {formats}")
+    return "csv"
+
+
+def pour(result: Result, path: str, form: str) -> int:
+    """Write what was asked for to a file that is there whole or not at all; return the rows."""
+    rows = 0
+    with SINKS[form](path, result.layout) as sink:
+        for batch in result.batches:
+            sink.write(batch)
+            rows += len(batch)
+    return rows

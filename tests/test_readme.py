@@ -1,0 +1,143 @@
+"""README against the code: nothing is missing from it, and what it shows is what happens.
+
+Blocks marked `console` claim an output: each `$ command` is run, all in one folder and in order,
+and must print the lines below it. `...` stands for anything within a line, and on a line of its
+own for any lines.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from motekit import board, drivers
+from motekit.cli import COMMANDS
+from motekit.sim import scenario
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
+
+
+def _blocks(kind):
+    for indent, found, text in BLOCK.findall(README):
+        if found == kind:
+            yield "\n".join(line.removeprefix(indent) for line in text.splitlines())
+
+
+def _claims():
+    """Return (command, expected lines) of all console blocks."""
+    claims = []
+    for block in _blocks("console"):
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                claims.append((line[2:], []))
+            else:
+                claims[-1][1].append(line)
+    return claims
+
+
+def _matches(expected, said):
+    """Tell whether the output is as claimed; whitespace at line ends does not count."""
+    pattern = ""
+    for line in expected:
+        if line.strip() == "...":
+            pattern += r"(?:.*\n)*?"
+        else:
+            parts = [re.sub(r"(\\ )+", r" +", re.escape(part)) for part in line.split("...")]
+            pattern += ".*".join(parts) + r" *\n"
+    return re.fullmatch(pattern, "".join(f"{line.rstrip()}\n" for line in said.splitlines()))
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory):
+    """Return a function that runs a command line in one folder, with this checkout's motekit."""
+    home = tmp_path_factory.mktemp("readme")
+    programs = home / "bin"
+    programs.mkdir()
+    motekit = programs / "motekit"
+    motekit.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m motekit "$@"\n')
+    motekit.chmod(0o755)
+    paths = os.pathsep.join((str(ROOT / "host"), str(ROOT / "firmware")))
+    environment = {
+        **os.environ,
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": paths,
+    }
+
+    def run(line):
+        return subprocess.run(
+            line,
+            shell=True,
+            cwd=home,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    run.home = home
+    return run
+
+
+def test_what_the_readme_shows_is_what_happens(shell):
+    """One test for all blocks, since each begins where the one before has ended."""
+    claims = _claims()
+    assert len(claims) >= 4
+    for command, expected in claims:
+        done = shell(command)
+        assert done.returncode == 0, f"$ {command}\n{done.stderr}"
+        assert _matches(expected, done.stdout), f"$ {command}\n{done.stdout}"
+    for block in _blocks("python"):
+        (shell.home / "block.py").write_text(block)
+        done = shell(f"'{sys.executable}' block.py")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip()
+
+
+def test_the_scenario_in_it_is_one(tmp_path):
+    (block,) = _blocks("toml")
+    assert tomllib.loads(block)["board"]
+    (tmp_path / "fan.csv").write_text("x,y,z\n1,2,3\n")
+    (tmp_path / "fan.toml").write_text(block)
+    plan = scenario.load(tmp_path / "fan.toml")
+    assert len(plan.boards) == 2
+
+
+def test_every_command_is_in_it():
+    missing = [name for name, _ in COMMANDS if f"`motekit {name}" not in README]
+    assert not missing
+
+
+def test_every_command_in_it_is_one():
+    known = {name for name, _ in COMMANDS}
+    used = set(re.findall(r"(?:^|`|\$ )motekit ([a-z]+)", README, re.MULTILINE))
+    assert used <= known
+
+
+def test_every_driver_and_board_is_in_it():
+    missing = [name for name in (*drivers.NAMES, *board.names()) if name not in README]
+    assert not missing
+
+
+def test_every_fault_is_in_it():
+    assert not [kind for kind in scenario.FAULTS if f"`{kind}`" not in README]
+
+
+def test_every_make_target_in_it_is_one():
+    targets = set(re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"(?:^|`)make ([a-z]+)", README, re.MULTILINE)) <= targets
+    assert shutil.which("make")
+
+
+def test_every_file_named_in_it_is_there():
+    named = re.findall(r"`((?:firmware|host|boards|tests)/[\w./-]*)`", README)
+    named += re.findall(r"\]\(([\w/.]+)\)", README)
+    assert named
+    assert not [name for name in named if "<" not in name and not (ROOT / name).exists()]

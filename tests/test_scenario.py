@@ -1,0 +1,299 @@
+"""Scenario files: what they mean, and that every mistake is named with its place."""
+
+import random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from motekit.errors import ScenarioError
+from motekit.fields import Fields
+from motekit.sim import scenario as scenarios
+from motekit.sim.sources import Generator, Recording
+
+HEAD = """
+seed = 7
+duration_s = 60
+clock = "virtual"
+
+[[board]]
+count = 2
+board = "esp32-c3-devkitm-1"
+"""
+ACCEL = """
+  [[board.sensor]]
+  driver = "adxl345"
+  options = { rate_hz = 200 }
+  replay = { file = "fan.csv", columns = ["x", "y", "z"], raw = true }
+"""
+CLIMATE = """
+  [[board.sensor]]
+  driver = "sht4x"
+  period_s = 1
+  [board.sensor.source]
+  temperature = 21.5
+  humidity = { sine = { mean = 45, amplitude = 10, period_s = 3600 } }
+"""
+DOWN = """
+[[fault]]
+at_s = 20
+for_s = 10
+kind = "link_down"
+board = 0
+"""
+
+
+@pytest.fixture
+def fan(tmp_path):
+    (tmp_path / "fan.csv").write_text("time,x,y,z\n1,10,-20,250\n2,11.0,-21,251\n\n3,12,-22,252\n")
+
+
+@pytest.mark.usefixtures("fan")
+def test_reads_the_example_of_the_design(write_scenario):
+    found = write_scenario(HEAD + ACCEL + CLIMATE + DOWN)
+    assert (found.seed, found.duration_s, found.clock) == (7, 60, "virtual")
+    first, second = found.boards
+    assert first.device != second.device
+    assert [s.sensor.name for s in first.sensors] == ["adxl345", "sht4x"]
+    accel, climate = first.sensors
+    assert isinstance(accel.source, Recording)
+    assert accel.source.raw
+    assert list(accel.source.values) == [10, -20, 250, 11, -21, 251, 12, -22, 252]
+    assert accel.interval_us == 5000
+    assert isinstance(climate.source, Generator)
+    assert climate.source.channels[0] == (("constant", 21.5),)
+    assert [term[0] for term in climate.source.channels[1]] == ["constant", "sine"]
+    assert [fault.kind for fault in first.faults] == ["link_down"]
+    assert second.faults == ()
+
+
+def test_device_ids_derive_from_seed_and_index(write_scenario):
+    first = write_scenario(HEAD)
+    assert [b.device for b in first.boards] == [b.device for b in write_scenario(HEAD).boards]
+    others = write_scenario(HEAD.replace("seed = 7", "seed = 8"))
+    ids = {b.device for found in (first, others) for b in found.boards}
+    assert len(ids) == 4
+    assert all(int(device[:2], 16) & 3 == 2 for device in ids)  # locally administered, unicast
+
+
+def test_without_sensors_the_board_file_s_are_there(write_scenario):
+    sensors = write_scenario(HEAD).boards[0].sensors
+    assert {s.sensor.driver for s in sensors} == {"adxl345", "sht4x", "pms5003"}
+
+
+def test_faults_count_expanded_boards_and_may_be_for_all(write_scenario):
+    found = write_scenario(
+        HEAD
+        + '[[board]]\nboard = "esp32-devkitc"\n'
+        + '[[fault]]\nkind = "link_corrupt"\nrate = 0.01\n'
+        + '[[fault]]\nkind = "reboot"\nat_s = 3\nboard = [0, 2]\n'
+    )
+    kinds = [[fault.kind for fault in board.faults] for board in found.boards]
+    assert kinds == [["link_corrupt", "reboot"], ["link_corrupt"], ["link_corrupt", "reboot"]]
+    assert found.boards[1].faults[0].for_s is None
+
+
+def test_sensor_faults_find_the_parts_that_can_have_them(write_scenario):
+    found = write_scenario(
+        HEAD
+        + '[[fault]]\nkind = "i2c_nack"\n[[fault]]\nkind = "bad_checksum"\n'
+        + '[[fault]]\nkind = "uart_garbage"\n'
+        + '[[fault]]\nkind = "sensor_absent"\nsensor = "pms5003"\n'
+    )
+    targets = [dict(fault.targets) for fault in found.boards[0].faults]
+    assert targets == [
+        {"adxl345": "nack", "sht4x": "nack"},
+        {"sht4x": "bad_crc", "pms5003": "bad_sum"},
+        {"pms5003": "garbage"},
+        {"pms5003": "silent"},
+    ]
+
+
+WRONG = [
+    ("nonsense", "not TOML"),
+    ("seed = 1", "board: missing"),
+    (HEAD + "colour = 3", "unknown key; known: board, count, name, sensor, ticks_ms"),
+    (HEAD.replace("seed = 7", 'seed = "x"'), "seed: 'x' is not an integer"),
+    (HEAD.replace("seed = 7", "seed = 7\nduraton_s = 1"), "did you mean duration_s?"),
+    (HEAD.replace('"virtual"', '"fast"'), "clock: 'fast' is unknown; known: real, virtual"),
+    (HEAD.replace("60", "-1"), "duration_s: -1 is not in"),
+    (HEAD.replace("60", "nan"), "duration_s: nan is not in"),
+    (HEAD.replace("count = 2", "count = 0"), "board[0].count: 0 is not an integer in 1..1000"),
+    (HEAD.replace("devkitm", "devkitn"), "did you mean esp32-c3-devkitm-1?"),
+    (HEAD + '[[board.sensor]]\ndriver = "adxl354"', "did you mean adxl345?"),
+    (HEAD + "[[board.sensor]]\n", "board[0].sensor[0].driver: missing"),
+    (HEAD + '[[board.sensor]]\ndriver = "adxl345"\nsorce = 1', "did you mean source?"),
+    (
+        HEAD + '[[board.sensor]]\ndriver = "adxl345"\noptions = { rate_hz = 210 }',
+        "board[0].sensor[0].options: adxl345: rate_hz",
+    ),
+    (HEAD + '[[board.sensor]]\ndriver = "sht4x"\nsource = { pressure = 1 }', "no such channel"),
+    (
+        HEAD + '[[board.sensor]]\ndriver = "sht4x"\nsource = { humidity = { sin = {} } }',
+        "did you mean sine?",
+    ),
+    (
+        HEAD
+        + '[[board.sensor]]\ndriver = "sht4x"\nsource = { humidity = { sine = { mean = 1 } } }',
+        "humidity.sine.amplitude: missing",
+    ),
+    (HEAD + CLIMATE.replace("21.5", '"warm"'), "temperature: 'warm' is not a number"),
+    (HEAD + ACCEL.replace("fan.csv", "fen.csv"), "fen.csv: cannot be read: No such file"),
+    (HEAD + ACCEL.replace('"z"', '"w"'), "has no column 'w'"),
+    (HEAD + ACCEL.replace(', "z"', ""), "2 columns, adxl345 takes 3: accel_x"),
+    (HEAD + ACCEL.replace('["x", "y", "z"]', "3"), "columns: 3 is not a list"),
+    (HEAD + ACCEL + "source = { accel_x = 1 }", "one or the other"),
+    (HEAD + DOWN.replace("link_down", "link_dawn"), "did you mean link_down?"),
+    (HEAD + DOWN.replace("board = 0", "board = 2"), "fault[0].board: 2 is not an integer in 0..1"),
+    (HEAD + '[[fault]]\nkind = "reboot"', "fault[0].at_s: missing"),
+    (HEAD + DOWN + "rate = 0.1", "fault[0].rate: only link_corrupt has one"),
+    (HEAD + DOWN + 'sensor = "sht4x"', "fault[0].sensor: link_down befalls a board"),
+    (HEAD + CLIMATE + '[[fault]]\nkind = "uart_garbage"', "no sensor (sht4x) of board 0 can have"),
+    (HEAD + CLIMATE + '[[fault]]\nkind = "i2c_nack"\nsensor = "s"', "board 0 has no 's'"),
+]
+
+
+@pytest.mark.usefixtures("fan")
+@pytest.mark.parametrize(("text", "said"), WRONG)
+def test_names_what_is_wrong_and_where(write_scenario, text, said):
+    with pytest.raises(ScenarioError) as caught:
+        write_scenario(text)
+    assert said in str(caught.value)
+    assert "scenario.toml" in str(caught.value)
+
+
+CELLS = [
+    ("10,-20,", "row 3, column z: empty"),
+    ("10,-20", "row 3, column z: empty"),
+    ("10,-20,x", "row 3, column z: 'x' is not a number"),
+    ("10,nan,1", "row 3, column y: 'nan' is not finite"),
+    ("10,1.5,1", "row 3, column y: 1.5 is not an integer"),
+    ("10,-20,5000", "row 3, column z: 5000 is not in -4096..4095, what adxl345 can produce"),
+]
+
+
+@pytest.mark.parametrize(("row", "said"), CELLS)
+def test_names_the_row_that_a_part_cannot_produce(write_scenario, tmp_path, row, said):
+    (tmp_path / "fan.csv").write_text(f"x,y,z\n1,2,3\n{row}\n")
+    with pytest.raises(ScenarioError, match=r"fan\.csv") as caught:
+        write_scenario(HEAD + ACCEL)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"x,y,z\n", b"\xff\xfe\x00", b"x,y,z\n1,2,\x00\n"])
+def test_a_file_that_is_no_recording_is_named(write_scenario, tmp_path, content):
+    (tmp_path / "fan.csv").write_bytes(content)
+    with pytest.raises(ScenarioError, match=r"fan\.csv"):
+        write_scenario(HEAD + ACCEL)
+
+
+KEYS = [
+    "seed",
+    "duration_s",
+    "clock",
+    "board",
+    "sensor",
+    "driver",
+    "source",
+    "replay",
+    "file",
+    "columns",
+    "raw",
+    "loop",
+    "fault",
+    "kind",
+    "at_s",
+    "for_s",
+    "rate",
+    "options",
+    "period_s",
+    "temperature",
+    "humidity",
+    "sine",
+    "mean",
+    "amplitude",
+    "noise",
+    "steps",
+    "values",
+    "count",
+    "name",
+    "ticks_ms",
+    "address",
+    "bus",
+    "rate_hz",
+]
+WORDS = [
+    *("virtual", "esp32-c3-devkitm-1", "adxl345", "sht4x", "pms5003", "i2c0", "uart1"),
+    *("link_down", "i2c_nack", "reboot", "fan.csv", "x", "", "\0", "é"),
+]
+SCALARS = st.one_of(
+    st.sampled_from(WORDS), st.integers(), st.floats(), st.booleans(), st.text(max_size=3)
+)
+TABLES = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(KEYS), inner, max_size=5)
+    ),
+    max_leaves=12,
+)
+
+
+def mangled(draw):
+    """Return a good scenario in which some values were replaced or keys added."""
+    good = {
+        "seed": 1,
+        "duration_s": 5.0,
+        "clock": "real",
+        "board": [
+            {
+                "board": "esp32-c3-devkitm-1",
+                "count": 2,
+                "sensor": [
+                    {"driver": "adxl345", "replay": {"file": "fan.csv", "raw": True}},
+                    {"driver": "sht4x", "source": {"humidity": {"sine": {"amplitude": 1}}}},
+                ],
+            }
+        ],
+        "fault": [{"kind": "reboot", "at_s": 1, "board": [0]}],
+    }
+    places = [good]
+    for place in places:
+        inner = place.values() if isinstance(place, dict) else place
+        places += [each for each in inner if isinstance(each, (dict, list))]
+    for _ in range(draw(st.integers(1, 3))):
+        place = draw(st.sampled_from([p for p in places if isinstance(p, dict)]))
+        place[draw(st.sampled_from([*place, *KEYS]))] = draw(TABLES)
+    return good
+
+
+@settings(
+    max_examples=400,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(data=st.data())
+def test_no_table_makes_the_loader_fail_in_another_way(data, tmp_path):
+    (tmp_path / "fan.csv").write_text("x,y,z\n1,2,3\n")
+    table = data.draw(st.one_of(st.composite(mangled)(), TABLES))
+    try:
+        found = scenarios.parse(Fields("fuzz.toml", table, ScenarioError), tmp_path)
+    except ScenarioError as e:
+        said = str(e)
+    else:
+        said = f"fuzz.toml: {len(found.boards)} boards"
+    assert said.startswith("fuzz.toml") or str(tmp_path) in said
+
+
+def test_no_text_makes_the_loader_fail_in_another_way(write_scenario):
+    rng = random.Random(5)
+    text = HEAD + CLIMATE + DOWN
+    for _ in range(300):
+        at = rng.randrange(len(text))
+        cut = rng.randrange(4)
+        broken = text[:at] + chr(rng.choice([0, 10, 34, 61, 91, 93, 0x2603])) + text[at + cut :]
+        said = "scenario.toml"
+        try:
+            write_scenario(broken)
+        except ScenarioError as e:
+            said = str(e)
+        assert "scenario.toml" in said
