@@ -20,8 +20,7 @@ _DESCRIPTOR_MAX_BYTES = const(24)
 _RUNS = const(0)  # what a stream codes: see packet_stream
 _STEPS = const(1)
 _VALUES = const(2)
-_MOST_BYTES = const(4096 - 8)  # a packet without its tag
-_VECTOR_CRC = const(3674894572)
+_VECTOR_CRC = const(2740128275)
 
 
 class Block:
@@ -103,9 +102,7 @@ def encode(out, generation, stream, schema, epoch, seq, index, time_us, block, k
         channels,
     )
     begin += _DESCRIPTOR_MAX_BYTES * (channels * (2 if invalid else 1) + timed)
-    limit = len(out) - TAG_BYTES
-    if limit > _MOST_BYTES:
-        limit = _MOST_BYTES
+    limit = min(len(out), MAX_PACKET_BYTES) - TAG_BYTES
     packet_stream.start(begin, limit)
     if invalid:
         at = _write_validity(kernel, out, at, block)

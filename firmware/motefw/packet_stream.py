@@ -53,7 +53,7 @@ _TOP = const(0x80000000)
 _NARROW_BITS = const(28)
 _CORRELATE_BITS = const(10)
 _LINEAR_MIN = const(64)  # samples that pay for coefficients
-_LINEAR_REST = const(3)  # packets without a try after one that did not pay
+_REST_MAX = const(31)
 _FULL = "packet: the samples do not fit into the buffer, or into 4096 bytes"
 
 state = array("i", bytes(4 * 97))
@@ -185,9 +185,16 @@ def _fixed(kernel, source, n, order, st):
 def _tries_linear(block, channel):
     """Tell whether to try linear prediction: it costs, and what did not pay rarely pays soon."""
     rest = block.rest[channel]
-    if rest:
+    if rest & _REST_MAX:
         block.rest[channel] = rest - 1
-    return not rest
+        return False
+    return True
+
+
+def _rests(block, channel):
+    """Let a channel do without: 1, 3, 7... 31 packets, as failures in a row grow (top 3 bits)."""
+    failures = block.rest[channel] >> 5
+    block.rest[channel] = min(failures + 1, 4) << 5 | (2 << failures) - 1
 
 
 def _linear(kernel, block, channel, n, shift, st):
@@ -209,8 +216,9 @@ def _linear(kernel, block, channel, n, shift, st):
         kernel.fold(0, 0, z, z, n, 0, 0, st)
         st[_BASE] = base
         if st[_COST] + 8 * order + 8 < limit:
+            block.rest[channel] = 0
             return order
-    block.rest[channel] = _LINEAR_REST
+    _rests(block, channel)
     return 0
 
 
@@ -306,7 +314,10 @@ def _code(kernel, out, at, block, what, channel, source, n, shift, order):
         else:
             source = _source(kernel, block, what, channel, n, shift)
             predictor = _fixed(kernel, source, n, order, st)
-    end = _describe_predictor(out, at, predictor, first, second, st)
+    if predictor == ORDER_1:  # as most are: spare them a call
+        end = _describe(out, at, ORDER_1, st[_P], first)
+    else:
+        end = _describe_predictor(out, at, predictor, first, second, st)
     mode = 1 if predictor == SPARSE_1 else 0
     limit = st[_WIDTH] * n
     if st[_COST] > limit and source is not z:  # the survey has missed the extremes

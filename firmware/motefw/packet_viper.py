@@ -528,15 +528,24 @@ def correlate(source: ptr32, z: ptr32, n: int, scale: int, st: ptr32):
     one = 1
     top = one << 31
     base = (st[_BASE] ^ top) - top
-    for i in range(n):
-        z[i] = (source[i] ^ top) - top - base >> scale
+    begin = int(z)
+    left = n
+    while n:
+        z[0] = (source[0] ^ top) - top - base >> scale
+        source = ptr32(int(source) + 4)
+        z = ptr32(int(z) + 4)
+        n -= 1
     lag = 0
     while lag < 9:
         total = 0
-        i = lag
-        while i < n:
-            total += z[i] * z[i - lag]
-            i += 1
+        source = ptr32(begin)
+        z = ptr32(begin + 4 * lag)
+        n = left - lag
+        while n:
+            total += source[0] * z[0]
+            source = ptr32(int(source) + 4)
+            z = ptr32(int(z) + 4)
+            n -= 1
         st[_LAG + lag] = total
         lag += 1
 
@@ -549,19 +558,28 @@ def predict(source: ptr32, z: ptr32, n: int, order: int, scale: int, st: ptr32):
     mask = mask << 16 | mask
     base = st[_BASE]
     half = one << scale >> 1
-    for i in range(n):
-        z[i] = source[i] - base
-    i = n - 1
-    while i >= 0:
+    left = n
+    while n:
+        z[0] = source[0] - base
+        source = ptr32(int(source) + 4)
+        z = ptr32(int(z) + 4)
+        n -= 1
+    here = z
+    while left:
+        left -= 1
+        here = ptr32(int(here) - 4)
+        z = here
         e = 0
-        if i >= order:
+        if left >= order:
             e = half
-            j = 0
-            while j < order:
-                e += st[_COEF + j] * z[i - 1 - j]
-                j += 1
+            source = ptr32(int(st) + 4 * _COEF)
+            n = order
+            while n:
+                z = ptr32(int(z) - 4)
+                e += source[0] * z[0]
+                source = ptr32(int(source) + 4)
+                n -= 1
             e = ((e & mask) ^ top) - top >> scale
-        elif i:
-            e = z[i - 1]
-        z[i] = z[i] - e
-        i -= 1
+        elif left:
+            e = ptr32(int(here) - 4)[0]
+        here[0] = here[0] - e
