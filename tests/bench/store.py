@@ -5,7 +5,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from motefw import frame
+from motefw import frame_host
 from motefw.keys import TAG_BYTES
 from motekit.store import Received, Store
 from motekit.store.header import read_many
@@ -166,10 +166,10 @@ def frames(report, fleet, count=500):
     pieces = []
     for _, data in fleet.group(count):
         for at in range(0, len(data), 128):
-            pieces.append(frame.encode(b"P\0\0\0" + data[at : at + 128])[1:-1])
+            pieces.append(frame_host.encode(b"P\0\0\0" + data[at : at + 128])[1:-1])
     start = time.perf_counter()
     for piece in pieces:
-        frame.decode(piece)
+        frame_host.decode(piece)
     rate = count / (time.perf_counter() - start)
     figure = report.add("store.frames.packets_per_s", rate, "packets/s", better="higher")
     caption = (
