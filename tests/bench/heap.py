@@ -1,6 +1,6 @@
 """What the firmware takes of a board's heap while it samples: its program, buffers and queue.
 
-The real firmware, compiled, runs with three sensors on a virtual board of 32 bits that has more heap
+The real firmware, compiled, runs with three sensors on a virtual 32-bit board that has more heap
 than a board; `heap()` of its port tells it, and us, what would be free in 64 KiB. Counted is what
 `gc.mem_alloc` gives after a collection, less what the virtual board's own modules take.
 """
