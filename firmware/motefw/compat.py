@@ -9,8 +9,8 @@ try:
 except ImportError:
     _CLONES = True
 
-    def const(value: int) -> int:
-        """Return the value: mpy-cross folds the call, CPython makes it."""
+    def const(value):
+        """Return the value, of any type: mpy-cross folds the call, CPython makes it."""
         return value
 
 

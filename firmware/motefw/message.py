@@ -29,8 +29,8 @@ NONCE_BYTES = const(8)
 NO_NONCE = bytes(NONCE_BYTES)
 MAX_TO_BOARD_BYTES = const(1024)
 MAX_TO_HOST_BYTES = const(4096)
-REQUEST_LAYOUT = "<BHII"
-REPLY_LAYOUT = "<BHB"
+REQUEST_LAYOUT = const("<BHII")
+REPLY_LAYOUT = const("<BHB")
 
 
 def seal(tagger: Tagger, nonce: bytes, body: bytes) -> bytes:

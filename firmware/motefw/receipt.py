@@ -13,7 +13,7 @@ from .keys import TAG_BYTES, Tagger
 
 ACK = const(0x61)
 REFUSED = const(0x78)
-LAYOUT = "<BBII"
+LAYOUT = const("<BBII")
 _BODY_BYTES = const(10)
 
 
