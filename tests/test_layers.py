@@ -15,7 +15,8 @@ FIRMWARE = ROOT / "firmware"
 HOST = ROOT / "host"
 ROM = HOST / "motekit" / "sim" / "rom"
 
-# Lowest first. A name stands for a module, or for a package and all in it; the longest match counts.
+# Lowest first. A name stands for a module, or for a package and all in it; the longest match
+# counts.
 FIRMWARE_LAYERS = (
     ("errors", "compat"),
     ("crc", "cobs", "register", "keys", "files", "clock"),
@@ -31,8 +32,8 @@ HOST_LAYERS = (
     ("errors", "chips"),
     ("fields", "resources", "keys", "drivers", "hello", "decode", "sim.places"),
     ("board", "firmware", "store", "transports"),
-    ("config", "client", "intake", "live", "query"),
-    ("session", "sim", "sinks", "bundle"),
+    ("config", "client", "prompt", "intake", "live", "query"),
+    ("session", "caretaker", "probe", "sim", "sinks", "bundle"),
     ("collector", "doctor"),
     ("demo",),
     ("cli",),

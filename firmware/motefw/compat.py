@@ -24,6 +24,10 @@ def _begun(key, pad):
     return hashlib.sha256(block) if _CLONES else block
 
 
+def _going_on(begun):
+    return begun.copy() if _CLONES else hashlib.sha256(begun)
+
+
 class Hmac:
     """HMAC-SHA256 with the padded keys kept (RFC 2104); keys of at most 64 bytes.
 
@@ -37,12 +41,12 @@ class Hmac:
         self._inner = _begun(key, _INNER)
         self._outer = _begun(key, _OUTER)
 
-    def digest(self, *parts: bytes) -> bytes:
+    def digest(self, *parts: bytes | memoryview) -> bytes:
         """Return the 32-byte tag over the concatenated parts."""
-        inner = self._inner.copy() if _CLONES else hashlib.sha256(self._inner)
+        inner = _going_on(self._inner)
         for part in parts:
             inner.update(part)
-        outer = self._outer.copy() if _CLONES else hashlib.sha256(self._outer)
+        outer = _going_on(self._outer)
         outer.update(inner.digest())
         return outer.digest()
 

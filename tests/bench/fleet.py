@@ -11,7 +11,7 @@ EPOCH = 3  # of the first device
 
 
 class Fleet:
-    """Makes packets of many devices in turn: bodies of one trace, a header and tag each of its own."""
+    """Makes packets of many devices in turn: bodies of one trace, headers and tags of theirs."""
 
     def __init__(self, trace, devices, samples):
         self.samples = samples

@@ -16,8 +16,9 @@ PAGE_BYTES = 4096
 COPIES = 40  # of a trace, each a device, so that a store's fixed pages do not count
 SIZES = (32, 128, 240, 512)
 CAPTION = (
-    f"Bytes a value. Store: the file after closing, {COPIES} devices that sent the trace once each, "
-    "unsealed and sealed (without the pages that sealing left free for what comes). zlib, zstd: of one device's packets in one piece. Parquet: "
+    f"Bytes a value. Store: the file after closing, {COPIES} devices that sent the trace once "
+    "each, unsealed and sealed (less the pages that sealing left free for what comes). zlib, "
+    "zstd: of one device's packets in one piece. Parquet: "
     "DELTA_BINARY_PACKED and zstd, the values of one device alone, without time or footer."
 )
 

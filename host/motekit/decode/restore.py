@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motekit.decode import scratch
-from motekit.decode.headers import Ints
 from motekit.decode.sections import BLOCK, Blocks
 from motekit.decode.streams import (
     CONSTANT,
@@ -17,13 +16,17 @@ from motekit.decode.streams import (
     ORDER_2,
     PACKED,
     SPARSE_1,
+    Ints,
+    Mask,
     Streams,
 )
 
 Values = NDArray[np.int32]
 
 
-def restore(streams: Streams, blocks: Blocks, residuals: Values, low: Values, out: Values) -> None:
+def restore(
+    streams: Streams, blocks: Blocks, residuals: Values, low: Values, out: Values
+) -> None:
     """Write the integers of all streams to `out`, of shape (packets, room, streams).
 
     `room` is at least the longest stream; what lies behind the end of a stream means nothing.
@@ -76,7 +79,7 @@ def _start(streams: Streams, chosen: Ints) -> Values:
     return streams.start.ravel()[chosen].astype(np.int32)[:, None]
 
 
-def _constant(streams: Streams, chosen: Ints, _none: Values) -> Values:
+def _constant(streams: Streams, chosen: Ints, rows: Values) -> Values:
     length = int(streams.n.ravel()[chosen].max())
     return np.repeat(_start(streams, chosen), length, axis=1)
 

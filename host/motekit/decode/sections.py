@@ -100,12 +100,14 @@ def _set_bits(data: Bytes, more: int) -> Places:
     return out[: count + more]
 
 
-def integers(joined: Joined, streams: Streams, blocks: Blocks, bad: Mask) -> tuple[Places, Places]:
-    """Return a row of 32 residuals for each block, and one of its low bits (all of packed ones).
+def integers(
+    joined: Joined, streams: Streams, blocks: Blocks, bad: Mask
+) -> tuple[Places, Places]:
+    """Return a row of 32 residuals for each block, and one of its low bits (what packed blocks
+    hold); both are overwritten by the next call.
 
-    Both are overwritten by the next call of this thread. `bad` grows by the packets whose sections
-    are not what an encoder writes; then the rows mean nothing, as does what lies behind the last
-    code of a row.
+    `bad` grows by the packets whose sections are not what an encoder writes; then the rows mean
+    nothing, as does what lies behind the last code of a row.
     """
     codes, low = _codes(joined, streams, blocks, bad)
     signs = scratch.array("signs", codes.shape, np.uint32)
@@ -144,11 +146,13 @@ def _codes(joined: Joined, streams: Streams, blocks: Blocks, bad: Mask) -> tuple
     wide = np.flatnonzero(width > 16)
     if len(wide):
         _check_quotients(quotients, blocks, width, wide, bad)
-    sparse_codes = _sparse(joined, blocks, width, places, quotients[sparse], sparse, bad)
+    if len(sparse):
+        sparse_codes = _sparse(joined, blocks, width, places, quotients[sparse], sparse, bad)
     result = quotients.view(np.uint32)
     result <<= width.astype(np.uint32)[:, None]
     result |= low
-    result[sparse] = sparse_codes
+    if len(sparse):
+        result[sparse] = sparse_codes
     return result, low
 
 
@@ -223,7 +227,7 @@ def _check_sections(
 
 
 def _low_bits(joined: Joined, blocks: Blocks, width: Ints, places: Ints) -> Codes:
-    """Return the low bits of all blocks but sparse ones, from bit `places` of their sections."""
+    """Return the low bits of all blocks that are not sparse, from bit `places` of their sections."""
     low = scratch.array("low", (len(width), BLOCK), np.uint32)
     words = joined.words(">")
     end = (joined.starts + joined.sizes - TAG_BYTES - 8)[blocks.packet]
@@ -272,7 +276,7 @@ def _sparse(
     rows: Ints,
     bad: Mask,
 ) -> Codes:
-    """Return the codes of sparse blocks: 0 has no low bits, the others are one less in bits."""
+    """Return the codes of sparse blocks: 0 has no low bits, others are one less where they have."""
     part = quotients.astype(np.int64)
     some = part > 0
     bits = width[rows, None]

@@ -99,7 +99,7 @@ def _timed(packets: list[bytes], series: Series) -> Page:
 
 
 def _parts(page: Page, notes: Notes) -> Iterator[tuple[Page, decode.Samples]]:
-    """Yield decoded parts of one schema and channel count, of at most VALUES values or one packet."""
+    """Yield decoded parts of one schema and channel count: VALUES values at most, or a packet."""
     heads = page.heads
     values = np.cumsum(heads["count"].astype(np.int64) * heads["channels"])
     changed = (np.diff(heads["channels"]) != 0) | (np.diff(heads["schema"]) != 0)

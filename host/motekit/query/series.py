@@ -39,7 +39,7 @@ def unknown_names(channels: int) -> tuple[str, ...]:
 
 
 def select(store: Store, bounds: Bounds) -> list[Series]:
-    """Return the selected series by device, stream name and start; UsageError for an unknown name."""
+    """Return the selected series by device, stream name and start; UsageError if unknown."""
     epochs = {epoch.id: epoch for epoch in store.epochs()}
     every = [_series(store, epochs[stream.epoch], stream) for stream in store.streams()]
     _check(bounds.devices, store.devices(), "device")

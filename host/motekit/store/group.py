@@ -88,7 +88,7 @@ class Group:
             {key: seen.next - 1 if seen.next else None for key, seen in self._touched.items()},
         )
 
-    def bytes(self) -> int:
+    def size_bytes(self) -> int:
         """Return the length of the packets that are new."""
         return sum(map(len, self._packets))
 

@@ -1,8 +1,8 @@
-"""Headers of packets, as far as a store needs them, with their types; `motefw.packet` knows the layout."""
+"""Headers of packets, as far as a store needs them; `motefw.packet` knows the layout."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, TypeAlias
 
 from motefw import packet
 from motefw.errors import PacketError
@@ -15,25 +15,7 @@ TIME_MAX_US = (1 << 63) - 1  # what SQLite holds
 BATCH_MIN = 12  # packets from which on reading them together is faster
 
 
-class HeaderLike(Protocol):
-    """What is read of a header that somebody else has parsed already."""
-
-    @property
-    def kind(self) -> int: ...
-    @property
-    def generation(self) -> int: ...
-    @property
-    def stream(self) -> int: ...
-    @property
-    def epoch(self) -> int: ...
-    @property
-    def seq(self) -> int: ...
-    @property
-    def time_us(self) -> int: ...
-    @property
-    def count(self) -> int: ...
-    @property
-    def body(self) -> int: ...
+HeaderLike: TypeAlias = Any  # a Head, or the header that `motefw.packet` reads: the same names
 
 
 @dataclass(slots=True)

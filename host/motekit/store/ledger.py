@@ -89,7 +89,7 @@ class Ledger:
             )
 
     def add_anchor(self, device: str, epoch: int, anchor: Anchor) -> None:
-        """Keep an anchor; of several at one moment the best, then the last. StoreError if absurd."""
+        """Keep an anchor; of several at one moment the best, or last. StoreError if absurd."""
         if not 0 < anchor.utc_us <= UTC_MAX_US or anchor.quality > QUALITY_MAX:
             raise StoreError(
                 f"anchor: UTC {anchor.utc_us} us, quality {anchor.quality}; "

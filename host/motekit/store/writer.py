@@ -75,15 +75,15 @@ class Store(Reader):
     def append(self, group: Sequence[Received]) -> Appended:
         """Store a group of packets in one durable commit; none is stored that had come before.
 
-        What is no packet goes to quarantine, and the rest of the group is stored. Raises StoreError
-        if nothing of the group could be stored; it may be handed in again.
+        What is no packet goes to quarantine, and the rest of the group is stored. Raises
+        StoreError if nothing of the group could be stored; it may be handed in again.
         """
         with self._transaction() as db:
             taken = Group(db, self._ledger, self._quarantine)
             taken.take(group)
             appended = taken.write(self._last_group + 1)
         self._last_group += appended.new > 0
-        self._tail_bytes += taken.bytes()
+        self._tail_bytes += taken.size_bytes()
         if self._tail_bytes >= max(self.tail_max_bytes, self._seal_at_bytes):
             self._try_to_seal()
         return appended
