@@ -48,7 +48,6 @@ PURE = (
 PURE_MAY_IMPORT = {"struct", "hashlib", "binascii", "array", "collections", "micropython"}
 PURE_MAY_IMPORT_TOO = {
     "message": {"json"},  # requests and replies are JSON
-    "message_host": {"json"},
     "packet_decode": {"json"},  # so are notes
 }
 HARDWARE = {"machine", "network", "esp32", "bluetooth", "espnow", "neopixel"}

@@ -8,7 +8,7 @@ from .compat import const
 from .errors import FrameError
 
 TO_BOARD_MAX_BYTES = const(92)  # so that the worst case, every byte stuffed, stays below 200
-_OVERHEAD_BYTES = const(7)  # two zeros, one COBS code, CRC
+OVERHEAD_BYTES = const(7)  # two zeros, one COBS code, CRC
 _ESCAPE = const(0x7D)
 _FLIP = const(0x20)
 
@@ -17,7 +17,7 @@ def encode(payload: bytes) -> bytes:
     """Return the frame of a payload, towards the host."""
     scratch = bytearray(len(payload) + 4)
     scratch[: len(payload)] = payload
-    out = bytearray(len(payload) + 4 + _OVERHEAD_BYTES)
+    out = bytearray(len(payload) + 4 + OVERHEAD_BYTES)
     n = frame.encode_into(scratch, len(payload), out)
     return bytes(out[:n])
 

@@ -48,6 +48,14 @@ def unseal(data: bytes, expected: int, size: int, tagger: Tagger, nonce: bytes) 
     return body
 
 
+def dumped(value: object) -> bytes:
+    """Return JSON in UTF-8, not in escapes: MicroPython writes it so, and joins no surrogates."""
+    try:
+        return json.dumps(value, ensure_ascii=False).encode()
+    except TypeError:  # MicroPython knows no such option
+        return json.dumps(value).encode()
+
+
 def parsed(body: bytes, at: int):
     """Return what the JSON from body[at] on stands for; MessageError if it is none."""
     try:
@@ -94,4 +102,4 @@ def open_request(tagger: Tagger, nonce: bytes, data: bytes):
 def reply(tagger: Tagger, nonce: bytes, number: int, ok: bool, result: object) -> bytes:
     """Return a reply; `ok` false says that `result` is {"error": text}."""
     head = struct.pack(REPLY_LAYOUT, REPLY, number, 1 if ok else 0)
-    return seal(tagger, nonce, head + json.dumps(result).encode())
+    return seal(tagger, nonce, head + dumped(result))

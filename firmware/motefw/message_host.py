@@ -3,11 +3,10 @@
 Ref: SPEC.md, section "Message".
 """
 
-import json
 import struct
 
 from .keys import Tagger
-from .message import REPLY, REPLY_LAYOUT, REQUEST, REQUEST_LAYOUT, parsed, seal, unseal
+from .message import REPLY, REPLY_LAYOUT, REQUEST, REQUEST_LAYOUT, dumped, parsed, seal, unseal
 from .receipt import LAYOUT
 
 
@@ -22,7 +21,7 @@ def request(
 ) -> bytes:
     """Return a request; number 0..65535 pairs it with its reply, counter never repeats."""
     head = struct.pack(REQUEST_LAYOUT, REQUEST, number, host, counter)
-    return seal(tagger, nonce, head + json.dumps([name, args]).encode())
+    return seal(tagger, nonce, head + dumped([name, args]))
 
 
 def open_reply(tagger: Tagger, nonce: bytes, data: bytes) -> tuple[int, bool, object]:
