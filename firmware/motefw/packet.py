@@ -17,7 +17,7 @@ from .packet_write import ANCHOR, INVALID, MAX_PACKET_BYTES, MAX_SAMPLES, NOTE, 
 
 _MAX_CHANNELS = const(16)
 _DESCRIPTOR_MAX_BYTES = const(24)
-_VECTOR_CRC = const(517986870)
+_VECTOR_CRC = const(3674894572)
 
 
 class Block:
@@ -173,20 +173,26 @@ def _plain():
 
 def _vector(kernel):
     """Return the CRC of packets that take every path of a kernel."""
-    out = bytearray(1024)
+    out = bytearray(1400)
     total = 0
     x = 12345
-    block = Block(3, 80)
-    for scale in (1, 3, 9, 16):
-        block.clear()
-        wave = 0
-        for i in range(80):
+    block = Block(6, 72)
+    columns = block.columns
+    block.count = 72
+    for scale in (0, 2, 8, 15):
+        wave, before, slope, curve, walk = 700, 100, 0, 0, 0
+        for i in range(72):
             x = (x * 5 + 0x3C6F) & 0xFFFF
-            wave += (30 - abs(i % 60 - 30)) * 40 - 600
-            block.columns[0][i] = wave + (x >> 12) << scale - 1
-            block.columns[1][i] = i // 9 * 5 + (scale == 16 and x > 60000)
-            block.columns[2][i] = (x >> 1 << scale) - (1 << scale + 8)
-        block.count = 80
+            wave, before = (wave * 13 >> 3) - before + (x >> 13), wave
+            slope += (x >> 14) - 1
+            curve += slope
+            walk = walk + ((x >> 12) - 7 << scale) & 0x1FFFFF
+            columns[0][i] = wave
+            columns[1][i] = curve << scale
+            columns[2][i] = i // 9 * 5 + (x >> 15 << scale)
+            columns[3][i] = (x >> 1 << scale) - (1 << scale + 8)
+            columns[4][i] = (x * 77 & 0x7FF) + (x >> 5 & 0x7FF) - (x >> 3 & 0x7FF)
+            columns[5][i] = walk << (8 if scale == 2 else 0)
         n = encode(out, 0, 0, 0, 0, 0, 0, 0, block, kernel)
         total = crc32(memoryview(out)[:n], total)
     return total

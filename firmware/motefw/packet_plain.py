@@ -231,14 +231,17 @@ def _choose(total, peak, m, last, st):
 
 
 def _room(m, k, total):
-    """Return at least the bits that m codes of that sum may take.
+    """Return the bits that m codes of that sum may take at most.
 
-    A sum of -1 is unknown but above 24 bits, one of -2 is of packed values.
+    -1: the sum is unknown, but one code has more than 24 bits; -2: they are packed.
     """
-    room = m * (k + 2) + 16
-    if total == -2 or k < 0:
-        return room + (77 if total != -2 else 0)
-    return room + 77 + (4 * m if total < 0 else total >> k)
+    room = m * k + 16
+    if total == -2:
+        return room
+    room += m + m + 77
+    if total < 0:
+        return room + 4 * m
+    return room + (total >> k if k >= 0 else 0)
 
 
 def emit(_0, _1, z, n, limit, mode, st, out):

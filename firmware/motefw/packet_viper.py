@@ -331,10 +331,10 @@ def emit(v: int, one: int, z: ptr32, n: int, limit: int, mode: int, st: ptr32, o
             n = left
         left -= n
         k = st[_P + (_SPARSE_P if mode == 1 else 0) + (block if mode < 2 else 0)] - 1
-        room = n * (k + 2)
+        room = n * k
         if mode < 2:
             sum = (st[_SUM + block] ^ top) - top
-            room += 77 + (n * 4 if sum < 0 else sum >> k if k >= 0 else 0)
+            room += n + n + 77 + (n * 4 if sum < 0 else sum >> k if k >= 0 else 0)
         if int(low) - int(up) < (room >> 3) + 2:
             return -1
         if block and mode < 2:
