@@ -124,3 +124,12 @@ def test_damaged_keys_stop_the_board_with_a_word(vm, tmp_path):
     assert run["ended"] == "returned"
     assert run["held"] == 10
     assert run["status"] is None
+    assert not (tmp_path / "epoch.json").exists()
+
+
+def test_a_flash_that_cannot_be_written_does_not_keep_it_from_rebooting(vm, tmp_path):
+    vm.call("reboot_after_hello")
+    vm.call("spoil", str(tmp_path / "epoch.json.new"))
+    run = vm.call("run", 20)
+    assert run["ended"] == "reset"
+    assert any("epoch" in line for line in run["said"])

@@ -301,6 +301,13 @@ def test_ports_that_are_not_there_end_the_collector_with_what_to_try(collect):
         collect("/dev/none", "/dev/nothing")
 
 
+def test_one_port_that_is_not_there_is_told_and_the_others_are_collected(store, collect):
+    with PtyBoard(ModelBoard(packets=log())) as wire:
+        _, notices = collect("/dev/none", wire.path)
+    assert len(stored(store)) == 28
+    assert [n.port for n in notices if n.kind == "warning"] == ["/dev/none"]
+
+
 def test_a_port_that_is_busy_ends_the_collector_and_names_who(collect):
     with PtyBoard(ModelBoard()) as wire:
         import fcntl

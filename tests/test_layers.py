@@ -15,7 +15,8 @@ FIRMWARE = ROOT / "firmware"
 HOST = ROOT / "host"
 ROM = HOST / "motekit" / "sim" / "rom"
 
-# Lowest first. A name stands for a module, or for a package and all in it; the longest match counts.
+# Lowest first. A name stands for a module, or for a package and all in it; the longest match
+# counts.
 FIRMWARE_LAYERS = (
     ("errors", "compat"),
     ("crc", "cobs", "register", "keys", "files", "clock"),

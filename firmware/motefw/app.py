@@ -136,7 +136,7 @@ class Board:
             try:
                 self._tick()
             except Exception as error:
-                self.report(f"supervisor: {type(error).__name__}: {error}")
+                self._complain("supervisor", error)
 
     async def _guard(self, task):
         """Run a task for ever, whatever it raises."""
@@ -144,10 +144,17 @@ class Board:
             try:
                 await task.run(task)
             except Exception as error:
-                self.report(f"task {task.name}: {type(error).__name__}: {error}")
-                sys.print_exception(error)
+                self._complain(f"task {task.name}", error)
             task.restarts += 1
             await asyncio.sleep_ms(_TICK_MS)
+
+    def _complain(self, who, error):
+        """Report what was raised; when even that takes more heap than there is, go on without."""
+        try:
+            self.report(f"{who}: {type(error).__name__}: {error}")
+            sys.print_exception(error)
+        except Exception:
+            gc.collect()
 
     async def _sample(self, stream, task, wait_ms):
         log = self.log
@@ -223,7 +230,12 @@ class Board:
 
         for stream in self.streams:
             stream.stop()
-        end_epoch(self.root, self.epoch, self.log.next_seq - 1)
+        if self.epoch is None:
+            return  # interrupted before it had one
+        try:
+            end_epoch(self.root, self.epoch, self.log.next_seq - 1)
+        except OSError as error:
+            self.report(f"epoch: {error}")  # the next one will not know how far this one came
 
 
 def _hold(port):

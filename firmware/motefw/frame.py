@@ -5,8 +5,9 @@
 Text that a program prints has no zero byte, so frames and log lines part by themselves: what lies
 between two zeros is a frame if its CRC holds, and text or noise otherwise.
 
-Towards the board every byte of the middle that a REPL would obey or a terminal would swallow (below
-0x20, 0x7D, 0x7F) is sent as 0x7D, byte XOR 0x20: Ctrl-C cannot occur in it, and stays alive.
+Towards the board every byte of the middle that a REPL would obey or a terminal would swallow
+(below 0x20, 0x7D, 0x7F) is sent as 0x7D, byte XOR 0x20: Ctrl-C cannot occur in it, and stays
+alive.
 
 Ref: SPEC.md, section "Frame".
 """

@@ -38,11 +38,11 @@ class Tagger:
         self._hmac = Hmac(key)
         self._device = device
 
-    def tag(self, *parts: bytes) -> bytes:
+    def tag(self, *parts: bytes | memoryview) -> bytes:
         """Return the first 8 bytes of HMAC-SHA256 over device id and parts."""
         return self._hmac.digest(self._device, *parts)[:TAG_BYTES]
 
-    def check(self, tag: bytes, *parts: bytes) -> bool:
+    def check(self, tag: bytes, *parts: bytes | memoryview) -> bool:
         """Tell whether the tag belongs to the parts."""
         return same(self.tag(*parts), tag)
 

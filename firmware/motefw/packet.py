@@ -2,8 +2,8 @@
 
     header | body | tag of 8 bytes
 
-This is the board's side: blocks of samples in, packets out. Reading bodies back is in `packet_decode`,
-which a board never loads.
+This is the board's side: blocks of samples in, packets out. Reading bodies back is in
+`packet_decode`, which a board never loads.
 """
 
 from array import array
@@ -23,9 +23,9 @@ _VECTOR_CRC = const(517986870)
 class Block:
     """Samples of one sensor on their way into a packet: columns of int32, all preallocated.
 
-    A driver writes columns[channel][count] and then count += 1. `steps_us[i]` is the time since sample
-    i - 1, coded where `timed`. `linear` false keeps the encoder from trying linear prediction;
-    `rest` is its memory of where that did not pay.
+    A driver writes columns[channel][count] and then count += 1. `steps_us[i]` is the time since
+    sample i - 1, coded where `timed`. `linear` false keeps the encoder from trying linear
+    prediction; `rest` is its memory of where that did not pay.
     """
 
     def __init__(self, channels, capacity, timed=False):
@@ -64,7 +64,7 @@ class Block:
 
 
 def capacity(channels, bits=32):
-    """Return how many samples of values in so many bits (their spread) always fit into a packet."""
+    """Return how many samples always fit into a packet; `bits` is the spread of their values."""
     reserve = packet_write.MAX_HEADER_BYTES + TAG_BYTES
     reserve += _DESCRIPTOR_MAX_BYTES * channels + 2
     return min(MAX_SAMPLES, 8 * (MAX_PACKET_BYTES - reserve) // (channels * bits))
@@ -73,9 +73,9 @@ def capacity(channels, bits=32):
 def encode(out, generation, stream, schema, epoch, seq, index, time_us, block, kernel=None):
     """Write a packet of the block's samples to `out`, without its tag; return the length.
 
-    Of `out`, a bytearray, 4096 bytes at most are used, 8 of them kept for the tag. `kernel` is what
-    `select_kernel` returned (None: the plain one). Raises PacketError for a field out of range and
-    for samples that do not fit (see `capacity`).
+    Of `out`, a bytearray, 4096 bytes at most are used, 8 of them kept for the tag. `kernel` is
+    what `select_kernel` returned (None: the plain one). Raises PacketError for a field out of
+    range and for samples that do not fit (see `capacity`).
     """
     if kernel is None:
         kernel = _plain()
@@ -152,14 +152,14 @@ def verify(data: bytes, tagger: Tagger) -> bool:
 
 
 def read_header(data: bytes):
-    """Return the Header of a whole packet: see `packet_header.read`, loaded only by who reads."""
+    """Return the Header of a whole packet; see `packet_header.read`, loaded by readers only."""
     from .packet_header import read
 
     return read(data)
 
 
 def decode(data: bytes):
-    """Return the Packet of a whole packet: see `packet_decode.decode`, loaded only by who reads."""
+    """Return the Packet of a whole packet; see `packet_decode.decode`, loaded by readers only."""
     from .packet_decode import decode as decode_packet
 
     return decode_packet(data)
@@ -193,7 +193,7 @@ def _vector(kernel):
 
 
 def select_kernel():
-    """Return ("viper", kernel) if that runs here and gives the right bytes, else ("plain", kernel)."""
+    """Return ("viper", kernel) if it runs here and gives the right bytes, or ("plain", kernel)."""
     try:
         from . import packet_viper
 

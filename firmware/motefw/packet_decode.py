@@ -1,6 +1,7 @@
-"""Reading packets back, one at a time: plain, strict, for tools and as the yardstick of faster ones.
+"""Reads packets back, one at a time: plain and strict, the yardstick of faster decoders.
 
-What it accepts has exactly one encoding of each field, nothing left over and no set bit in a padding.
+What it accepts has exactly one encoding of each field, nothing left over and no set bit in a
+padding.
 """
 
 import json
@@ -10,7 +11,6 @@ from . import packet_header
 from .compat import const
 from .errors import PacketError
 from .keys import TAG_BYTES
-from .packet_write import ANCHOR, NOTE
 from .packet_stream import (
     CONSTANT,
     FIRST,
@@ -21,6 +21,7 @@ from .packet_stream import (
     SHIFTED,
     SPARSE_1,
 )
+from .packet_write import ANCHOR, NOTE
 
 Packet = namedtuple("Packet", ("header", "columns", "valid", "times_us", "body"))
 
@@ -321,9 +322,9 @@ def _note(data, header):
 def decode(data: bytes) -> Packet:
     """Return the Packet of a whole packet, whose tag is not checked here.
 
-    columns[channel][sample] is None where invalid; `valid` has the same shape; `times_us` is None where
-    samples are evenly spaced. An anchor's body is (utc_us, quality, error_us), a note's a dict.
-    Raises PacketError for anything but what an encoder writes.
+    columns[channel][sample] is None where invalid; `valid` has the same shape; `times_us` is None
+    where samples are evenly spaced. An anchor's body is (utc_us, quality, error_us), a note's a
+    dict. Raises PacketError for anything but what an encoder writes.
     """
     header = packet_header.read(data)
     if header.kind == ANCHOR:

@@ -1,9 +1,9 @@
-"""Plain kernel of the encoder: what `packet_viper` does, for boards and hosts that cannot run that.
+"""Plain kernel of the encoder: what `packet_viper` does, where that does not run.
 
-A kernel is a module of these functions. They work in place on `z`, an array('i') that holds one stream,
-and on `st`, an array('i') of state whose slots `packet_stream` names; the output of all kernels is
-the same, bit for bit. Hot loops keep every number below 2^30 for values of up to 22 bits, so that nothing
-is allocated; wider ones are exact too, but cost a 32-bit board heap.
+A kernel is a module of these functions. They work in place on `z`, an array('i') that holds one
+stream, and on `st`, an array('i') of state whose slots `packet_stream` names; the output of all
+kernels is the same, bit for bit. Hot loops keep every number below 2^30 for values of up to 22
+bits, so that nothing is allocated; wider ones are exact too, but cost a 32-bit board heap.
 """
 
 from .compat import const
@@ -46,7 +46,7 @@ def _zigzag(e):
 
 
 def span(source, n, step, width, st):
-    """Find least, greatest and OR of the first `width` of every `step` values: st[_MIN], _MAX, _OR."""
+    """Find st[_MIN], st[_MAX] and st[_OR] of the first `width` of every `step` values."""
     low = high = source[0]
     bits = 0
     for start in range(0, n, step):
@@ -69,10 +69,10 @@ def shift(source, z, n, bits):
 
 
 def survey(source, n, step, width, st):
-    """Return the fixed order that leaves least of the values that `span` looked at, with its results.
+    """Return the fixed order that leaves least of the values that `span` looked at.
 
-    st[_BASE] gets their mean, st[_STILL] whether more than a quarter are as the one before. Wide values
-    are scaled to 19 bits.
+    st[_BASE] gets their mean, st[_STILL] whether more than a quarter are as the one before. Wide
+    values are scaled to 19 bits.
     """
     low = st[_MIN]
     spread = (st[_MAX] - low) & _WRAP
@@ -129,10 +129,11 @@ def difference(source, z, n):
 
 
 def fold(_0, _1, source, z, n, order, sparse, st):
-    """Write to z the zig-zag codes of source[order:n] less the value before (order 0: less st[_BASE]).
+    """Write to z the zig-zag codes of source[order:n] less the value before, or st[_BASE].
 
-    For each block of 32 codes st[_P + block] gets the parameter p = k + 1 (0: all zero) and, with `sparse`,
-    st[_P + 16 + block] that for sparse coding; st[_COST] and st[_COST_SPARSE] the bits that all are estimated to take.
+    For each block of 32 codes st[_P + block] gets the parameter p = k + 1 (0: all zero) and, with
+    `sparse`, st[_P + 16 + block] that for sparse coding; st[_COST] and st[_COST_SPARSE] the bits
+    that all are estimated to take.
     """
     base = source[order - 1] if order else st[_BASE]
     j = 0
@@ -185,10 +186,10 @@ def fold(_0, _1, source, z, n, order, sparse, st):
 
 
 def _choose(total, peak, m, last, st):
-    """Return the parameter for m codes of that sum, and add the bits it is estimated to take to st[_BITS].
+    """Return the parameter for m codes of that sum; add the bits estimated for it to st[_BITS].
 
-    `peak` is the OR of those beyond 24 bits. The choice is among the best k for that sum, the one below
-    and the one of the block before (-1: none), since a change costs bits.
+    `peak` is the OR of those beyond 24 bits. The choice is among the best k for that sum, the one
+    below and the one of the block before (-1: none), since a change costs bits.
     """
     if peak:
         best = 0
@@ -230,7 +231,10 @@ def _choose(total, peak, m, last, st):
 
 
 def _room(m, k, total):
-    """Return at least the bits that m codes of that sum (-1: unknown, but above 24 bits; -2: packed) may take."""
+    """Return at least the bits that m codes of that sum may take.
+
+    A sum of -1 is unknown but above 24 bits, one of -2 is of packed values.
+    """
     room = m * (k + 2) + 16
     if total == -2 or k < 0:
         return room + (77 if total != -2 else 0)
@@ -238,7 +242,7 @@ def _room(m, k, total):
 
 
 def emit(_0, _1, z, n, limit, mode, st, out):
-    """Write the codes z[:n] to both sections of `out`; return the bits used, or -1 if the sections meet.
+    """Write the codes z[:n] to both sections of `out`; return the bits, -1 if the sections meet.
 
     More than `limit` bits, and it is as if nothing was written.
 

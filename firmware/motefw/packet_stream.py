@@ -1,7 +1,8 @@
-"""Streams of a packet's body: choose a predictor, describe it, code what it leaves (SPEC.md, "Packet").
+"""Streams of a packet's body: choose a predictor, describe it, code what it leaves.
 
-The arithmetic over samples is a *kernel*: `packet_plain` or `packet_viper`, which share the state `st`.
-What is decided here from its figures is the same for both, and so are the bytes.
+See SPEC.md, "Packet". The arithmetic over samples is a *kernel*: `packet_plain` or `packet_viper`,
+which share the state `st`. What is decided here from its figures is the same for both, and so are
+the bytes.
 """
 
 from array import array
@@ -96,7 +97,7 @@ def finish(out, at, begin, limit):
 
 
 def runs(block, channel):
-    """Write the lengths of valid, invalid, valid... runs to the scratch; return (runs, invalid)."""
+    """Write lengths of valid, invalid, valid... runs to the scratch; return (runs, invalid)."""
     z = _scratch[0]
     count = lost = start = 0
     bad = False
@@ -112,7 +113,7 @@ def runs(block, channel):
 
 
 def _gather(block, what, channel):
-    """Copy what a stream codes to the scratch: run lengths, time steps or valid values; return how many."""
+    """Copy what a stream codes (runs, steps, valid values) to the scratch; return how many."""
     if what == RUNS:
         return runs(block, channel)[0] - 1
     z = _scratch[0]
@@ -131,7 +132,7 @@ def _gather(block, what, channel):
 
 
 def _source(kernel, block, what, channel, n, shift):
-    """Return an array that begins with what the stream codes, shifted: a column, or the scratch."""
+    """Return an array that begins with what the stream codes, shifted: column or scratch."""
     z = _scratch[0]
     source = block.columns[channel]
     if what != VALUES or block.any_invalid:
@@ -191,7 +192,7 @@ def _tries_linear(block, channel):
 
 
 def _linear(kernel, block, channel, n, shift, st):
-    """Leave in the scratch the codes of linear prediction; return its order, or 0 if it costs more."""
+    """Leave the codes of linear prediction in the scratch; return its order, 0 if none pays."""
     z = _scratch[0]
     limit = st[_COST]
     source = _source(kernel, block, VALUES, channel, n, shift)
@@ -235,7 +236,7 @@ def _describe_linear(out, at, order, start, st):
 
 
 def _pack(kernel, out, at, source, n, width, st):
-    """Write a stream as what exceeds its least value (st[_MIN]), `width` bits each; return the end."""
+    """Write what exceeds the least value (st[_MIN]), `width` bits each; return the end."""
     z = _scratch[0]
     st[_BASE] = st[_MIN]
     kernel.predict(source, z, n, 0, 0, st)
@@ -247,7 +248,7 @@ def _pack(kernel, out, at, source, n, width, st):
 
 
 def _look(kernel, source, n, step, width, st):
-    """Find the span of values looked at, and return the factor of two common to all; -1: all equal."""
+    """Find the span of values looked at; return their common factor of two, -1: all equal."""
     kernel.span(source, n, step, width, st)
     if st[_OR] & 1 and st[_MIN] != st[_MAX]:
         return 0

@@ -1,9 +1,9 @@
 """Viper kernel of the encoder: `packet_plain` in machine code, the same output bit for bit.
 
-Traps: a machine word has 32 bits here and 64 there, and `ptr32` reads without sign on 64: what must
-wrap is masked, and what needs a sign gets one. RV32 up to MicroPython 1.27 miscompiles `ptr32`
-indexing by one of the first three locals, so these are arguments that never index; `packet.select_kernel`
-checks a vector at boot all the same.
+Traps: a machine word has 32 bits here and 64 there, and `ptr32` reads without sign on 64: what
+must wrap is masked, and what needs a sign gets one. RV32 up to MicroPython 1.27 miscompiles
+`ptr32` indexing by one of the first three locals, so these are arguments that never index;
+`packet.select_kernel` checks a vector at boot all the same.
 """
 
 import sys

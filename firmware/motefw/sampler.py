@@ -12,7 +12,7 @@ from time import ticks_add, ticks_diff
 
 from . import packet
 from .compat import const
-from .errors import SensorError
+from .errors import MoteError, SensorError
 
 _START = const(0)
 _POLL = const(1)
@@ -379,13 +379,10 @@ class Stream:
         """Note a failure; return the ms until the next attempt."""
         self._count(error)
         self._failures += 1
-        known = isinstance(error, (OSError, SensorError))
-        if self._phase == _START:
-            state = "absent" if isinstance(error, OSError) else "wrong"
-        elif known and self._failures < _FAILURES_MAX:
+        known = isinstance(error, (OSError, MoteError))
+        if self._phase != _START and known and self._failures < _FAILURES_MAX:
             return self._wait_poll_ms
-        else:
-            state = "failing" if self.samples else "absent"
+        state = self._state_after(error, known)
         if self._cls.STREAMING and self.samples:
             self._missed = 1
         self._phase = _START
@@ -399,6 +396,13 @@ class Stream:
         wait_ms = self._backoff_ms
         self._backoff_ms = min(2 * wait_ms, _BACKOFF_MAX_MS)
         return wait_ms
+
+    def _state_after(self, error, known):
+        if self._phase != _START:
+            return "absent" if known and not self.samples else "failing"
+        if isinstance(error, MoteError):
+            return "wrong"
+        return "absent" if isinstance(error, OSError) else "failing"
 
     def _enter(self, state):
         """Change state, and say so on the line and in the log."""

@@ -1,7 +1,7 @@
 """The whole chain on one machine: virtual boards, their serial lines, a collector, a store."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,14 +99,16 @@ def store_path() -> Path:
 
 
 @contextlib.contextmanager
-def running(path: Path, report: Callable[[Notice], None], plan: Path = SCENARIO) -> Iterator[Demo]:
+def running(
+    path: Path, report: Callable[[Notice], None], plan: Path = SCENARIO
+) -> Generator[Demo]:
     """Start a scenario's boards beside a new store, which replaces that of an earlier run."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for old in path.parent.glob(path.name + "*"):
         old.unlink()
     loaded = scenario.load(plan)
     with (
-        fleet.running(loaded, heap_bytes=256 << 10) as boards,
+        fleet.running(loaded) as boards,
         Store.open(path, create=True) as store,
     ):
         yield Demo(boards, store, report)

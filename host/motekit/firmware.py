@@ -1,6 +1,11 @@
-"""The firmware as a board gets it: compiled by mpy-cross, kept by the hash of what went in."""
+"""The firmware as a board gets it: compiled by mpy-cross, kept by the hash of what went in.
+
+Line numbers stay out: they would take 2.5 KB of a board's 64 KiB. With MOTEKIT_DEBUG set in the
+environment they stay in, for tracebacks that say where; mind the heap then.
+"""
 
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -16,6 +21,7 @@ from motekit.errors import MotekitError
 from motekit.sim import places
 
 _NATIVE = "packet_viper"  # machine code alone: the firmware does without where it cannot be
+_DEBUG = "MOTEKIT_DEBUG"
 MARCHES = ("x86", "x64", "xtensawin", "rv32imc")
 
 
@@ -50,20 +56,27 @@ def compiled(march: str | None = None) -> Path:
 
 def compiled_tree(modules: dict[str, Path], march: str | None = None) -> Path:
     """Compile modules, by the name that each shall have; made once for the same content."""
-    digest = hashlib.sha256(f"{mpy_version()} {march}".encode())
+    options = _options(march)
+    digest = hashlib.sha256(f"{mpy_version()} {' '.join(options)}".encode())
     for name, source in sorted(modules.items()):
         digest.update(f"\0{name}\0".encode() + source.read_bytes())
     home = places.made() / "mpy" / f"{march or 'bytecode'}-{digest.hexdigest()[:16]}"
     if not home.is_dir():
-        _make(home, modules, march)
+        _make(home, modules, options)
     return home
+
+
+def _options(march: str | None) -> list[str]:
+    """Return what mpy-cross is told; -O3 leaves out line numbers (and asserts: there are none)."""
+    options = [] if os.environ.get(_DEBUG) else ["-O3"]
+    return [*options, f"-march={march}"] if march else options
 
 
 def _modules(package: Path) -> list[Path]:
     return sorted(p for p in package.rglob("*.py") if "__pycache__" not in p.parts)
 
 
-def _make(home: Path, modules: dict[str, Path], march: str | None) -> None:
+def _make(home: Path, modules: dict[str, Path], options: list[str]) -> None:
     """Compile into a folder beside and rename it: a half-made one is never seen."""
     home.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home.parent, prefix=".making-") as temporary:
@@ -71,7 +84,6 @@ def _make(home: Path, modules: dict[str, Path], march: str | None) -> None:
         for name, source in sorted(modules.items()):
             target = (made / name).with_suffix(".mpy")
             target.parent.mkdir(parents=True, exist_ok=True)
-            options = [f"-march={march}"] if march else []
             _run([*options, "-s", name, "-o", str(target), str(source)])
         try:
             made.rename(home)

@@ -8,7 +8,7 @@ error that names file, row and column.
 import csv
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -20,7 +20,7 @@ INTEGER = re.compile(r"[+-]?[0-9]+")
 PERIOD = re.compile(r"_([0-9]+)(hz|s|min|h)(?:_|$)")
 SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 DEFAULT_PERIOD_S = 0.01
-# Packet size over the bound, from 512 (and 128) samples on, for the traces that have a goal.
+# Packet size over the bound, {samples a packet: goal}: set for these recordings, and for slow channels.
 ACCEL_3_GOALS = {128: 1.22, 512: 1.12}
 ACCEL_1_GOALS = {512: 1.20}
 SLOW_GOALS = {240: 1.15, 512: 1.15}
@@ -144,21 +144,16 @@ def generated():
     """Return the default traces: seeded, of the classes that real recordings have."""
     rng = np.random.default_rng(SEED)
     return [
-        _generated("vibration_1600hz", "xyz", _hand_held(rng, 16_384), ACCEL_3_GOALS),
-        _generated("shaker_400hz", "x", _shaker(rng, 16_384), ACCEL_1_GOALS),
+        _generated("vibration_1600hz", "xyz", _hand_held(rng, 16_384)),
+        _generated("shaker_400hz", "x", _shaker(rng, 16_384)),
         _generated("fan_50hz", "xyz", _fan(rng, 16_384)),
         _generated("climate_1min", ("temperature", "humidity", "co2"), _climate(rng, 8_192)),
         _dropouts(rng, _generated("particles_1h", ("pm2_5", "temperature"), _air(rng, 8_192))),
     ]
 
 
-def _generated(name, channels, columns, goals=None):
-    trace = _trace(name, tuple(channels), np.rint(columns).astype(np.int32), None)
-    return trace if goals is None else Trace(*_fields(trace)[:-1], goals)
-
-
-def _fields(trace):
-    return trace.name, trace.channels, trace.columns, trace.valid, trace.period_s, trace.goals
+def _generated(name, channels, columns):
+    return _trace(name, tuple(channels), np.rint(columns).astype(np.int32), None)
 
 
 def _resonance(rng, rows, frequency, damping, amplitude):
@@ -173,11 +168,12 @@ def _resonance(rng, rows, frequency, damping, amplitude):
 
 
 def _hand_held(rng, rows):
-    """A 14-bit accelerometer in a hand: gravity turns slowly, tremor, noise of 3 counts."""
-    turn = np.cumsum(np.cumsum(rng.normal(size=(3, rows)), axis=1) * 2e-5, axis=1)
+    """A 14-bit accelerometer in a hand: gravity turns, tremor, noise of 2 counts."""
+    turn = np.cumsum(rng.normal(0, 2, (3, rows)), axis=1)
+    turn -= np.linspace(0, 1, rows) * turn[:, -1:]
     tremor = np.stack([_resonance(rng, rows, 0.006, 0.01, 25) for _ in range(3)])
     bias = np.array([[30.0], [-40.0], [495.0]])
-    return np.clip(bias + turn + tremor + rng.normal(0, 3, (3, rows)), -8192, 8191)
+    return np.clip(bias + turn + tremor + rng.normal(0, 2, (3, rows)), -8192, 8191)
 
 
 def _shaker(rng, rows):
@@ -204,13 +200,12 @@ def _fan(rng, rows):
 def _climate(rng, rows):
     """A room once a minute: temperature (0.01 Cel), humidity (0.01 %RH), CO2 (ppm)."""
     day = 2 * np.pi * np.arange(rows) / 1440
-    slow = np.cumsum(rng.normal(0, 1, (3, rows)) * (rng.random((3, rows)) < 0.3), axis=1)
-    temperature = 2150 + 120 * np.sin(day) + 2 * slow[0]
-    humidity = 4500 - 300 * np.sin(day) + 4 * slow[1]
-    co2 = 500 + 200 * np.maximum(0, np.sin(day + 1)) + 2 * slow[2]
-    return np.stack(
-        [np.round(temperature / 3) * 3, np.round(humidity / 5) * 5, np.maximum(co2, 380)]
-    )
+    slow = np.cumsum(rng.normal(0, 1, (3, rows)), axis=1)
+    noise = rng.normal(0, 1, (3, rows))
+    temperature = 2150 + 120 * np.sin(day) + 2 * slow[0] + 2 * noise[0]
+    humidity = 4500 - 300 * np.sin(day) + 4 * slow[1] + 2 * noise[1]
+    co2 = 500 + 200 * np.maximum(0, np.sin(day + 1)) + 2 * slow[2] + 4 * noise[2]
+    return np.stack([temperature, humidity, np.maximum(co2, 380)])
 
 
 def _air(rng, rows):
@@ -225,5 +220,4 @@ def _dropouts(rng, trace):
     valid = np.ones(trace.columns.shape, bool)
     for start in rng.integers(0, trace.rows, trace.rows // 400):
         valid[0, start : start + int(rng.integers(1, 17))] = False
-    name, channels, columns, _, period_s, goals = _fields(trace)
-    return Trace(name, channels, np.where(valid, columns, 0), valid, period_s, goals)
+    return replace(trace, columns=np.where(valid, trace.columns, 0), valid=valid)

@@ -25,17 +25,17 @@ class Time:
 time = Time()
 sys.modules["time"] = time
 
-from rom import chips  # noqa: E402
-from rom.bus import I2CBus, Uart  # noqa: E402
+from rom import chips
+from rom.bus import I2CBus, Uart
 
-from motefw import commands, config, drivers, identity, packet  # noqa: E402
-from motefw.clock import Clock  # noqa: E402
-from motefw.errors import SensorError  # noqa: E402
-from motefw.links.serial import SerialLink  # noqa: E402
-from motefw.log import RamLog  # noqa: E402
-from motefw.recorder import Recorder  # noqa: E402
-from motefw.sampler import Stream  # noqa: E402
-from motefw.uplink import Uplink  # noqa: E402
+from motefw import commands, config, drivers, identity, packet
+from motefw.clock import Clock
+from motefw.errors import SensorError
+from motefw.links.serial import SerialLink
+from motefw.log import RamLog
+from motefw.recorder import Recorder
+from motefw.sampler import Stream
+from motefw.uplink import Uplink
 
 assert asyncio
 UNIQUE_ID = b"\x24\x0a\xc4\x00\x01\x02"

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import tempfile
+from functools import cache
 from pathlib import Path
 
 from motekit import firmware
@@ -19,6 +20,7 @@ BOOT = "# Nothing to do before main.py.\n"
 MAIN = "from rom.port_sim import Port\n\nfrom motefw import app\n\napp.run(Port())\n"
 
 
+@cache
 def rom() -> Path:
     """Return the folder that a VM starts from: package `rom`, and the modules that it shadows."""
     modules = {f"rom/{p.relative_to(_ROM)}": p for p in _ROM.glob("*.py")}
