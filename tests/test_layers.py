@@ -30,7 +30,7 @@ FIRMWARE_LAYERS = (
 )
 HOST_LAYERS = (
     ("errors", "chips"),
-    ("fields", "resources", "keys", "drivers", "hello", "decode", "sim.places"),
+    ("fields", "resources", "keys", "drivers", "hello", "decode", "places"),
     ("board", "firmware", "store", "transports"),
     ("config", "client", "prompt", "intake", "live", "query"),
     ("session", "caretaker", "probe", "sim", "sinks", "bundle"),

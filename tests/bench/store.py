@@ -148,7 +148,7 @@ def run(report, traces):
         caption = CAPTION.format(devices=DEVICES, size=size, values=fleet.values)
         report.figures_table(f"collect, {trace.name}", figures, caption)
         frames(report, fleet)
-        disk(report, traces, folder)
+        disk(report, traces, trace, folder)
         read_back(report, trace, folder)
 
 

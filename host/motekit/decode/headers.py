@@ -69,62 +69,57 @@ def parse(joined: Joined) -> tuple[NDArray[np.void], Mask]:
     """Return the headers, one row a packet, and which of the packets have no right header."""
     data, starts, sizes = joined
     words = joined.words()
-    rows = np.zeros(len(starts), DTYPE)
     first = words[starts]
     byte = [(first >> np.uint64(8 * i)).astype(np.int64) & 0xFF for i in range(5)]
     flags, kind = byte[0] & 15, byte[0] >> 4 & 3
-    codes = byte[3]
     own = byte[1] >> 4 == OWN_GENERATION
-    at = starts + 5 + own
-    lengths = (
-        LENGTHS[codes & 3],
-        LENGTHS[codes >> 2 & 3],
-        INDEX_LENGTHS[codes >> 4 & 3],
-        TIME_LENGTHS[codes >> 6],
-    )
-    body = at - starts + sum(lengths)
-    bad = (sizes < MIN_PACKET_BYTES) | (sizes > MAX_PACKET_BYTES) | (body + TAG_BYTES > sizes)
-    bad |= (byte[0] >> 6 != VERSION) | (kind > NOTE)
-    # What is too short reads into the packet behind it: harmless, for it is bad already. The last
-    # of a batch reads into the padding, a header being shorter than that.
-    generation = np.where(own, data[starts + 5], byte[1] >> 4)
-    bad |= own & (generation < OWN_GENERATION)
-    epoch = _take(words, at, lengths[0])
-    seq = _take(words, at + lengths[0], lengths[1])
-    index = _take(words, at + lengths[0] + lengths[1], lengths[2])
-    time_us = _take(words, at + lengths[0] + lengths[1] + lengths[2], lengths[3])
-    bad |= _code(epoch, LENGTHS) != codes & 3
-    bad |= _code(seq, LENGTHS) != codes >> 2 & 3
-    bad |= _code(index, INDEX_LENGTHS) != codes >> 4 & 3
-    bad |= _code(time_us, TIME_LENGTHS) != codes >> 6
-    count = byte[4] + 1 + np.where(flags & COUNT_HIGH, 256, 0)
-    signed_seq, signed_index = seq.astype(np.int64), index.astype(np.int64)
-    relative = (flags & RELATIVE) != 0
-    bad |= relative & (signed_index > signed_seq)
-    signed_index = np.where(relative, (signed_seq - signed_index) * count, signed_index)
-    bad |= _shorter_relative(signed_seq, signed_index, count) != relative
-    strange = flags | byte[1] & 15 | byte[2] | byte[4] | signed_index
-    bad |= (kind != SAMPLES) & (strange != 0)
+    rows = np.zeros(len(starts), DTYPE)
     rows["kind"] = kind
-    rows["generation"] = generation
+    rows["generation"] = np.where(own, data[starts + 5], byte[1] >> 4)
     rows["stream"] = byte[1] & 15
     rows["schema"] = byte[2] >> 4
-    rows["epoch"] = epoch
-    rows["seq"] = seq
-    rows["index"] = signed_index
-    rows["time_us"] = time_us
-    rows["count"] = count
+    rows["count"] = byte[4] + 1 + np.where(flags & COUNT_HIGH, 256, 0)
     rows["channels"] = (byte[2] & 15) + 1
     rows["timed"] = flags & TIMES
     rows["invalid"] = flags & INVALID
-    rows["body"] = body
+    bad = (byte[0] >> 6 != VERSION) | (kind > NOTE)
+    bad |= own & (rows["generation"] < OWN_GENERATION)
+    end, wrong = _long_fields(words, starts + 5 + own, byte[3], rows)
+    rows["body"] = end - starts
+    # What is too short was read on into the packet behind it, or into the room behind the last.
+    bad |= wrong | (sizes < MIN_PACKET_BYTES) | (sizes > MAX_PACKET_BYTES)
+    bad |= end - starts + TAG_BYTES > sizes
+    bad |= _resolve_index(rows, (flags & RELATIVE) != 0)
+    strange = flags | byte[1] & 15 | byte[2] | byte[4] | rows["index"]
+    bad |= (kind != SAMPLES) & (strange != 0)
     return rows, bad
 
 
-def _take(words: Words, at: Ints, lengths: Ints) -> Words:
-    """Return the little-endian integers of `lengths` bytes (1 to 8) at the places `at`."""
-    unused = (64 - 8 * lengths).astype(np.uint64)
-    return words[at] << unused >> unused
+def _long_fields(words: Words, at: Ints, codes: Ints, rows: NDArray[np.void]) -> tuple[Ints, Mask]:
+    """Fill in the fields of varying length; return where they end, and which are too long."""
+    bad = np.zeros(len(at), np.bool_)
+    fields = (("epoch", LENGTHS), ("seq", LENGTHS), ("index", INDEX_LENGTHS))
+    for place, (name, lengths) in enumerate((*fields, ("time_us", TIME_LENGTHS))):
+        code = codes >> 2 * place & 3
+        unused = (64 - 8 * lengths[code]).astype(np.uint64)
+        values = words[at] << unused >> unused
+        bad |= _code(values, lengths) != code
+        rows[name] = values
+        at = at + lengths[code]
+    return at, bad
+
+
+def _resolve_index(rows: NDArray[np.void], relative: Mask) -> Mask:
+    """Turn relative indexes to absolute ones; return which are not in their shortest form."""
+    seq, index = rows["seq"].astype(np.int64), rows["index"]
+    count = rows["count"].astype(np.int64)
+    bad = relative & (index > seq)
+    index[relative] = ((seq - index) * count)[relative]
+    back = seq - index // count
+    exact = (index % count == 0) & (back >= 0)
+    short = _code(np.where(exact, back, 0).astype(np.uint64), INDEX_LENGTHS)
+    shorter = exact & (short < _code(index.astype(np.uint64), INDEX_LENGTHS))
+    return bad | (shorter != relative)
 
 
 def _code(values: Words, lengths: Ints) -> Ints:
@@ -133,11 +128,3 @@ def _code(values: Words, lengths: Ints) -> Ints:
     for length in lengths[:3]:
         code += values >> np.uint64(8 * length) != 0
     return code
-
-
-def _shorter_relative(seq: Ints, index: Ints, count: Ints) -> Mask:
-    """Tell where index = (seq - d) * count with a d that takes fewer bytes than the index."""
-    d = seq - index // count
-    right = (index % count == 0) & (d >= 0)
-    short = _code(np.where(right, d, 0).astype(np.uint64), INDEX_LENGTHS)
-    return right & (short < _code(index.astype(np.uint64), INDEX_LENGTHS))
