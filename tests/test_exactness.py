@@ -22,12 +22,13 @@ from motekit.sim.fleet import running
 from motekit.store import Store
 
 ROWS = 6000  # 30 s of a sensor at 200 Hz
+ROWS_TO_KILL = 30_000  # so that ten kills fall into it
 KILLS = 10
 CORRUPT = '[[fault]]\nkind = "link_corrupt"\nrate = 0.001\n'
 DEADLINE_S = 150
 
 
-def recording(path, seed, rows=ROWS):
+def recording(path, seed, rows):
     """Write a random walk of three axes, now and then a jump; return its columns."""
     dice = random.Random(seed)
     columns = []
@@ -45,18 +46,18 @@ def recording(path, seed, rows=ROWS):
     return columns
 
 
-def plan(folder, boards, fault=""):
+def plan(folder, boards, rows, fault):
     """Write a scenario of boards that each replay a recording of their own."""
     columns, tables = [], []
     for n in range(boards):
-        columns.append(recording(folder / f"walk{n}.csv", n))
+        columns.append(recording(folder / f"walk{n}.csv", n, rows))
         tables.append(
             '[[board]]\nboard = "esp32-c3-devkitm-1"\n[[board.sensor]]\ndriver = "adxl345"\n'
             "options = { rate_hz = 200 }\n"
             f'replay = {{ file = "walk{n}.csv", columns = ["x", "y", "z"], raw = true }}\n'
         )
     path = folder / "plan.toml"
-    head = f'seed = 5\nduration_s = {ROWS // 200 + 5}\nclock = "virtual"\n'
+    head = f'seed = 5\nduration_s = {rows // 200 + 5}\nclock = "virtual"\n'
     path.write_text(head + "".join(tables) + fault)
     return scenario.load(path), columns
 
@@ -98,10 +99,10 @@ class Collecting:
         return 0
 
 
-def collect(folder, fleet, kills=0):
+def collect(folder, fleet, rows, kills):
     """Collect until every board has ended, killing the collector on the way; return how often."""
     collecting = Collecting(folder, [board.serial for board in fleet.boards])
-    total = ROWS * len(fleet.boards)
+    total = rows * len(fleet.boards)
     killed = 0
     end = time.monotonic() + DEADLINE_S
     collecting.start()
@@ -147,9 +148,10 @@ def check(folder, fleet, columns):
 @pytest.mark.parametrize("kills", [0, KILLS], ids=["left alone", "killed ten times"])
 @pytest.mark.parametrize("fault", ["", CORRUPT], ids=["clean line", "damaged line"])
 def test_a_recording_comes_back_exactly(tmp_path, fault, kills):
-    loaded, columns = plan(tmp_path, 3 if fault and kills else 1, fault)
+    rows = ROWS_TO_KILL if kills else ROWS
+    loaded, columns = plan(tmp_path, 3 if fault and kills else 1, rows, fault)
     with running(loaded) as fleet:
-        assert collect(tmp_path, fleet, kills) == kills
+        assert collect(tmp_path, fleet, rows, kills) == kills
         check(tmp_path, fleet, columns)
         hits = sum(b._noise_in.hits + b._noise_out.hits for b in fleet.boards)
         assert hits > 10 if fault else hits == 0

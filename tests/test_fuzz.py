@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from motefw import frame, keys, packet
+from motefw import frame, frame_host, keys, packet
 from motefw.errors import FrameError, PacketError
 
 TIMES = int(os.environ.get("MOTEKIT_FUZZ", "1"))
@@ -139,13 +139,13 @@ def test_damaged_frames(capsys):
     tried = 0
     for _ in range(4000 * TIMES):
         payload = rng.randbytes(rng.randint(1, frame.PAYLOAD_MAX_BYTES))
-        bad = rng.choice(DAMAGES[:3])(frame.encode(payload)[1:-1], rng)
+        bad = rng.choice(DAMAGES[:3])(frame_host.encode(payload)[1:-1], rng)
         tried += 1
         with contextlib.suppress(FrameError):
-            assert frame.decode(bad) == payload, "a damaged frame passed as good"
+            assert frame_host.decode(bad) == payload, "a damaged frame passed as good"
     for _ in range(4000 * TIMES):
         tried += 1
         with pytest.raises(FrameError):
-            frame.decode(rng.randbytes(rng.randint(0, 200)))
+            frame_host.decode(rng.randbytes(rng.randint(0, 200)))
     with capsys.disabled():
         print(f" {tried} frames tried")

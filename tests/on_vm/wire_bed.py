@@ -3,7 +3,7 @@
 import binascii
 import json
 
-from motefw import cobs, compat, crc, frame, keys, message
+from motefw import cobs, compat, crc, frame, frame_host, keys, keys_host, message
 
 
 def _bytes(text):
@@ -16,7 +16,7 @@ def _hex(data):
 
 def frame_hex(payload):
     """Return the frame of a payload."""
-    return _hex(frame.encode(_bytes(payload)))
+    return _hex(frame_host.encode(_bytes(payload)))
 
 
 def unframe_hex(data):
@@ -51,7 +51,7 @@ def tag_hex(key, device, data):
 
 def key_hex(root, device, generation):
     """Return the data key of a device."""
-    return _hex(keys.device_key(keys.purpose_root(_bytes(root), keys.DATA), device, generation))
+    return _hex(keys_host.device_key(keys_host.purpose_root(_bytes(root), keys.DATA), device, generation))
 
 
 def sums(data):

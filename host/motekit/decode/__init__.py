@@ -5,7 +5,7 @@ Packets are joined into one buffer, and each step works on all of them: headers,
 the plain decoder to say. Tags are not checked here.
 """
 
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,9 @@ from motekit.decode.samples import Part, assemble
 from motekit.decode.sections import integers, layout
 from motekit.decode.streams import parse as parse_streams
 
-# Decoded together: enough to amortise the calls, linear prediction's above all, which goes sample by
-# sample over all packets; few enough for the tables not to outgrow the CPU's caches by far.
+_PLAIN = cast("Any", packet)  # what MicroPython runs carries no types
+# Decoded together: enough to amortise the calls, linear prediction's above all, which goes sample
+# by sample over all packets; few enough for the tables not to outgrow the CPU's caches by far.
 CHUNK_VALUES = 512 * 1024
 CHUNK_BYTES = 1024 * 1024
 
@@ -35,9 +36,9 @@ class BadPacketError(PacketError):
 class Samples(NamedTuple):
     """Samples of many packets; packet i has rows `offsets[i]` to `offsets[i + 1]`.
 
-    `valid` is None where every value is. `times_us`, the board's time of each sample, is None where
-    no packet carries them; rows of a packet that does not then hold the time of its first sample.
-    An invalid value is 0.
+    `valid` is None where every value is. `times_us`, the board's time of each sample, is None
+    where no packet carries them; rows of a packet that does not then hold the time of its first
+    sample. An invalid value is 0.
     """
 
     headers: NDArray[np.void]
@@ -79,7 +80,10 @@ def samples(packets: Packets) -> Samples:
     for start in range(0, len(heads), chunk):
         chosen = slice(start, min(start + chunk, len(heads)))
         rows = slice(offsets[chosen.start], offsets[chosen.stop])
-        part = _decode(packets[chosen], heads[chosen], start, values[rows])
+        bad = np.zeros(chosen.stop - start, np.bool_)
+        part = _decode(packets[chosen], heads[chosen], bad, values[rows])
+        if part is None or bad.any():
+            _refuse(packets[chosen], bad, start)
         if valid is not None and part.valid is not None:
             valid[rows] = part.valid
         if times_us is not None:
@@ -88,26 +92,25 @@ def samples(packets: Packets) -> Samples:
     return Samples(heads, values, valid, times_us, offsets)
 
 
-def _decode(packets: Packets, heads: NDArray[np.void], start: int, out: Values) -> Part:
-    """Decode one chunk, whose first packet is at `start` of the batch; its values go to `out`."""
+def _decode(packets: Packets, heads: NDArray[np.void], bad: Mask, out: Values) -> Part | None:
+    """Decode one chunk, its values to `out`; None where that makes any packet `bad`."""
     joined = join(packets)
-    bad = np.zeros(len(heads), np.bool_)
     streams = parse_streams(joined, heads, bad)
-    if not bad.any():
-        blocks = layout(streams)
-        room = max(int(streams.n.max()), int(heads["count"].max()))
-        residuals, low = integers(joined, streams, blocks, bad)
-        if not bad.any():
-            shape = (len(heads), room, streams.n.shape[1])
-            # Where all packets are alike, `out` has the shape and nothing has to be copied.
-            table = out.reshape(shape) if out.size == np.prod(shape) else np.zeros(shape, np.int32)
-            restore(streams, blocks, residuals, low, table)
-            part = assemble(heads, streams, table, bad)
-            if not bad.any():
-                if not np.shares_memory(part.values, out):
-                    out[:] = part.values
-                return part
-    _refuse(packets, bad, start)
+    if bad.any():
+        return None
+    blocks = layout(streams)
+    residuals, low = integers(joined, streams, blocks, bad)
+    if bad.any():
+        return None
+    room = max(int(streams.n.max()), int(heads["count"].max()))
+    shape = (len(heads), room, streams.n.shape[1])
+    # Where all packets are alike, `out` has the shape and nothing has to be copied.
+    table = out.reshape(shape) if out.size == np.prod(shape) else np.zeros(shape, np.int32)
+    restore(streams, blocks, residuals, low, table)
+    part = assemble(heads, streams, table, bad)
+    if not np.shares_memory(part.values, out):
+        out[:] = part.values
+    return part
 
 
 def _check_alike(heads: NDArray[np.void]) -> None:
@@ -115,14 +118,16 @@ def _check_alike(heads: NDArray[np.void]) -> None:
         strange = np.flatnonzero(heads[name] != expected)
         if len(strange):
             got = heads[name][strange[0]]
-            raise BadPacketError(int(strange[0]), f"{name} {got}, {np.ravel(expected)[0]} expected")
+            raise BadPacketError(
+                int(strange[0]), f"{name} {got}, {np.ravel(expected)[0]} expected"
+            )
 
 
 def _refuse(packets: Packets, bad: Mask, start: int = 0) -> NoReturn:
     """Raise what the plain decoder has to say of the first bad packet."""
     position = int(np.flatnonzero(bad)[0])
     try:
-        packet.decode(packets[position])
+        _PLAIN.decode(packets[position])
     except PacketError as error:
         raise BadPacketError(start + position, str(error)) from None
     raise BadPacketError(start + position, "only the plain decoder accepts it: please report this")

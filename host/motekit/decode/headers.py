@@ -27,6 +27,14 @@ TIME_LENGTHS = np.array([3, 5, 6, 8])
 INDEX_LENGTHS = np.array([1, 2, 3, 6])
 LENGTHS = np.array([1, 2, 3, 4])
 
+
+def _least(lengths: "Ints") -> "Words":
+    """Return the least value of each length that no shorter one holds."""
+    return np.array([0, *(1 << 8 * int(length) for length in lengths[:3])], np.uint64)
+
+
+LEAST, INDEX_LEAST, TIME_LEAST = map(_least, (LENGTHS, INDEX_LENGTHS, TIME_LENGTHS))
+
 DTYPE = np.dtype(
     [
         ("kind", "u1"),
@@ -76,11 +84,12 @@ def parse(joined: Joined) -> tuple[NDArray[np.void], Mask]:
     codes = byte[3]
     own = byte[1] >> 4 == OWN_GENERATION
     at = starts + 5 + own
+    code = (codes & 3, codes >> 2 & 3, codes >> 4 & 3, codes >> 6)
     lengths = (
-        LENGTHS[codes & 3],
-        LENGTHS[codes >> 2 & 3],
-        INDEX_LENGTHS[codes >> 4 & 3],
-        TIME_LENGTHS[codes >> 6],
+        LENGTHS[code[0]],
+        LENGTHS[code[1]],
+        INDEX_LENGTHS[code[2]],
+        TIME_LENGTHS[code[3]],
     )
     body = at - starts + sum(lengths)
     bad = (sizes < MIN_PACKET_BYTES) | (sizes > MAX_PACKET_BYTES) | (body + TAG_BYTES > sizes)
@@ -93,10 +102,10 @@ def parse(joined: Joined) -> tuple[NDArray[np.void], Mask]:
     seq = _take(words, at + lengths[0], lengths[1])
     index = _take(words, at + lengths[0] + lengths[1], lengths[2])
     time_us = _take(words, at + lengths[0] + lengths[1] + lengths[2], lengths[3])
-    bad |= _code(epoch, LENGTHS) != codes & 3
-    bad |= _code(seq, LENGTHS) != codes >> 2 & 3
-    bad |= _code(index, INDEX_LENGTHS) != codes >> 4 & 3
-    bad |= _code(time_us, TIME_LENGTHS) != codes >> 6
+    bad |= epoch < LEAST[code[0]]
+    bad |= seq < LEAST[code[1]]
+    bad |= index < INDEX_LEAST[code[2]]
+    bad |= time_us < TIME_LEAST[code[3]]
     count = byte[4] + 1 + np.where(flags & COUNT_HIGH, 256, 0)
     signed_seq, signed_index = seq.astype(np.int64), index.astype(np.int64)
     relative = (flags & RELATIVE) != 0
@@ -127,17 +136,14 @@ def _take(words: Words, at: Ints, lengths: Ints) -> Words:
     return words[at] << unused >> unused
 
 
-def _code(values: Words, lengths: Ints) -> Ints:
-    """Return the place in `lengths` of the fewest bytes that hold each value."""
-    code = np.zeros(len(values), np.int64)
-    for length in lengths[:3]:
-        code += values >> np.uint64(8 * length) != 0
-    return code
-
-
 def _shorter_relative(seq: Ints, index: Ints, count: Ints) -> Mask:
     """Tell where index = (seq - d) * count with a d that takes fewer bytes than the index."""
     d = seq - index // count
     right = (index % count == 0) & (d >= 0)
-    short = _code(np.where(right, d, 0).astype(np.uint64), INDEX_LENGTHS)
-    return right & (short < _code(index.astype(np.uint64), INDEX_LENGTHS))
+    short = _index_bytes(np.where(right, d, 0))
+    return right & (short < _index_bytes(index))
+
+
+def _index_bytes(values: Ints) -> Ints:
+    """Return the place in INDEX_LENGTHS of the fewest bytes that hold each value, plus one."""
+    return INDEX_LEAST.searchsorted(values.astype(np.uint64), "right")

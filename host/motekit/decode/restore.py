@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motekit.decode import scratch
+from motekit.decode.headers import Ints
 from motekit.decode.sections import BLOCK, Blocks
 from motekit.decode.streams import (
     CONSTANT,
@@ -16,17 +17,13 @@ from motekit.decode.streams import (
     ORDER_2,
     PACKED,
     SPARSE_1,
-    Ints,
-    Mask,
     Streams,
 )
 
 Values = NDArray[np.int32]
 
 
-def restore(
-    streams: Streams, blocks: Blocks, residuals: Values, low: Values, out: Values
-) -> None:
+def restore(streams: Streams, blocks: Blocks, residuals: Values, low: Values, out: Values) -> None:
     """Write the integers of all streams to `out`, of shape (packets, room, streams).
 
     `room` is at least the longest stream; what lies behind the end of a stream means nothing.
@@ -79,7 +76,7 @@ def _start(streams: Streams, chosen: Ints) -> Values:
     return streams.start.ravel()[chosen].astype(np.int32)[:, None]
 
 
-def _constant(streams: Streams, chosen: Ints, rows: Values) -> Values:
+def _constant(streams: Streams, chosen: Ints, _none: Values) -> Values:
     length = int(streams.n.ravel()[chosen].max())
     return np.repeat(_start(streams, chosen), length, axis=1)
 
@@ -107,16 +104,16 @@ def _linear(streams: Streams, chosen: Ints, rows: Values) -> Values:
     scale = streams.scale.ravel()[chosen]
     n = streams.n.ravel()[chosen]
     weights = streams.coefficients.reshape(-1, streams.coefficients.shape[2])[chosen]
-    length = int(n.max())
-    rows = rows[:, :length]
-    values = _recursion(rows, weights[:, : order.max()], scale, order)
-    size = np.abs(values)
-    size[np.arange(length) >= n[:, None]] = 0
-    # Exact as long as nothing wraps, which may be told afterwards from the sizes reached.
-    reach = size.max(axis=1) * (np.abs(weights.astype(np.int64)).sum(axis=1) + 1) + 64
-    wrapped = ~(reach < 2**31)
+    rows = rows[:, : int(n.max())]
+    y = _recursion(rows, weights[:, : order.max()], scale, order)
     with np.errstate(invalid="ignore"):
-        out = values.astype(np.int32)
+        if n.min() < len(y):
+            y[np.arange(len(y))[:, None] >= n] = 0
+        out = np.ascontiguousarray(y.astype(np.int32).T)
+        # Exact as long as nothing wraps, which may be told afterwards from the sizes reached.
+        reach = np.maximum(y.max(axis=0), -y.min(axis=0))
+        reach *= np.abs(weights.astype(np.int64)).sum(axis=1) + 1
+        wrapped = ~(reach + 64 < 2**31)
     if wrapped.any():
         out[wrapped] = _recursion_wrapping(
             rows[wrapped], weights[wrapped], scale[wrapped], order[wrapped]
@@ -128,7 +125,7 @@ def _linear(streams: Streams, chosen: Ints, rows: Values) -> Values:
 def _recursion(
     rows: Values, weights: NDArray[np.int8], scale: Ints, order: Ints
 ) -> NDArray[np.float64]:
-    """Return y, (streams, samples), in doubles: each step is three operations over all streams."""
+    """Return y, (samples, streams), in doubles: each step is three operations over all streams."""
     streams, length = rows.shape
     taps = weights.shape[1]
     factors = np.ascontiguousarray((weights / (1 << scale)[:, None]).T)
@@ -148,7 +145,7 @@ def _recursion(
             np.floor(now, out=now)
             np.multiply(factors, now, out=product)
             np.add(later, product, out=later)
-    return np.ascontiguousarray(y[:length].T)
+    return y[:length]
 
 
 def _recursion_wrapping(

@@ -1,4 +1,4 @@
-"""From the integers of streams to samples: validity put in, times summed, packets one after another."""
+"""From the integers of streams to samples: gaps put in, times summed, packets joined."""
 
 from typing import NamedTuple
 
@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from motekit.decode.headers import Ints, Mask
 from motekit.decode.restore import Values
+from motekit.decode.scratch import Scalar
 from motekit.decode.streams import Streams
 
 
@@ -42,7 +43,7 @@ def assemble(heads: NDArray[np.void], streams: Streams, integers: Values, bad: M
                 columns[gaps, :, channel] = _spread(columns[gaps, :, channel], mask)
     times_us = None
     if heads["timed"].any():
-        times_us = _times(heads, streams, integers[:, : room - 1, -columns.shape[2] - 1])
+        times_us = _times(heads, integers[:, : room - 1, -columns.shape[2] - 1])
     return Part(
         _rows(columns, inside),
         None if valid is None else _rows(valid, inside),
@@ -50,7 +51,7 @@ def assemble(heads: NDArray[np.void], streams: Streams, integers: Values, bad: M
     )
 
 
-def _rows(table: NDArray[np.generic], inside: Mask) -> NDArray[np.generic]:
+def _rows(table: NDArray[Scalar], inside: Mask) -> NDArray[Scalar]:
     """Return the rows inside packets, one after another; no copy where all are as long."""
     if inside.all():
         return table.reshape(-1, table.shape[2])
@@ -58,21 +59,23 @@ def _rows(table: NDArray[np.generic], inside: Mask) -> NDArray[np.generic]:
 
 
 def _mask(runs: Values, n: Ints, count: Ints, bad: Mask, packets: Ints) -> Mask:
-    """Return which samples are valid, from the first `n` lengths of alternating runs; the last
-    run, valid or not, takes what is left."""
-    place = np.arange(runs.shape[1] + 1)
+    """Return which samples are valid, from the first `n` lengths of alternating runs.
+
+    The last run, valid or not, takes what is left of the samples.
+    """
+    place: Ints = np.arange(int(runs.shape[1]) + 1)
     lengths = np.zeros((len(runs), len(place)), np.int64)
     lengths[:, :-1] = runs
     coded = place < n[:, None]
     lengths *= coded
-    wrong = (coded & (lengths < (place > 0))).any(axis=1)
-    rest = count - lengths.sum(axis=1)
+    wrong = np.any(coded & (lengths < (place > 0)), axis=1)
+    rest: Ints = count - lengths.sum(axis=1)
     wrong |= rest < 1
     bad[packets] |= wrong
     lengths[np.arange(len(runs)), n] = rest
     lengths[wrong] = 0
     lengths[wrong, 0] = count[wrong]
-    good = np.broadcast_to(place % 2 == 0, lengths.shape)
+    good: Mask = np.broadcast_to(place % 2 == 0, lengths.shape)
     mask = np.zeros(runs.shape, np.bool_)
     mask[place[:-1] < count[:, None]] = np.repeat(good.ravel(), lengths.ravel())
     return mask
@@ -85,7 +88,7 @@ def _spread(values: Values, mask: Mask) -> Values:
     return out
 
 
-def _times(heads: NDArray[np.void], streams: Streams, steps: Values) -> Ints:
+def _times(heads: NDArray[np.void], steps: Values) -> Ints:
     """Return the time of each sample; where a packet has none, that of its first."""
     timed = heads["timed"]
     times_us = np.repeat(heads["time_us"].astype(np.int64)[:, None], steps.shape[1] + 1, axis=1)

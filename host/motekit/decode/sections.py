@@ -100,14 +100,12 @@ def _set_bits(data: Bytes, more: int) -> Places:
     return out[: count + more]
 
 
-def integers(
-    joined: Joined, streams: Streams, blocks: Blocks, bad: Mask
-) -> tuple[Places, Places]:
-    """Return a row of 32 residuals for each block, and one of its low bits (what packed blocks
-    hold); both are overwritten by the next call.
+def integers(joined: Joined, streams: Streams, blocks: Blocks, bad: Mask) -> tuple[Places, Places]:
+    """Return a row of 32 residuals for each block, and one of its low bits (all of packed ones).
 
-    `bad` grows by the packets whose sections are not what an encoder writes; then the rows mean
-    nothing, as does what lies behind the last code of a row.
+    Both are overwritten by the next call of this thread. `bad` grows by the packets whose sections
+    are not what an encoder writes; then the rows mean nothing, as does what lies behind the last
+    code of a row.
     """
     codes, low = _codes(joined, streams, blocks, bad)
     signs = scratch.array("signs", codes.shape, np.uint32)
@@ -146,13 +144,11 @@ def _codes(joined: Joined, streams: Streams, blocks: Blocks, bad: Mask) -> tuple
     wide = np.flatnonzero(width > 16)
     if len(wide):
         _check_quotients(quotients, blocks, width, wide, bad)
-    if len(sparse):
-        sparse_codes = _sparse(joined, blocks, width, places, quotients[sparse], sparse, bad)
+    sparse_codes = _sparse(joined, blocks, width, places, quotients[sparse], sparse, bad)
     result = quotients.view(np.uint32)
     result <<= width.astype(np.uint32)[:, None]
     result |= low
-    if len(sparse):
-        result[sparse] = sparse_codes
+    result[sparse] = sparse_codes
     return result, low
 
 
@@ -202,7 +198,9 @@ def _walk(
         coded = blocks.unary[rows]
         changes = coded & (blocks.place[rows] > 0)
         change = _signed(unary.parts[np.minimum(cursor, unary.last)])
-        last_p = np.where(blocks.place[rows] > 0, last_p + np.where(changes, change, 0), begin[rows])
+        last_p = np.where(
+            blocks.place[rows] > 0, last_p + np.where(changes, change, 0), begin[rows]
+        )
         cursor = cursor + changes
         p[rows] = last_p
         at[rows] = cursor
@@ -227,7 +225,7 @@ def _check_sections(
 
 
 def _low_bits(joined: Joined, blocks: Blocks, width: Ints, places: Ints) -> Codes:
-    """Return the low bits of all blocks that are not sparse, from bit `places` of their sections."""
+    """Return the low bits of all blocks but sparse ones, from bit `places` of their sections."""
     low = scratch.array("low", (len(width), BLOCK), np.uint32)
     words = joined.words(">")
     end = (joined.starts + joined.sizes - TAG_BYTES - 8)[blocks.packet]
@@ -276,7 +274,7 @@ def _sparse(
     rows: Ints,
     bad: Mask,
 ) -> Codes:
-    """Return the codes of sparse blocks: 0 has no low bits, others are one less where they have."""
+    """Return the codes of sparse blocks: 0 has no low bits, the others are one less in bits."""
     part = quotients.astype(np.int64)
     some = part > 0
     bits = width[rows, None]

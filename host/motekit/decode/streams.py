@@ -121,9 +121,7 @@ def parse(joined: Joined, headers: NDArray[np.void], bad: Mask) -> Streams:
     for channel in range(channels):
         tables["n"][:, extra + channel] = count - lost[:, channel]
         _descriptor(cursor, tables, coefficients, extra + channel)
-    return Streams(
-        **tables, coefficients=coefficients, lost=lost, sections=cursor.at, extra=extra
-    )
+    return Streams(**tables, coefficients=coefficients, lost=lost, sections=cursor.at, extra=extra)
 
 
 def _validity(cursor: _Cursor, invalid: Mask, count: Ints, lost: Ints) -> Ints:

@@ -8,9 +8,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from motekit import firmware
+from motekit import firmware, places
 from motekit.errors import VmError
-from motekit.sim import places
 from motekit.sim.vm import Vm
 
 _ROM = Path(__file__).parent / "rom"
