@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from motefw import frame, message, packet
+from motefw import frame_host, message, message_host, packet
 from tests.board_line import TAGGER, Host, assemble
 from tests.coprocess import CoProcess
 
@@ -22,8 +22,8 @@ def frames(run):
 
 
 def hello(number=1):
-    data = message.request(TAGGER, message.NO_NONCE, number, 5, number, "hello", {})
-    return frame.encode_to_board(b"M" + bytes((number, 0, 0)) + data)
+    data = message_host.request(TAGGER, message.NO_NONCE, number, 5, number, "hello", {})
+    return frame_host.encode_to_board(b"M" + bytes((number, 0, 0)) + data)
 
 
 def test_a_boot_logs_itself_then_the_tables_then_samples(vm):
@@ -40,7 +40,7 @@ def test_a_boot_logs_itself_then_the_tables_then_samples(vm):
     assert schema["period_ms"] == 50
     assert packets[2].header.kind in (packet.NOTE, packet.SAMPLES)
     (reply,) = assemble(frames(run), b"M").values()
-    _, ok, result = message.open_reply(TAGGER, message.NO_NONCE, reply)
+    _, ok, result = message_host.open_reply(TAGGER, message.NO_NONCE, reply)
     assert ok
     assert result["streams"] == [
         {"stream": 0, "name": "counter", "driver": "counter", "schema": 0}

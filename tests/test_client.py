@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motefw import keys
-from motefw.keys import Tagger, device_key
+from motefw import keys, keys_host
+from motefw.keys import Tagger
+from motefw.keys_host import device_key
 from motekit import client as client_module
 from motekit.client import Client, Greeting, NoKeyError, RefusedError, SilentError
 from motekit.errors import LinkError
@@ -29,7 +30,7 @@ DEVICE = "0123456789ab"
 def taggers(generation, root=ROOT):
     identity = DEVICE.encode()
     return tuple(
-        Tagger(device_key(keys.purpose_root(root, purpose), identity, generation), identity)
+        Tagger(device_key(keys_host.purpose_root(root, purpose), identity, generation), identity)
         for purpose in keys.PURPOSES
     )
 

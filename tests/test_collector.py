@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from motefw import keys
-from motefw.keys import Tagger, device_key
+from motefw import keys, keys_host
+from motefw.keys import Tagger
+from motefw.keys_host import device_key
 from motekit import client as client_module
 from motekit import collector as collector_module
 from motekit.client import SilentError
@@ -56,7 +57,7 @@ def stored(store, device=DEVICE):
 def taggers(generation, device=DEVICE):
     identity = device.encode()
     return tuple(
-        Tagger(device_key(keys.purpose_root(ROOT, purpose), identity, generation), identity)
+        Tagger(device_key(keys_host.purpose_root(ROOT, purpose), identity, generation), identity)
         for purpose in keys.PURPOSES
     )
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from motefw import keys, message, packet
+from motefw import keys, message, message_host, packet
 from tests.board_line import DEVICE, Host, assemble
 from tests.coprocess import CoProcess
 from tests.test_config_board import GOOD
@@ -122,7 +122,7 @@ def test_a_request_is_taken_once(vm):
     host.exchange(host.pieces(data))
     payloads = host.exchange(host.pieces(data))
     (answer,) = assemble(payloads, b"M").values()
-    _, ok, result = message.open_reply(host.tagger, host.nonce, answer)
+    _, ok, result = message_host.open_reply(host.tagger, host.nonce, answer)
     assert not ok
     assert "counter" in result["error"]
     assert vm.call("line")["refused"] == 1

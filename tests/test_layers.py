@@ -178,6 +178,13 @@ def test_hardware_is_named_in_the_port_alone():
     assert users == {"motefw.port_esp32"}
 
 
+def test_a_board_loads_nothing_that_serves_the_host_alone():
+    """Such modules are named so: a board has 64 KiB for its program and all it holds."""
+    graph = _graph(FIRMWARE, "motefw")
+    loading = {n for n, targets in graph.items() if any(t.endswith("_host") for t in targets)}
+    assert all(name.endswith("_host") for name in loading)
+
+
 @pytest.mark.parametrize("name", PURE)
 def test_pure_modules_import_next_to_nothing(name):
     path = FIRMWARE / "motefw" / f"{name}.py"

@@ -9,7 +9,9 @@ try:
 except ImportError:
     _CLONES = True
 
-    const = int  # mpy-cross folds the call, CPython makes it
+    def const(value):
+        """Return the value, of any type: mpy-cross folds the call, CPython makes it."""
+        return value
 
 
 _BLOCK_BYTES = const(64)

@@ -275,8 +275,9 @@ def write(kernel, out, at, block, what, channel):
         source = _scratch[0]
         if not n:
             return at
-    step = 32 if n <= 256 else 64  # a survey looks at the first `width` of every `step` values
-    width = 32 if n <= 64 else 10
+    # A survey looks at the first `width` of every `step` values.
+    step = 32 if n <= 256 else 64
+    width = 32 if n <= 64 else 10 if n <= 256 else 7
     shift = _look(kernel, source, n, step, width, st)
     if shift < 0:
         return _describe(out, at, CONSTANT, 0, source[0])
@@ -309,6 +310,9 @@ def _code(kernel, out, at, block, what, channel, source, n, shift, order):
     end = _describe_predictor(out, at, predictor, first, second, st)
     mode = 1 if predictor == SPARSE_1 else 0
     limit = st[_WIDTH] * n
+    if st[_COST] > limit and source is not z:  # the survey has missed the extremes
+        kernel.span(source, n, n, n, st)
+        limit = _width(st) * n
     used = kernel.emit(0, 0, z, n - order, limit, mode, st, out)
     if 0 <= used <= limit:
         return end

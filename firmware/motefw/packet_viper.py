@@ -196,8 +196,53 @@ def fold(v: int, x: int, source: ptr32, z: ptr32, n: int, order: int, sparse: in
         left -= count
         sum = 0
         peak = 0
-        n = count >> 1
+        n = count >> 2 if order else 0
+        tail = count - (n << 2)
         while n:
+            x = source[0]
+            v = x - base
+            if v & top:
+                v += v
+                v ^= -1
+            else:
+                v += v
+            z[0] = v
+            peak |= v
+            sum = (v & _BELOW_CLIP) + sum
+            base = source[1]
+            v = base - x
+            if v & top:
+                v += v
+                v ^= -1
+            else:
+                v += v
+            z[1] = v
+            peak |= v
+            sum = (v & _BELOW_CLIP) + sum
+            x = source[2]
+            v = x - base
+            if v & top:
+                v += v
+                v ^= -1
+            else:
+                v += v
+            z[2] = v
+            peak |= v
+            sum = (v & _BELOW_CLIP) + sum
+            base = source[3]
+            v = base - x
+            if v & top:
+                v += v
+                v ^= -1
+            else:
+                v += v
+            z[3] = v
+            peak |= v
+            sum = (v & _BELOW_CLIP) + sum
+            source = ptr32(int(source) + 16)
+            z = ptr32(int(z) + 16)
+            n -= 1
+        while tail:
             x = source[0]
             v = x - base
             if order:
@@ -210,32 +255,9 @@ def fold(v: int, x: int, source: ptr32, z: ptr32, n: int, order: int, sparse: in
             z[0] = v
             peak |= v
             sum = (v & _BELOW_CLIP) + sum
-            x = source[1]
-            v = x - base
-            if order:
-                base = x
-            if v & top:
-                v += v
-                v ^= -1
-            else:
-                v += v
-            z[1] = v
-            peak |= v
-            sum = (v & _BELOW_CLIP) + sum
-            source = ptr32(int(source) + 8)
-            z = ptr32(int(z) + 8)
-            n -= 1
-        if count & 1:
-            v = source[0] - base
-            if v & top:
-                v += v
-                v ^= -1
-            else:
-                v += v
-            z[0] = v
+            source = ptr32(int(source) + 4)
             z = ptr32(int(z) + 4)
-            peak |= v
-            sum += v & _BELOW_CLIP
+            tail -= 1
         st[block + _PEAK - _P] = peak
         peak &= above
         st[block + _SUM - _P] = -1 if peak else sum
@@ -363,45 +385,69 @@ def emit(v: int, one: int, z: ptr32, n: int, limit: int, mode: int, st: ptr32, o
             width = 16
         rest = k - width
         mask = (1 << width) - 1
-        pairs = n >> 1
-        if mode or k > 12 or int(uint(st[_PEAK + block]) >> uint(k + 4)):
-            pairs = 0
+        fours = n >> 2
+        if mode or k > 8 or int(uint(st[_PEAK + block]) >> uint(k + 3)):
+            fours = 0
         block += 1
-        n -= pairs << 1
+        n -= fours << 2
         double = k + k
-        while pairs:
+        while fours:
             v = z[0]
             first = v & mask
             one <<= v >> k
-            while one > 255:
-                up[0] = up_acc
-                up = ptr8(int(up) + 1)
-                up_acc = 0
-                one >>= 8
             up_acc |= one
             one += one
             v = z[1]
             one <<= v >> k
+            up_acc |= one
+            one += one
             while one > 255:
                 up[0] = up_acc
                 up = ptr8(int(up) + 1)
-                up_acc = 0
+                up_acc >>= 8
                 one >>= 8
-            up_acc |= one
-            one += one
             v &= mask
             v <<= k
             v |= first
             v <<= low_bits
             low_acc |= v
             low_bits += double
-            while low_bits > 7:
+            if low_bits > 15:
                 low[0] = low_acc
-                low = ptr8(int(low) - 1)
                 low_acc >>= 8
-                low_bits -= 8
-            z = ptr32(int(z) + 8)
-            pairs -= 1
+                low = ptr8(int(low) - 2)
+                low[1] = low_acc
+                low_acc >>= 8
+                low_bits -= 16
+            v = z[2]
+            first = v & mask
+            one <<= v >> k
+            up_acc |= one
+            one += one
+            v = z[3]
+            one <<= v >> k
+            up_acc |= one
+            one += one
+            while one > 255:
+                up[0] = up_acc
+                up = ptr8(int(up) + 1)
+                up_acc >>= 8
+                one >>= 8
+            v &= mask
+            v <<= k
+            v |= first
+            v <<= low_bits
+            low_acc |= v
+            low_bits += double
+            if low_bits > 15:
+                low[0] = low_acc
+                low_acc >>= 8
+                low = ptr8(int(low) - 2)
+                low[1] = low_acc
+                low_acc >>= 8
+                low_bits -= 16
+            z = ptr32(int(z) + 16)
+            fours -= 1
         while n:
             v = z[0]
             z = ptr32(int(z) + 4)
@@ -447,6 +493,11 @@ def emit(v: int, one: int, z: ptr32, n: int, limit: int, mode: int, st: ptr32, o
                     low = ptr8(int(low) - 1)
                     low_acc >>= 8
                     low_bits -= 8
+    while low_bits > 7:
+        low[0] = low_acc
+        low = ptr8(int(low) - 1)
+        low_acc >>= 8
+        low_bits -= 8
     bits = 0
     while one > 1:
         one >>= 1

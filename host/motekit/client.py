@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
-from motefw import keys, message
+from motefw import keys, message, message_host, receipt
 from motefw.errors import MessageError
 
 from .errors import LinkError
@@ -144,7 +144,7 @@ class Client:
         identity, counter = self._host.ticket()
         call = ("hello", cast("dict[str, Any]", {}))
         self._send(
-            message.request(tagger, message.NO_NONCE, self._number, identity, counter, *call),
+            message_host.request(tagger, message.NO_NONCE, self._number, identity, counter, *call),
             "hello",
         )
 
@@ -226,7 +226,7 @@ class Client:
         if tagger is None:
             raise NoKeyError(f"{self.pipe.name}: no key of {hello.device} in the key store")
         identity, counter = self._host.ticket()
-        return message.request(tagger, hello.nonce, number, identity, counter, name, args)
+        return message_host.request(tagger, hello.nonce, number, identity, counter, name, args)
 
     def _greeted(self) -> Hello:
         if self.hello is None:
@@ -237,20 +237,20 @@ class Client:
 
     def acknowledge(self, generation: int, epoch: int, seq: int) -> None:
         """Tell the board that every packet of the epoch up to seq is durable here."""
-        data = self._receipt(message.ACK, generation, epoch, seq)
+        data = self._receipt(receipt.ACK, generation, epoch, seq)
         self._last_receipt = data
         self._send(data, f"ack {generation} {epoch}")
 
     def refuse(self, generation: int, epoch: int, seq: int) -> None:
         """Tell the board to skip a packet that comes intact and fails its tag."""
-        self._send(self._receipt(message.REFUSED, generation, epoch, seq))
+        self._send(self._receipt(receipt.REFUSED, generation, epoch, seq))
 
     def _receipt(self, what: int, generation: int, epoch: int, seq: int) -> bytes:
         device = self._greeted().device
         tagger = self._keys.tagger(keys.ACK, device, generation)
         if tagger is None:
             raise NoKeyError(f"{self.pipe.name}: no ack key of {device} in the key store")
-        return message.receipt(tagger, what, generation, epoch, seq)
+        return message_host.receipt(tagger, what, generation, epoch, seq)
 
     def _send(self, data: bytes, key: str | None = None) -> None:
         self.pipe.send(data, key)
@@ -304,14 +304,14 @@ class Client:
         tagger = self._keys.tagger(keys.DATA, hello.device, hello.generation)
         if tagger is None:
             raise MessageError("reply: no data key")
-        _, ok, result = message.open_reply(tagger, hello.nonce, data)
+        _, ok, result = message_host.open_reply(tagger, hello.nonce, data)
         if not isinstance(result, dict):
             raise MessageError("reply: JSON is no object")
         return ok, cast("dict[str, Any]", result)
 
     def _hello_reply(self, data: bytes) -> None:
         """Believe a hello only under the key of the device and generation that it names."""
-        _, ok, result = message.open_reply(_AnyTag(), message.NO_NONCE, data)
+        _, ok, result = message_host.open_reply(_AnyTag(), message.NO_NONCE, data)
         self._hello_number = -1
         if not ok:  # another board than before, or one that has got new keys
             if self._who is not None:
@@ -327,7 +327,7 @@ class Client:
                 f"{hello.generation}), and this host has no keys: set MOTEKIT_KEYS to the fleet's "
                 f"key store, or to a collector's copy of it"
             )
-        message.open_reply(tagger, message.NO_NONCE, data)
+        message_host.open_reply(tagger, message.NO_NONCE, data)
         if self._who != who and not self._only_ask:
             self._who = who
             self.say_hello()  # now under its key: only that starts its packets

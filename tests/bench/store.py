@@ -5,7 +5,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from motefw import frame
+from motefw import frame_host
 from motefw.keys import TAG_BYTES
 from motekit.store import Received, Store
 from motekit.store.header import read_many
@@ -201,13 +201,13 @@ def sealed(report, measured, name):
 def frames(report, fleet, count=500):
     """Measure COBS and CRC-32 of a serial line alone, on the pieces of packets."""
     pieces = [
-        frame.encode(b"P\0\0\0" + data[at : at + 128])[1:-1]
+        frame_host.encode(b"P\0\0\0" + data[at : at + 128])[1:-1]
         for _, data in fleet.group(count)
         for at in range(0, len(data), 128)
     ]
     start = time.perf_counter()
     for piece in pieces:
-        frame.decode(piece)
+        frame_host.decode(piece)
     rate = count / (time.perf_counter() - start)
     figure = report.add("store.frames.packets_per_s", rate, "packets/s", better="higher")
     caption = (

@@ -379,7 +379,7 @@ def connect(root=""):
         data = bytes(data)
         bed.handled.append(data.hex())
         try:
-            if message.kind(data) == message.REQUEST:
+            if data[0] == message.REQUEST:
                 bed.link.reply(commands.handle(bed.board, data))
             else:
                 bed.uplink.receipt(data)

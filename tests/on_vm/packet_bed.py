@@ -6,17 +6,20 @@ import gc
 from motefw import packet, packet_plain, packet_viper
 
 KERNELS = {"plain": packet_plain, "viper": packet_viper}
-FUNCTIONS = ("span", "shift", "survey", "difference", "fold", "emit", "correlate", "predict")
 _out = bytearray(packet.MAX_PACKET_BYTES)
 _kept = {}
 
 
+def _fill(block, columns):
+    for channel, values in enumerate(columns):
+        for i, value in enumerate(values):
+            block.columns[channel][i] = value
+    block.count = len(columns[0])
+
+
 def _block(columns, invalid, steps_us, linear):
     block = packet.Block(len(columns), max(1, len(columns[0])), steps_us is not None)
-    for column, values in zip(block.columns, columns):
-        for i, value in enumerate(values):
-            column[i] = value
-    block.count = len(columns[0])
+    _fill(block, columns)
     block.linear = linear
     for channel, sample in invalid:
         block.mark_invalid(channel, sample)
@@ -38,13 +41,10 @@ def series(kernel, heads, columns, invalid, linear):
     block = packet.Block(len(columns[0]), size)
     block.linear = linear
     packets = []
-    for head, part, lost in zip(heads, columns, invalid):
+    for i, head in enumerate(heads):
         block.clear()
-        for column, values in zip(block.columns, part):
-            for i, value in enumerate(values):
-                column[i] = value
-        block.count = len(part[0])
-        for channel, sample in lost:
+        _fill(block, columns[i])
+        for channel, sample in invalid[i]:
             block.mark_invalid(channel, sample)
         n = packet.encode(_out, *head, block, KERNELS[kernel])
         packets.append(binascii.hexlify(memoryview(_out)[:n]).decode())
@@ -54,6 +54,11 @@ def series(kernel, heads, columns, invalid, linear):
 def selected():
     """Return the name of the kernel that the boot chooses."""
     return packet.select_kernel()[0]
+
+
+def functions():
+    """Return the names of a kernel's functions."""
+    return sorted(name for name in dir(packet_plain) if name[0] != "_" and name != "const")
 
 
 def spoil(function):

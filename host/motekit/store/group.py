@@ -10,7 +10,7 @@ from motefw.errors import PacketError
 from motefw.keys import TAG_BYTES
 from motekit.errors import StoreError
 
-from .header import ANCHOR, SAMPLES, HeaderLike, read_many
+from .header import ANCHOR, SAMPLES, Head, read_many
 from .ledger import Ledger
 from .quarantine import Quarantine
 from .records import CONTROL, Anchor, Appended, Received
@@ -46,7 +46,7 @@ class Group:
             else:
                 self._take(device, data, verified, head)
 
-    def _take(self, device: str, data: bytes, verified: bool, header: HeaderLike) -> None:
+    def _take(self, device: str, data: bytes, verified: bool, header: Head) -> None:
         key = (device, header.generation, header.epoch)
         seen = self._touched.get(key)
         if seen is None:
@@ -96,7 +96,7 @@ class Group:
         self._quarantine.add(self._db, device, data, why)
         self._quarantined += 1
 
-    def _heed(self, device: str, data: bytes, header: HeaderLike, seen: Seen) -> None:
+    def _heed(self, device: str, data: bytes, header: Head, seen: Seen) -> None:
         """Draw from a note or an anchor what has a table of its own.
 
         One that makes no sense is stored and acknowledged like any other, so that it does not come
@@ -116,7 +116,7 @@ class Group:
             self._set_aside(device, data, f"stored, but not heeded: {e}")
 
 
-def _anchor(header: HeaderLike, body: bytes) -> Anchor:
+def _anchor(header: Head, body: bytes) -> Anchor:
     if len(body) != ANCHOR_BODY.size:
         raise StoreError(f"anchor: body of {len(body)} bytes, {ANCHOR_BODY.size} expected")
     return Anchor(header.time_us, *ANCHOR_BODY.unpack(body))
