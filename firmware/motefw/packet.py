@@ -209,10 +209,6 @@ def select_kernel():
 
         if _vector(packet_viper) == _VECTOR_CRC:
             return "viper", packet_viper
-    except (
-        ImportError,
-        ValueError,
-        PacketError,
-    ):  # ValueError: machine code of another architecture
-        pass
+    except (ImportError, ValueError, PacketError):
+        pass  # ValueError: machine code of another architecture
     return "plain", _plain()

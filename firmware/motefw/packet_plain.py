@@ -4,6 +4,8 @@ A kernel is a module of these functions. They work in place on `z`, an array('i'
 stream, and on `st`, an array('i') of state whose slots `packet_stream` names; the output of all
 kernels is the same, bit for bit. Hot loops keep every number below 2^30 for values of up to 22
 bits, so that nothing is allocated; wider ones are exact too, but cost a 32-bit board heap.
+
+The first two arguments of `fold` and `emit`, always 0, are for `packet_viper`: see there.
 """
 
 from .compat import const

@@ -292,9 +292,7 @@ def write(kernel, out, at, block, what, channel):
         out[at] = SHIFTED << 5 | shift
         at += 1
         source = _source(kernel, block, what, channel, n, shift)
-    if (
-        source is _scratch[0]
-    ):  # the codes will take its place: only now is there a span to be known
+    if source is _scratch[0]:  # the codes will take its place: its span is known now or never
         kernel.span(source, n, n, n, st)
     order = kernel.survey(source, n, step, width, st)
     return _code(kernel, out, at, block, what, channel, source, n, shift, order)
