@@ -5,8 +5,8 @@ must wrap is masked, and what needs a sign gets one. RV32 up to MicroPython 1.27
 `ptr32` indexing by one of the first three locals, so these are arguments that never index;
 `packet.select_kernel` checks a vector at boot all the same.
 
-A function keeps its first locals in registers, two of them on x64: `fold` and `emit` are called with
-two zeros in front, which become the variables that their loops use most.
+A function keeps its first locals in registers, two of them on x64: `fold` and `emit` are called
+with two zeros in front, which become the variables that their loops use most.
 """
 
 import sys
