@@ -6,7 +6,7 @@ What is settled is kept in memory; see writer.py for why.
 import sqlite3
 from typing import Any, cast
 
-from motekit.errors import StoreError
+from motekit.errors import SchemaError, StoreError
 
 from . import schema
 from .reader import all_seen
@@ -71,7 +71,7 @@ class Ledger:
         self._db.execute("UPDATE epochs SET boot = ? WHERE id = ?", (boot, row))
 
     def announce(self, device: str, epoch: int, table: object) -> None:
-        """Keep a schema; StoreError if it is wrong, or another one has its number."""
+        """Keep a schema; SchemaError if it is wrong, or another one has its number."""
         parsed = schema.parse(table)
         content = schema.content(cast("dict[str, Any]", table))
         self._db.execute("INSERT OR IGNORE INTO schemas (content) VALUES (?)", (content,))
@@ -84,7 +84,7 @@ class Ledger:
             "SELECT schema FROM announced WHERE device = ? AND epoch = ? AND number = ?", key
         ).fetchone()
         if stands != row:
-            raise StoreError(
+            raise SchemaError(
                 f"schema {parsed.number}: was announced otherwise before; that stands"
             )
 

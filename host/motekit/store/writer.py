@@ -97,7 +97,7 @@ class Store(Reader):
         return self._give_up(device, generation, epoch, 0, tail_seq - 1)
 
     def add_schema(self, device: str, epoch: int, table: dict[str, Any]) -> None:
-        """Keep a schema that a board told when asked; StoreError says what is wrong with it."""
+        """Keep a schema that a board told when asked; SchemaError says what is wrong with it."""
         with self._transaction():
             self._ledger.announce(device, epoch, table)
 
