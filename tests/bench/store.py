@@ -8,7 +8,7 @@ from pathlib import Path
 from motefw import frame
 from motefw.keys import TAG_BYTES
 from motekit.store import Received, Store
-from motekit.store.header import read_many
+from motekit.store.header import read_headers
 from motekit.store.writer import TAIL_MAX_BYTES
 
 from .fleet import EPOCH, Fleet
@@ -52,7 +52,7 @@ class RawLog:
 
 def checked(taggers, group):
     """Read the packets' headers and check their tags; return them as a store takes them."""
-    heads = read_many([data for _, data in group])
+    heads = read_headers([data for _, data in group])
     received = []
     for (device, data), head in zip(group, heads, strict=True):
         if not taggers[device].check(data[-TAG_BYTES:], data[:-TAG_BYTES]):

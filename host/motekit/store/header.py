@@ -12,10 +12,14 @@ SAMPLES = packet.SAMPLES
 ANCHOR = packet.ANCHOR
 TIME_MAX_US = (1 << 63) - 1  # what SQLite holds
 BATCH_MIN = 12  # packets from which on reading them together is faster
+FIELDS = (
+    *("kind", "generation", "stream", "schema", "epoch", "seq", "index", "time_us", "count"),
+    *("channels", "body"),
+)
 
 
 class Head(NamedTuple):
-    """The header of a packet; `body` is where it ends."""
+    """The header of a packet, FIELDS of it; `body` is where it ends."""
 
     kind: int
     generation: int
@@ -23,24 +27,25 @@ class Head(NamedTuple):
     schema: int
     epoch: int
     seq: int
-    index: int
+    first_index: int
     time_us: int
-    count: int
+    samples: int
+    channels: int
     body: int
 
 
 _read: Callable[[bytes], Any] = packet.read_header
 
 
-def read(data: bytes) -> Head:
+def read_header(data: bytes) -> Head:
     """Return the header of a whole packet; raise PacketError if it is none that can be stored."""
     header = _read(data)
     if header.time_us > TIME_MAX_US:
         raise PacketError(f"packet: monotonic time {header.time_us} us is beyond 63 bits")
-    return Head._make(getattr(header, field) for field in Head._fields)
+    return Head._make(getattr(header, field) for field in FIELDS)
 
 
-def read_many(packets: Sequence[bytes]) -> list[Head | PacketError]:
+def read_headers(packets: Sequence[bytes]) -> list[Head | PacketError]:
     """Return the header of each packet, or what is wrong with it."""
     if len(packets) >= BATCH_MIN:
         try:
@@ -52,7 +57,7 @@ def read_many(packets: Sequence[bytes]) -> list[Head | PacketError]:
 
 def heads(packets: Sequence[bytes]) -> list[Head]:
     """Return the headers of packets of a store; StoreError if one is none."""
-    read = read_many(packets)
+    read = read_headers(packets)
     found = [head for head in read if isinstance(head, Head)]
     if len(found) < len(read):
         raise StoreError("the store is damaged: " + next(str(e) for e in read if e not in found))
@@ -63,11 +68,11 @@ def _read_batch(packets: Sequence[bytes]) -> Iterator[Head]:
     rows = decode.headers(packets)
     if int(rows["time_us"].max()) > TIME_MAX_US:
         raise PacketError("packet: a monotonic time is beyond 63 bits")
-    return map(Head._make, zip(*[rows[field].tolist() for field in Head._fields], strict=True))
+    return map(Head._make, zip(*[rows[field].tolist() for field in FIELDS], strict=True))
 
 
 def _read_or_error(data: bytes) -> Head | PacketError:
     try:
-        return read(data)
+        return read_header(data)
     except PacketError as e:
         return e
