@@ -250,7 +250,7 @@ class Collector:
 
     def _commit(self, batches: list[Arrivals]) -> None:
         group = [received for batch in batches for received in batch.packets]
-        appended = self.store.append(group)
+        appended = self.store.append(group, self._inbox.forget)
         self.live.stored(appended.new, appended.by_stream)
         self.live.arrived(group)
         counts: dict[Session, int] = {}

@@ -13,6 +13,7 @@ class Inbox(Generic[Batch]):
     def __init__(self, packets_max: int) -> None:
         self._max = packets_max
         self._held = 0
+        self._taken = 0
         self._batches: deque[tuple[Batch, int]] = deque()
         lock = threading.Lock()
         self._filled = threading.Condition(lock)
@@ -38,14 +39,19 @@ class Inbox(Generic[Batch]):
                 batch, size = self._batches.popleft()
                 taken.append(batch)
                 packets += size
-            self._held -= packets
-            if taken:
-                self._emptied.notify_all()
+            self._taken += packets
         return taken
+
+    def forget(self) -> None:
+        """Make room in the place of what was taken: the taker is about to wait for something."""
+        with self._emptied:
+            self._held -= self._taken
+            self._taken = 0
+            self._emptied.notify_all()
 
     def empty(self) -> bool:
         """Tell whether nothing waits."""
         return not self._batches
 
     def _room(self, packets: int) -> bool:
-        return not self._batches or self._held + packets <= self._max
+        return not self._held or self._held + packets <= self._max

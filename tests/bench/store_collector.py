@@ -74,7 +74,7 @@ class Collecting:
             key_store,
             Host(folder / "host.json"),
             self.notices.append,
-            queue_max=size,
+            queue_max=2 * size,
             group_max=size,
         )
         self.thread = threading.Thread(target=self.collector.run)

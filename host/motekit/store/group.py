@@ -1,8 +1,6 @@
 """One group of packets on its way into a store: sorted out, then written in one go.
 
-Usually all that a group needs of the database is one INSERT, which is a transaction by itself: one
-statement, in which SQLite writes and waits for the disk while other threads run. A transaction
-around it is begun only where a packet needs more.
+A transaction is begun by the first that needs the database, so that none is where all is known.
 """
 
 import json
@@ -93,6 +91,7 @@ class Group:
     def write(self, number: int) -> Appended:
         """Append what is new as row `number`; return what became of the group."""
         if self._entries:
+            self._begin()
             row = pack(self._entries, self._packets)
             self._db.execute("INSERT INTO groups (id, data) VALUES (?, ?)", (number, row))
         return Appended(
