@@ -77,7 +77,8 @@ def _usual(data: bytes) -> Head | None:
     """
     if not 19 <= len(data) <= packet.MAX_PACKET_BYTES:
         return None
-    first, second, third, lengths, low = _START.unpack_from(data)
+    start: tuple[int, ...] = _START.unpack_from(data)
+    first, second, third, lengths, low = start
     shape = _SHAPES[lengths]
     end, at_seq, at_back, at_time, epochs, seqs, backs, epoch_min, seq_min, _, time_min = shape
     fields = int.from_bytes(data[5:end], "little")
