@@ -32,7 +32,7 @@ HOST_LAYERS = (
     ("errors", "chips"),
     ("fields", "resources", "keys", "drivers", "hello", "decode", "places"),
     ("board", "firmware", "store", "transports"),
-    ("config", "client", "prompt", "intake", "live", "query"),
+    ("config", "client", "prompt", "inbox", "intake", "live", "query"),
     ("session", "caretaker", "probe", "sim", "sinks", "bundle"),
     ("collector", "doctor"),
     ("demo",),
