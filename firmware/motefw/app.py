@@ -25,7 +25,9 @@ _FLUSH_TICKS = const(10)
 _LINE_CHARS = const(200)
 _REQUEST = const(0x71)  # message.REQUEST
 _ROOM_BYTES = const(32768)  # with more than this free, rarely used modules may stay
-_RARE = ("boot", "commands", "config", "files", "identity", "message")
+_QUEUE_MIN_BYTES = const(8192)
+_QUEUE_MAX_BYTES = const(16384)
+_RARE = ("boot", "commands", "config", "describe", "files", "identity", "message")
 
 
 class Task:
@@ -61,7 +63,8 @@ class Board:
         self.port = port
         self.root = port.root
         self.ticks_ms = port.ticks_ms
-        self.log = RamLog()  # while the heap is in one piece
+        # While the heap is in one piece, and no more of it than leaves room for the sensors.
+        self.log = RamLog(max(_QUEUE_MIN_BYTES, min(port.heap() // 6, _QUEUE_MAX_BYTES)))
         self.identity = self.recorder = self.encoder = None
         self.name = self.title = self.nonce = None
         self.epoch = self.previous_seq = None
@@ -72,6 +75,7 @@ class Board:
         self.counters = {}  # of hosts' requests
         self.refused = 0
         self.messages_bad = 0
+        self.starved = 0  # requests that found no room for their answer
         self.config_error = None
         self.heap_min_bytes = port.heap()
         self._ticks = 0
@@ -189,20 +193,26 @@ class Board:
         """Take a message from the host."""
         try:
             if data[0] == _REQUEST:
-                self._answer(bytes(data))
+                self._answer(data)
             else:
-                self.uplink.receipt(bytes(data))
+                self.uplink.receipt(data)
         except MoteError:
             self.messages_bad += 1
 
     def _answer(self, data):
-        from . import commands
+        """Load what answers requests, if need be twice; without room the host has to ask again."""
+        for _ in range(2):
+            gc.collect()
+            try:
+                from . import commands
 
-        try:
-            self.link.reply(commands.handle(self, data))
-        finally:
-            del commands
-            self.tidy()
+                self.link.reply(commands.handle(self, data))
+                return
+            except MemoryError:
+                self.starved += 1
+            finally:
+                commands = None
+                self.tidy()
 
     # End.
 
