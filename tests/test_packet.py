@@ -283,6 +283,11 @@ def test_a_field_out_of_range_is_refused(field, value):
         encode_here([[1, 2, 3]], head=head)
 
 
+def test_an_empty_block_makes_no_packet():
+    with pytest.raises(PacketError, match="out of range"):
+        packet.encode(bytearray(100), *HEAD, packet.Block(1, 4))
+
+
 def test_blocks_have_limits():
     for channels, capacity in ((0, 1), (17, 1), (1, 0), (1, 513)):
         with pytest.raises(PacketError, match="block"):

@@ -31,11 +31,14 @@ _LAG = const(72)
 _BLOCK = const(32)
 _CLIP = const(0x1000000)
 _WRAP = const(0xFFFFFFFF)
+_NARROW = const(0x20000000)
 _TOP = const(0x80000000)
 _SURVEY_MAX = const(0x7FFFF)
 
 
 def _int32(value):
+    if -_NARROW < value < _NARROW:  # and nothing is allocated
+        return value
     return ((value & _WRAP) ^ _TOP) - _TOP
 
 

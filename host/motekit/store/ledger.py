@@ -39,12 +39,12 @@ class Ledger:
         )
         self._seen = {row[1:]: seen.get(row[0]) or Seen(row[0]) for row in rows}
 
-    def seen(self, key: Key) -> Seen:
-        """Return what is settled of an epoch, which is entered if it is new."""
-        seen = self._seen.get(key)
-        return self._enter(key) if seen is None else seen
+    def known(self, key: Key) -> Seen | None:
+        """Return what is settled of an epoch that was entered."""
+        return self._seen.get(key)
 
-    def _enter(self, key: Key) -> Seen:
+    def enter(self, key: Key) -> Seen:
+        """Enter an epoch that is new; StoreError if its device has no right name."""
         device, generation, epoch = key
         row = self._db.execute(
             "INSERT INTO epochs (device, generation, epoch) VALUES (?, ?, ?)",
