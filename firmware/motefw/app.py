@@ -1,6 +1,6 @@
 """The board as a whole: boot, tasks, their supervision, and the way back to the prompt.
 
-One task per sensor, two for the line; the supervisor feeds the watchdog only while each of them is
+One task for all sensors, two for the line; the supervisor feeds the watchdog only while each of them is
 within the time it gave itself. A task that raises is reported and begun again.
 
 What is needed rarely (boot, commands, configuration) is loaded when it is, and let go again where
@@ -71,6 +71,7 @@ class Board:
         self._watchdog = port.watchdog(WATCHDOG_MS)
         self.tasks = []
         self.streams = []
+        self._due_ms = []  # when each of them wants to be looked after
         self.buses = {}
         self.counters = {}  # of hosts' requests
         self.refused = 0
@@ -87,17 +88,17 @@ class Board:
         from .boot import build
 
         self.clock, self.uplink, self.link = build(self)
-        self.tasks.append(Task("read", self.link.read, self.port.ticks_ms))
-        self.tasks.append(Task("send", self.link.send, self.port.ticks_ms))
+        for name, job in (
+            ("sample", self._sample),
+            ("read", self.link.read),
+            ("send", self.link.send),
+        ):
+            self.tasks.append(Task(name, job, self.ticks_ms))
 
     def add(self, stream, wait_ms):
         """Take a sensor in, to be looked after in wait_ms."""
-
-        async def run(task):
-            await self._sample(stream, task, wait_ms)
-
         self.streams.append(stream)
-        self.tasks.append(Task(stream.name, run, self.port.ticks_ms))
+        self._due_ms.append(ticks_add(self.ticks_ms(), wait_ms))
 
     def bus(self, spec):
         """Return the bus of a configuration's entry, made once for all sensors on it."""
@@ -160,17 +161,23 @@ class Board:
         except Exception:
             gc.collect()
 
-    async def _sample(self, stream, task, wait_ms):
+    async def _sample(self, task):
+        """Give each sensor its turn when it is due: a step never raises and never waits."""
         log = self.log
         while True:
-            task.beat(wait_ms)
-            await asyncio.sleep_ms(wait_ms)
-            if self._stopping:
-                stream.stop()
             held = log.next_seq
-            wait_ms = stream.step()
+            wait_ms = _TICK_MS
+            for i in range(len(self.streams)):
+                stream = self.streams[i]
+                if ticks_diff(self._due_ms[i], self.ticks_ms()) <= 0:
+                    if self._stopping:
+                        stream.stop()
+                    self._due_ms[i] = ticks_add(self.ticks_ms(), stream.step())
+                wait_ms = min(wait_ms, ticks_diff(self._due_ms[i], self.ticks_ms()))
             if log.next_seq != held:
                 self.uplink.wake.set()
+            task.beat(_TICK_MS)
+            await asyncio.sleep_ms(max(wait_ms, 0))
 
     def _tick(self):
         """Look after everything; called each second."""
