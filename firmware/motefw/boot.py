@@ -38,6 +38,7 @@ def build(board):
         except (MemoryError, MoteError) as error:
             board.config_error = f"{sensor['name']}: {type(error).__name__}: {error}"
             board.report(board.config_error)
+    board.room = None
     return clock, uplink, link
 
 
@@ -81,6 +82,9 @@ def _add_stream(board, number, sensor, settings):
     bus = sensor["bus"]
     spec = dict(settings["buses"][bus], name=bus)
     cls = drivers.load(sensor["driver"])
+    if cls.STREAMING and not cls.TIMED:  # the part with a FIFO, so with the largest block
+        board.room = None
+        board.tidy()
     stream = Stream(number, sensor, spec, cls, board.recorder, board, settings["packet"])
     board.add(stream, stream.step())
     board.recorder.note({"schema": describe.schema(stream)})
