@@ -1,7 +1,7 @@
 """The board as a whole: boot, tasks, their supervision, and the way back to the prompt.
 
-One task for all sensors, two for the line; the supervisor feeds the watchdog only while each of them is
-within the time it gave itself. A task that raises is reported and begun again.
+One task for all sensors, two for the line; the supervisor feeds the watchdog only while each of
+them is within the time it gave itself. A task that raises is reported and begun again.
 
 What is needed rarely (boot, commands, configuration) is loaded when it is, and let go again where
 the heap is short: that is a fifth of the code.
