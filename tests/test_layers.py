@@ -23,7 +23,7 @@ FIRMWARE_LAYERS = (
     ("frame", "receipt", "driver", "packet"),
     ("message",),
     ("log", "config", "identity", "drivers", "links"),
-    ("sampler", "recorder", "uplink", "commands"),
+    ("sampler", "recorder", "uplink", "commands", "describe"),
     ("boot",),
     ("app",),
     ("port_esp32",),
