@@ -13,6 +13,8 @@ from motekit.sim import scenario as scenarios
 from motekit.sim.fleet import HEAP_BYTES, Fleet
 from motekit.sim.virtual_board import VirtualBoard
 
+_PORTS_SHOWN = 4
+
 
 def sim(
     scenario: Annotated[
@@ -28,6 +30,9 @@ def sim(
     ] = None,
 ) -> None:
     """Run a scenario's virtual boards, each on a serial port of its own, until the scenario ends.
+
+    With clock = "virtual", time starts when a collector is there, and waits for it. All keys of a
+    scenario file are in the README, section "Scenario files".
 
     Example: motekit sim --scenario three-boards.toml
     """
@@ -46,15 +51,35 @@ async def _run(
         for board in fleet.boards:
             row = {"device": board.device, "board": board.board, "serial": board.serial}
             print(json.dumps(row) if as_json else "  ".join(row.values()), flush=True)
+        print(_invitation(fleet), file=sys.stderr)
         await fleet.finished()
         failed = [board for board in fleet.boards if board.crashed]
         late = [board for board in fleet.boards if board.unacked and not board.crashed]
         for board in late:
-            print(f"{board.device}: {board.unacked} packets not acked by a host", file=sys.stderr)
+            print(
+                f"{board.device}: {board.unacked} packets not acknowledged by a collector, "
+                f"lost with the board's queue",
+                file=sys.stderr,
+            )
         if failed:
             raise MotekitError("; ".join(f"{b.device}: {b.last_words()}" for b in failed))
+
+
+def _invitation(fleet: Fleet) -> str:
+    """Say what to do now, and whether anything happens before."""
+    ports = [f"serial:{board.serial}" for board in fleet.boards[:_PORTS_SHOWN]]
+    if len(fleet.boards) > _PORTS_SHOWN:
+        ports.append("...")
+    what = "waiting for a collector" if fleet.scenario.clock == "virtual" else "to collect"
+    return f"{what}: motekit collect {' '.join(ports)} --store FILE"
 
 
 def _tell(board: VirtualBoard, text: str) -> None:
     if text.startswith("reset"):
         print(f"{board.device}: {text}", file=sys.stderr)
+    elif text == "alone":
+        print(
+            f"{board.device}: its collector is silent, so its time stands still; "
+            f"waiting for a collector: motekit collect serial:{board.serial} --store FILE",
+            file=sys.stderr,
+        )
