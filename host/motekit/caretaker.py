@@ -10,9 +10,9 @@ from typing import Any, cast
 
 from .client import Client, NoReplyError, RefusedError
 from .hello import Hello
-from .intake import Header
 from .live import Live
 from .store import Store
+from .store.header import Head
 
 TIME_SET_EVERY_S = 600.0
 STATUS_FIRST_S = 2.0
@@ -45,7 +45,7 @@ class Caretaker:
         self._unknown: dict[tuple[int, int], float] = {}
         self._told: set[str] = set()
 
-    def saw(self, header: Header) -> None:
+    def saw(self, header: Head) -> None:
         """Note the schema of a packet of samples."""
         key = (header.epoch, header.schema)
         if key not in self._known:

@@ -5,47 +5,22 @@ No I/O: packets in, verdicts out. What is stored may be acknowledged; what is se
 
 import hashlib
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 from motefw import keys, packet
 from motefw.errors import PacketError
 
 from .keys import KeyStore
+from .store.header import Head, read
 
 BAD_DELIVERIES = 3  # intact over the line and a wrong tag so often: the record itself has rotted
 REMEMBERED_MAX = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What `motefw.packet.read_header` returns, with its types."""
-
-    version: int
-    kind: int
-    generation: int
-    stream: int
-    schema: int
-    epoch: int
-    seq: int
-    index: int
-    time_us: int
-    count: int
-    channels: int
-    timed: bool
-    invalid: bool
-    body: int
-
-
-def read_header(data: bytes) -> Header:
-    """Return the header of a whole packet; raise PacketError if it is none."""
-    return Header(*cast("Any", packet.read_header(data)))
-
-
 class Take(NamedTuple):
     """Store it; `verified` if its tag shows that this very board made it."""
 
-    header: Header
+    header: Head
     verified: bool
 
 
@@ -79,7 +54,7 @@ class Intake:
     def judge(self, data: bytes) -> Verdict:
         """Judge a packet that came whole over its link."""
         try:
-            header = read_header(data)
+            header = read(data)
         except PacketError as e:
             if self._tag_holds(data, self._generation):
                 return self._once(data, f"of a newer format, update motekit: {e}")

@@ -18,10 +18,11 @@ from .caretaker import Caretaker
 from .client import CancelledError, Client, Greeting
 from .errors import LinkError
 from .hello import Hello
-from .intake import Header, Intake, SetAside, Take
+from .intake import Intake, SetAside, Take
 from .keys import Host, KeyStore
 from .live import Live
 from .store import Received, Store
+from .store.header import Head
 from .transports import Ended, Pipe, Recorded
 from .transports.link import Event, Log, Packet
 
@@ -39,7 +40,7 @@ class Arrival(NamedTuple):
 
     session: "Session"
     received: Received
-    header: Header
+    header: Head
 
 
 class Notice(NamedTuple):

@@ -51,7 +51,9 @@ def tag_hex(key, device, data):
 
 def key_hex(root, device, generation):
     """Return the data key of a device."""
-    return _hex(keys_host.device_key(keys_host.purpose_root(_bytes(root), keys.DATA), device, generation))
+    return _hex(
+        keys_host.device_key(keys_host.purpose_root(_bytes(root), keys.DATA), device, generation)
+    )
 
 
 def sums(data):

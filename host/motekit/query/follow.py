@@ -7,8 +7,8 @@ import numpy as np
 
 from motefw import packet
 from motefw.errors import PacketError
-from motekit.intake import read_header
 from motekit.store import Epoch, Schema, Store, Stream
+from motekit.store.header import read
 
 from .clock import Clock
 
@@ -69,7 +69,7 @@ class Follower:
         for batch in self._store.batches(epoch.id, stream.stream, since_us=stream.last_us):
             data = batch[-1].data
         try:
-            header = read_header(data)
+            header = read(data)
             decoded: Any = packet.decode(data)
         except PacketError:
             return []
