@@ -128,6 +128,7 @@ def test_any_block_comes_back_bit_for_bit_from_every_encoder(boards, block, line
         assert made.times_us == expected
 
 
+@example([-2_147_483_647, 2_147_483_645])
 @settings(deadline=None, max_examples=300)
 @given(st.lists(INT32, min_size=1, max_size=150))
 def test_any_integers_come_back(boards, values):
@@ -281,6 +282,19 @@ def test_a_field_out_of_range_is_refused(field, value):
     head[field] = value
     with pytest.raises(PacketError, match="out of range"):
         encode_here([[1, 2, 3]], head=head)
+
+
+def test_a_run_of_validity_is_empty_only_at_the_start():
+    good = encode_here([[1] * 8], [(0, i) for i in range(8)], head=(1, 2, 3, 4, 5, 6, 7))
+    body = packet.read_header(good + TAG).body
+    assert packet.decode(good + TAG).columns == [[None] * 8]
+    assert good[body:] == b"\x02\x08\x00\x00"  # 2 runs, 8 invalid; the first one is 0
+    _refused(good[:body] + b"\x04\x08\x00\x00" + TAG, "run 1 of 0 samples")
+
+
+def test_an_empty_block_makes_no_packet():
+    with pytest.raises(PacketError, match="out of range"):
+        packet.encode(bytearray(100), *HEAD, packet.Block(1, 4))
 
 
 def test_blocks_have_limits():

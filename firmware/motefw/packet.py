@@ -17,7 +17,10 @@ from .packet_write import ANCHOR, INVALID, MAX_PACKET_BYTES, MAX_SAMPLES, NOTE, 
 
 _MAX_CHANNELS = const(16)
 _DESCRIPTOR_MAX_BYTES = const(24)
-_VECTOR_CRC = const(3674894572)
+_RUNS = const(0)  # what a stream codes: see packet_stream
+_STEPS = const(1)
+_VALUES = const(2)
+_VECTOR_CRC = const(2740128275)
 
 
 class Block:
@@ -104,9 +107,10 @@ def encode(out, generation, stream, schema, epoch, seq, index, time_us, block, k
     if invalid:
         at = _write_validity(kernel, out, at, block)
     if timed:
-        at = packet_stream.write(kernel, out, at, block, packet_stream.STEPS, 0)
+        at = packet_stream.write(kernel, out, at, block, _STEPS, 0)
+    write = packet_stream.write
     for channel in range(channels):
-        at = packet_stream.write(kernel, out, at, block, packet_stream.VALUES, channel)
+        at = write(kernel, out, at, block, _VALUES, channel)
     return packet_stream.finish(out, at, begin, limit)
 
 
@@ -116,7 +120,7 @@ def _write_validity(kernel, out, at, block):
         at = packet_write.put_varint(out, at, runs if lost else 0)
         if lost:
             at = packet_write.put_varint(out, at, lost)
-            at = packet_stream.write(kernel, out, at, block, packet_stream.RUNS, channel)
+            at = packet_stream.write(kernel, out, at, block, _RUNS, channel)
     return at
 
 
@@ -205,10 +209,6 @@ def select_kernel():
 
         if _vector(packet_viper) == _VECTOR_CRC:
             return "viper", packet_viper
-    except (
-        ImportError,
-        ValueError,
-        PacketError,
-    ):  # ValueError: machine code of another architecture
-        pass
+    except (ImportError, ValueError, PacketError):
+        pass  # ValueError: machine code of another architecture
     return "plain", _plain()

@@ -239,15 +239,14 @@ def _validity(body, header, channel):
     return _Stream(body, runs - 1, "runs"), lost
 
 
-def _mask(lengths, count, lost):
+def _mask(lengths, count):
     """Return which samples are valid, from the lengths of all runs but the last."""
     mask = []
     good = True
-    for length in lengths + [count - sum(lengths)]:
-        if (length < 1 and mask) or not 0 <= length <= count - len(mask):
-            raise PacketError(f"packet: run of {length} samples at {len(mask)}")
-        if length or not good:
-            mask.extend([good] * length)
+    for i, length in enumerate(lengths + [count - sum(lengths)]):
+        if not (1 if i else 0) <= length <= count - len(mask):  # only the first may be empty
+            raise PacketError(f"packet: run {i} of {length} samples at {len(mask)}")
+        mask.extend([good] * length)
         good = not good
     return mask
 
@@ -270,9 +269,7 @@ def _samples(data, header):
         n = count - gaps[channel][1]
         streams.append(_Stream(body, n, f"channel {channel}") if n else None)
     body.start()
-    valid = [
-        _mask(runs.values(body), count, lost) if runs else [True] * count for runs, lost in gaps
-    ]
+    valid = [_mask(runs.values(body), count) if runs else [True] * count for runs, _ in gaps]
     for channel in range(header.channels):
         lost = count - sum(valid[channel])
         if lost != gaps[channel][1]:

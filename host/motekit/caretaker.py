@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from .client import Client, NoReplyError, RefusedError
+from .errors import SchemaError
 from .hello import Hello
 from .live import Live
 from .store import Store
@@ -87,17 +88,25 @@ class Caretaker:
         if epoch != hello.epoch or number in self._store.schemas(hello.device, epoch):
             return
         answer = self._try("schema", {"schema": number})
-        if answer is not None:
+        if answer is None:
+            return
+        try:
             self._store.add_schema(hello.device, epoch, answer.get("schema", {}))
+        except SchemaError as e:
+            self._warn(f"told a schema {number} that cannot be read, so it has no units: {e}")
 
     def _try(self, name: str, args: dict[str, Any]) -> dict[str, Any] | None:
         try:
             return self._client.request(name, args)
         except (RefusedError, NoReplyError) as e:
-            if str(e) not in self._told and len(self._told) < 100:
-                self._told.add(str(e))
-                self._tell("warning", str(e))
+            self._warn(str(e))
             return None
+
+    def _warn(self, text: str) -> None:
+        """Tell the user, once."""
+        if text not in self._told and len(self._told) < 100:
+            self._told.add(text)
+            self._tell("warning", text)
 
 
 def _ailing(status: dict[str, Any]) -> tuple[str, ...]:

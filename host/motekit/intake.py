@@ -11,7 +11,8 @@ from motefw import keys, packet
 from motefw.errors import PacketError
 
 from .keys import KeyStore
-from .store.header import Head, read
+from .store.header import Head
+from .store.header import read as read_header
 
 BAD_DELIVERIES = 3  # intact over the line and a wrong tag so often: the record itself has rotted
 REMEMBERED_MAX = 64
@@ -54,7 +55,7 @@ class Intake:
     def judge(self, data: bytes) -> Verdict:
         """Judge a packet that came whole over its link."""
         try:
-            header = read(data)
+            header = read_header(data)
         except PacketError as e:
             if self._tag_holds(data, self._generation):
                 return self._once(data, f"of a newer format, update motekit: {e}")

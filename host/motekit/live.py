@@ -149,7 +149,7 @@ def _count_gap(board: LiveBoard, body: bytes) -> None:
     """Count a note of the board that says samples were lost."""
     try:
         note: Any = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return
     gap: Any = cast("dict[str, Any]", note).get("gap") if isinstance(note, dict) else None
     if isinstance(gap, dict):

@@ -8,7 +8,7 @@ import numpy as np
 from motefw import packet
 from motefw.errors import PacketError
 from motekit.store import Epoch, Schema, Store, Stream
-from motekit.store.header import read
+from motekit.store.header import read as read_header
 
 from .clock import Clock
 
@@ -69,12 +69,12 @@ class Follower:
         for batch in self._store.batches(epoch.id, stream.stream, since_us=stream.last_us):
             data = batch[-1].data
         try:
-            header = read(data)
+            header = read_header(data)
             decoded: Any = packet.decode(data)
         except PacketError:
             return []
         schema = self._store.schemas(epoch.device, epoch.epoch).get(header.schema)
-        if schema is None or len(schema.channels) != header.channels:
+        if schema is None or len(schema.channels) != len(decoded.columns):
             return []
         time_us = header.time_us
         if decoded.times_us is not None:
