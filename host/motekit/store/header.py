@@ -1,7 +1,8 @@
 """Headers of packets, as far as a store needs them; `motefw.packet` knows the layout."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from motefw import packet
 from motefw.errors import PacketError
@@ -14,7 +15,8 @@ TIME_MAX_US = (1 << 63) - 1  # what SQLite holds
 BATCH_MIN = 12  # packets from which on reading them together is faster
 
 
-class Head(NamedTuple):
+@dataclass(slots=True)
+class Head:
     """The header of a packet; `body` is where it ends."""
 
     kind: int
@@ -29,6 +31,7 @@ class Head(NamedTuple):
     body: int
 
 
+_FIELDS: tuple[str, ...] = Head.__match_args__
 _read: Callable[[bytes], Any] = packet.read_header
 
 
@@ -37,7 +40,7 @@ def read(data: bytes) -> Head:
     header = _read(data)
     if header.time_us > TIME_MAX_US:
         raise PacketError(f"packet: monotonic time {header.time_us} us is beyond 63 bits")
-    return Head._make(getattr(header, field) for field in Head._fields)
+    return Head(*(getattr(header, field) for field in _FIELDS))
 
 
 def read_many(packets: Sequence[bytes]) -> list[Head | PacketError]:
@@ -63,7 +66,7 @@ def _read_batch(packets: Sequence[bytes]) -> Iterator[Head]:
     rows = decode.headers(packets)
     if int(rows["time_us"].max()) > TIME_MAX_US:
         raise PacketError("packet: a monotonic time is beyond 63 bits")
-    return map(Head._make, zip(*[rows[field].tolist() for field in Head._fields], strict=True))
+    return map(Head, *(rows[field].tolist() for field in _FIELDS))
 
 
 def _read_or_error(data: bytes) -> Head | PacketError:
