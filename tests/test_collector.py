@@ -102,7 +102,7 @@ def test_everything_a_board_has_is_stored_once_and_let_go_of(store, collect):
     assert board.tail == len(board.log)
     assert board.bad == 0
     assert store.schemas(DEVICE, 7)[0].name == "adxl345"
-    assert [name for name, _ in board.requests] == ["time.set"]
+    assert [name for name, _ in board.requests] == ["time.get", "time.set"]
     assert texts(notices) == []
     (row,) = collector.live.rows()
     assert (row.packets, row.samples, row.device) == (28, 280, DEVICE)
