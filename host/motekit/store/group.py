@@ -52,7 +52,8 @@ class Group:
                 self._take(device, data, verified, head)
 
     def _take(self, device: str, data: bytes, verified: bool, header: Head) -> None:
-        kind, generation, stream, _, epoch, seq, _, time_us, count, _ = header
+        kind, stream, time_us, count = header.kind, header.stream, header.time_us, header.count
+        generation, epoch, seq = header.generation, header.epoch, header.seq
         key = (device, generation, epoch)
         seen = self._touched.get(key) or self._touch(key, data)
         if seen is None:
