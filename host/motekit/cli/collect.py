@@ -79,7 +79,7 @@ class View:
 
     def __init__(self, store: Store, *, as_json: bool, verbose: bool) -> None:
         self._table = LiveTable(store)
-        self._path = store.path
+        self._store = store
         self._json = as_json
         self._verbose = verbose
         self._said_at = time.monotonic()
@@ -140,16 +140,23 @@ class View:
             "packets": sum(board.packets for board in rows),
             "samples": sum(board.samples for board in rows),
             "gaps": sum(board.gaps + board.lost_packets for board in rows),
-            "store": str(self._path),
+            "missing": self._missing({board.device for board in rows}),
+            "store": str(self._store.path),
         }
         if self._json:
             self._print({"kind": "end", **total})
         else:
+            missing = f", {total['missing']} packets missing" if total["missing"] else ""
             print(
                 f"{total['samples']:,} samples in {total['packets']:,} packets of "
-                f"{total['boards']} boards, {total['gaps']} gaps, in {total['store']}",
+                f"{total['boards']} boards, {total['gaps']} gaps{missing}, in {total['store']}",
                 file=sys.stderr,
             )
+
+    def _missing(self, devices: set[str]) -> int:
+        """Return how many packets of these devices, of all runs, others show to exist."""
+        summary = self._store.summary()
+        return sum(each.missing for each in summary.devices if each.device in devices)
 
     def _print(self, value: dict[str, Any]) -> None:
         print(json.dumps(value, ensure_ascii=False), flush=True)
