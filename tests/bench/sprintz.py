@@ -1,11 +1,11 @@
 """Sprintz without its Huffman stage, a peer of the bench.
 
 Blalock, Madden, Guttag, "Sprintz: Time Series Compression for the Internet of Things", IMWUT 2018
-(arXiv:1808.02515), sections 4.1 to 4.3. Blocks of 8 samples: forecast (delta, or FIRE, which learns
-one coefficient a column online), zig-zag of the error in the width of the column, then for each
-column a header with its bits, and the errors bit-packed. A run of blocks without any error is one
-header of zeros and the length of the run. What does not fill a block is stored raw. Each packet
-starts anew.
+(arXiv:1808.02515), sections 4.1 to 4.3. Blocks of 8 samples: forecast (delta, or FIRE, which
+learns one coefficient a column online), zig-zag of the error in the width of the column, then for
+each column a header with its bits, and the errors bit-packed. A run of blocks without any error is
+one header of zeros and the length of the run. What does not fill a block is stored raw. Each
+packet starts anew.
 """
 
 import numpy as np
