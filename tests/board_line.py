@@ -3,7 +3,7 @@
 import json
 import struct
 
-from motefw import frame, keys, message, packet
+from motefw import frame_host, keys, message, message_host, packet, receipt
 from motefw.errors import FrameError
 
 DEVICE = b"240ac4000102"
@@ -25,14 +25,14 @@ class Host:
 
     def exchange(self, payloads=(), raw=b"", pieces=1000):
         """Send frames, then raw bytes; return the payloads of the frames that come back."""
-        data = b"".join(frame.encode_to_board(p) for p in payloads) + raw
+        data = b"".join(frame_host.encode_to_board(p) for p in payloads) + raw
         return self.sort(bytes.fromhex(self.vm.call("exchange", data.hex(), pieces)))
 
     def sort(self, data):
         payloads = []
         for chunk in data.split(b"\0"):
             try:
-                payloads.append(frame.decode(chunk))
+                payloads.append(frame_host.decode(chunk))
             except FrameError:
                 self.text += chunk
         return payloads
@@ -49,7 +49,9 @@ class Host:
             nonce = message.NO_NONCE if name == "hello" else self.nonce
         self.counter += 1
         counter = self.counter if counter is None else counter
-        return message.request(self.command, nonce, number, self.host, counter, name, args or {})
+        return message_host.request(
+            self.command, nonce, number, self.host, counter, name, args or {}
+        )
 
     def ask(self, name, args=None, **how):
         """Send a request; return (ok, result, all packets that came along)."""
@@ -59,14 +61,14 @@ class Host:
         if not whole:
             return None, None, assemble(payloads, b"P")
         nonce = message.NO_NONCE if name == "hello" else self.nonce
-        _, ok, result = message.open_reply(self.tagger, nonce, list(whole.values())[-1])
+        _, ok, result = message_host.open_reply(self.tagger, nonce, list(whole.values())[-1])
         if name == "hello" and ok:
             self.nonce = bytes.fromhex(result["nonce"])
         return ok, result, assemble(payloads, b"P")
 
-    def ack(self, seq, epoch=7, generation=0, what=message.ACK, tagger=None):
+    def ack(self, seq, epoch=7, generation=0, what=receipt.ACK, tagger=None):
         """Send an ack or a refusal; return the packets that come."""
-        data = message.receipt(tagger or self.tagger, what, generation, epoch, seq)
+        data = message_host.receipt(tagger or self.tagger, what, generation, epoch, seq)
         return assemble(self.exchange(self.pieces(data)), b"P")
 
     def resend(self, number, mask, what=b"P"):

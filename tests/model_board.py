@@ -11,7 +11,7 @@ import threading
 import time
 import tty
 
-from motefw import frame, message, packet
+from motefw import frame, frame_host, message, packet, receipt
 from motefw.errors import FrameError, MoteError
 from motefw.keys import Tagger
 
@@ -91,7 +91,7 @@ class ModelBoard:
     def _frame(self, chunk, now):
         data = bytearray(chunk)
         try:
-            payload = frame.decode(data[: frame.unstuff(data, len(data))])
+            payload = frame_host.decode(data[: frame.unstuff(data, len(data))])
         except FrameError:
             self.bad += 1
             return b""
@@ -101,7 +101,7 @@ class ModelBoard:
             _, what, number, mask = struct.unpack("<BBBI", payload)
             return self._again(what, number, mask)
         _, number, index, last = payload[:4]
-        credit = frame.encode(b"C" + payload[1:3])
+        credit = frame_host.encode(b"C" + payload[1:3])
         if self.last_piece == (number, index):
             return credit
         self.last_piece = (number, index)
@@ -127,7 +127,7 @@ class ModelBoard:
         last = (len(data) - 1) // PIECE
         for i in range(last + 1):
             head = what.encode() + bytes((number & 0xFF, i, last))
-            yield frame.encode(head + data[i * PIECE : (i + 1) * PIECE])
+            yield frame_host.encode(head + data[i * PIECE : (i + 1) * PIECE])
 
     def _message(self, data, now):
         if data[0] != message.REQUEST:
@@ -177,6 +177,8 @@ class ModelBoard:
             return {"sensors": [{"name": "adxl345", "state": "ok"}], "queue_dropped": 0}
         if name == "schema":
             return {"schema": SCHEMA}
+        if name == "time.get":
+            return {"uptime_us": 1_000_000}
         if name == "time.set":
             return {}
         raise MoteError(f"command: {name} is unknown")
@@ -202,13 +204,13 @@ class ModelBoard:
 
     def _receipt(self, data, now):
         try:
-            what, generation, epoch, seq = message.open_receipt(self.ack_key, data)
+            what, generation, epoch, seq = receipt.open_receipt(self.ack_key, data)
         except MoteError:
             self.bad += 1
             return
         if (generation, epoch) != (self.generation, self.epoch) or seq >= self.sent_seq:
             return
-        if what == message.REFUSED:
+        if what == receipt.REFUSED:
             self.refused.append(seq)
             if seq == self.tail:
                 self.tail += 1

@@ -3,7 +3,8 @@
 import json
 
 from motefw import packet
-from motefw.keys import Tagger, device_key
+from motefw.keys import Tagger
+from motefw.keys_host import device_key
 from motekit.store import Received
 
 ROOT = bytes(range(32))

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from motefw import frame, message, packet
+from motefw import frame_host, message, message_host, packet
 from tests.board_line import TAGGER, Host, assemble
 from tests.coprocess import CoProcess
 
@@ -22,8 +22,8 @@ def frames(run):
 
 
 def hello(number=1):
-    data = message.request(TAGGER, message.NO_NONCE, number, 5, number, "hello", {})
-    return frame.encode_to_board(b"M" + bytes((number, 0, 0)) + data)
+    data = message_host.request(TAGGER, message.NO_NONCE, number, 5, number, "hello", {})
+    return frame_host.encode_to_board(b"M" + bytes((number, 0, 0)) + data)
 
 
 def test_a_boot_logs_itself_then_the_tables_then_samples(vm):
@@ -40,7 +40,7 @@ def test_a_boot_logs_itself_then_the_tables_then_samples(vm):
     assert schema["period_ms"] == 50
     assert packets[2].header.kind in (packet.NOTE, packet.SAMPLES)
     (reply,) = assemble(frames(run), b"M").values()
-    _, ok, result = message.open_reply(TAGGER, message.NO_NONCE, reply)
+    _, ok, result = message_host.open_reply(TAGGER, message.NO_NONCE, reply)
     assert ok
     assert result["streams"] == [
         {"stream": 0, "name": "counter", "driver": "counter", "schema": 0}
@@ -124,3 +124,12 @@ def test_damaged_keys_stop_the_board_with_a_word(vm, tmp_path):
     assert run["ended"] == "returned"
     assert run["held"] == 10
     assert run["status"] is None
+    assert not (tmp_path / "epoch.json").exists()
+
+
+def test_a_flash_that_cannot_be_written_does_not_keep_it_from_rebooting(vm, tmp_path):
+    vm.call("reboot_after_hello")
+    vm.call("spoil", str(tmp_path / "epoch.json.new"))
+    run = vm.call("run", 20)
+    assert run["ended"] == "reset"
+    assert any("epoch" in line for line in run["said"])

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motefw import keys
-from motefw.keys import Tagger, device_key
+from motefw import keys, keys_host
+from motefw.keys import Tagger
+from motefw.keys_host import device_key
 from motekit import client as client_module
 from motekit.client import Client, Greeting, NoKeyError, RefusedError, SilentError
 from motekit.errors import LinkError
@@ -29,7 +30,7 @@ DEVICE = "0123456789ab"
 def taggers(generation, root=ROOT):
     identity = DEVICE.encode()
     return tuple(
-        Tagger(device_key(keys.purpose_root(root, purpose), identity, generation), identity)
+        Tagger(device_key(keys_host.purpose_root(root, purpose), identity, generation), identity)
         for purpose in keys.PURPOSES
     )
 
@@ -243,6 +244,23 @@ def test_a_program_that_runs_is_never_interrupted(at_prompt):
         at_prompt(program).connect()
     assert b"\x03" not in program.seen
     assert b"\x04" not in program.seen
+
+
+class Printing(Repl):
+    """A program that has printed what looks like a prompt, and reads nothing."""
+
+    def _bytes(self, data):
+        first = self.answer if not self.seen else b""
+        self.seen += data
+        return first if data else b""
+
+
+@pytest.mark.parametrize("printed", [b"... ", b">>> "])
+def test_what_only_looks_like_a_prompt_is_left_alone(at_prompt, printed):
+    program = Printing(answer=b"loading\r\n" + printed)
+    with pytest.raises(SilentError, match="no MicroPython board that runs motefw answers"):
+        at_prompt(program).connect()
+    assert not {0x03, 0x04} & set(program.seen)
 
 
 class Mute(Repl):

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from motefw import keys
-from motefw.keys import Tagger, device_key
+from motefw import keys, keys_host
+from motefw.keys import Tagger
+from motefw.keys_host import device_key
 from motekit import client as client_module
 from motekit import collector as collector_module
 from motekit.client import SilentError
@@ -56,7 +57,7 @@ def stored(store, device=DEVICE):
 def taggers(generation, device=DEVICE):
     identity = device.encode()
     return tuple(
-        Tagger(device_key(keys.purpose_root(ROOT, purpose), identity, generation), identity)
+        Tagger(device_key(keys_host.purpose_root(ROOT, purpose), identity, generation), identity)
         for purpose in keys.PURPOSES
     )
 
@@ -101,7 +102,7 @@ def test_everything_a_board_has_is_stored_once_and_let_go_of(store, collect):
     assert board.tail == len(board.log)
     assert board.bad == 0
     assert store.schemas(DEVICE, 7)[0].name == "adxl345"
-    assert [name for name, _ in board.requests] == ["time.set"]
+    assert [name for name, _ in board.requests] == ["time.get", "time.set"]
     assert texts(notices) == []
     (row,) = collector.live.rows()
     assert (row.packets, row.samples, row.device) == (28, 280, DEVICE)
@@ -299,6 +300,13 @@ def test_ports_that_are_not_there_end_the_collector_with_what_to_try(collect):
         collect("/dev/none")
     with pytest.raises(LinkError, match=r"nothing to collect from:\n.*none.*\n.*nothing"):
         collect("/dev/none", "/dev/nothing")
+
+
+def test_one_port_that_is_not_there_is_told_and_the_others_are_collected(store, collect):
+    with PtyBoard(ModelBoard(packets=log())) as wire:
+        _, notices = collect("/dev/none", wire.path)
+    assert len(stored(store)) == 28
+    assert [n.port for n in notices if n.kind == "warning"] == ["/dev/none"]
 
 
 def test_a_port_that_is_busy_ends_the_collector_and_names_who(collect):

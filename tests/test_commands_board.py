@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from motefw import keys, message, packet
+from motefw import keys, message, message_host, packet
 from tests.board_line import DEVICE, Host, assemble
 from tests.coprocess import CoProcess
 from tests.test_config_board import GOOD
@@ -55,6 +55,20 @@ def test_time_set_logs_an_anchor(vm):
     assert int.from_bytes(body[:8], "little") == utc_us
     assert body[8] == 3
     assert int.from_bytes(body[9:], "little") == 1500
+
+
+def test_time_set_takes_the_moment_that_time_get_told(vm):
+    host = Host(vm)
+    host.ask("hello")
+    told = host.ask("time.get")[1]["uptime_us"]
+    moment = {"utc_us": 1_800_000_000_123_456, "error_us": 1500, "uptime_us": told}
+    ok, _, packets = host.ask("time.set", moment)
+    (data,) = packets.values()
+    assert ok
+    assert packet.read_header(data).time_us == told
+    ok, result, packets = host.ask("time.set", {**moment, "uptime_us": told + 3600_000_000})
+    assert (ok, packets) == (False, {})
+    assert result["error"].startswith("uptime_us: ")
 
 
 @pytest.mark.parametrize(
@@ -122,7 +136,7 @@ def test_a_request_is_taken_once(vm):
     host.exchange(host.pieces(data))
     payloads = host.exchange(host.pieces(data))
     (answer,) = assemble(payloads, b"M").values()
-    _, ok, result = message.open_reply(host.tagger, host.nonce, answer)
+    _, ok, result = message_host.open_reply(host.tagger, host.nonce, answer)
     assert not ok
     assert "counter" in result["error"]
     assert vm.call("line")["refused"] == 1

@@ -152,7 +152,7 @@ def test_another_part_is_told_with_its_place(vm, name):
 def test_an_address_that_the_part_cannot_have_is_refused(name):
     cls = drivers.load(name)
     if cls.BUS == "i2c":
-        with pytest.raises(ConfigError, match=r"^address: 9 is not one of 0x"):
+        with pytest.raises(ConfigError, match=r"^address: 9 is not one of "):
             cls(None, 9)
 
 

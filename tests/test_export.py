@@ -55,7 +55,7 @@ def test_export_to_a_file_says_what_it_wrote(path, tmp_path):
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr == f"{out}: 1000 rows\n"
     assert parquet.read_metadata(out).num_rows == 1000
-    assert os.listdir(tmp_path) == ["day.parquet"]
+    assert list(tmp_path.iterdir()) == [out]
 
 
 def test_export_of_everything_is_the_union(path):
@@ -115,7 +115,7 @@ def test_wrong_usage_is_2_with_a_word_and_no_traceback(path, tmp_path, args, wor
     assert done.returncode == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_store_that_is_none_is_1_and_no_store_named_is_2(tmp_path):
@@ -129,7 +129,7 @@ def test_a_store_that_is_none_is_1_and_no_store_named_is_2(tmp_path):
     assert (done.returncode, "--store FILE" in done.stderr) == (2, True)
 
 
-def test_export_while_a_collector_writes(path, tmp_path):
+def test_export_while_a_collector_writes(tmp_path):
     live = tmp_path / "live.motekit"
     with Store.open(live, create=True) as store:
         store.append([received(samples(((1, 2),), seq=0))])

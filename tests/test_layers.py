@@ -15,7 +15,8 @@ FIRMWARE = ROOT / "firmware"
 HOST = ROOT / "host"
 ROM = HOST / "motekit" / "sim" / "rom"
 
-# Lowest first. A name stands for a module, or for a package and all in it; the longest match counts.
+# Lowest first. A name stands for a module, or for a package and all in it; the longest match
+# counts.
 FIRMWARE_LAYERS = (
     ("errors", "compat"),
     ("crc", "cobs", "register", "keys", "files", "clock"),
@@ -29,10 +30,10 @@ FIRMWARE_LAYERS = (
 )
 HOST_LAYERS = (
     ("errors", "chips"),
-    ("fields", "resources", "keys", "drivers", "hello", "decode", "sim.places"),
+    ("fields", "resources", "keys", "drivers", "hello", "decode", "places"),
     ("board", "firmware", "store", "transports"),
-    ("config", "client", "intake", "live", "query"),
-    ("session", "sim", "sinks", "bundle"),
+    ("config", "client", "prompt", "intake", "live", "query"),
+    ("session", "caretaker", "probe", "sim", "sinks", "bundle"),
     ("collector", "doctor"),
     ("demo",),
     ("cli",),
@@ -175,6 +176,13 @@ def test_hardware_is_named_in_the_port_alone():
     sources.append(("boot", FIRMWARE / "boot.py"))
     users = {n for n, p in sources if {t.split(".")[0] for t in _imports(p, n)} & HARDWARE}
     assert users == {"motefw.port_esp32"}
+
+
+def test_a_board_loads_nothing_that_serves_the_host_alone():
+    """Such modules are named so: a board has 64 KiB for its program and all it holds."""
+    graph = _graph(FIRMWARE, "motefw")
+    loading = {n for n, targets in graph.items() if any(t.endswith("_host") for t in targets)}
+    assert all(name.endswith("_host") for name in loading)
 
 
 @pytest.mark.parametrize("name", PURE)

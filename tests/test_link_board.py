@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motefw import frame, message
+from motefw import frame_host, receipt
 from tests.board_line import Host, assemble, texts
 from tests.coprocess import CoProcess
 
@@ -88,7 +88,7 @@ def test_a_message_longer_than_the_board_takes_is_dropped(vm):
 def test_a_host_that_vanishes_in_mid_message_harms_nothing(vm):
     host = Host(vm)
     host.exchange(host.pieces(host.request("hello", {"pad": "x" * 300}))[:2])
-    host.exchange(raw=frame.encode_to_board(b"M" + bytes(60))[:30])
+    host.exchange(raw=frame_host.encode_to_board(b"M" + bytes(60))[:30])
     assert host.ask("hello")[0]
     assert vm.call("line")["frames_bad"] == 1
 
@@ -192,13 +192,13 @@ def test_refused_packets_are_skipped_and_counted(vm):
         vm.call("note", str(i))
     host = Host(vm)
     host.ask("hello")
-    host.ack(2, what=message.REFUSED)
+    host.ack(2, what=receipt.REFUSED)
     assert vm.call("line")["tail"] == 0
-    host.ack(2, what=message.REFUSED)
+    host.ack(2, what=receipt.REFUSED)
     assert list(texts(host.ack(1))) == [4, 5]
     state = vm.call("line")
     assert (state["tail"], state["skipped"]) == (3, 1)
-    host.ack(3, what=message.REFUSED)
+    host.ack(3, what=receipt.REFUSED)
     assert vm.call("line")["tail"] == 4
 
 
@@ -227,7 +227,7 @@ def test_a_reply_is_not_lost_to_a_flood_of_resend_requests(vm):
     host = Host(vm)
     host.ask("hello")
     floods = [struct.pack("<BBBI", ord("R"), ord("P"), i % 256, 0xFFFFFFFF) for i in range(300)]
-    vm.call("feed", b"".join(frame.encode_to_board(f) for f in floods).hex())
+    vm.call("feed", b"".join(frame_host.encode_to_board(f) for f in floods).hex())
     payloads = host.exchange(host.pieces(host.request("hello")), pieces=8)
     assert assemble(payloads, b"M")
 
@@ -241,7 +241,7 @@ def test_no_noise_gets_through_or_wedges_the_line(process, data, cut, seed):
     vm.call("note", "kept")
     host = Host(vm)
     rng = random.Random(seed)
-    good = bytearray(frame.encode_to_board(b"M\x01\x00\x00" + bytes(50)))
+    good = bytearray(frame_host.encode_to_board(b"M\x01\x00\x00" + bytes(50)))
     good[rng.randrange(1, len(good) - 1)] ^= 1 << rng.randrange(8)
     host.exchange(raw=data + bytes(good) + bytes(good[:cut]))
     assert vm.call("line")["tail"] == 0

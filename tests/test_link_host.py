@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from motefw import frame, message
+from motefw import frame, frame_host, message, message_host, receipt
 from motekit.errors import LinkError
 from motekit.transports.link import Link, Log, Message, Packet, Undelivered
 from motekit.transports.pieces import ASKS_MAX, Assembler
@@ -26,16 +26,16 @@ def packets(seed):
 
 
 def ack(seq):
-    return message.receipt(zero_key(DEVICE), message.ACK, 0, 7, seq)
+    return message_host.receipt(zero_key(DEVICE), receipt.ACK, 0, 7, seq)
 
 
 def hello(number):
-    return message.request(zero_key(DEVICE), message.NO_NONCE, number, 1, number, "hello", {})
+    return message_host.request(zero_key(DEVICE), message.NO_NONCE, number, 1, number, "hello", {})
 
 
 def unframe(wire):
     data = bytearray(wire.strip(b"\0"))
-    return frame.decode(data[: frame.unstuff(data, len(data))])
+    return frame_host.decode(data[: frame.unstuff(data, len(data))])
 
 
 class Wire:
@@ -137,7 +137,7 @@ def test_a_message_goes_piece_by_piece_each_credited_before_the_next():
         if out:
             payload = unframe(out)
             sent.append(payload[4:])
-            link.receive(frame.encode(b"C" + payload[1:3]), i / 100)
+            link.receive(frame_host.encode(b"C" + payload[1:3]), i / 100)
     assert b"".join(sent) == bytes(range(250)) * 2
 
 
@@ -179,7 +179,7 @@ def test_a_message_that_a_board_cannot_take_is_refused():
 
 def test_log_lines_between_frames_and_a_prompt_without_a_line_end():
     link = Link(0)
-    wire = b"motefw: hi\r\n" + frame.encode(b"P\1\0\0data") + "über 20 °C\r\n".encode()
+    wire = b"motefw: hi\r\n" + frame_host.encode(b"P\1\0\0data") + "über 20 °C\r\n".encode()
     assert link.receive(wire, 0.0) == [Log("motefw: hi"), Packet(1, b"data")]
     assert link.poll(0.05) == []
     assert link.poll(0.2) == [Log("über 20 °C")]
@@ -210,7 +210,7 @@ def test_an_endless_flow_without_zeros_is_bounded_and_counted():
 )
 def test_pieces_that_cannot_be_are_counted_and_dropped(payload):
     link = Link(0)
-    assert link.receive(frame.encode(payload), 0.0) == []
+    assert link.receive(frame_host.encode(payload), 0.0) == []
     assert link.stats.pieces_bad == 1
     assert not link.packets.busy
 

@@ -8,12 +8,12 @@ import os
 import subprocess
 
 import pytest
+
 from motekit import firmware
 from motekit.sim import vm
-
 from tests.coprocess import ON_VM, ROOT, CoProcess
 
-LIMIT_BYTES = 92 << 10
+LIMIT_BYTES = 96 << 10
 SIM = ROOT / "host" / "motekit" / "sim"
 
 

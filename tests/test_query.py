@@ -149,7 +149,7 @@ def test_times_that_can_be_asked_for(text, seconds):
     "text", ["", "yesterday", "-1", "-1 year", "25:00", "9999-01-01", "-0s", "1e9"]
 )
 def test_a_bad_time_is_a_wrong_usage(text):
-    with pytest.raises(UsageError, match="since .*a (time|duration) such as") as caught:
+    with pytest.raises(UsageError, match=r"since .*a (time|duration) such as") as caught:
         time_ns(text, NOW_NS, "since")
     assert caught.value.exit_code == 2
 
@@ -172,9 +172,9 @@ def test_where_takes_device_and_stream():
 def test_an_unknown_device_or_stream_names_those_there_are(path):
     fill(path, fleet())
     with motekit.open(path) as store:
-        with pytest.raises(UsageError, match=f"device nobody.*{DEVICE}"):
+        with pytest.raises(UsageError, match=rf"device nobody.*{DEVICE}"):
             store.read(device="nobody")
-        with pytest.raises(UsageError, match="stream sht4x.*adxl345"):
+        with pytest.raises(UsageError, match=r"stream sht4x.*adxl345"):
             store.read(stream="sht4x")
 
 
@@ -242,6 +242,16 @@ def test_a_stream_without_schema_is_there_raw_and_counted_otherwise(path):
         physical = store.read()
         assert len(physical) == 0
         assert "2 samples left out: no schema of stream-0" in physical.notes[0]
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_packets_that_do_not_fit_their_schema_are_counted(path, raw):
+    head = note({"schema": schema(channels=("x",))}, seq=0)
+    fill(path, [head, samples(((1, 2),), seq=1), samples(((3,), (4,)), seq=2)])
+    with motekit.open(path) as store:
+        table = store.read(raw=raw)
+    assert len(table["x"]) == 2
+    assert table.notes == ["1 samples left out: their packet does not fit the schema of adxl345"]
 
 
 def test_samples_that_carry_their_times_keep_them(path):

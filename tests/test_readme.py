@@ -1,8 +1,8 @@
 """README against the code: nothing is missing from it, and what it shows is what happens.
 
-Blocks marked `console` claim an output: each `$ command` is run, all in one folder and in order, and
-must print the lines below it. `...` stands for anything within a line, and on a line of its own for any
-lines.
+Blocks marked `console` claim an output: each `$ command` is run, all in one folder and in order,
+and must print the lines below it. `...` stands for anything within a line, and on a line of its
+own for any lines.
 """
 
 import os

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-import os
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +15,7 @@ from motekit.query.batch import NO_TIME, Batch, Column, Layout
 from motekit.sinks import SINKS, format_of
 
 NS = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z
-STAMP = "2026-01-01T00:00:00.000000Z"
+FULL = Path("/dev/full")
 PHYSICAL = Layout(
     (Column("accel_x", np.dtype(np.float64), "g"), Column("temperature", np.dtype(np.float64))),
     monotonic=False,
@@ -126,26 +126,36 @@ def test_nothing_is_there_before_the_end_and_nothing_else_after_it(form, path):
     with SINKS[form](path, PHYSICAL) as sink:
         sink.write(batch())
         assert not path.exists()
-    assert os.listdir(path.parent) == [path.name]
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_an_error_leaves_what_was_there(form, path):
     path.write_text("before")
-    with pytest.raises(RuntimeError, match="a disk fails"), SINKS[form](path, PHYSICAL) as sink:
-        sink.write(batch())
-        raise RuntimeError("a disk fails")
+
+    def fail():
+        with SINKS[form](path, PHYSICAL) as sink:
+            sink.write(batch())
+            raise RuntimeError("a disk fails")
+
+    with pytest.raises(RuntimeError, match="a disk fails"):
+        fail()
     assert path.read_text() == "before"
-    assert os.listdir(path.parent) == [path.name]
+    assert list(path.parent.iterdir()) == [path]
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full on this system")
+@pytest.mark.skipif(not FULL.exists(), reason="no /dev/full on this system")
 def test_a_full_disk_is_an_error(form, tmp_path):
     full = tmp_path / "full"
-    full.symlink_to("/dev/full")
-    with pytest.raises(OSError), SINKS[form](full, PHYSICAL) as sink:  # noqa: PT011
-        for at in range(100):
-            sink.write(batch(10_000, at * 10_000))
-    assert os.path.exists("/dev/full")
+    full.symlink_to(FULL)
+
+    def fill():
+        with SINKS[form](full, PHYSICAL) as sink:
+            for at in range(100):
+                sink.write(batch(10_000, at * 10_000))
+
+    with pytest.raises(OSError, match="No space left"):
+        fill()
+    assert FULL.exists()
 
 
 def test_a_link_is_followed(form, tmp_path):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from motefw import frame, keys, message
+from motefw import frame, frame_host, keys, keys_host, message, message_host, receipt
 
 SPEC = (Path(__file__).parents[1] / "firmware" / "SPEC.md").read_text("utf-8")
 DEVICE = b"a0b1c2d3e4f5"
@@ -27,28 +27,28 @@ def _dumps(section):
 
 def test_keys():
     (dump,) = _dumps("Keys")
-    root = keys.purpose_root(bytes(range(32)), keys.DATA)
-    assert dump == root + keys.device_key(root, DEVICE, 1)
+    root = keys_host.purpose_root(bytes(range(32)), keys.DATA)
+    assert dump == root + keys_host.device_key(root, DEVICE, 1)
 
 
 def test_frames():
     to_host, to_board = _dumps("Frame")
-    assert to_host == frame.encode(b"C\x07\x00")
-    assert to_board == frame.encode_to_board(b"RP\x2c\x05\x00\x00\x00")
+    assert to_host == frame_host.encode(b"C\x07\x00")
+    assert to_board == frame_host.encode_to_board(b"RP\x2c\x05\x00\x00\x00")
 
 
 def test_the_longest_frame_to_the_board_is_as_said():
-    worst = max(len(frame.encode_to_board(bytes([b]) * 92)) for b in range(256))
+    worst = max(len(frame_host.encode_to_board(bytes([b]) * 92)) for b in range(256))
     assert worst <= 199
 
 
 @pytest.mark.parametrize(
     ("number", "made"),
     [
-        (0, lambda: message.request(TAGGER, NONCE, 1, 0x11223344, 5, "status", {})),
+        (0, lambda: message_host.request(TAGGER, NONCE, 1, 0x11223344, 5, "status", {})),
         (1, lambda: message.reply(TAGGER, NONCE, 1, True, {})),
-        (2, lambda: message.receipt(TAGGER, message.ACK, 0, 3, 300)),
-        (3, lambda: message.receipt(TAGGER, message.REFUSED, 0, 3, 301)),
+        (2, lambda: message_host.receipt(TAGGER, receipt.ACK, 0, 3, 300)),
+        (3, lambda: message_host.receipt(TAGGER, receipt.REFUSED, 0, 3, 301)),
     ],
 )
 def test_messages(number, made):
@@ -57,6 +57,6 @@ def test_messages(number, made):
 
 def test_what_the_specification_says_of_sizes_is_what_the_code_has():
     assert f"1 to {frame.PAYLOAD_MAX_BYTES} bytes towards the host" in SPEC
-    assert f"1 to {frame.TO_BOARD_MAX_BYTES} towards the board" in SPEC
+    assert f"1 to {frame_host.TO_BOARD_MAX_BYTES} towards the board" in SPEC
     assert f"at most {message.MAX_TO_BOARD_BYTES} bytes" in SPEC
     assert f"at most {message.MAX_TO_HOST_BYTES} bytes" in SPEC

@@ -1,4 +1,4 @@
-"""The store: each packet once, whatever comes in whatever order; clear words where it cannot be."""
+"""The store: each packet once, whatever comes in whatever order; clear words if it cannot."""
 
 import json
 import os
@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from motekit.errors import StoreError
+from motekit.errors import MotekitError, StoreError
 from motekit.store import Store, segment
 from motekit.store.database import APPLICATION_ID
 from motekit.store.quarantine import ROW_BYTES, Quarantine
@@ -314,7 +315,7 @@ def as_nobody(action):
             if os.getuid() == 0:
                 os.setuid(65534)
             os.write(into, str(action()).encode())
-        except BaseException as error:  # the child must never return into pytest
+        except MotekitError as error:
             os.write(into, repr(error).encode())
         finally:
             os._exit(0)
@@ -575,9 +576,7 @@ def test_late_packets_are_sealed_between_those_around_them(store):
     rows = store._connection.execute(
         "SELECT stream, first_seq, last_seq FROM segments ORDER BY stream, last_seq"
     ).fetchall()
-    assert all(a[0] != b[0] or a[2] < b[1] for a, b in zip(rows, rows[1:], strict=False)), (
-        "segments overlap"
-    )
+    assert all(a[0] != b[0] or a[2] < b[1] for a, b in pairwise(rows)), "segments overlap"
     found = [*seqs(store, stream=0), *seqs(store, stream=1)]
     assert sorted(found) == sorted([*order, 200, 50, 119, 11, 31])
     assert seqs(store, stream=0) == sorted(seqs(store, stream=0))

@@ -19,7 +19,7 @@ STARTED_S = 30
 
 
 def run_and_kill(path, first, group, after_s):
-    """Run the child from `first` on, kill it `after_s` after its first commit; return its last ack."""
+    """Run the child, kill it `after_s` after its first commit; return its last ack."""
     env = os.environ | {
         "PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in ("host", "firmware", "."))
     }

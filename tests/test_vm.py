@@ -198,6 +198,15 @@ def test_every_module_of_the_firmware_compiles(march, tmp_path):
     assert firmware.compiled(march) == firmware.compiled(march)
 
 
+def test_line_numbers_cost_memory_and_are_kept_for_debugging_alone(monkeypatch, tmp_path):
+    (tmp_path / "m.py").write_text("def f():\n\n\n    pass\n\n\n    return 1\n\n\nf()\n")
+    modules = {"m.py": tmp_path / "m.py"}
+    monkeypatch.delenv("MOTEKIT_DEBUG", raising=False)
+    small = firmware.compiled_tree(modules) / "m.mpy"
+    monkeypatch.setenv("MOTEKIT_DEBUG", "1")
+    assert small.stat().st_size < (firmware.compiled_tree(modules) / "m.mpy").stat().st_size
+
+
 def test_a_module_that_does_not_compile_is_named(tmp_path):
     (tmp_path / "bad.py").write_text("def f(:\n")
     with pytest.raises(firmware.FirmwareError, match=r"m/bad\.py"):

@@ -60,6 +60,7 @@ class Board:
     def __init__(self, port):
         self.port = port
         self.root = port.root
+        self.ticks_ms = port.ticks_ms
         self.log = RamLog()  # while the heap is in one piece
         self.identity = self.recorder = self.encoder = None
         self.name = self.title = self.nonce = None
@@ -94,6 +95,18 @@ class Board:
         self.streams.append(stream)
         self.tasks.append(Task(stream.name, run, self.port.ticks_ms))
 
+    def bus(self, spec):
+        """Return the bus of a configuration's entry, made once for all sensors on it."""
+        name = spec["name"]
+        if name not in self.buses:
+            make = self.port.i2c if spec["kind"] == "i2c" else self.port.uart
+            self.buses[name] = make(spec)
+        return self.buses[name]
+
+    def recover(self, spec):
+        """Free a bus that hangs."""
+        self.port.recover(spec["name"])
+
     def tidy(self):
         """Let go of modules that are needed rarely, if the heap is short."""
         gc.collect()
@@ -123,7 +136,7 @@ class Board:
             try:
                 self._tick()
             except Exception as error:
-                self.report(f"supervisor: {type(error).__name__}: {error}")
+                self._complain("supervisor", error)
 
     async def _guard(self, task):
         """Run a task for ever, whatever it raises."""
@@ -131,10 +144,17 @@ class Board:
             try:
                 await task.run(task)
             except Exception as error:
-                self.report(f"task {task.name}: {type(error).__name__}: {error}")
-                sys.print_exception(error)
+                self._complain(f"task {task.name}", error)
             task.restarts += 1
             await asyncio.sleep_ms(_TICK_MS)
+
+    def _complain(self, who, error):
+        """Report what was raised; when even that takes more heap than there is, go on without."""
+        try:
+            self.report(f"{who}: {type(error).__name__}: {error}")
+            sys.print_exception(error)
+        except Exception:
+            gc.collect()
 
     async def _sample(self, stream, task, wait_ms):
         log = self.log
@@ -210,7 +230,12 @@ class Board:
 
         for stream in self.streams:
             stream.stop()
-        end_epoch(self.root, self.epoch, self.log.next_seq - 1)
+        if self.epoch is None:
+            return  # interrupted before it had one
+        try:
+            end_epoch(self.root, self.epoch, self.log.next_seq - 1)
+        except OSError as error:
+            self.report(f"epoch: {error}")  # the next one will not know how far this one came
 
 
 def _hold(port):

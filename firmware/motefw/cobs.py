@@ -20,7 +20,7 @@ def encode_into(data, n, out, at=0):
             out[at] = b
             at += 1
             run += 1
-        if not b or run == 0xFF and i + 1 < n:
+        if not b or (run == 0xFF and i + 1 < n):
             out[mark] = run
             mark = at
             at += 1
@@ -30,7 +30,7 @@ def encode_into(data, n, out, at=0):
 
 
 def decode_into(data, start, end, out):
-    """Decode data[start:end] to out and return the length; `out` may be `data` itself if start is 0.
+    """Decode data[start:end] to out, return the length; `out` may be `data` if start is 0.
 
     Raises FrameError when a zero or a code that runs past the end shows.
     """

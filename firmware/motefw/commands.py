@@ -145,10 +145,19 @@ def config_set(board, args):
     return {"reboot": True}
 
 
+def time_get(board, args):
+    """Tell the time of this epoch, for a host that measures how long the answer takes."""
+    return {"uptime_us": board.clock.now_us()}
+
+
 def time_set(board, args):
-    """Log what time it is."""
+    """Log what time it is, or was at `uptime_us` of this epoch: a request may come late."""
+    now_us = board.clock.now_us()
+    args.setdefault("uptime_us", now_us)
     utc_us = _argument(args, "utc_us", _UTC_MIN_US, _UTC_MAX_US)
-    board.recorder.anchor(utc_us, _QUALITY_HOST, _argument(args, "error_us", 0, 0xFFFFFFFF))
+    error_us = _argument(args, "error_us", 0, 0xFFFFFFFF)
+    uptime_us = _argument(args, "uptime_us", 0, now_us)
+    board.recorder.anchor(uptime_us, utc_us, _QUALITY_HOST, error_us)
     board.uplink.wake.set()
     return {}
 
@@ -163,6 +172,7 @@ TABLE = {
     "hello": (hello, False),
     "status": (status, False),
     "schema": (schema, False),
+    "time.get": (time_get, False),
     "time.set": (time_set, False),
     "config.get": (config_get, False),
     "config.set": (config_set, True),

@@ -9,8 +9,8 @@ try:
 except ImportError:
     _CLONES = True
 
-    def const(value: int) -> int:
-        """Return the value: mpy-cross folds the call, CPython makes it."""
+    def const(value):
+        """Return the value, of any type: mpy-cross folds the call, CPython makes it."""
         return value
 
 
@@ -22,6 +22,10 @@ _OUTER = const(0x5C)
 def _begun(key, pad):
     block = bytes(b ^ pad for b in key) + bytes((pad,)) * (_BLOCK_BYTES - len(key))
     return hashlib.sha256(block) if _CLONES else block
+
+
+def _going_on(begun):
+    return begun.copy() if _CLONES else hashlib.sha256(begun)
 
 
 class Hmac:
@@ -37,12 +41,12 @@ class Hmac:
         self._inner = _begun(key, _INNER)
         self._outer = _begun(key, _OUTER)
 
-    def digest(self, *parts: bytes) -> bytes:
+    def digest(self, *parts: bytes | memoryview) -> bytes:
         """Return the 32-byte tag over the concatenated parts."""
-        inner = self._inner.copy() if _CLONES else hashlib.sha256(self._inner)
+        inner = _going_on(self._inner)
         for part in parts:
             inner.update(part)
-        outer = self._outer.copy() if _CLONES else hashlib.sha256(self._outer)
+        outer = _going_on(self._outer)
         outer.update(inner.digest())
         return outer.digest()
 

@@ -9,7 +9,7 @@ def crc32(data, crc=0):
 
 
 def crc8_sensirion(data, start=0, stop=None):
-    """Return the CRC-8 of Sensirion parts: polynomial 0x31, initial 0xFF (SHT4x datasheet, 4.4)."""
+    """Return the CRC-8 of Sensirion parts: polynomial 0x31, initial 0xFF (SHT4x datasheet)."""
     crc = 0xFF
     for i in range(start, len(data) if stop is None else stop):
         crc ^= data[i]

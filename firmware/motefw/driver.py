@@ -48,8 +48,7 @@ class Driver:
         if address is None and self.ADDRESSES:
             address = self.ADDRESSES[0]
         elif self.ADDRESSES and address not in self.ADDRESSES:
-            known = ", ".join(f"0x{a:02x}" for a in self.ADDRESSES)
-            raise ConfigError(f"address: {address} is not one of {known}")
+            raise ConfigError(f"address: {address} is not {one_of(self.ADDRESSES)}")
         self.bus = bus
         self.address = address
         self.period_us = 0  # nominal time between samples, once started

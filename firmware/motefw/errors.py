@@ -2,7 +2,7 @@
 
 
 class MoteError(Exception):
-    """What a wire, a file, a sensor or a user got wrong: where, what was got, what was expected."""
+    """What a wire, file, sensor or user got wrong: where, what was got, what was expected."""
 
 
 class FrameError(MoteError):

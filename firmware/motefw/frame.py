@@ -5,8 +5,11 @@
 Text that a program prints has no zero byte, so frames and log lines part by themselves: what lies
 between two zeros is a frame if its CRC holds, and text or noise otherwise.
 
-Towards the board every byte of the middle that a REPL would obey or a terminal would swallow (below
-0x20, 0x7D, 0x7F) is sent as 0x7D, byte XOR 0x20: Ctrl-C cannot occur in it, and stays alive.
+Towards the board every byte of the middle that a REPL would obey or a terminal would swallow
+(below 0x20, 0x7D, 0x7F) is sent as 0x7D, byte XOR 0x20: Ctrl-C cannot occur in it, and stays
+alive.
+
+This is what a board needs: in place, into buffers that are there. `frame_host` has the rest.
 
 Ref: SPEC.md, section "Frame".
 """
@@ -17,8 +20,6 @@ from .crc import crc32
 from .errors import FrameError
 
 PAYLOAD_MAX_BYTES = const(136)  # towards the host: 12 ms at 115200 baud
-TO_BOARD_MAX_BYTES = const(92)  # so that the worst case, every byte stuffed, stays below 200
-OVERHEAD_BYTES = const(7)  # two zeros, one COBS code, CRC
 ENCODED_MAX_BYTES = const(256)
 _ESCAPE = const(0x7D)
 _FLIP = const(0x20)
@@ -38,29 +39,6 @@ def encode_into(scratch, n, out):
     end = cobs.encode_into(scratch, n + 4, out, 1)
     out[end] = 0
     return end + 1
-
-
-def encode(payload: bytes) -> bytes:
-    """Return the frame of a payload, towards the host."""
-    scratch = bytearray(len(payload) + 4)
-    scratch[: len(payload)] = payload
-    out = bytearray(len(payload) + 4 + OVERHEAD_BYTES)
-    n = encode_into(scratch, len(payload), out)
-    return bytes(out[:n])
-
-
-def encode_to_board(payload: bytes) -> bytes:
-    """Return the frame of a payload, towards the board: no byte of it means anything to a REPL."""
-    if len(payload) > TO_BOARD_MAX_BYTES:
-        raise FrameError("frame: {} bytes to the board, at most 92 expected".format(len(payload)))
-    out = bytearray(1)
-    for b in encode(payload)[1:-1]:
-        if b < _FLIP or b == _ESCAPE or b == 0x7F:
-            out.append(_ESCAPE)
-            b ^= _FLIP
-        out.append(b)
-    out.append(0)
-    return bytes(out)
 
 
 def unstuff(data, n):
@@ -92,10 +70,3 @@ def decode_into(data, n, out):
     if crc32(memoryview(out)[:n]) != crc:
         raise FrameError("frame: CRC-32 does not match")
     return n
-
-
-def decode(data: bytes) -> bytes:
-    """Return the payload of the bytes between two zeros; see `decode_into` for errors."""
-    out = bytearray(data)
-    n = decode_into(out, len(out), out)
-    return bytes(out[:n])

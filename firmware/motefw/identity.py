@@ -11,19 +11,6 @@ KEYS_FILE = "keys.json"
 _EPOCH_MAX = (1 << 32) - 1
 
 
-class Identity:
-    """`device` (the id as ASCII bytes), `generation`, and a tagger for each purpose."""
-
-    def __init__(self, unique_id, key_file):
-        self.device = binascii.hexlify(unique_id)
-        self.generation = 0
-        if key_file is not None:
-            self.generation = _generation(key_file)
-        self.data, self.ack, self.command = (
-            keys.Tagger(_key(key_file, purpose.decode()), self.device) for purpose in keys.PURPOSES
-        )
-
-
 def _generation(key_file):
     value = key_file.get("generation") if isinstance(key_file, dict) else None
     if not isinstance(value, int) or not 0 < value <= keys.GENERATION_MAX:
@@ -48,7 +35,15 @@ def load(unique_id, root):
 
     A key file that is damaged is an error: a board that was given keys must not fall back to none.
     """
-    return Identity(unique_id, read_json(root + KEYS_FILE))
+    return make(unique_id, read_json(root + KEYS_FILE))
+
+
+def make(unique_id, key_file):
+    """Return the identity of an id of six bytes under what a key file holds (None: no file)."""
+    device = binascii.hexlify(unique_id)
+    generation = 0 if key_file is None else _generation(key_file)
+    taggers = [keys.Tagger(_key(key_file, p.decode()), device) for p in keys.PURPOSES]
+    return keys.Identity(device, generation, *taggers)
 
 
 def next_epoch(root, random):

@@ -3,8 +3,9 @@
     purpose root = HMAC(root, purpose)
     key          = HMAC(purpose root, device id | generation)
 
-A collector is given the roots of `data` and `ack` only, and so cannot command a board. Generation 0
-is the all-zero key of a board that was never provisioned: its tags guard against rot, not forgery.
+A collector is given the roots of `data` and `ack` only, and so cannot command a board. Generation
+0 is the all-zero key of a board that was never provisioned: its tags guard against rot, not
+forgery.
 """
 
 from .compat import Hmac, const, same
@@ -18,18 +19,6 @@ COMMAND = b"command"
 PURPOSES = (DATA, ACK, COMMAND)
 
 
-def purpose_root(root: bytes, purpose: bytes) -> bytes:
-    """Return the 32-byte root of one purpose, from the fleet's 32-byte root key."""
-    return Hmac(root).digest(purpose)
-
-
-def device_key(root_of_purpose: bytes, device: bytes, generation: int) -> bytes:
-    """Return the 32-byte key of a device (its id, bytes) in a generation (0: all zero)."""
-    if not generation:
-        return bytes(KEY_BYTES)
-    return Hmac(root_of_purpose).digest(device, bytes((generation,)))
-
-
 class Tagger:
     """Makes and checks the 8-byte tags of one device under one key."""
 
@@ -37,10 +26,23 @@ class Tagger:
         self._hmac = Hmac(key)
         self._device = device
 
-    def tag(self, *parts: bytes) -> bytes:
+    def tag(self, *parts: bytes | memoryview) -> bytes:
         """Return the first 8 bytes of HMAC-SHA256 over device id and parts."""
         return self._hmac.digest(self._device, *parts)[:TAG_BYTES]
 
-    def check(self, tag: bytes, *parts: bytes) -> bool:
+    def check(self, tag: bytes, *parts: bytes | memoryview) -> bool:
         """Tell whether the tag belongs to the parts."""
         return same(self.tag(*parts), tag)
+
+
+class Identity:
+    """A device (its id, bytes), its key generation, and its tagger for each purpose."""
+
+    def __init__(
+        self, device: bytes, generation: int, data: Tagger, ack: Tagger, command: Tagger
+    ) -> None:
+        self.device = device
+        self.generation = generation
+        self.data = data
+        self.ack = ack
+        self.command = command

@@ -10,7 +10,8 @@ the message. `hello` and its reply use an all-zero nonce, since the nonce is wha
 An ack is cumulative: every packet of the epoch up to and including seq is durable on the host. A
 refusal names one packet that came intact over the link and fails its tag: the board is to skip it.
 
-The receipts are in `receipt`, which a board keeps in memory; the rest it loads for each request.
+What is here a board loads for each request. It keeps `receipt`, which reads acks and refusals;
+`message_host` has what the host alone does.
 
 Ref: SPEC.md, section "Message".
 """
@@ -21,9 +22,6 @@ import struct
 from .compat import const
 from .errors import MessageError
 from .keys import TAG_BYTES, Tagger
-from .receipt import ACK, REFUSED, open_receipt, receipt
-
-__all__ = ("ACK", "REFUSED", "open_receipt", "receipt")  # from `receipt`; the rest is here
 
 REQUEST = const(0x71)
 REPLY = const(0x72)
@@ -31,22 +29,16 @@ NONCE_BYTES = const(8)
 NO_NONCE = bytes(NONCE_BYTES)
 MAX_TO_BOARD_BYTES = const(1024)
 MAX_TO_HOST_BYTES = const(4096)
-_REQUEST = "<BHII"
-_REPLY = "<BHB"
+REQUEST_LAYOUT = const("<BHII")
+REPLY_LAYOUT = const("<BHB")
 
 
-def kind(data: bytes) -> int:
-    """Return the type byte of a message; raise MessageError for an unknown one."""
-    if len(data) <= TAG_BYTES or data[0] not in (REQUEST, REPLY, ACK, REFUSED):
-        raise MessageError("message: {} bytes of unknown type".format(len(data)))
-    return data[0]
-
-
-def _seal(tagger: Tagger, nonce: bytes, body: bytes) -> bytes:
+def seal(tagger: Tagger, nonce: bytes, body: bytes) -> bytes:
+    """Return the body with its tag."""
     return body + tagger.tag(nonce, body)
 
 
-def _open(data: bytes, expected: int, size: int, tagger: Tagger, nonce: bytes) -> bytes:
+def unseal(data: bytes, expected: int, size: int, tagger: Tagger, nonce: bytes) -> bytes:
     """Return the body of a message whose type, length and tag hold."""
     if len(data) < size + TAG_BYTES or data[0] != expected:
         raise MessageError("message: {} bytes, no {}".format(len(data), chr(expected)))
@@ -56,25 +48,20 @@ def _open(data: bytes, expected: int, size: int, tagger: Tagger, nonce: bytes) -
     return body
 
 
-def _json(body: bytes, at: int):
+def dumped(value: object) -> bytes:
+    """Return JSON in UTF-8, not in escapes: MicroPython writes it so, and joins no surrogates."""
+    try:
+        return json.dumps(value, ensure_ascii=False).encode()
+    except TypeError:  # MicroPython knows no such option
+        return json.dumps(value).encode()
+
+
+def parsed(body: bytes, at: int):
+    """Return what the JSON from body[at] on stands for; MessageError if it is none."""
     try:
         return json.loads(bytes(body[at:]).decode())
     except (ValueError, UnicodeError):
         raise MessageError("message {}: not JSON".format(chr(body[0]))) from None
-
-
-def request(
-    tagger: Tagger,
-    nonce: bytes,
-    number: int,
-    host: int,
-    counter: int,
-    name: str,
-    args: dict[str, object],
-) -> bytes:
-    """Return a request; number 0..65535 pairs it with its reply, counter never repeats."""
-    head = struct.pack(_REQUEST, REQUEST, number, host, counter)
-    return _seal(tagger, nonce, head + json.dumps([name, args]).encode())
 
 
 def request_number(data: bytes) -> int:
@@ -86,10 +73,10 @@ def request_number(data: bytes) -> int:
 
 def request_name(data: bytes) -> str:
     """Return the name in a request before its tag is checked, to choose the nonce."""
-    size = struct.calcsize(_REQUEST)
+    size = struct.calcsize(REQUEST_LAYOUT)
     if len(data) < size + TAG_BYTES or data[0] != REQUEST:
         raise MessageError("message: {} bytes, no request".format(len(data)))
-    return str(_call(_json(data[:-TAG_BYTES], size))[0])
+    return str(_call(parsed(data[:-TAG_BYTES], size))[0])
 
 
 def _call(call: object) -> list[object]:
@@ -105,22 +92,14 @@ def _call(call: object) -> list[object]:
 
 def open_request(tagger: Tagger, nonce: bytes, data: bytes):
     """Return (number, host, counter, name, args); raise MessageError if anything is amiss."""
-    size = struct.calcsize(_REQUEST)
-    body = _open(data, REQUEST, size, tagger, nonce)
-    _, number, host, counter = struct.unpack_from(_REQUEST, body)
-    name, args = _call(_json(body, size))
+    size = struct.calcsize(REQUEST_LAYOUT)
+    body = unseal(data, REQUEST, size, tagger, nonce)
+    _, number, host, counter = struct.unpack_from(REQUEST_LAYOUT, body)
+    name, args = _call(parsed(body, size))
     return number, host, counter, name, args
 
 
 def reply(tagger: Tagger, nonce: bytes, number: int, ok: bool, result: object) -> bytes:
     """Return a reply; `ok` false says that `result` is {"error": text}."""
-    head = struct.pack(_REPLY, REPLY, number, 1 if ok else 0)
-    return _seal(tagger, nonce, head + json.dumps(result).encode())
-
-
-def open_reply(tagger: Tagger, nonce: bytes, data: bytes) -> tuple[int, bool, object]:
-    """Return (number, ok, result); raise MessageError if anything is amiss."""
-    size = struct.calcsize(_REPLY)
-    body = _open(data, REPLY, size, tagger, nonce)
-    _, number, ok = struct.unpack_from(_REPLY, body)
-    return number, ok == 1, _json(body, size)
+    head = struct.pack(REPLY_LAYOUT, REPLY, number, 1 if ok else 0)
+    return seal(tagger, nonce, head + dumped(result))

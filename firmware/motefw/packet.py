@@ -2,8 +2,8 @@
 
     header | body | tag of 8 bytes
 
-This is the board's side: blocks of samples in, packets out. Reading bodies back is in `packet_decode`,
-which a board never loads.
+This is the board's side: blocks of samples in, packets out. Reading bodies back is in
+`packet_decode`, which a board never loads.
 """
 
 from array import array
@@ -12,20 +12,23 @@ from . import packet_stream, packet_write
 from .compat import const
 from .crc import crc32
 from .errors import PacketError
-from .keys import TAG_BYTES
+from .keys import TAG_BYTES, Tagger
 from .packet_write import ANCHOR, INVALID, MAX_PACKET_BYTES, MAX_SAMPLES, NOTE, SAMPLES, TIMES, put
 
 _MAX_CHANNELS = const(16)
 _DESCRIPTOR_MAX_BYTES = const(24)
-_VECTOR_CRC = const(517986870)
+_RUNS = const(0)  # what a stream codes: see packet_stream
+_STEPS = const(1)
+_VALUES = const(2)
+_VECTOR_CRC = const(2740128275)
 
 
 class Block:
     """Samples of one sensor on their way into a packet: columns of int32, all preallocated.
 
-    A driver writes columns[channel][count] and then count += 1. `steps_us[i]` is the time since sample
-    i - 1, coded where `timed`. `linear` false keeps the encoder from trying linear prediction;
-    `rest` is its memory of where that did not pay.
+    A driver writes columns[channel][count] and then count += 1. `steps_us[i]` is the time since
+    sample i - 1, coded where `timed`. `linear` false keeps the encoder from trying linear
+    prediction; `rest` is its memory of where that did not pay.
     """
 
     def __init__(self, channels, capacity, timed=False):
@@ -64,7 +67,7 @@ class Block:
 
 
 def capacity(channels, bits=32):
-    """Return how many samples of values in so many bits (their spread) always fit into a packet."""
+    """Return how many samples always fit into a packet; `bits` is the spread of their values."""
     reserve = packet_write.MAX_HEADER_BYTES + TAG_BYTES
     reserve += _DESCRIPTOR_MAX_BYTES * channels + 2
     return min(MAX_SAMPLES, 8 * (MAX_PACKET_BYTES - reserve) // (channels * bits))
@@ -73,9 +76,9 @@ def capacity(channels, bits=32):
 def encode(out, generation, stream, schema, epoch, seq, index, time_us, block, kernel=None):
     """Write a packet of the block's samples to `out`, without its tag; return the length.
 
-    Of `out`, a bytearray, 4096 bytes at most are used, 8 of them kept for the tag. `kernel` is what
-    `select_kernel` returned (None: the plain one). Raises PacketError for a field out of range and
-    for samples that do not fit (see `capacity`).
+    Of `out`, a bytearray, 4096 bytes at most are used, 8 of them kept for the tag. `kernel` is
+    what `select_kernel` returned (None: the plain one). Raises PacketError for a field out of
+    range and for samples that do not fit (see `capacity`).
     """
     if kernel is None:
         kernel = _plain()
@@ -104,9 +107,10 @@ def encode(out, generation, stream, schema, epoch, seq, index, time_us, block, k
     if invalid:
         at = _write_validity(kernel, out, at, block)
     if timed:
-        at = packet_stream.write(kernel, out, at, block, packet_stream.STEPS, 0)
+        at = packet_stream.write(kernel, out, at, block, _STEPS, 0)
+    write = packet_stream.write
     for channel in range(channels):
-        at = packet_stream.write(kernel, out, at, block, packet_stream.VALUES, channel)
+        at = write(kernel, out, at, block, _VALUES, channel)
     return packet_stream.finish(out, at, begin, limit)
 
 
@@ -116,7 +120,7 @@ def _write_validity(kernel, out, at, block):
         at = packet_write.put_varint(out, at, runs if lost else 0)
         if lost:
             at = packet_write.put_varint(out, at, lost)
-            at = packet_stream.write(kernel, out, at, block, packet_stream.RUNS, channel)
+            at = packet_stream.write(kernel, out, at, block, _RUNS, channel)
     return at
 
 
@@ -145,21 +149,21 @@ def seal(out, n, tagger):
     return n + TAG_BYTES
 
 
-def verify(data, tagger):
+def verify(data: bytes, tagger: Tagger) -> bool:
     """Tell whether the packet ends in its tag."""
     n = len(data) - TAG_BYTES
     return n > 0 and tagger.check(data[n:], memoryview(data)[:n])
 
 
-def read_header(data):
-    """Return the Header of a whole packet: see `packet_header.read`, loaded only by who reads."""
+def read_header(data: bytes):
+    """Return the Header of a whole packet; see `packet_header.read`, loaded by readers only."""
     from .packet_header import read
 
     return read(data)
 
 
-def decode(data):
-    """Return the Packet of a whole packet: see `packet_decode.decode`, loaded only by who reads."""
+def decode(data: bytes):
+    """Return the Packet of a whole packet; see `packet_decode.decode`, loaded by readers only."""
     from .packet_decode import decode as decode_packet
 
     return decode_packet(data)
@@ -173,36 +177,38 @@ def _plain():
 
 def _vector(kernel):
     """Return the CRC of packets that take every path of a kernel."""
-    out = bytearray(1024)
+    out = bytearray(1400)
     total = 0
     x = 12345
-    block = Block(3, 80)
-    for scale in (1, 3, 9, 16):
-        block.clear()
-        wave = 0
-        for i in range(80):
+    block = Block(6, 72)
+    columns = block.columns
+    block.count = 72
+    for scale in (0, 2, 8, 15):
+        wave, before, slope, curve, walk = 700, 100, 0, 0, 0
+        for i in range(72):
             x = (x * 5 + 0x3C6F) & 0xFFFF
-            wave += (30 - abs(i % 60 - 30)) * 40 - 600
-            block.columns[0][i] = wave + (x >> 12) << scale - 1
-            block.columns[1][i] = i // 9 * 5 + (scale == 16 and x > 60000)
-            block.columns[2][i] = (x >> 1 << scale) - (1 << scale + 8)
-        block.count = 80
+            wave, before = (wave * 13 >> 3) - before + (x >> 13), wave
+            slope += (x >> 14) - 1
+            curve += slope
+            walk = walk + ((x >> 12) - 7 << scale) & 0x1FFFFF
+            columns[0][i] = wave
+            columns[1][i] = curve << scale
+            columns[2][i] = i // 9 * 5 + (x >> 15 << scale)
+            columns[3][i] = (x >> 1 << scale) - (1 << scale + 8)
+            columns[4][i] = (x * 77 & 0x7FF) + (x >> 5 & 0x7FF) - (x >> 3 & 0x7FF)
+            columns[5][i] = walk << (8 if scale == 2 else 0)
         n = encode(out, 0, 0, 0, 0, 0, 0, 0, block, kernel)
         total = crc32(memoryview(out)[:n], total)
     return total
 
 
 def select_kernel():
-    """Return ("viper", kernel) if that runs here and gives the right bytes, else ("plain", kernel)."""
+    """Return ("viper", kernel) if it runs here and gives the right bytes, or ("plain", kernel)."""
     try:
         from . import packet_viper
 
         if _vector(packet_viper) == _VECTOR_CRC:
             return "viper", packet_viper
-    except (
-        ImportError,
-        ValueError,
-        PacketError,
-    ):  # ValueError: machine code of another architecture
-        pass
+    except (ImportError, ValueError, PacketError):
+        pass  # ValueError: machine code of another architecture
     return "plain", _plain()

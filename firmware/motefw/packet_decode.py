@@ -1,6 +1,7 @@
-"""Reading packets back, one at a time: plain, strict, for tools and as the yardstick of faster ones.
+"""Reads packets back, one at a time: plain and strict, the yardstick of faster decoders.
 
-What it accepts has exactly one encoding of each field, nothing left over and no set bit in a padding.
+What it accepts has exactly one encoding of each field, nothing left over and no set bit in a
+padding.
 """
 
 import json
@@ -10,7 +11,6 @@ from . import packet_header
 from .compat import const
 from .errors import PacketError
 from .keys import TAG_BYTES
-from .packet_write import ANCHOR, NOTE
 from .packet_stream import (
     CONSTANT,
     FIRST,
@@ -21,6 +21,7 @@ from .packet_stream import (
     SHIFTED,
     SPARSE_1,
 )
+from .packet_write import ANCHOR, NOTE
 
 Packet = namedtuple("Packet", ("header", "columns", "valid", "times_us", "body"))
 
@@ -238,15 +239,14 @@ def _validity(body, header, channel):
     return _Stream(body, runs - 1, "runs"), lost
 
 
-def _mask(lengths, count, lost):
+def _mask(lengths, count):
     """Return which samples are valid, from the lengths of all runs but the last."""
     mask = []
     good = True
-    for length in lengths + [count - sum(lengths)]:
-        if (length < 1 and mask) or not 0 <= length <= count - len(mask):
-            raise PacketError(f"packet: run of {length} samples at {len(mask)}")
-        if length or not good:
-            mask.extend([good] * length)
+    for i, length in enumerate(lengths + [count - sum(lengths)]):
+        if not (1 if i else 0) <= length <= count - len(mask):  # only the first may be empty
+            raise PacketError(f"packet: run {i} of {length} samples at {len(mask)}")
+        mask.extend([good] * length)
         good = not good
     return mask
 
@@ -269,9 +269,7 @@ def _samples(data, header):
         n = count - gaps[channel][1]
         streams.append(_Stream(body, n, f"channel {channel}") if n else None)
     body.start()
-    valid = [
-        _mask(runs.values(body), count, lost) if runs else [True] * count for runs, lost in gaps
-    ]
+    valid = [_mask(runs.values(body), count) if runs else [True] * count for runs, _ in gaps]
     for channel in range(header.channels):
         lost = count - sum(valid[channel])
         if lost != gaps[channel][1]:
@@ -321,9 +319,9 @@ def _note(data, header):
 def decode(data: bytes) -> Packet:
     """Return the Packet of a whole packet, whose tag is not checked here.
 
-    columns[channel][sample] is None where invalid; `valid` has the same shape; `times_us` is None where
-    samples are evenly spaced. An anchor's body is (utc_us, quality, error_us), a note's a dict.
-    Raises PacketError for anything but what an encoder writes.
+    columns[channel][sample] is None where invalid; `valid` has the same shape; `times_us` is None
+    where samples are evenly spaced. An anchor's body is (utc_us, quality, error_us), a note's a
+    dict. Raises PacketError for anything but what an encoder writes.
     """
     header = packet_header.read(data)
     if header.kind == ANCHOR:

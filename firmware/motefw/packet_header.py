@@ -107,7 +107,7 @@ def _index(field, seq, count, flags):
     return index
 
 
-def read(data):
+def read(data: bytes) -> Header:
     """Return the Header of a whole packet (tag included); raise PacketError if it is none.
 
     `body` is where the header ends. The tag is not checked.

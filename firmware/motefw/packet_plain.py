@@ -1,9 +1,11 @@
-"""Plain kernel of the encoder: what `packet_viper` does, for boards and hosts that cannot run that.
+"""Plain kernel of the encoder: what `packet_viper` does, where that does not run.
 
-A kernel is a module of these functions. They work in place on `z`, an array('i') that holds one stream,
-and on `st`, an array('i') of state whose slots `packet_stream` names; the output of all kernels is
-the same, bit for bit. Hot loops keep every number below 2^30 for values of up to 22 bits, so that nothing
-is allocated; wider ones are exact too, but cost a 32-bit board heap.
+A kernel is a module of these functions. They work in place on `z`, an array('i') that holds one
+stream, and on `st`, an array('i') of state whose slots `packet_stream` names; the output of all
+kernels is the same, bit for bit. Hot loops keep every number below 2^30 for values of up to 22
+bits, so that nothing is allocated; wider ones are exact too, but cost a 32-bit board heap.
+
+The first two arguments of `fold` and `emit`, always 0, are for `packet_viper`: see there.
 """
 
 from .compat import const
@@ -31,22 +33,25 @@ _LAG = const(72)
 _BLOCK = const(32)
 _CLIP = const(0x1000000)
 _WRAP = const(0xFFFFFFFF)
+_NARROW = const(0x20000000)
 _TOP = const(0x80000000)
 _SURVEY_MAX = const(0x7FFFF)
 
 
 def _int32(value):
+    if -_NARROW < value < _NARROW:  # and nothing is allocated
+        return value
     return ((value & _WRAP) ^ _TOP) - _TOP
 
 
-def _zigzag(e):
-    """Return the zig-zag code of e modulo 2^32, 0 to 2^32 - 1."""
-    e = _int32(e)
+def _wrapped(code):
+    """Return the zig-zag code of the same difference modulo 2^32, 0 to 2^32 - 1."""
+    e = _int32(code >> 1 ^ -(code & 1))
     return e + e if e >= 0 else -1 - e - e
 
 
 def span(source, n, step, width, st):
-    """Find least, greatest and OR of the first `width` of every `step` values: st[_MIN], _MAX, _OR."""
+    """Find st[_MIN], st[_MAX] and st[_OR] of the first `width` of every `step` values."""
     low = high = source[0]
     bits = 0
     for start in range(0, n, step):
@@ -69,10 +74,10 @@ def shift(source, z, n, bits):
 
 
 def survey(source, n, step, width, st):
-    """Return the fixed order that leaves least of the values that `span` looked at, with its results.
+    """Return the fixed order that leaves least of the values that `span` looked at.
 
-    st[_BASE] gets their mean, st[_STILL] whether more than a quarter are as the one before. Wide values
-    are scaled to 19 bits.
+    st[_BASE] gets their mean, st[_STILL] whether more than a quarter are as the one before. Wide
+    values are scaled to 19 bits.
     """
     low = st[_MIN]
     spread = (st[_MAX] - low) & _WRAP
@@ -129,10 +134,11 @@ def difference(source, z, n):
 
 
 def fold(_0, _1, source, z, n, order, sparse, st):
-    """Write to z the zig-zag codes of source[order:n] less the value before (order 0: less st[_BASE]).
+    """Write to z the zig-zag codes of source[order:n] less the value before, or st[_BASE].
 
-    For each block of 32 codes st[_P + block] gets the parameter p = k + 1 (0: all zero) and, with `sparse`,
-    st[_P + 16 + block] that for sparse coding; st[_COST] and st[_COST_SPARSE] the bits that all are estimated to take.
+    For each block of 32 codes st[_P + block] gets the parameter p = k + 1 (0: all zero) and, with
+    `sparse`, st[_P + 16 + block] that for sparse coding; st[_COST] and st[_COST_SPARSE] the bits
+    that all are estimated to take.
     """
     base = source[order - 1] if order else st[_BASE]
     j = 0
@@ -141,31 +147,38 @@ def fold(_0, _1, source, z, n, order, sparse, st):
     cost = cost_sparse = 0
     for start in range(order, n, _BLOCK):
         stop = min(start + _BLOCK, n)
-        total = peak = zeros = 0
-        for i in range(start, stop):
+        m = stop - start
+        total = peak = 0
+        for i in range(start, stop - 1 if order else start, 2):
             x = source[i]
             e = x - base
-            if order:
-                base = x
-            if e > 0:
-                v = e + e
-            elif e:
-                v = -1 - e - e
+            base = source[i + 1]
+            f = base - x
+            e = e + e if e >= 0 else -1 - e - e
+            f = f + f if f >= 0 else -1 - f - f
+            if (e | f) >= _CLIP:
+                e = _wrapped(e)
+                f = _wrapped(f)
+                peak |= e | f
+                z[j] = _int32(e)
+                z[j + 1] = _int32(f)
             else:
-                zeros += 1
-                v = 0
-            if v < _CLIP:
-                total += v
-                z[j] = v
-            else:
-                v = _zigzag(e)
-                peak |= v
-                total += v & _CLIP - 1
-                z[j] = _int32(v)
+                z[j] = e
+                z[j + 1] = f
+            total += e + f
+            j += 2
+        for i in range(start + (m & ~1 if order else 0), stop):
+            e = source[i] - base
+            e = e + e if e >= 0 else -1 - e - e
+            if e >= _CLIP:
+                e = _wrapped(e)
+                peak |= e & -_CLIP
+            total += e
+            z[j] = _int32(e)
             j += 1
+        peak &= -_CLIP
         st[block + _SUM - _P] = -1 if peak else total
-        m = stop - start
-        if zeros == m:
+        if not (total or peak):
             last = last_sparse = 0
         else:
             st[_BITS] = cost
@@ -173,7 +186,9 @@ def fold(_0, _1, source, z, n, order, sparse, st):
             cost = st[_BITS]
             if sparse:
                 st[_BITS] = cost_sparse + m
-                m -= zeros
+                for i in range(j - m, j):
+                    if not z[i]:
+                        m -= 1
                 last_sparse = _choose(total - m, peak, m, last_sparse, st)
                 cost_sparse = st[_BITS]
         st[block] = last
@@ -185,10 +200,10 @@ def fold(_0, _1, source, z, n, order, sparse, st):
 
 
 def _choose(total, peak, m, last, st):
-    """Return the parameter for m codes of that sum, and add the bits it is estimated to take to st[_BITS].
+    """Return the parameter for m codes of that sum; add the bits estimated for it to st[_BITS].
 
-    `peak` is the OR of those beyond 24 bits. The choice is among the best k for that sum, the one below
-    and the one of the block before (-1: none), since a change costs bits.
+    `peak` is the OR of those beyond 24 bits. The choice is among the best k for that sum, the one
+    below and the one of the block before (-1: none), since a change costs bits.
     """
     if peak:
         best = 0
@@ -230,15 +245,21 @@ def _choose(total, peak, m, last, st):
 
 
 def _room(m, k, total):
-    """Return at least the bits that m codes of that sum (-1: unknown, but above 24 bits; -2: packed) may take."""
-    room = m * (k + 2) + 16
-    if total == -2 or k < 0:
-        return room + (77 if total != -2 else 0)
-    return room + 77 + (4 * m if total < 0 else total >> k)
+    """Return the bits that m codes of that sum may take at most.
+
+    -1: the sum is unknown, but one code has more than 24 bits; -2: they are packed.
+    """
+    room = m * k + 16
+    if total == -2:
+        return room
+    room += m + m + 77
+    if total < 0:
+        return room + 4 * m
+    return room + (total >> k if k >= 0 else 0)
 
 
 def emit(_0, _1, z, n, limit, mode, st, out):
-    """Write the codes z[:n] to both sections of `out`; return the bits used, or -1 if the sections meet.
+    """Write the codes z[:n] to both sections of `out`; return the bits, -1 if the sections meet.
 
     More than `limit` bits, and it is as if nothing was written.
 
@@ -271,6 +292,29 @@ def emit(_0, _1, z, n, limit, mode, st, out):
             continue
         k = p - 1
         mask = (1 << k) - 1
+        if not mode and st[_SUM + block - 1] >= 0:
+            for i in range(start, stop - 1, 2):
+                v = z[i]
+                one <<= v >> k
+                up_acc |= one
+                one += one
+                w = z[i + 1]
+                one <<= w >> k
+                up_acc |= one
+                one += one
+                while one > 255:
+                    out[up] = up_acc & 0xFF
+                    up += 1
+                    up_acc >>= 8
+                    one >>= 8
+                low_acc += (v & mask | (w & mask) << k) * weight
+                weight <<= k + k
+                while weight > 255:
+                    out[low] = low_acc & 0xFF
+                    low -= 1
+                    low_acc >>= 8
+                    weight >>= 8
+            start += stop - start & ~1  # one may be left
         for i in range(start, stop):
             v = z[i]
             if v < 0:

@@ -1,7 +1,8 @@
-"""Streams of a packet's body: choose a predictor, describe it, code what it leaves (SPEC.md, "Packet").
+"""Streams of a packet's body: choose a predictor, describe it, code what it leaves.
 
-The arithmetic over samples is a *kernel*: `packet_plain` or `packet_viper`, which share the state `st`.
-What is decided here from its figures is the same for both, and so are the bytes.
+See SPEC.md, "Packet". The arithmetic over samples is a *kernel*: `packet_plain` or `packet_viper`,
+which share the state `st`. What is decided here from its figures is the same for both, and so are
+the bytes.
 """
 
 from array import array
@@ -9,6 +10,7 @@ from array import array
 from . import packet_linear
 from .compat import const
 from .errors import PacketError
+from .packet_write import put_varint
 
 CONSTANT = const(0)
 ORDER_0 = const(1)
@@ -20,9 +22,9 @@ SPARSE_1 = const(6)
 SHIFTED = const(7)
 FIRST = (0, 0, 1, 2, 0, 0, 1)  # by predictor: values that stand in the descriptor
 
-RUNS = const(0)  # what a stream codes
-STEPS = const(1)
-VALUES = const(2)
+_RUNS = const(0)  # what a stream codes
+_STEPS = const(1)
+_VALUES = const(2)
 
 # Slots of the state.
 _UP = const(0)  # upward section: next byte, bits begun
@@ -51,7 +53,7 @@ _TOP = const(0x80000000)
 _NARROW_BITS = const(28)
 _CORRELATE_BITS = const(10)
 _LINEAR_MIN = const(64)  # samples that pay for coefficients
-_LINEAR_REST = const(3)  # packets without a try after one that did not pay
+_REST_MAX = const(31)
 _FULL = "packet: the samples do not fit into the buffer, or into 4096 bytes"
 
 state = array("i", bytes(4 * 97))
@@ -96,7 +98,7 @@ def finish(out, at, begin, limit):
 
 
 def runs(block, channel):
-    """Write the lengths of valid, invalid, valid... runs to the scratch; return (runs, invalid)."""
+    """Write lengths of valid, invalid, valid... runs to the scratch; return (runs, invalid)."""
     z = _scratch[0]
     count = lost = start = 0
     bad = False
@@ -112,12 +114,12 @@ def runs(block, channel):
 
 
 def _gather(block, what, channel):
-    """Copy what a stream codes to the scratch: run lengths, time steps or valid values; return how many."""
-    if what == RUNS:
+    """Copy what a stream codes (runs, steps, valid values) to the scratch; return how many."""
+    if what == _RUNS:
         return runs(block, channel)[0] - 1
     z = _scratch[0]
     n = 0
-    if what == STEPS:
+    if what == _STEPS:
         for i in range(1, block.count):
             z[n] = block.steps_us[i]
             n += 1
@@ -131,10 +133,10 @@ def _gather(block, what, channel):
 
 
 def _source(kernel, block, what, channel, n, shift):
-    """Return an array that begins with what the stream codes, shifted: a column, or the scratch."""
+    """Return an array that begins with what the stream codes, shifted: column or scratch."""
     z = _scratch[0]
     source = block.columns[channel]
-    if what != VALUES or block.any_invalid:
+    if what != _VALUES or block.any_invalid:
         _gather(block, what, channel)
         source = z
     if shift:
@@ -143,20 +145,18 @@ def _source(kernel, block, what, channel, n, shift):
     return source
 
 
-def _zigzag_varint(out, at, value):
-    value = value + value if value >= 0 else -1 - value - value
-    while value > 127:
-        out[at] = value & 127 | 128
-        value >>= 7
-        at += 1
-    out[at] = value
-    return at + 1
-
-
-def _describe(out, at, predictor, p, start):
+def _describe(out, at, predictor, p, first):
     """Write what every descriptor begins with; return the end."""
     out[at] = predictor << 5 | p
-    return _zigzag_varint(out, at + 1, start)
+    value = first + first if first >= 0 else -1 - first - first
+    if value < 128:
+        out[at + 1] = value
+        return at + 2
+    if value < 16384:  # most have 7 to 14 bits
+        out[at + 1] = value & 127 | 128
+        out[at + 2] = value >> 7
+        return at + 3
+    return put_varint(out, at + 1, value)
 
 
 def _width(st):
@@ -185,16 +185,23 @@ def _fixed(kernel, source, n, order, st):
 def _tries_linear(block, channel):
     """Tell whether to try linear prediction: it costs, and what did not pay rarely pays soon."""
     rest = block.rest[channel]
-    if rest:
+    if rest & _REST_MAX:
         block.rest[channel] = rest - 1
-    return not rest
+        return False
+    return True
+
+
+def _rests(block, channel):
+    """Let a channel do without: 1, 3, 7... 31 packets, as failures in a row grow (top 3 bits)."""
+    failures = block.rest[channel] >> 5
+    block.rest[channel] = min(failures + 1, 4) << 5 | (2 << failures) - 1
 
 
 def _linear(kernel, block, channel, n, shift, st):
-    """Leave in the scratch the codes of linear prediction; return its order, or 0 if it costs more."""
+    """Leave the codes of linear prediction in the scratch; return its order, 0 if none pays."""
     z = _scratch[0]
     limit = st[_COST]
-    source = _source(kernel, block, VALUES, channel, n, shift)
+    source = _source(kernel, block, _VALUES, channel, n, shift)
     kernel.span(source, n, n, n, st)
     width = _width(st)
     order = 0
@@ -202,15 +209,16 @@ def _linear(kernel, block, channel, n, shift, st):
         kernel.correlate(source, z, n, max(0, width - _CORRELATE_BITS), st)
         order = packet_linear.design(n, st)
     if order:
-        source = _source(kernel, block, VALUES, channel, n, shift)
+        source = _source(kernel, block, _VALUES, channel, n, shift)
         kernel.predict(source, z, n, order, st[_SCALE], st)
         base = st[_BASE]
         st[_BASE] = 0
         kernel.fold(0, 0, z, z, n, 0, 0, st)
         st[_BASE] = base
         if st[_COST] + 8 * order + 8 < limit:
+            block.rest[channel] = 0
             return order
-    block.rest[channel] = _LINEAR_REST
+    _rests(block, channel)
     return 0
 
 
@@ -220,13 +228,13 @@ def _describe_predictor(out, at, predictor, first, second, st):
         return _describe_linear(out, at, second, first, st)
     at = _describe(out, at, predictor, st[_P_SPARSE if predictor == SPARSE_1 else _P], first)
     if predictor == ORDER_2:
-        at = _zigzag_varint(out, at, ((second & _WRAP) ^ _TOP) - _TOP)
+        second = ((second & _WRAP) ^ _TOP) - _TOP
+        at = put_varint(out, at, second + second if second >= 0 else -1 - second - second)
     return at
 
 
-def _describe_linear(out, at, order, start, st):
-    out[at + 1] = order - 1 << 5 | st[_SCALE]
-    end = _zigzag_varint(out, at + 2, start)
+def _describe_linear(out, at, order, first, st):
+    end = _describe(out, at + 1, 0, order - 1 << 5 | st[_SCALE], first)
     out[at] = LINEAR << 5 | st[_P]
     for i in range(order):
         out[end] = st[_COEF + i] & 0xFF
@@ -235,7 +243,7 @@ def _describe_linear(out, at, order, start, st):
 
 
 def _pack(kernel, out, at, source, n, width, st):
-    """Write a stream as what exceeds its least value (st[_MIN]), `width` bits each; return the end."""
+    """Write what exceeds the least value (st[_MIN]), `width` bits each; return the end."""
     z = _scratch[0]
     st[_BASE] = st[_MIN]
     kernel.predict(source, z, n, 0, 0, st)
@@ -247,7 +255,7 @@ def _pack(kernel, out, at, source, n, width, st):
 
 
 def _look(kernel, source, n, step, width, st):
-    """Find the span of values looked at, and return the factor of two common to all; -1: all equal."""
+    """Find the span of values looked at; return their common factor of two, -1: all equal."""
     kernel.span(source, n, step, width, st)
     if st[_OR] & 1 and st[_MIN] != st[_MAX]:
         return 0
@@ -267,15 +275,16 @@ def write(kernel, out, at, block, what, channel):
     """
     st = state
     n = block.count
-    if what == VALUES and not block.any_invalid:
+    if what == _VALUES and not block.any_invalid:
         source = block.columns[channel]
     else:
         n = _gather(block, what, channel)
         source = _scratch[0]
         if not n:
             return at
-    step = 32 if n <= 256 else 64  # a survey looks at the first `width` of every `step` values
-    width = 32 if n <= 64 else 10
+    # A survey looks at the first `width` of every `step` values.
+    step = 32 if n <= 256 else 64
+    width = 32 if n <= 64 else 10 if n <= 256 else 7
     shift = _look(kernel, source, n, step, width, st)
     if shift < 0:
         return _describe(out, at, CONSTANT, 0, source[0])
@@ -283,9 +292,7 @@ def write(kernel, out, at, block, what, channel):
         out[at] = SHIFTED << 5 | shift
         at += 1
         source = _source(kernel, block, what, channel, n, shift)
-    if (
-        source is _scratch[0]
-    ):  # the codes will take its place: only now is there a span to be known
+    if source is _scratch[0]:  # the codes will take its place: its span is known now or never
         kernel.span(source, n, n, n, st)
     order = kernel.survey(source, n, step, width, st)
     return _code(kernel, out, at, block, what, channel, source, n, shift, order)
@@ -296,18 +303,24 @@ def _code(kernel, out, at, block, what, channel, source, n, shift, order):
     st = state
     z = _scratch[0]
     first = source[0] if order else st[_BASE]
-    second = source[1] - source[0]
+    second = source[1] - source[0] if order == 2 else 0
     predictor = _fixed(kernel, source, n, order, st)
-    if block.linear and what == VALUES and n >= _LINEAR_MIN and _tries_linear(block, channel):
+    if block.linear and what == _VALUES and n >= _LINEAR_MIN and _tries_linear(block, channel):
         taps = _linear(kernel, block, channel, n, shift, st)
         if taps:
             predictor, first, order, second = LINEAR, st[_BASE], 0, taps
         else:
             source = _source(kernel, block, what, channel, n, shift)
             predictor = _fixed(kernel, source, n, order, st)
-    end = _describe_predictor(out, at, predictor, first, second, st)
+    if predictor == ORDER_1:  # as most are: spare them a call
+        end = _describe(out, at, ORDER_1, st[_P], first)
+    else:
+        end = _describe_predictor(out, at, predictor, first, second, st)
     mode = 1 if predictor == SPARSE_1 else 0
     limit = st[_WIDTH] * n
+    if st[_COST] > limit and source is not z:  # the survey has missed the extremes
+        kernel.span(source, n, n, n, st)
+        limit = _width(st) * n
     used = kernel.emit(0, 0, z, n - order, limit, mode, st, out)
     if 0 <= used <= limit:
         return end

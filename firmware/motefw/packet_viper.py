@@ -1,9 +1,12 @@
 """Viper kernel of the encoder: `packet_plain` in machine code, the same output bit for bit.
 
-Traps: a machine word has 32 bits here and 64 there, and `ptr32` reads without sign on 64: what must
-wrap is masked, and what needs a sign gets one. RV32 up to MicroPython 1.27 miscompiles `ptr32`
-indexing by one of the first three locals, so these are arguments that never index; `packet.select_kernel`
-checks a vector at boot all the same.
+Traps: a machine word has 32 bits here and 64 there, and `ptr32` reads without sign on 64: what
+must wrap is masked, and what needs a sign gets one. RV32 up to MicroPython 1.27 miscompiles
+`ptr32` indexing by one of the first three locals, so these are arguments that never index;
+`packet.select_kernel` checks a vector at boot all the same.
+
+A function keeps its first locals in registers, two of them on x64: `fold` and `emit` are called
+with two zeros in front, which become the variables that their loops use most.
 """
 
 import sys
@@ -37,7 +40,8 @@ _PEAK = const(81)
 _LAG = const(72)
 _BLOCK = const(32)
 _CLIP_BITS = const(24)
-_BELOW_CLIP = const(0xFFFFFF)
+_SUM_MAX = const(0x1FFFFFFF)
+_NO_SUM = const(0x3FFFFFFF)
 _SURVEY_MAX = const(0x7FFFF)
 
 
@@ -196,8 +200,53 @@ def fold(v: int, x: int, source: ptr32, z: ptr32, n: int, order: int, sparse: in
         left -= count
         sum = 0
         peak = 0
-        n = count >> 1
+        n = count >> 2 if order else 0
+        tail = count - (n << 2)
         while n:
+            x = source[0]
+            v = x - base
+            if v & top:
+                v += v
+                v ^= -1
+            else:
+                v += v
+            z[0] = v
+            peak |= v
+            sum += v
+            base = source[1]
+            v = base - x
+            if v & top:
+                v += v
+                v ^= -1
+            else:
+                v += v
+            z[1] = v
+            peak |= v
+            sum += v
+            x = source[2]
+            v = x - base
+            if v & top:
+                v += v
+                v ^= -1
+            else:
+                v += v
+            z[2] = v
+            peak |= v
+            sum += v
+            base = source[3]
+            v = base - x
+            if v & top:
+                v += v
+                v ^= -1
+            else:
+                v += v
+            z[3] = v
+            peak |= v
+            sum += v
+            source = ptr32(int(source) + 16)
+            z = ptr32(int(z) + 16)
+            n -= 1
+        while tail:
             x = source[0]
             v = x - base
             if order:
@@ -209,36 +258,14 @@ def fold(v: int, x: int, source: ptr32, z: ptr32, n: int, order: int, sparse: in
                 v += v
             z[0] = v
             peak |= v
-            sum = (v & _BELOW_CLIP) + sum
-            x = source[1]
-            v = x - base
-            if order:
-                base = x
-            if v & top:
-                v += v
-                v ^= -1
-            else:
-                v += v
-            z[1] = v
-            peak |= v
-            sum = (v & _BELOW_CLIP) + sum
-            source = ptr32(int(source) + 8)
-            z = ptr32(int(z) + 8)
-            n -= 1
-        if count & 1:
-            v = source[0] - base
-            if v & top:
-                v += v
-                v ^= -1
-            else:
-                v += v
-            z[0] = v
+            sum += v
+            source = ptr32(int(source) + 4)
             z = ptr32(int(z) + 4)
-            peak |= v
-            sum += v & _BELOW_CLIP
+            tail -= 1
         st[block + _PEAK - _P] = peak
         peak &= above
-        st[block + _SUM - _P] = -1 if peak else sum
+        sum &= _SUM_MAX  # codes are right modulo 2^32, and so is their sum
+        st[block + _SUM - _P] = _NO_SUM if peak else sum
         which = 0
         while which <= sparse:
             m = count
@@ -315,7 +342,6 @@ def fold(v: int, x: int, source: ptr32, z: ptr32, n: int, order: int, sparse: in
 @micropython.viper
 def emit(v: int, one: int, z: ptr32, n: int, limit: int, mode: int, st: ptr32, out: ptr8) -> int:
     one = 1
-    top = one << 31
     one <<= st[_UP_BITS]
     up_acc = st[_UP_ACC]
     low_acc = st[_LOW_ACC]
@@ -323,6 +349,9 @@ def emit(v: int, one: int, z: ptr32, n: int, limit: int, mode: int, st: ptr32, o
     up = ptr8(int(out) + st[_UP])
     low = ptr8(int(out) + st[_LOW])
     left = n
+    slot = _P
+    if mode == 1:
+        slot += _SPARSE_P
     block = 0
     last = 0
     while left > 0:
@@ -330,11 +359,12 @@ def emit(v: int, one: int, z: ptr32, n: int, limit: int, mode: int, st: ptr32, o
         if left < n:
             n = left
         left -= n
-        k = st[_P + (_SPARSE_P if mode == 1 else 0) + (block if mode < 2 else 0)] - 1
-        room = n * (k + 2)
+        k = st[slot] - 1
+        room = n * k
         if mode < 2:
-            sum = (st[_SUM + block] ^ top) - top
-            room += 77 + (n * 4 if sum < 0 else sum >> k if k >= 0 else 0)
+            slot += 1
+            sum = st[_SUM + block]
+            room += n + n + 77 + (n * 4 if sum > _SUM_MAX else sum >> k if k >= 0 else 0)
         if int(low) - int(up) < (room >> 3) + 2:
             return -1
         if block and mode < 2:
@@ -363,45 +393,69 @@ def emit(v: int, one: int, z: ptr32, n: int, limit: int, mode: int, st: ptr32, o
             width = 16
         rest = k - width
         mask = (1 << width) - 1
-        pairs = n >> 1
-        if mode or k > 12 or int(uint(st[_PEAK + block]) >> uint(k + 4)):
-            pairs = 0
+        fours = n >> 2
+        if mode or k > 8 or int(uint(st[_PEAK + block]) >> uint(k + 3)):
+            fours = 0
         block += 1
-        n -= pairs << 1
+        n -= fours << 2
         double = k + k
-        while pairs:
+        while fours:
             v = z[0]
             first = v & mask
             one <<= v >> k
-            while one > 255:
-                up[0] = up_acc
-                up = ptr8(int(up) + 1)
-                up_acc = 0
-                one >>= 8
             up_acc |= one
             one += one
             v = z[1]
             one <<= v >> k
+            up_acc |= one
+            one += one
             while one > 255:
                 up[0] = up_acc
                 up = ptr8(int(up) + 1)
-                up_acc = 0
+                up_acc >>= 8
                 one >>= 8
-            up_acc |= one
-            one += one
             v &= mask
             v <<= k
             v |= first
             v <<= low_bits
             low_acc |= v
             low_bits += double
-            while low_bits > 7:
+            if low_bits > 15:
                 low[0] = low_acc
-                low = ptr8(int(low) - 1)
                 low_acc >>= 8
-                low_bits -= 8
-            z = ptr32(int(z) + 8)
-            pairs -= 1
+                low = ptr8(int(low) - 2)
+                low[1] = low_acc
+                low_acc >>= 8
+                low_bits -= 16
+            v = z[2]
+            first = v & mask
+            one <<= v >> k
+            up_acc |= one
+            one += one
+            v = z[3]
+            one <<= v >> k
+            up_acc |= one
+            one += one
+            while one > 255:
+                up[0] = up_acc
+                up = ptr8(int(up) + 1)
+                up_acc >>= 8
+                one >>= 8
+            v &= mask
+            v <<= k
+            v |= first
+            v <<= low_bits
+            low_acc |= v
+            low_bits += double
+            if low_bits > 15:
+                low[0] = low_acc
+                low_acc >>= 8
+                low = ptr8(int(low) - 2)
+                low[1] = low_acc
+                low_acc >>= 8
+                low_bits -= 16
+            z = ptr32(int(z) + 16)
+            fours -= 1
         while n:
             v = z[0]
             z = ptr32(int(z) + 4)
@@ -447,6 +501,11 @@ def emit(v: int, one: int, z: ptr32, n: int, limit: int, mode: int, st: ptr32, o
                     low = ptr8(int(low) - 1)
                     low_acc >>= 8
                     low_bits -= 8
+    while low_bits > 7:
+        low[0] = low_acc
+        low = ptr8(int(low) - 1)
+        low_acc >>= 8
+        low_bits -= 8
     bits = 0
     while one > 1:
         one >>= 1
@@ -472,15 +531,24 @@ def correlate(source: ptr32, z: ptr32, n: int, scale: int, st: ptr32):
     one = 1
     top = one << 31
     base = (st[_BASE] ^ top) - top
-    for i in range(n):
-        z[i] = (source[i] ^ top) - top - base >> scale
+    begin = int(z)
+    left = n
+    while n:
+        z[0] = (source[0] ^ top) - top - base >> scale
+        source = ptr32(int(source) + 4)
+        z = ptr32(int(z) + 4)
+        n -= 1
     lag = 0
     while lag < 9:
         total = 0
-        i = lag
-        while i < n:
-            total += z[i] * z[i - lag]
-            i += 1
+        source = ptr32(begin)
+        z = ptr32(begin + 4 * lag)
+        n = left - lag
+        while n:
+            total += source[0] * z[0]
+            source = ptr32(int(source) + 4)
+            z = ptr32(int(z) + 4)
+            n -= 1
         st[_LAG + lag] = total
         lag += 1
 
@@ -493,19 +561,28 @@ def predict(source: ptr32, z: ptr32, n: int, order: int, scale: int, st: ptr32):
     mask = mask << 16 | mask
     base = st[_BASE]
     half = one << scale >> 1
-    for i in range(n):
-        z[i] = source[i] - base
-    i = n - 1
-    while i >= 0:
+    left = n
+    while n:
+        z[0] = source[0] - base
+        source = ptr32(int(source) + 4)
+        z = ptr32(int(z) + 4)
+        n -= 1
+    here = z
+    while left:
+        left -= 1
+        here = ptr32(int(here) - 4)
+        z = here
         e = 0
-        if i >= order:
+        if left >= order:
             e = half
-            j = 0
-            while j < order:
-                e += st[_COEF + j] * z[i - 1 - j]
-                j += 1
+            source = ptr32(int(st) + 4 * _COEF)
+            n = order
+            while n:
+                z = ptr32(int(z) - 4)
+                e += source[0] * z[0]
+                source = ptr32(int(source) + 4)
+                n -= 1
             e = ((e & mask) ^ top) - top >> scale
-        elif i:
-            e = z[i - 1]
-        z[i] = z[i] - e
-        i -= 1
+        elif left:
+            e = ptr32(int(here) - 4)[0]
+        here[0] = here[0] - e

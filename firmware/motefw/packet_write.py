@@ -20,6 +20,7 @@ MAX_HEADER_BYTES = const(28)
 TIME_LENGTHS = (3, 5, 6, 8)
 INDEX_LENGTHS = (1, 2, 3, 6)
 LENGTHS = (1, 2, 3, 4)
+_TIME_CODE = (0, 0, 0, 0, 1, 1, 2, 3, 3)  # by the bytes needed
 
 
 def length_code(value, lengths):
@@ -41,8 +42,9 @@ def relative(seq, index, count):
 
 
 def put(out, at, value, n):
-    """Write value to out[at:] in n bytes, little-endian; return the end."""
-    for _ in range(n):
+    """Write value to out[at:] in n bytes or the fewest that hold it; return the end."""
+    n += at
+    while value or at < n:
         out[at] = value & 0xFF
         value >>= 8
         at += 1
@@ -66,30 +68,36 @@ def write(
 
     Raises PacketError for a field out of range. `flags` are TIMES and INVALID; the others follow.
     """
-    d = relative(seq, index, count)
-    if d >= 0:
-        index = d
-        flags |= RELATIVE
-    if count > 256:
-        flags |= _COUNT_HIGH
-    time_code = length_code(time_us, TIME_LENGTHS)
-    index_code = length_code(index, INDEX_LENGTHS)
-    seq_code = length_code(seq, LENGTHS)
-    epoch_code = length_code(epoch, LENGTHS)
     if (
-        not (0 <= generation <= 255 and 0 <= stream <= 15 and 0 <= schema <= 15)
-        or not (0 < count <= MAX_SAMPLES and 0 < channels <= MAX_CHANNELS)
-        or max(time_code, index_code, seq_code, epoch_code) > 3
+        not (0 < count <= MAX_SAMPLES and 0 < channels <= MAX_CHANNELS)
+        or (generation >> 8 or stream >> 4 or schema >> 4)
+        or (epoch >> 32 or seq >> 32 or index >> 48 or time_us >> 64)
     ):
         fields = (generation, stream, schema, epoch, seq, index, time_us, count, channels)
         raise PacketError(f"packet: a header field is out of range in {fields}")
+    if index > 255:
+        d = relative(seq, index, count)
+        if d >= 0:
+            index = d
+            flags |= RELATIVE
+    if count > 256:
+        flags |= _COUNT_HIGH
     out[0] = VERSION << 6 | kind << 4 | flags
-    out[1] = min(generation, 15) << 4 | stream
     out[2] = schema << 4 | channels - 1
-    out[3] = time_code << 6 | index_code << 4 | seq_code << 2 | epoch_code
     out[4] = count - 1 & 0xFF
-    at = 5 if generation < 15 else put(out, 5, generation, 1)
-    at = put(out, at, epoch, LENGTHS[epoch_code])
-    at = put(out, at, seq, LENGTHS[seq_code])
-    at = put(out, at, index, INDEX_LENGTHS[index_code])
-    return put(out, at, time_us, TIME_LENGTHS[time_code])
+    at = 5
+    if generation > 14:
+        out[5] = generation
+        generation = 15
+        at = 6
+    out[1] = generation << 4 | stream
+    epoch_end = put(out, at, epoch, 1)
+    seq_end = put(out, epoch_end, seq, 1)
+    index_end = put(out, seq_end, index, 1 if index < 0x1000000 else 6)
+    end = put(out, index_end, time_us, 3)
+    code = _TIME_CODE[end - index_end]
+    end = put(out, end, 0, TIME_LENGTHS[code] - end + index_end)
+    code = code << 2 | min(3, index_end - seq_end - 1)
+    code = code << 2 | seq_end - epoch_end - 1
+    out[3] = code << 2 | epoch_end - at - 1
+    return end

@@ -1,5 +1,7 @@
 """Receipts: what the host says about packets; part of `message`, which has the layouts.
 
+A board reads them all the time, so they are apart; `message_host` makes them.
+
 Ref: SPEC.md, section "Message".
 """
 
@@ -11,14 +13,8 @@ from .keys import TAG_BYTES, Tagger
 
 ACK = const(0x61)
 REFUSED = const(0x78)
-_LAYOUT = "<BBII"
+LAYOUT = const("<BBII")
 _BODY_BYTES = const(10)
-
-
-def receipt(tagger: Tagger, what: int, generation: int, epoch: int, seq: int) -> bytes:
-    """Return an ack (what = ACK) or a refusal (REFUSED) of 18 bytes."""
-    body = struct.pack(_LAYOUT, what, generation, epoch, seq)
-    return body + tagger.tag(b"", body)
 
 
 def open_receipt(tagger: Tagger, data: bytes) -> tuple[int, int, int, int]:
@@ -28,4 +24,4 @@ def open_receipt(tagger: Tagger, data: bytes) -> tuple[int, int, int, int]:
     body = data[:_BODY_BYTES]
     if not tagger.check(data[_BODY_BYTES:], b"", body):
         raise MessageError("receipt: tag does not match")
-    return struct.unpack(_LAYOUT, body)
+    return struct.unpack(LAYOUT, body)

@@ -48,14 +48,14 @@ class Recorder:
         )
         return self._append(n)
 
-    def anchor(self, utc_us, quality, error_us):
-        """Log that it is now `utc_us` (since 1970), give or take `error_us`."""
+    def anchor(self, time_us, utc_us, quality, error_us):
+        """Log that it was `utc_us` (since 1970) at `time_us`, give or take `error_us`."""
         n = packet.encode_anchor(
             self._out,
             self.generation,
             self.epoch,
             self.log.next_seq,
-            self.clock.now_us(),
+            time_us,
             utc_us,
             quality,
             error_us,

@@ -20,7 +20,7 @@ def one_of(values):
     """Return "2, 4, 8, 16", or "0 to 600" for a range, for the end of a message."""
     if isinstance(values, range):
         return f"{values[0]} to {values[-1]}"
-    return "one of " + ", ".join(str(v) for v in values)
+    return "one of " + ", ".join(map(str, values))
 
 
 class Reg:
@@ -63,10 +63,10 @@ class Bits:
             return self
         data = device.bus.readfrom_mem(device.address, self.register, 1)
         code = data[0] >> self._lsb & self._mask
-        if self._codes is None:
+        if not self._codes:
             return code
-        for value, known in self._codes.items():
-            if known == code:
+        for value in self._codes:
+            if self._codes[value] == code:
                 return value
         raise SensorError(f"register 0x{self.register:02x}: code {code} stands for no known value")
 

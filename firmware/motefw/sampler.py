@@ -12,7 +12,7 @@ from time import ticks_add, ticks_diff
 
 from . import packet
 from .compat import const
-from .errors import SensorError
+from .errors import MoteError, SensorError
 
 _START = const(0)
 _POLL = const(1)
@@ -33,11 +33,11 @@ _ENODEV = const(19)
 class Stream:
     """One sensor: its driver, the block being filled, its state and its counts.
 
-    `sensor` and `limits` are the configuration's entries, `cls` the driver's class, `bus` returns
-    the bus it is on, `recover` frees that, `report` takes a line for the log.
+    `sensor`, `spec` (of its bus) and `limits` are the configuration's entries, `cls` the driver's
+    class. `hands` has the rest: `ticks_ms()`, `bus(spec)`, `recover(spec)` and `report(text)`.
     """
 
-    def __init__(self, number, sensor, cls, recorder, hands, limits):
+    def __init__(self, number, sensor, spec, cls, recorder, hands, limits):
         self.number = number
         self.name = sensor["name"]
         self.driver_name = sensor["driver"]
@@ -45,7 +45,9 @@ class Stream:
         self._cls = cls
         self._recorder = recorder
         self._clock = recorder.clock
-        self._bus, self._recover, self._ticks_ms, self._report = hands
+        self._spec = spec
+        self._hands = hands
+        self._ticks_ms = hands.ticks_ms
         self._samples_max = limits["samples"]
         self._latency_ms = sensor.get("latency_ms", limits["latency_ms"])
         self._period_ms = 0 if cls.STREAMING else sensor.get("period_ms", _PERIOD_MS)
@@ -138,7 +140,7 @@ class Stream:
 
     def _start(self):
         if self.driver is None:
-            self.driver = self._cls(self._bus(), self._sensor.get("address"))
+            self.driver = self._cls(self._hands.bus(self._spec), self._sensor.get("address"))
         self._skip_slots()
         self.driver.start(**self._sensor.get("options", {}))
         if self.block is None:
@@ -377,19 +379,16 @@ class Stream:
         """Note a failure; return the ms until the next attempt."""
         self._count(error)
         self._failures += 1
-        known = isinstance(error, (OSError, SensorError))
-        if self._phase == _START:
-            state = "absent" if isinstance(error, OSError) else "wrong"
-        elif known and self._failures < _FAILURES_MAX:
+        known = isinstance(error, (OSError, MoteError))
+        if self._phase != _START and known and self._failures < _FAILURES_MAX:
             return self._wait_poll_ms
-        else:
-            state = "failing" if self.samples else "absent"
+        state = self._state_after(error, known)
         if self._cls.STREAMING and self.samples:
             self._missed = 1
         self._phase = _START
         try:
             if isinstance(error, OSError) and error.errno != _ENODEV:
-                self._recover()
+                self._hands.recover(self._spec)
             self.close()
             self._enter(state)
         except Exception as another:
@@ -398,12 +397,19 @@ class Stream:
         self._backoff_ms = min(2 * wait_ms, _BACKOFF_MAX_MS)
         return wait_ms
 
+    def _state_after(self, error, known):
+        if self._phase != _START:
+            return "absent" if known and not self.samples else "failing"
+        if isinstance(error, MoteError):
+            return "wrong"
+        return "absent" if isinstance(error, OSError) else "failing"
+
     def _enter(self, state):
         """Change state, and say so on the line and in the log."""
         if state == self.state:
             return
         self.state = state
         error = self.last_error if state != "ok" else None
-        self._report(f"{self.name}: {state}" + (f" ({error})" if error else ""))
+        self._hands.report(f"{self.name}: {state}" + (f" ({error})" if error else ""))
         note = {"stream": self.number, "name": self.name, "state": state, "error": error}
         self._recorder.note({"sensor": note})

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def open(path: str | Path | None = None) -> "Archive":
-    """Open a store to be read, by default the one that MOTEKIT_STORE names; see `query.Archive`."""
+    """Open a store to be read, by default the one MOTEKIT_STORE names; see `query.Archive`."""
     from .query import open_archive  # NumPy is imported when it is needed
 
     return open_archive(path)

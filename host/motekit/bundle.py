@@ -1,4 +1,4 @@
-"""All files of a board in one folder, laid out as on its flash: firmware, start files, configuration."""
+"""All files of a board in one folder, as on its flash: firmware, start files, configuration."""
 
 import json
 import shutil

@@ -15,29 +15,32 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
-from motefw import keys, message
+from motefw import keys, message, message_host, receipt
 from motefw.errors import MessageError
 
 from .errors import LinkError
 from .hello import Hello, parse
 from .keys import Host, KeyStore
+from .prompt import start_firmware
 from .transports import Ended, Pipe, Recorded
 from .transports.link import Event, Log, Message, Undelivered
 
 HELLO_TRIES = 3
 HELLO_WAIT_S = 1.0
 START_WAIT_S = 12.0
-PROMPT_WAIT_S = 0.6
 REQUEST_WAIT_S = 3.0
 REQUEST_TRIES = 3
 KEEP_ALIVE_S = 3.0
-SILENCE_S = 6.0  # without a packet for so long, hello is said in the place of the last ack
+SILENCE_S = 15.0  # after so long without a packet, hello is said in the place of the last ack
 BACKLOG_MAX = 256
-_CTRL_B, _CTRL_C, _CTRL_D = b"\x02", b"\x03", b"\x04"
 
 
 class RefusedError(LinkError):
     """The board understood a request and did not do it."""
+
+
+class NoReplyError(LinkError):
+    """The board did not answer a request in time, however often it was sent."""
 
 
 class NoKeyError(LinkError):
@@ -71,7 +74,7 @@ class Client:
     ) -> None:
         self.pipe = pipe
         self.hello: Hello | None = None
-        self.round_trip_s = 0.0
+        self.round_trip_s = 0.0  # of the last request that was answered
         self.bad_messages = 0
         self.backlog_dropped = 0
         self._keys = key_store
@@ -86,6 +89,7 @@ class Client:
         self._replies: dict[int, tuple[bool, dict[str, Any]]] = {}
         self._waiting: int | None = None
         self._undelivered = False
+        self.between: Callable[[], None] = lambda: None  # called in every wait for a reply
         self.deaf = False  # the board did not take a message; `connect` anew
         self._backlog: deque[Event | Recorded | Ended | Greeting] = deque()
         self._sent_at = 0.0
@@ -104,7 +108,7 @@ class Client:
         if self._greet(HELLO_TRIES * HELLO_WAIT_S):
             return cast("Hello", self.hello)
         heard = self.pipe.stats.bytes_in
-        if self._start_firmware():
+        if start_firmware(self.pipe, self._pump_until):
             if self._greet(START_WAIT_S):
                 return cast("Hello", self.hello)
             raise SilentError(
@@ -140,7 +144,7 @@ class Client:
         identity, counter = self._host.ticket()
         call = ("hello", cast("dict[str, Any]", {}))
         self._send(
-            message.request(tagger, message.NO_NONCE, self._number, identity, counter, *call),
+            message_host.request(tagger, message.NO_NONCE, self._number, identity, counter, *call),
             "hello",
         )
 
@@ -152,23 +156,6 @@ class Client:
         if tagger is None:
             raise NoKeyError(f"{self.pipe.name}: no ack key of {self._who[0]} in the key store")
         return tagger
-
-    def _start_firmware(self) -> bool:
-        """Look for a prompt that nobody uses; soft-reset from there. Interrupts no program."""
-        for keystrokes in (b"\r\n", _CTRL_B, b"\r\n"):
-            self.pipe.typed(keystrokes)
-            self._pump_until(lambda: self.pipe.tail().endswith((">>> ", "... ")), PROMPT_WAIT_S)
-            if self.pipe.tail().endswith(">>> "):
-                break
-        tail = self.pipe.tail()
-        if tail.endswith("... "):
-            # the prompt took our greeting for the beginning of a statement: leave that
-            self.pipe.typed(_CTRL_C)
-            self._pump_until(lambda: self.pipe.tail().endswith(">>> "), PROMPT_WAIT_S)
-        if not self.pipe.tail().endswith(">>> "):
-            return False
-        self.pipe.typed(_CTRL_B + _CTRL_D)
-        return True
 
     def _last_words(self) -> str:
         lines = [event.text for event in self._backlog if isinstance(event, Log)]
@@ -183,6 +170,7 @@ class Client:
             if self._cancelled():
                 raise CancelledError(f"{self.pipe.name}: given up")
             self._receive(min(left, 0.25))
+            self.between()
         return True
 
     # -- requests ---------------------------------------------------------------------------
@@ -196,7 +184,7 @@ class Client:
     ) -> Any:
         """Ask the board to do something; return its result.
 
-        Raises RefusedError with the board's reason, NoKeyError, or LinkError if no reply comes.
+        Raises RefusedError with the board's reason, NoKeyError, or NoReplyError.
         """
         for attempt in range(tries):
             if attempt:  # it may have restarted meanwhile: its nonce tells
@@ -208,10 +196,10 @@ class Client:
             ok, result = answer
             if ok:
                 return result
-            why = str(cast("dict[str, Any]", result).get("error"))[:300]
+            why = str(result.get("error"))[:300]
             if "say hello" not in why:
                 raise RefusedError(f"{self.pipe.name}: {name!r} refused: {why}")
-        raise LinkError(
+        raise NoReplyError(
             f"{self.pipe.name}: no reply to {name!r} in {tries} tries of {wait_s:.0f} s"
         )
 
@@ -223,9 +211,11 @@ class Client:
         self._waiting = number = self._number
         self._undelivered = False
         self._replies.clear()
+        asked_at = time.monotonic()
         try:
             self._send(self._seal(number, name, args))
             self._pump_until(lambda: number in self._replies or self._undelivered, wait_s)
+            self.round_trip_s = time.monotonic() - asked_at
             return self._replies.pop(number, None)
         finally:
             self._waiting = None
@@ -238,7 +228,7 @@ class Client:
         if tagger is None:
             raise NoKeyError(f"{self.pipe.name}: no key of {hello.device} in the key store")
         identity, counter = self._host.ticket()
-        return message.request(tagger, hello.nonce, number, identity, counter, name, args)
+        return message_host.request(tagger, hello.nonce, number, identity, counter, name, args)
 
     def _greeted(self) -> Hello:
         if self.hello is None:
@@ -249,20 +239,20 @@ class Client:
 
     def acknowledge(self, generation: int, epoch: int, seq: int) -> None:
         """Tell the board that every packet of the epoch up to seq is durable here."""
-        data = self._receipt(message.ACK, generation, epoch, seq)
+        data = self._receipt(receipt.ACK, generation, epoch, seq)
         self._last_receipt = data
         self._send(data, f"ack {generation} {epoch}")
 
     def refuse(self, generation: int, epoch: int, seq: int) -> None:
         """Tell the board to skip a packet that comes intact and fails its tag."""
-        self._send(self._receipt(message.REFUSED, generation, epoch, seq))
+        self._send(self._receipt(receipt.REFUSED, generation, epoch, seq))
 
     def _receipt(self, what: int, generation: int, epoch: int, seq: int) -> bytes:
         device = self._greeted().device
         tagger = self._keys.tagger(keys.ACK, device, generation)
         if tagger is None:
             raise NoKeyError(f"{self.pipe.name}: no ack key of {device} in the key store")
-        return message.receipt(tagger, what, generation, epoch, seq)
+        return message_host.receipt(tagger, what, generation, epoch, seq)
 
     def _send(self, data: bytes, key: str | None = None) -> None:
         self.pipe.send(data, key)
@@ -282,7 +272,8 @@ class Client:
     def _keep_alive(self, now: float) -> None:
         if now - self._sent_at < KEEP_ALIVE_S:
             return
-        if self._last_receipt is None or now - self._heard_at >= SILENCE_S:
+        silent_s = now - max(self._heard_at, self._hello_at)
+        if self._last_receipt is None or silent_s >= SILENCE_S:
             self.say_hello()
         else:
             self._send(self._last_receipt, "last")
@@ -315,18 +306,19 @@ class Client:
         tagger = self._keys.tagger(keys.DATA, hello.device, hello.generation)
         if tagger is None:
             raise MessageError("reply: no data key")
-        _, ok, result = message.open_reply(tagger, hello.nonce, data)
+        _, ok, result = message_host.open_reply(tagger, hello.nonce, data)
         if not isinstance(result, dict):
             raise MessageError("reply: JSON is no object")
         return ok, cast("dict[str, Any]", result)
 
     def _hello_reply(self, data: bytes) -> None:
         """Believe a hello only under the key of the device and generation that it names."""
-        _, ok, result = message.open_reply(_AnyTag(), message.NO_NONCE, data)
+        _, ok, result = message_host.open_reply(_AnyTag(), message.NO_NONCE, data)
         self._hello_number = -1
         if not ok:  # another board than before, or one that has got new keys
-            self._who = None
-            self.say_hello()
+            if self._who is not None:
+                self._who = None
+                self.say_hello()
             return
         hello = parse(result)
         who = hello.device, hello.generation
@@ -337,7 +329,7 @@ class Client:
                 f"{hello.generation}), and this host has no keys: set MOTEKIT_KEYS to the fleet's "
                 f"key store, or to a collector's copy of it"
             )
-        message.open_reply(tagger, message.NO_NONCE, data)
+        message_host.open_reply(tagger, message.NO_NONCE, data)
         if self._who != who and not self._only_ask:
             self._who = who
             self.say_hello()  # now under its key: only that starts its packets
@@ -346,7 +338,6 @@ class Client:
 
     def _greet_back(self, hello: Hello) -> None:
         self._greeted_at = time.monotonic()
-        self.round_trip_s = self._greeted_at - self._hello_at
         self.deaf = False
         restarted = self.hello is not None and self.hello.nonce != hello.nonce
         if restarted:
@@ -363,6 +354,6 @@ class _AnyTag(keys.Tagger):
     def __init__(self) -> None:
         super().__init__(bytes(keys.KEY_BYTES), b"")
 
-    def check(self, tag: bytes, *parts: bytes) -> bool:
+    def check(self, tag: bytes, *parts: bytes | memoryview) -> bool:
         del tag, parts
         return True

@@ -54,6 +54,7 @@ class _Line:
         self.next_try = 0.0
         self.delay_s = RETRY_S
         self.failure: MotekitError | None = None
+        self.untold: Notice | None = None
         self.ended = False
 
     def making_contact(self) -> bool:
@@ -161,6 +162,7 @@ class Collector:
             return True
         lines = list(self._lines.values())
         self._give_up_early(lines)
+        self._tell(lines)
         idle_s = time.monotonic() - max(self.live.stored_at, self._met_at)
         if limits.until_idle_s is not None and idle_s >= limits.until_idle_s:
             return not any(line.making_contact() for line in lines)
@@ -181,6 +183,13 @@ class Collector:
                     "nothing to collect from:\n  " + "\n  ".join(str(f) for f in failures)
                 )
             )
+
+    def _tell(self, lines: list[_Line]) -> None:
+        """Report what failed, unless all may yet turn out to have failed at once."""
+        for line in lines:
+            if line.untold is not None and (self._met_at or not line.transport.explicit):
+                self.report(line.untold)
+                line.untold = None
 
     def _scan(self, ports: ThreadPoolExecutor) -> None:
         """Start a session on each port that is there and has none."""
@@ -223,8 +232,7 @@ class Collector:
             told = str(error).removeprefix(f"{line.name}: ")
             if not isinstance(error, PortGoneError):
                 told += "; trying again"
-            if self._met_at or not line.transport.explicit:
-                self.report(Notice("warning", line.name, device, told))
+            line.untold = Notice("warning", line.name, device, told)
         line.failure = error
         line.next_try = time.monotonic() + line.delay_s
         line.delay_s = min(line.delay_s * 1.5, RETRY_MAX_S)

@@ -1,14 +1,15 @@
 """The whole chain on one machine: virtual boards, their serial lines, a collector, a store."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 
+from motekit import places
 from motekit.collector import Collector
 from motekit.keys import Host, KeyStore
 from motekit.session import Notice
-from motekit.sim import fleet, places, scenario
+from motekit.sim import fleet, scenario
 from motekit.sim.fleet import Fleet
 from motekit.store import Store, Summary
 from motekit.transports import serial
@@ -64,9 +65,9 @@ class Demo:
         self.collector.run(tick=look)
 
     def streams(self) -> list[Flow]:
-        """Return what each stream has brought, board after board."""
+        """Return what each stream has brought, board after board by name."""
         names = {each.device: each.name or each.board for each in self.collector.live.rows()}
-        return [
+        flows = [
             Flow(
                 board=names.get(device.device, device.device),
                 stream=stream.name,
@@ -78,6 +79,7 @@ class Demo:
             for stream in device.streams
             if stream.samples
         ]
+        return sorted(flows, key=lambda flow: flow.board)
 
     def outcome(self) -> Outcome:
         """Return what came, and what did not."""
@@ -99,14 +101,16 @@ def store_path() -> Path:
 
 
 @contextlib.contextmanager
-def running(path: Path, report: Callable[[Notice], None], plan: Path = SCENARIO) -> Iterator[Demo]:
+def running(
+    path: Path, report: Callable[[Notice], None], plan: Path = SCENARIO
+) -> Generator[Demo]:
     """Start a scenario's boards beside a new store, which replaces that of an earlier run."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for old in path.parent.glob(path.name + "*"):
         old.unlink()
     loaded = scenario.load(plan)
     with (
-        fleet.running(loaded, heap_bytes=256 << 10) as boards,
+        fleet.running(loaded) as boards,
         Store.open(path, create=True) as store,
     ):
         yield Demo(boards, store, report)

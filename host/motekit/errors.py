@@ -27,6 +27,10 @@ class StoreError(MotekitError):
     """A store that is no store, is from a newer version, or cannot be written."""
 
 
+class SchemaError(StoreError):
+    """A channel table that a board announced and that cannot be believed."""
+
+
 class LinkError(MotekitError):
     """A port or a board that cannot be talked to."""
 

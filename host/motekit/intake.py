@@ -5,47 +5,23 @@ No I/O: packets in, verdicts out. What is stored may be acknowledged; what is se
 
 import hashlib
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 from motefw import keys, packet
 from motefw.errors import PacketError
 
 from .keys import KeyStore
+from .store.header import Head
+from .store.header import read as read_header
 
 BAD_DELIVERIES = 3  # intact over the line and a wrong tag so often: the record itself has rotted
 REMEMBERED_MAX = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What `motefw.packet.read_header` returns, with its types."""
-
-    version: int
-    kind: int
-    generation: int
-    stream: int
-    schema: int
-    epoch: int
-    seq: int
-    index: int
-    time_us: int
-    count: int
-    channels: int
-    timed: bool
-    invalid: bool
-    body: int
-
-
-def read_header(data: bytes) -> Header:
-    """Return the header of a whole packet; raise PacketError if it is none."""
-    return Header(*cast("Any", packet.read_header(data)))
-
-
 class Take(NamedTuple):
     """Store it; `verified` if its tag shows that this very board made it."""
 
-    header: Header
+    header: Head
     verified: bool
 
 

@@ -21,7 +21,7 @@ from typing import Any, cast
 
 import platformdirs
 
-from motefw import keys
+from motefw import keys, keys_host
 
 from .errors import MotekitError
 
@@ -54,7 +54,7 @@ class KeyStore:
     @classmethod
     def from_root(cls, root: bytes) -> "KeyStore":
         """Return a store with all purposes of a fleet's root key."""
-        return cls({p: keys.purpose_root(root, p) for p in keys.PURPOSES}, root)
+        return cls({p: keys_host.purpose_root(root, p) for p in keys.PURPOSES}, root)
 
     @classmethod
     def load(cls, path: Path | None = None) -> "KeyStore":
@@ -104,7 +104,7 @@ class KeyStore:
         root = self._roots.get(purpose)
         if root is None:
             return None
-        return keys.Tagger(keys.device_key(root, identity, generation), identity)
+        return keys.Tagger(keys_host.device_key(root, identity, generation), identity)
 
     def save(self, path: Path) -> None:
         """Write the store for its owner alone; an existing one is never overwritten."""

@@ -14,7 +14,7 @@ from motefw.errors import PacketError
 from motefw.keys import TAG_BYTES
 
 from .hello import Hello
-from .intake import Header
+from .store.header import Head
 
 
 @dataclass
@@ -117,7 +117,7 @@ class Live:
                     stream.packets += packets
                     stream.samples += samples
 
-    def arrived(self, device: str, header: Header, data: bytes) -> None:
+    def arrived(self, device: str, header: Head, data: bytes) -> None:
         """Note a packet that is durable now."""
         with self._lock:
             board = self._board(device)
@@ -134,7 +134,7 @@ class Live:
         return self._boards.setdefault(device, LiveBoard(device))
 
 
-def _advance(stream: LiveStream, header: Header, data: bytes) -> None:
+def _advance(stream: LiveStream, header: Head, data: bytes) -> None:
     """Move a stream on to a newer packet."""
     if header.epoch == stream.epoch and header.index <= stream.index:
         return
@@ -149,7 +149,7 @@ def _count_gap(board: LiveBoard, body: bytes) -> None:
     """Count a note of the board that says samples were lost."""
     try:
         note: Any = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return
     gap: Any = cast("dict[str, Any]", note).get("gap") if isinstance(note, dict) else None
     if isinstance(gap, dict):

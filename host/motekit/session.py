@@ -10,25 +10,24 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol
 
-from .client import CancelledError, Client, Greeting, RefusedError
+from motefw.packet import SAMPLES
+
+from .caretaker import Caretaker
+from .client import CancelledError, Client, Greeting
 from .errors import LinkError
 from .hello import Hello
-from .intake import Header, Intake, SetAside, Take
+from .intake import Intake, SetAside, Take
 from .keys import Host, KeyStore
 from .live import Live
 from .store import Received, Store
+from .store.header import Head
 from .transports import Ended, Pipe, Recorded
 from .transports.link import Event, Log, Packet
 
 STEP_S = 0.5
-TIME_SET_EVERY_S = 600.0
-STATUS_EVERY_S = 15.0
 STUCK_S = 2.0  # packets came, but not the next in order: ask where the board's queue begins
-SCHEMA_AFTER_S = 1.0  # the note that announces it comes first, unless it was lost
-CLOCK_SANE_S = 1_767_225_600  # 2026-01-01: a host whose clock is before that was never set
-HOST_CLOCK_ERROR_US = 1000
 FAREWELL_S = 1.0
 WINDOW = 8
 BOOT_LINE = re.compile(r"motefw: \S+ device [0-9a-f]+ epoch ")
@@ -41,7 +40,7 @@ class Arrival(NamedTuple):
 
     session: "Session"
     received: Received
-    header: Header
+    header: Head
 
 
 class Notice(NamedTuple):
@@ -89,7 +88,6 @@ class Session:
         self.pipe = pipe
         self.device: str | None = None
         self._hub = hub
-        self._clock = clock
         self._client = Client(pipe, hub.key_store, hub.host, hub.stopping)
         self._intake: Intake | None = None
         self._intakes: dict[str, Intake] = {}
@@ -101,10 +99,8 @@ class Session:
         self._highest = -1
         self._moved_at = 0.0
         self._asked_at = 0.0
-        self._time_set_at: float | None = None
-        self._status_at = time.monotonic()
-        self._schemas: set[tuple[int, int]] = set()
-        self._unknown: dict[tuple[int, int], float] = {}
+        self._caretaker = Caretaker(self._client, hub.store, hub.live, self._tell, clock)
+        self._client.between = self._send_acks
 
     def run(self) -> None:
         """Collect; return when the collector stops or a recording ends, LinkError otherwise."""
@@ -168,7 +164,7 @@ class Session:
             self._begin(hello, known)
         self._catch_up(hello)
         if first or restarted:
-            self._set_time()
+            self._caretaker.set_time()
 
     def _begin(self, hello: Hello, known: list[tuple[int, int, int | None]]) -> None:
         provisioned = hello.generation > 0 or (any(generation for generation, _, _ in known))
@@ -232,8 +228,8 @@ class Session:
             self._submit(hello.device, event.data, verdict)
             if (header.generation, header.epoch) == (hello.generation, hello.epoch):
                 self._highest = max(self._highest, header.seq)
-            if header.kind == 0 and (header.epoch, header.schema) not in self._schemas:
-                self._unknown.setdefault((header.epoch, header.schema), time.monotonic())
+            if header.kind == SAMPLES:
+                self._caretaker.saw(header)
         elif isinstance(verdict, SetAside):
             self._set_aside(hello.device, event.data, verdict.why)
             if verdict.skip:
@@ -246,6 +242,7 @@ class Session:
             provisioned = any(generation for generation, _, _ in known)
             intake = Intake(self._hub.key_store, event.device, 0, provisioned)
             self._intakes[event.device] = intake
+            self._hub.live.set(event.device, port=self.pipe.name, state="recorded")
         verdict = intake.judge(event.data)
         if isinstance(verdict, Take):
             self._submit(event.device, event.data, verdict)
@@ -304,51 +301,7 @@ class Session:
         if self._highest > done and now - max(self._moved_at, self._asked_at) > STUCK_S:
             self._asked_at = now
             self._client.say_hello()
-        if self._time_set_at is not None and now - self._time_set_at > TIME_SET_EVERY_S:
-            self._set_time()
-        if now - self._status_at > STATUS_EVERY_S:
-            self._ask_status(hello)
-        for key, since in list(self._unknown.items()):
-            if now - since > SCHEMA_AFTER_S:
-                self._learn_schema(hello, key)
-
-    def _set_time(self) -> None:
-        """Tell the board the time, for an anchor in its log."""
-        self._time_set_at = time.monotonic()
-        utc_s = self._clock()
-        if utc_s < CLOCK_SANE_S:
-            self._tell("warning", "this host's clock is not set: samples will have no UTC time")
-            return
-        error_us = int(self._client.round_trip_s * 1e6) + HOST_CLOCK_ERROR_US
-        args = {"utc_us": int(utc_s * 1e6), "error_us": min(error_us, 0xFFFFFFFF)}
-        self._try("time.set", args)
-
-    def _ask_status(self, hello: Hello) -> None:
-        self._status_at = time.monotonic()
-        status = self._try("status", {})
-        if status is not None:
-            self._hub.live.set(
-                hello.device, errors=_ailing(status), frames_bad=self.pipe.stats.frames_bad
-            )
-
-    def _learn_schema(self, hello: Hello, key: tuple[int, int]) -> None:
-        """Ask for a channel table that was never announced, or whose note was lost."""
-        epoch, number = key
-        del self._unknown[key]
-        self._schemas.add(key)
-        if number in self._hub.store.schemas(hello.device, epoch) or epoch != hello.epoch:
-            return
-        answer = self._try("schema", {"schema": number})
-        if answer is not None:
-            self._hub.store.add_schema(hello.device, epoch, answer.get("schema", {}))
-
-    def _try(self, name: str, args: dict[str, Any]) -> dict[str, Any] | None:
-        """Ask for something that collecting does not depend on."""
-        try:
-            return self._client.request(name, args)
-        except RefusedError as e:
-            self._tell("warning", str(e))
-            return None
+        self._caretaker.due(hello)
 
     def _farewell(self) -> None:
         """Give the committer a moment, and tell the board what has become durable."""
@@ -363,20 +316,5 @@ class Session:
             return  # the line is gone; the board will be told the next time
         finally:
             self.pipe.close()
-            if self.device is not None:
+            if self.device is not None and not self._hub.stopping():
                 self._hub.live.set(self.device, state="gone")
-
-
-def _ailing(status: dict[str, Any]) -> tuple[str, ...]:
-    """Return "name: state" of each sensor that the board says is not well."""
-    sensors: Any = status.get("sensors")
-    if not isinstance(sensors, list):
-        return ()
-    rows = [
-        cast("dict[str, Any]", row) for row in cast("list[Any]", sensors) if isinstance(row, dict)
-    ]
-    return tuple(
-        f"{str(row.get('name'))[:32]}: {str(row.get('state'))[:16]}"
-        for row in rows
-        if row.get("state") != "ok"
-    )

@@ -25,6 +25,7 @@ BENCHES = {
     "encode": ".encode",
     "decode": ".decode",
     "drivers": ".drivers",
+    "heap": ".heap",
     "store": ".store",
 }
 RESULTS = Path("build/bench.json")

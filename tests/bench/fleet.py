@@ -1,7 +1,8 @@
 """Packets of many devices, made quickly: bodies of one trace, headers and tags of their own."""
 
 from motefw import packet_header
-from motefw.keys import TAG_BYTES, Tagger, device_key
+from motefw.keys import TAG_BYTES, Tagger
+from motefw.keys_host import device_key
 
 from .packet import GENERATION, SCHEMA, STREAM, UPTIME_S, packets
 
@@ -10,7 +11,7 @@ EPOCH = 3  # of the first device
 
 
 class Fleet:
-    """Makes packets of many devices in turn: bodies of one trace, a header and tag each of its own."""
+    """Makes packets of many devices in turn: bodies of one trace, headers and tags of theirs."""
 
     def __init__(self, trace, devices, samples):
         self.samples = samples

@@ -5,7 +5,8 @@ from array import array
 import numpy as np
 
 from motefw import packet
-from motefw.keys import TAG_BYTES, Tagger, device_key
+from motefw.keys import TAG_BYTES, Tagger
+from motefw.keys_host import device_key
 
 from .bound import bound_bytes_per_value
 from .peers import PEERS

@@ -7,7 +7,7 @@ from contextlib import closing
 
 import numpy as np
 
-from motekit.store import Received, Store
+from motekit.store import Received, Store, segment
 
 from .packet import packets
 from .report import has_package
@@ -15,15 +15,18 @@ from .report import has_package
 PAGE_BYTES = 4096
 COPIES = 40  # of a trace, each a device, so that a store's fixed pages do not count
 SIZES = (32, 128, 240, 512)
+MAIN_SIZE = 128
+ENOUGH = 8  # packets of a trace that are worth measuring
 CAPTION = (
-    f"Bytes a value. Store: the file after closing, {COPIES} devices that sent the trace once each, "
-    "unsealed and sealed (without the pages that sealing left free for what comes). zlib, zstd: of one device's packets in one piece. Parquet: "
+    f"Bytes a value. Store: the file after closing, {COPIES} devices that sent the trace once "
+    "each, unsealed and sealed (less the pages that sealing left free for what comes). "
+    "Segment, zlib, zstd: one device's packets in one piece. Parquet: "
     "DELTA_BINARY_PACKED and zstd, the values of one device alone, without time or footer."
 )
 
 
-def disk(report, traces, folder):
-    """Measure every trace at some packet lengths."""
+def disk(report, traces, main, folder):
+    """Measure every trace at some packet lengths; `main` gives the figure that has a goal."""
     peers = {"zlib -6": lambda data: len(zlib.compress(data, 6))}
     if has_package("zstandard"):
         import zstandard
@@ -35,27 +38,36 @@ def disk(report, traces, folder):
         report.missing("no Python package zstandard", "zstd beside segments")
     if not has_package("pyarrow"):
         report.missing("no Python package pyarrow", "store.over_parquet")
-    rows, worst = [], []
+    rows, figures = [], []
     for trace in traces:
         parquet = parquet_bytes(trace) if has_package("pyarrow") else None
         for size in SIZES:
-            if trace.rows // size < 8:
+            if trace.rows // size < ENOUGH:
                 continue
             row = measure(trace, size, folder, peers, parquet)
             rows.append((f"{trace.name}, {size}", *row))
-            if parquet is not None:
-                worst.append((row[2] / row[-1], trace.name, size))
-    columns = ("trace, samples a packet", "packets", "unsealed", "sealed", *peers, "Parquet")
+            name = f"store.{trace.name}.{size}"
+            if (trace.name, size) == (main.name, MAIN_SIZE):
+                name = "store"
+            figures += disk_figures(report, name, size, *row[-2:], parquet)
+    columns = ("trace, samples", "packets", "segment", *peers, "Parquet", "unsealed", "sealed")
     report.table("bytes a value on disk", columns, rows, CAPTION)
-    figures = [
-        report.add(f"store.{name}.{size}.over_parquet", ratio, "ratio", goal=goal_of(size))
-        for ratio, name, size in worst
-    ]
-    main = [ratio for ratio, name, size in worst if (name, size) == (traces[0].name, 128)]
-    if main:
-        figures.insert(0, report.add("store.over_parquet", main[0], "ratio", goal=1.35))
-    if figures:
-        report.figures_table("sealed store over Parquet", figures)
+    caption = f"The first two are of {main.name}, {MAIN_SIZE} samples a packet."
+    report.figures_table("sealed store on disk", figures, caption)
+
+
+def disk_figures(report, name, size, unsealed, sealed, parquet):
+    """Add the figures of one row; return them."""
+    beside = {"unsealed": unsealed}
+    if parquet is None:
+        return [report.add(f"{name}.bytes_per_value", sealed, "bytes", beside=beside)]
+    figure = report.add(
+        f"{name}.bytes_per_value", sealed, "bytes", beside={**beside, "Parquet": parquet}
+    )
+    beside = {"unsealed": unsealed / parquet}
+    ratio = sealed / parquet
+    over = report.add(f"{name}.over_parquet", ratio, "ratio", goal=goal_of(size), beside=beside)
+    return [figure, over]
 
 
 def goal_of(size):
@@ -64,7 +76,7 @@ def goal_of(size):
 
 
 def measure(trace, size, folder, peers, parquet):
-    """Return bytes a value: packets, unsealed, sealed, each peer, Parquet."""
+    """Return bytes a value: packets, segment, each peer, Parquet, unsealed, sealed."""
     path = folder / f"{trace.name}-{size}.motekit"
     made = [data for data, _, _ in packets(trace, size)]
     values = len(made) * size * len(trace.channels)
@@ -80,10 +92,11 @@ def measure(trace, size, folder, peers, parquet):
     joined = b"".join(made)
     return (
         len(joined) / values,
-        unsealed / COPIES / values,
-        sealed / COPIES / values,
+        len(segment.pack([(True, data) for data in made])) / values,
         *(peer(joined) / values for peer in peers.values()),
         parquet,
+        unsealed / COPIES / values,
+        sealed / COPIES / values,
     )
 
 

@@ -20,9 +20,9 @@ SAMPLES = 128
 UTC_US = 1_767_225_600_000_000  # 2026-01-01
 PER_DAY = HZ * DAY_S // SAMPLES
 CAPTION = (
-    f"{DEVICES} devices at {HZ} Hz for two days, interleaved; one day of one of them as NumPy columns "
-    "in units and UTC. Decode alone: the same packets, in memory already. Parquet: pyarrow reads as "
-    "many rows of time and float64 (zstd, dictionary) from a file of that day and device alone."
+    f"{DEVICES} devices at {HZ} Hz for two days, interleaved; one day of one of them as NumPy "
+    "columns in units and UTC. Decode alone: the same packets, in memory. Parquet: pyarrow reads "
+    "as many rows of time and float64 (zstd, dictionary) from a file of that day and device alone."
 )
 
 

@@ -20,7 +20,7 @@ INTEGER = re.compile(r"[+-]?[0-9]+")
 PERIOD = re.compile(r"_([0-9]+)(hz|s|min|h)(?:_|$)")
 SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 DEFAULT_PERIOD_S = 0.01
-# Packet size over the bound, {samples a packet: goal}, of these recordings and of slow channels.
+# Packet size over the bound, {samples a packet: goal}: for these recordings and slow channels.
 ACCEL_3_GOALS = {128: 1.22, 512: 1.12}
 ACCEL_1_GOALS = {512: 1.20}
 SLOW_GOALS = {240: 1.15, 512: 1.15}

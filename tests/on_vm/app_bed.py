@@ -179,6 +179,20 @@ def reboot_after_hello():
     Counter.hook = hook
 
 
+def spoil(path):
+    """Put a folder where a file is to be written, once the board runs."""
+    import os
+
+    before = Counter.hook
+
+    def hook(i):
+        if i == 2:
+            os.mkdir(path)
+        before(i)
+
+    Counter.hook = hook
+
+
 def run_limited(ms):
     """Run the firmware for so long, then interrupt it."""
     end = fake_port.time.ticks_add(fake_port.time.ticks_ms(), ms)

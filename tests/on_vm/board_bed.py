@@ -25,17 +25,17 @@ class Time:
 time = Time()
 sys.modules["time"] = time
 
-from rom import chips  # noqa: E402
-from rom.bus import I2CBus, Uart  # noqa: E402
+from rom import chips
+from rom.bus import I2CBus, Uart
 
-from motefw import commands, config, drivers, identity, packet  # noqa: E402
-from motefw.clock import Clock  # noqa: E402
-from motefw.errors import SensorError  # noqa: E402
-from motefw.links.serial import SerialLink  # noqa: E402
-from motefw.log import RamLog  # noqa: E402
-from motefw.recorder import Recorder  # noqa: E402
-from motefw.sampler import Stream  # noqa: E402
-from motefw.uplink import Uplink  # noqa: E402
+from motefw import commands, config, drivers, identity, packet
+from motefw.clock import Clock
+from motefw.errors import SensorError
+from motefw.links.serial import SerialLink
+from motefw.log import RamLog
+from motefw.recorder import Recorder
+from motefw.sampler import Stream
+from motefw.uplink import Uplink
 
 assert asyncio
 UNIQUE_ID = b"\x24\x0a\xc4\x00\x01\x02"
@@ -71,7 +71,7 @@ class Rows:
 def reset(now_us=0, log_bytes=16384, key_file=None):
     """Begin a board: clock, identity, log, recorder."""
     time.now_us = now_us
-    bed.identity = identity.Identity(UNIQUE_ID, key_file)
+    bed.identity = identity.make(UNIQUE_ID, key_file)
     bed.log = RamLog(log_bytes)
     bed.clock = Clock(time.ticks_us, time.ticks_diff)
     bed.kernel = packet.select_kernel()[1]
@@ -133,8 +133,21 @@ def log_run(size, operations):
 # Sampler.
 
 
-def recover():
-    bed.recovered += 1
+class Hands:
+    """What a stream is handed: the clock, its bus, and whom to tell."""
+
+    def __init__(self, bus):
+        self.ticks_ms = time.ticks_ms
+        self._bus = bus
+
+    def bus(self, spec):
+        return self._bus
+
+    def recover(self, spec):
+        bed.recovered += 1
+
+    def report(self, text):
+        bed.said.append(text)
 
 
 def add(sensor, samples=512, latency_ms=5000, rows=None):
@@ -147,10 +160,9 @@ def add(sensor, samples=512, latency_ms=5000, rows=None):
         bus = Uart(model, time.clock_us, 9600)
     else:
         bus = I2CBus([(model.ADDRESSES[0], model)])
-    hands = (lambda: bus, recover, time.ticks_ms, bed.said.append)
     limits = {"samples": samples, "latency_ms": latency_ms}
     number = len(bed.streams)
-    stream = Stream(number, sensor, cls, bed.recorder, hands, limits)
+    stream = Stream(number, sensor, {}, cls, bed.recorder, Hands(bus), limits)
     bed.streams.append([stream, time.now_us])
     bed.models.append(model)
     return number
@@ -264,9 +276,8 @@ def add_steady(streaming, timed=False, wide=False, channels=2, samples=512, late
     Driver.wide = wide
     sensor = {"name": "steady", "driver": "steady", "period_ms": 20}
     limits = {"samples": samples, "latency_ms": latency_ms}
-    hands = (lambda: None, recover, time.ticks_ms, bed.said.append)
     number = len(bed.streams)
-    stream = Stream(number, sensor, Driver, bed.recorder, hands, limits)
+    stream = Stream(number, sensor, {}, Driver, bed.recorder, Hands(None), limits)
     bed.streams.append([stream, time.now_us])
     return number
 
@@ -368,7 +379,7 @@ def connect(root=""):
         data = bytes(data)
         bed.handled.append(data.hex())
         try:
-            if message.kind(data) == message.REQUEST:
+            if data[0] == message.REQUEST:
                 bed.link.reply(commands.handle(bed.board, data))
             else:
                 bed.uplink.receipt(data)

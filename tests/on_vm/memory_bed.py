@@ -1,7 +1,7 @@
 """What the firmware takes of a heap: run in a VM from compiled .mpy, prints a table.
 
-Arguments: the folder of the compiled firmware, that of the chips' models, a scratch folder. The models
-and the port are loaded first: what they take is not the firmware's.
+Arguments: the folder of the compiled firmware, that of the chips' models, a scratch folder. The
+models and the port are loaded first: what they take is not the firmware's.
 """
 
 import gc
@@ -10,17 +10,17 @@ import sys
 
 sys.path[:0] = sys.argv[1:3]
 
-import asyncio  # noqa: E402
-import hashlib  # noqa: E402
-import select  # noqa: E402
-import struct  # noqa: E402
-import time  # noqa: E402
+import asyncio
+import hashlib
+import select
+import struct
+import time
 
-import fake_port  # noqa: E402
-from rom import chips  # noqa: E402
-from rom.bus import I2CBus, Uart  # noqa: E402
+import fake_port
+from rom import chips
+from rom.bus import I2CBus, Uart
 
-assert (hashlib, select, struct)
+LOADED = hashlib, select, struct  # the VM's own, which the firmware finds in place
 CONFIG = {
     "board": "test",
     "buses": {
@@ -89,22 +89,22 @@ with open(sys.argv[3] + "/config.json", "w") as file:
 gc.collect()
 base = gc.mem_alloc()
 
-from motefw import app  # noqa: E402
+from motefw import app
 
 say("app")
 board = app.Board(port)
 say("queue")
-import motefw.packet  # noqa: E402
+import motefw.packet
 
 motefw.packet.select_kernel()
 say("packet")
-import motefw.links.serial  # noqa: E402
-import motefw.recorder  # noqa: E402
-import motefw.sampler  # noqa: E402
-import motefw.uplink  # noqa: E402
+import motefw.links.serial
+import motefw.recorder
+import motefw.sampler
+import motefw.uplink
 
 say("sampler, uplink, link")
-import motefw.drivers  # noqa: E402
+import motefw.drivers
 
 for sensor in CONFIG["sensors"]:
     motefw.drivers.load(sensor["driver"])

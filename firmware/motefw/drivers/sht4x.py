@@ -16,8 +16,8 @@ from motefw.compat import const
 from motefw.crc import crc8_sensirion
 from motefw.driver import Driver
 
-_RESET = b"\x94"
-_SERIAL = b"\x89"
+_RESET = const(b"\x94")
+_SERIAL = const(b"\x89")
 _MODES = {"high": (b"\xfd", 10), "medium": (b"\xf6", 6), "low": (b"\xe0", 3)}  # command, wait ms
 _TRIES = const(3)
 _DAMAGED = const(0x8000)

@@ -27,6 +27,7 @@ def export(
     file: Annotated[
         str | None, typer.Argument(help="Where to write; standard output if none, or -.")
     ] = None,
+    *,
     output: Annotated[str | None, typer.Option("--output", "-o", help="The same as FILE.")] = None,
     form: Annotated[
         str | None,

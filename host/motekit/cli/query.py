@@ -1,8 +1,9 @@
 """The command `motekit query`."""
 
 import sys
+from collections.abc import Callable
 from itertools import islice
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -25,8 +26,11 @@ from .selection import (
     WhereOption,
 )
 
+Row = tuple[Any, ...]
+
 
 def query(
+    *,
     store: StoreOption = None,
     device: DeviceOption = None,
     stream: StreamOption = None,
@@ -59,13 +63,15 @@ def query(
 def _show(result: Result, limit: int) -> None:
     found = (row for batch in result.batches for row in rows(batch, result.layout))
     shown = list(islice(found, limit))
-    columns = tuple(
-        (name, lambda row, at=at: "" if row[at] is None else str(row[at]))
-        for at, name in enumerate(result.layout.names())
-    )
-    show.rows(columns, shown)
+    show.rows(tuple(map(_column, enumerate(result.layout.names()))), shown)
     if len(shown) == limit and next(found, None) is not None:
         print(
             f"the first {limit} rows; --limit shows more, `motekit export` writes all",
             file=sys.stderr,
         )
+
+
+def _column(numbered: tuple[int, str]) -> tuple[str, Callable[[Row], str]]:
+    """Return the title of a column, and how a row's cell of it is shown."""
+    at, name = numbered
+    return name, lambda row: "" if row[at] is None else str(row[at])

@@ -27,6 +27,14 @@ TIME_LENGTHS = np.array([3, 5, 6, 8])
 INDEX_LENGTHS = np.array([1, 2, 3, 6])
 LENGTHS = np.array([1, 2, 3, 4])
 
+
+def _least(lengths: "Ints") -> "Words":
+    """Return the least value of each length that no shorter one holds."""
+    return np.array([0, *(1 << 8 * int(length) for length in lengths[:3])], np.uint64)
+
+
+LEAST, INDEX_LEAST, TIME_LEAST = map(_least, (LENGTHS, INDEX_LENGTHS, TIME_LENGTHS))
+
 DTYPE = np.dtype(
     [
         ("kind", "u1"),
@@ -69,62 +77,73 @@ def parse(joined: Joined) -> tuple[NDArray[np.void], Mask]:
     """Return the headers, one row a packet, and which of the packets have no right header."""
     data, starts, sizes = joined
     words = joined.words()
+    rows = np.zeros(len(starts), DTYPE)
     first = words[starts]
     byte = [(first >> np.uint64(8 * i)).astype(np.int64) & 0xFF for i in range(5)]
     flags, kind = byte[0] & 15, byte[0] >> 4 & 3
+    codes = byte[3]
     own = byte[1] >> 4 == OWN_GENERATION
-    rows = np.zeros(len(starts), DTYPE)
+    at = starts + 5 + own
+    code = (codes & 3, codes >> 2 & 3, codes >> 4 & 3, codes >> 6)
+    lengths = (
+        LENGTHS[code[0]],
+        LENGTHS[code[1]],
+        INDEX_LENGTHS[code[2]],
+        TIME_LENGTHS[code[3]],
+    )
+    body = at - starts + sum(lengths)
+    bad = (sizes < MIN_PACKET_BYTES) | (sizes > MAX_PACKET_BYTES) | (body + TAG_BYTES > sizes)
+    bad |= (byte[0] >> 6 != VERSION) | (kind > NOTE)
+    # What is too short reads into the packet behind it: harmless, for it is bad already. The last
+    # of a batch reads into the padding, a header being shorter than that.
+    generation = np.where(own, data[starts + 5], byte[1] >> 4)
+    bad |= own & (generation < OWN_GENERATION)
+    epoch = _take(words, at, lengths[0])
+    seq = _take(words, at + lengths[0], lengths[1])
+    index = _take(words, at + lengths[0] + lengths[1], lengths[2])
+    time_us = _take(words, at + lengths[0] + lengths[1] + lengths[2], lengths[3])
+    bad |= epoch < LEAST[code[0]]
+    bad |= seq < LEAST[code[1]]
+    bad |= index < INDEX_LEAST[code[2]]
+    bad |= time_us < TIME_LEAST[code[3]]
+    count = byte[4] + 1 + np.where(flags & COUNT_HIGH, 256, 0)
+    signed_seq, signed_index = seq.astype(np.int64), index.astype(np.int64)
+    relative = (flags & RELATIVE) != 0
+    bad |= relative & (signed_index > signed_seq)
+    signed_index = np.where(relative, (signed_seq - signed_index) * count, signed_index)
+    bad |= _shorter_relative(signed_seq, signed_index, count) != relative
+    strange = flags | byte[1] & 15 | byte[2] | byte[4] | signed_index
+    bad |= (kind != SAMPLES) & (strange != 0)
     rows["kind"] = kind
-    rows["generation"] = np.where(own, data[starts + 5], byte[1] >> 4)
+    rows["generation"] = generation
     rows["stream"] = byte[1] & 15
     rows["schema"] = byte[2] >> 4
-    rows["count"] = byte[4] + 1 + np.where(flags & COUNT_HIGH, 256, 0)
+    rows["epoch"] = epoch
+    rows["seq"] = seq
+    rows["index"] = signed_index
+    rows["time_us"] = time_us
+    rows["count"] = count
     rows["channels"] = (byte[2] & 15) + 1
     rows["timed"] = flags & TIMES
     rows["invalid"] = flags & INVALID
-    bad = (byte[0] >> 6 != VERSION) | (kind > NOTE)
-    bad |= own & (rows["generation"] < OWN_GENERATION)
-    end, wrong = _long_fields(words, starts + 5 + own, byte[3], rows)
-    rows["body"] = end - starts
-    # What is too short was read on into the packet behind it, or into the room behind the last.
-    bad |= wrong | (sizes < MIN_PACKET_BYTES) | (sizes > MAX_PACKET_BYTES)
-    bad |= end - starts + TAG_BYTES > sizes
-    bad |= _resolve_index(rows, (flags & RELATIVE) != 0)
-    strange = flags | byte[1] & 15 | byte[2] | byte[4] | rows["index"]
-    bad |= (kind != SAMPLES) & (strange != 0)
+    rows["body"] = body
     return rows, bad
 
 
-def _long_fields(words: Words, at: Ints, codes: Ints, rows: NDArray[np.void]) -> tuple[Ints, Mask]:
-    """Fill in the fields of varying length; return where they end, and which are too long."""
-    bad = np.zeros(len(at), np.bool_)
-    fields = (("epoch", LENGTHS), ("seq", LENGTHS), ("index", INDEX_LENGTHS))
-    for place, (name, lengths) in enumerate((*fields, ("time_us", TIME_LENGTHS))):
-        code = codes >> 2 * place & 3
-        unused = (64 - 8 * lengths[code]).astype(np.uint64)
-        values = words[at] << unused >> unused
-        bad |= _code(values, lengths) != code
-        rows[name] = values
-        at = at + lengths[code]
-    return at, bad
+def _take(words: Words, at: Ints, lengths: Ints) -> Words:
+    """Return the little-endian integers of `lengths` bytes (1 to 8) at the places `at`."""
+    unused = (64 - 8 * lengths).astype(np.uint64)
+    return words[at] << unused >> unused
 
 
-def _resolve_index(rows: NDArray[np.void], relative: Mask) -> Mask:
-    """Turn relative indexes to absolute ones; return which are not in their shortest form."""
-    seq, index = rows["seq"].astype(np.int64), rows["index"]
-    count = rows["count"].astype(np.int64)
-    bad = relative & (index > seq)
-    index[relative] = ((seq - index) * count)[relative]
-    back = seq - index // count
-    exact = (index % count == 0) & (back >= 0)
-    short = _code(np.where(exact, back, 0).astype(np.uint64), INDEX_LENGTHS)
-    shorter = exact & (short < _code(index.astype(np.uint64), INDEX_LENGTHS))
-    return bad | (shorter != relative)
+def _shorter_relative(seq: Ints, index: Ints, count: Ints) -> Mask:
+    """Tell where index = (seq - d) * count with a d that takes fewer bytes than the index."""
+    d = seq - index // count
+    right = (index % count == 0) & (d >= 0)
+    short = _index_bytes(np.where(right, d, 0))
+    return right & (short < _index_bytes(index))
 
 
-def _code(values: Words, lengths: Ints) -> Ints:
-    """Return the place in `lengths` of the fewest bytes that hold each value."""
-    code = np.zeros(len(values), np.int64)
-    for length in lengths[:3]:
-        code += values >> np.uint64(8 * length) != 0
-    return code
+def _index_bytes(values: Ints) -> Ints:
+    """Return the place in INDEX_LENGTHS of the fewest bytes that hold each value, plus one."""
+    return INDEX_LEAST.searchsorted(values.astype(np.uint64), "right")

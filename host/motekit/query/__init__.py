@@ -1,4 +1,4 @@
-"""Questions to a store: which devices and streams, when, as numbers in units or as the raw integers.
+"""Questions to a store: which devices and streams, when, in units or as raw integers.
 
 with motekit.open("fleet.motekit") as store:
     table = store.read(stream="adxl345", since="-1h")
@@ -113,9 +113,10 @@ class Archive:
     ) -> Result:
         """Return the rows asked for in batches, by device, stream and time of start.
 
-        `since` (included) and `until` (excluded) are RFC 3339 times or durations before now, as `-1h`;
-        `every` (as `1m`) gives mean, min, max and count of each span of time. UsageError for a time
-        that is none, an empty range, or a device or stream that the store does not have.
+        `since` (included) and `until` (excluded) are RFC 3339 times or durations before now, as
+        `-1h`; `every` (as `1m`) gives mean, min, max and count of each span of time. UsageError
+        for a time that is none, an empty range, or a device or stream that the store does not
+        have.
         """
         if raw and every is not None:
             raise UsageError("raw gives the integers as they came, every combines them: take one")
@@ -148,7 +149,7 @@ class Archive:
 
 
 def store_path(path: str | Path | None) -> Path:
-    """Return the path of a store, by default what MOTEKIT_STORE says; UsageError if it says nothing."""
+    """Return the path of a store, by default what MOTEKIT_STORE says; UsageError if nothing."""
     if path is None:
         path = os.environ.get(STORE_VARIABLE)
     if not path:

@@ -16,7 +16,7 @@ YEARS = (1970, 2261)  # what 64-bit ns hold, whole years
 
 
 class Bounds(NamedTuple):
-    """What is selected; None is all. Times are UTC in ns, the first one is in, the last one out."""
+    """What is selected; None is all. Times are UTC in ns: the first is in, the last out."""
 
     devices: frozenset[str] | None = None
     streams: frozenset[str] | None = None
@@ -57,7 +57,7 @@ def time_ns(text: str, now_ns: int, what: str) -> int:
         moment = None
     if moment is None or not YEARS[0] <= moment.year <= YEARS[1]:
         raise UsageError(
-            f"{what} {text!r}: a time such as 2026-01-31T12:00:00Z, 2026-01-31, or -1h was expected"
+            f"{what} {text!r}: a time such as 2026-01-31T12:00:00Z, 2026-01-31 or -1h was expected"
         )
     return int((moment - datetime.fromtimestamp(0, UTC)).total_seconds()) * NS + int(digits)
 

@@ -1,8 +1,8 @@
 """From a board's monotonic time to UTC, by the anchors of the epoch.
 
-Between two anchors time runs linearly. Outside them it runs at the rate of the nearest anchors that
-lie far enough apart to tell it better than a crystal holds it, or at 1. Only the anchors of the best
-quality of the epoch count. An epoch without anchors has no UTC.
+Between two anchors time runs linearly. Outside them it runs at the rate of the nearest anchors
+that lie far enough apart to tell it better than a crystal holds it, or at 1. Only the anchors of
+the best quality of the epoch count. An epoch without anchors has no UTC.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ US = 1000
 
 
 class Clock:
-    """The clock of one epoch. Times are int64 ns: monotonic since the board's start, UTC since 1970."""
+    """The clock of one epoch. Times are int64 ns: the board's, and UTC since 1970."""
 
     def __init__(self, anchors: Sequence[Anchor]) -> None:
         best = max((anchor.quality for anchor in anchors), default=0)

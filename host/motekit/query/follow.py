@@ -7,8 +7,8 @@ import numpy as np
 
 from motefw import packet
 from motefw.errors import PacketError
-from motekit.intake import read_header
 from motekit.store import Epoch, Schema, Store, Stream
+from motekit.store.header import read as read_header
 
 from .clock import Clock
 
@@ -74,7 +74,7 @@ class Follower:
         except PacketError:
             return []
         schema = self._store.schemas(epoch.device, epoch.epoch).get(header.schema)
-        if schema is None or len(schema.channels) != header.channels:
+        if schema is None or len(schema.channels) != len(decoded.columns):
             return []
         time_us = header.time_us
         if decoded.times_us is not None:

@@ -99,7 +99,7 @@ def _timed(packets: list[bytes], series: Series) -> Page:
 
 
 def _parts(page: Page, notes: Notes) -> Iterator[tuple[Page, decode.Samples]]:
-    """Yield decoded parts of one schema and channel count, of at most VALUES values or one packet."""
+    """Yield decoded parts of one schema and channel count: VALUES values at most, or a packet."""
     heads = page.heads
     values = np.cumsum(heads["count"].astype(np.int64) * heads["channels"])
     changed = (np.diff(heads["channels"]) != 0) | (np.diff(heads["schema"]) != 0)
@@ -133,9 +133,8 @@ def _batch(
     page, samples = part
     channels = samples.values.shape[1]
     schema = series.schema(int(page.heads["schema"][0]), channels)
-    if schema is None and not raw:
-        why = f"no schema of {series.name} was announced (raw gives the integers)"
-        notes.leave_out(why, len(samples.values))
+    if schema is None and not (raw and channels == series.channels):
+        notes.leave_out(_unfit(series), len(samples.values))
         return None
     names = [c.name for c in schema.channels] if schema else unknown_names(channels)
     time_ns = _times(page, samples)
@@ -156,6 +155,12 @@ def _batch(
     if chosen is not None:
         utc_ns, time_ns = utc_ns[chosen], time_ns[chosen]
     return Batch(series.epoch.device, series.name, utc_ns, time_ns // US, values, valid)
+
+
+def _unfit(series: Series) -> str:
+    if series.schemas:
+        return f"their packet does not fit the schema of {series.name}"
+    return f"no schema of {series.name} was announced (raw gives the integers)"
 
 
 def _times(page: Page, samples: decode.Samples) -> Ints:

@@ -45,7 +45,7 @@ class Bins(NamedTuple):
 
 
 def resample(batches: Iterable[Batch], every_ns: int) -> Iterator[Batch]:
-    """Yield spans of `every_ns` (from 1970 on) that hold any sample; those without time are left out.
+    """Yield the spans of `every_ns` (from 1970 on) that hold any sample with a time.
 
     A span is told when a later one begins, so one stream is held at a time.
     """

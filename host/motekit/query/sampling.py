@@ -1,9 +1,9 @@
 """When each sample was taken, from the (sample index, time) of many packets.
 
-A packet's time is that of its first sample as the board noted it when it emptied the sensor's FIFO:
-right on the average, late by up to a sample and some milliseconds. The sensor's own clock is steady. So
-a line is fitted through the packets around each one, and samples lie evenly between the starts of
-their packet and the next. What a fit may move is bounded by what such a delay can be.
+A packet's time is that of its first sample as the board noted it when it emptied the sensor's
+FIFO: right on the average, late by up to a sample and some milliseconds. The sensor's own clock is
+steady. So a line is fitted through the packets around each one, and samples lie evenly between the
+starts of their packet and the next. What a fit may move is bounded by what such a delay can be.
 """
 
 import numpy as np

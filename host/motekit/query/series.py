@@ -24,7 +24,7 @@ class Series(NamedTuple):
     stream: Stream
     name: str
     schemas: dict[int, Schema]  # by the number that packets carry
-    channels: int  # of its first packet
+    channels: int  # of its first packet, where no schema tells
     clock: Clock
 
     def schema(self, number: int, channels: int) -> Schema | None:
@@ -39,7 +39,7 @@ def unknown_names(channels: int) -> tuple[str, ...]:
 
 
 def select(store: Store, bounds: Bounds) -> list[Series]:
-    """Return the selected series by device, stream name and start; UsageError for an unknown name."""
+    """Return the selected series by device, stream name and start; UsageError if unknown."""
     epochs = {epoch.id: epoch for epoch in store.epochs()}
     every = [_series(store, epochs[stream.epoch], stream) for stream in store.streams()]
     _check(bounds.devices, store.devices(), "device")
@@ -63,7 +63,7 @@ def layout(series: Sequence[Series], raw: bool) -> Layout:
                 unit = None if raw else channel.unit
                 column = Column(channel.name, RAW if raw else FLOAT, unit)
                 columns.setdefault(channel.name, column)
-        if raw and not any(len(s.channels) == one.channels for s in one.schemas.values()):
+        if raw and not one.schemas:
             for name in unknown_names(one.channels):
                 columns.setdefault(name, Column(name, RAW))
     return Layout(tuple(columns.values()), raw)
@@ -85,8 +85,10 @@ def _series(store: Store, epoch: Epoch, stream: Stream) -> Series:
         if schema.stream == stream.stream
     }
     names = [schema.name for schema in schemas.values()]
-    first = next(store.batches(epoch.id, stream.stream))[0].data
-    channels = int(decode.headers([first])["channels"][0])
+    channels = 0
+    if not schemas:
+        first = next(store.batches(epoch.id, stream.stream))[0].data
+        channels = int(decode.headers([first])["channels"][0])
     clock = Clock(store.anchors(epoch.device, epoch.epoch))
     name = names[0] if names else f"stream-{stream.stream}"
     return Series(epoch, stream, name, schemas, channels, clock)

@@ -5,11 +5,11 @@ import json
 import os
 import subprocess
 import tempfile
+from functools import cache
 from pathlib import Path
 
-from motekit import firmware
+from motekit import firmware, places
 from motekit.errors import VmError
-from motekit.sim import places
 from motekit.sim.vm import Vm
 
 _ROM = Path(__file__).parent / "rom"
@@ -19,6 +19,7 @@ BOOT = "# Nothing to do before main.py.\n"
 MAIN = "from rom.port_sim import Port\n\nfrom motefw import app\n\napp.run(Port())\n"
 
 
+@cache
 def rom() -> Path:
     """Return the folder that a VM starts from: package `rom`, and the modules that it shadows."""
     modules = {f"rom/{p.relative_to(_ROM)}": p for p in _ROM.glob("*.py")}

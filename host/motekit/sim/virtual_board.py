@@ -7,20 +7,14 @@ second is ended, and its user gets a prompt all the same.
 """
 
 import asyncio
-import contextlib
-import fcntl
 import json
 import os
-import signal
-import socket
-import struct
-import subprocess
-import termios
 import tty
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
+from motekit.sim.child import Child, read_last_words
 from motekit.sim.image import environment
 from motekit.sim.serial_line import RING_BYTES, Noise, Pace
 from motekit.sim.vm import Vm
@@ -77,8 +71,7 @@ class VirtualBoard:
         self._noise_out = Noise(f"{spec['seed']} out")
         self._down = False
         self._pace = Pace(spec["baud"], self._loop.time())
-        self._process: subprocess.Popen[bytes] | None = None
-        self._stderr: BinaryIO | None = None
+        self._child: Child | None = None
         self._closing = False
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
@@ -111,6 +104,8 @@ class VirtualBoard:
         self._control_text = b""
         self._watchdog_s = 0.0
         self._beat_s = self._loop.time()
+        self._fault("link_down 0")
+        self._fault("link_corrupt 0")  # the ROM says what is still on
 
     # The process
 
@@ -126,49 +121,23 @@ class VirtualBoard:
         path = self._folder / "spec.json"
         started = {**self._spec, "reset": cause, "then": then}
         path.write_text(json.dumps(started))
-        self._stdin_r, self._stdin = os.pipe()
-        self._stdout, stdout_w = os.pipe()
-        ours, theirs = socket.socketpair()
-        os.set_blocking(self._stdin_r, False)
-        os.set_blocking(self._stdin, False)
-        os.set_blocking(self._stdout, False)
-        ours.setblocking(False)
-        self._control = ours
-        self._stderr = (self._folder / "stderr.txt").open("ab")
-        self._process = subprocess.Popen(
-            [
-                *self._vm.argv,
-                *("-X", f"heapsize={self._heap_bytes}", "-c"),
-                f"import rom.start as s; s.start({str(path)!r}, {theirs.fileno()})",
-            ],
-            stdin=self._stdin_r,
-            stdout=stdout_w,
-            stderr=self._stderr,
-            pass_fds=(theirs.fileno(),),
-            env=environment(),
-            start_new_session=True,  # a terminal's Ctrl-C is for the supervisor alone
-        )
-        os.close(stdout_w)
-        theirs.close()
-        self._loop.add_reader(self._stdout, self._from_board)
-        self._loop.add_reader(self._control, self._from_control)
+        child = Child(self._vm.argv, self._heap_bytes, path, environment())
+        self._child = child
+        self._loop.add_reader(child.stdout, self._from_board)
+        self._loop.add_reader(child.control, self._from_control)
 
     def _end_process(self) -> None:
         """End the VM, and take what it had printed."""
-        process, self._process = self._process, None
-        if process is None:
+        child = self._child
+        if child is None:
             return
         self._settle_interrupt()
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        child.end()
         self._take_output()
-        for fd in (self._stdout, self._control):
-            self._loop.remove_reader(fd)
-        for fd in (self._stdin, self._stdin_r, self._stdout):
-            os.close(fd)
-        self._control.close()
-        if self._stderr:
-            self._stderr.close()
+        self._child = None
+        self._loop.remove_reader(child.stdout)
+        self._loop.remove_reader(child.control)
+        child.close()
 
     def _restart(self, cause: str, then: str, off_s: float = 0.0) -> None:
         self._end_process()
@@ -178,6 +147,11 @@ class VirtualBoard:
             self._powering = self._loop.call_later(off_s, self._spawn, cause, then)
         elif not self._closing:
             self._spawn(cause, then)
+
+    @property
+    def corrupted_bytes(self) -> int:
+        """Bytes that a fault of the line has changed, both ways."""
+        return self._noise_in.hits + self._noise_out.hits
 
     def power_cut(self) -> None:
         """Take the power away and give it back."""
@@ -200,7 +174,7 @@ class VirtualBoard:
 
     def look_after(self) -> None:
         """Reset a board whose watchdog waits on a program that no longer reads its clock."""
-        if self._process is None or self._who != "main" or not self._watchdog_s or self._tx:
+        if self._child is None or self._who != "main" or not self._watchdog_s or self._tx:
             return
         if self._loop.time() - self._beat_s > max(self._watchdog_s, _STUCK_S):
             self._restart("watchdog", "main")
@@ -208,19 +182,17 @@ class VirtualBoard:
     # Towards the host
 
     def _from_board(self) -> None:
-        try:
-            data = os.read(self._stdout, 65536)
-        except BlockingIOError:
+        if self._child is None:
             return
+        data = self._child.output()
         if data:
             self._to_host(data)
-        else:
-            self._loop.remove_reader(self._stdout)
+        elif data is not None:
+            self._loop.remove_reader(self._child.stdout)
 
     def _take_output(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            while data := os.read(self._stdout, 65536):
-                self._to_host(data)
+        while self._child and (data := self._child.output()):
+            self._to_host(data)
 
     def _to_host(self, data: bytes) -> None:
         if self._who == "main":
@@ -241,14 +213,14 @@ class VirtualBoard:
         if not self._virtual:
             self.counts.unread_bytes += len(self._tx)
             self._tx.clear()
-        elif self._tx and self._process:
+        elif self._tx and self._child:
             self._loop.add_writer(self._master, self._flush)
             if len(self._tx) > _BACKLOG_BYTES:
-                self._loop.remove_reader(self._stdout)
+                self._loop.remove_reader(self._child.stdout)
         else:
             self._loop.remove_writer(self._master)
-            if self._process:
-                self._loop.add_reader(self._stdout, self._from_board)
+            if self._child:
+                self._loop.add_reader(self._child.stdout, self._from_board)
 
     # Towards the board
 
@@ -261,7 +233,7 @@ class VirtualBoard:
             return
         data = self._noise_in.pass_through(data)
         at = data.find(self._intr) if self._who and 0 <= self._intr < 256 else -1
-        if at >= 0 and self._process:
+        if at >= 0 and self._child:
             self._rx += data[:at]
             self._push(len(self._rx))
             data = data[at + 1 :]
@@ -276,13 +248,13 @@ class VirtualBoard:
         if self._feeding:
             self._feeding.cancel()
             self._feeding = None
-        if not self._rx or self._interrupting or not self._process:
+        if not self._rx or self._interrupting or not self._child:
             return
         if self._virtual:
-            self._push(min(len(self._rx), self._room()))
+            self._push(min(len(self._rx), RING_BYTES - self._child.unread()))
         else:
             n = self._pace.take(len(self._rx), self._loop.time())
-            room = self._room()
+            room = RING_BYTES - self._child.unread()
             if n > room:
                 del self._rx[room:n]
                 self.counts.ring_dropped_bytes += n - room
@@ -292,14 +264,9 @@ class VirtualBoard:
         if self._rx:
             self._feeding = self._loop.call_later(_FEED_S, self._feed)
 
-    def _room(self) -> int:
-        waiting = struct.unpack("i", fcntl.ioctl(self._stdin, termios.FIONREAD, b"\0\0\0\0"))[0]
-        return max(0, RING_BYTES - waiting)
-
     def _push(self, n: int) -> None:
-        with contextlib.suppress(BlockingIOError, BrokenPipeError):
-            if n:
-                os.write(self._stdin, self._rx[:n])
+        if self._child:
+            self._child.type(bytes(self._rx[:n]))
         del self._rx[:n]
 
     def _interrupt(self) -> None:
@@ -328,23 +295,20 @@ class VirtualBoard:
     # The control channel
 
     def _tell(self, data: bytes) -> None:
-        with contextlib.suppress(OSError):
-            self._control.send(data)
+        if self._child:
+            self._child.tell(data)
 
     def _from_control(self) -> None:
-        try:
-            data = self._control.recv(4096)
-        except BlockingIOError:
+        data = self._child.told() if self._child else None
+        if data is None:
             return
-        except OSError:
-            data = b""
         if not data:
             self._process_ended()
             return
         *lines, self._control_text = (self._control_text + data).split(b"\n")
-        process = self._process
+        child = self._child
         for line in lines:
-            if process is self._process:  # else it was started anew: the rest is of the old one
+            if child is self._child:  # else it was started anew: the rest is of the old one
                 self._obey(*line.decode().partition(" ")[::2])
 
     def _process_ended(self) -> None:
@@ -357,12 +321,12 @@ class VirtualBoard:
 
     def last_words(self) -> str:
         """Return the end of what the VM wrote to its standard error."""
-        path = self._folder / "stderr.txt"
-        return path.read_text(errors="replace")[-2000:].strip() if path.exists() else ""
+        return read_last_words(self._folder)
 
     def _obey(self, word: str, rest: str) -> None:
         if word == "beat":
             self._beat_s = self._loop.time()
+            self._spec["start_ms"] = int(rest)  # where a board goes on that has to be forced
         elif word == "i":
             self._settle_interrupt()
             self._feed()
@@ -373,17 +337,21 @@ class VirtualBoard:
         else:
             self._words[word](rest)
 
+    def _block_stdin(self, blocking: bool) -> None:
+        if self._child:
+            self._child.block_stdin(blocking)
+
     def _run(self, who: str) -> None:
         self._who = who
         self._intr = _CTRL_C
-        os.set_blocking(self._stdin_r, True)
+        self._block_stdin(True)
         if who == "main" and not self.ready.is_set():
             self._loop.call_later(_SETTLED_S, self.ready.set)  # a program that takes no line
 
     def _prompt(self, _: str) -> None:
         self._who = None
         self._intr = _CTRL_C
-        os.set_blocking(self._stdin_r, False)
+        self._block_stdin(False)
         self._settle_interrupt()
         self._ready()
         self._loop.call_soon(self._feed)
@@ -394,7 +362,7 @@ class VirtualBoard:
             self.ready.set()
 
     def _serial(self, _: str) -> None:
-        os.set_blocking(self._stdin_r, False)
+        self._block_stdin(False)
         self._ready()
 
     def _set_intr(self, char: str) -> None:

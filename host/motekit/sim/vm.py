@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from motekit import places
 from motekit.errors import VmError
-from motekit.sim import places
 from motekit.sim.vm_sources import WAYS, NotThisWayError, Way
 
 MIN_VERSION = (1, 25, 0)

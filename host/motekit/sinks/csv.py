@@ -1,4 +1,4 @@
-"""CSV (RFC 4180 with line feeds): a row of names, then one row a sample; empty where nothing is."""
+"""CSV (RFC 4180, line feeds): a row of names, then one row a sample; empty if nothing is."""
 
 import csv
 import io

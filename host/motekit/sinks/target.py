@@ -46,7 +46,7 @@ class Target:
             os.fsync(self.file.fileno())
         self.file.close()
         if self._part is not None:
-            os.replace(self._part, self._path)
+            self._part.replace(self._path)
             self._part = None
 
     def discard(self) -> None:

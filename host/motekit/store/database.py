@@ -17,8 +17,8 @@ BUSY_TIMEOUT_S = 5.0  # only ever waited for another process's checkpoint or rec
 
 # groups     what came since the last sealing, a row a commit, appended; see tail.py. It is also
 #            the redo log of `progress`.
-# segments   sealed packets of one epoch and stream (-1: notes and anchors), sorted by seq, without
-#            overlap; see sealing.py and segment.py
+# segments   sealed packets of one epoch and stream (-1: notes and anchors), sorted by seq,
+#            without overlap; see sealing.py and segment.py
 # epochs     (device, key generation, epoch) as met; `boot` is the JSON of its boot note
 # progress   which seqs were settled at the last sealing; see seen.py
 # schemas    one row a content; `announced` says which number stands for which one in an epoch
@@ -26,8 +26,9 @@ BUSY_TIMEOUT_S = 5.0  # only ever waited for another process's checkpoint or rec
 TABLES = """
 CREATE TABLE devices (id INTEGER PRIMARY KEY, device TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE epochs (
-    id INTEGER PRIMARY KEY, device INTEGER NOT NULL REFERENCES devices, generation INTEGER NOT NULL,
-    epoch INTEGER NOT NULL, boot TEXT, UNIQUE (device, generation, epoch)
+    id INTEGER PRIMARY KEY, device INTEGER NOT NULL REFERENCES devices,
+    generation INTEGER NOT NULL, epoch INTEGER NOT NULL, boot TEXT,
+    UNIQUE (device, generation, epoch)
 ) STRICT;
 CREATE TABLE progress (
     epoch INTEGER PRIMARY KEY REFERENCES epochs, next INTEGER NOT NULL, ahead TEXT, lost TEXT
@@ -57,7 +58,7 @@ CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WI
 """
 
 ADVICE = {
-    sqlite3.SQLITE_FULL: "the disk is full; make room and try again, what was acknowledged is safe",
+    sqlite3.SQLITE_FULL: "the disk is full; make room and try again (what was stored is safe)",
     sqlite3.SQLITE_READONLY: "it cannot be written; look at the permissions of file and folder",
     sqlite3.SQLITE_PERM: "it may not be opened; look at the permissions of file and folder",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened; look at the path and its permissions",

@@ -1,4 +1,9 @@
-"""One group of packets on its way into a store: sorted out, then written in one go."""
+"""One group of packets on its way into a store: sorted out, then written in one go.
+
+Usually all that a group needs of the database is one INSERT, which is a transaction by itself: one
+statement, in which SQLite writes and waits for the disk while other threads run. A transaction
+around it is begun only where a packet needs more.
+"""
 
 import json
 import sqlite3
@@ -10,8 +15,8 @@ from motefw.errors import PacketError
 from motefw.keys import TAG_BYTES
 from motekit.errors import StoreError
 
-from .header import ANCHOR, SAMPLES, HeaderLike, read_many
-from .ledger import Ledger
+from .header import ANCHOR, SAMPLES, Head, read_many
+from .ledger import Key, Ledger
 from .quarantine import Quarantine
 from .records import CONTROL, Anchor, Appended, Received
 from .seen import Seen
@@ -46,16 +51,12 @@ class Group:
             else:
                 self._take(device, data, verified, head)
 
-    def _take(self, device: str, data: bytes, verified: bool, header: HeaderLike) -> None:
-        key = (device, header.generation, header.epoch)
-        seen = self._touched.get(key)
+    def _take(self, device: str, data: bytes, verified: bool, header: Head) -> None:
+        kind, generation, stream, _, epoch, seq, _, time_us, count, _ = header
+        key = (device, generation, epoch)
+        seen = self._touched.get(key) or self._touch(key, data)
         if seen is None:
-            try:
-                seen = self._touched[key] = self._ledger.seen(key)
-            except StoreError as e:
-                self._set_aside(device, data, str(e))
-                return
-        seq = header.seq
+            return
         if seq == seen.next and not seen.ahead:  # the usual case, short
             seen.next += 1
         elif not seen.room(seq):
@@ -64,15 +65,30 @@ class Group:
         elif not seen.add(seq):
             self._duplicates += 1
             return
-        stream, samples = CONTROL, 0
-        if header.kind == SAMPLES:
-            stream, samples = header.stream, header.count
+        if kind == SAMPLES:
             packets, total = self._by_stream.get((device, stream), (0, 0))
-            self._by_stream[device, stream] = (packets + 1, total + samples)
+            self._by_stream[device, stream] = (packets + 1, total + count)
         else:
+            stream, count = CONTROL, 0
             self._heed(device, data, header, seen)
-        self._entries.append((seen.id, stream, seq, header.time_us, samples, verified, len(data)))
+        self._entries.append((seen.id, stream, seq, time_us, count, verified, len(data)))
         self._packets.append(data)
+
+    def _touch(self, key: Key, data: bytes) -> Seen | None:
+        seen = self._ledger.known(key)
+        if seen is None:
+            self._begin()
+            try:
+                seen = self._ledger.enter(key)
+            except StoreError as e:
+                self._set_aside(key[0], data, str(e))
+                return None
+        self._touched[key] = seen
+        return seen
+
+    def _begin(self) -> None:
+        if not self._db.in_transaction:
+            self._db.execute("BEGIN IMMEDIATE")
 
     def write(self, number: int) -> Appended:
         """Append what is new as row `number`; return what became of the group."""
@@ -88,20 +104,22 @@ class Group:
             {key: seen.next - 1 if seen.next else None for key, seen in self._touched.items()},
         )
 
-    def bytes(self) -> int:
+    def size_bytes(self) -> int:
         """Return the length of the packets that are new."""
         return sum(map(len, self._packets))
 
     def _set_aside(self, device: str, data: bytes, why: str) -> None:
+        self._begin()
         self._quarantine.add(self._db, device, data, why)
         self._quarantined += 1
 
-    def _heed(self, device: str, data: bytes, header: HeaderLike, seen: Seen) -> None:
+    def _heed(self, device: str, data: bytes, header: Head, seen: Seen) -> None:
         """Draw from a note or an anchor what has a table of its own.
 
         One that makes no sense is stored and acknowledged like any other, so that it does not come
         again, and a copy is set aside to be looked at.
         """
+        self._begin()
         body = data[header.body : -TAG_BYTES]
         try:
             if header.kind == ANCHOR:
@@ -116,7 +134,7 @@ class Group:
             self._set_aside(device, data, f"stored, but not heeded: {e}")
 
 
-def _anchor(header: HeaderLike, body: bytes) -> Anchor:
+def _anchor(header: Head, body: bytes) -> Anchor:
     if len(body) != ANCHOR_BODY.size:
         raise StoreError(f"anchor: body of {len(body)} bytes, {ANCHOR_BODY.size} expected")
     return Anchor(header.time_us, *ANCHOR_BODY.unpack(body))

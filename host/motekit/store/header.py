@@ -1,8 +1,7 @@
-"""Headers of packets, as far as a store needs them, with their types; `motefw.packet` knows the layout."""
+"""Headers of packets, as far as a store needs them; `motefw.packet` knows the layout."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, NamedTuple
 
 from motefw import packet
 from motefw.errors import PacketError
@@ -15,50 +14,30 @@ TIME_MAX_US = (1 << 63) - 1  # what SQLite holds
 BATCH_MIN = 12  # packets from which on reading them together is faster
 
 
-class HeaderLike(Protocol):
-    """What is read of a header that somebody else has parsed already."""
-
-    @property
-    def kind(self) -> int: ...
-    @property
-    def generation(self) -> int: ...
-    @property
-    def stream(self) -> int: ...
-    @property
-    def epoch(self) -> int: ...
-    @property
-    def seq(self) -> int: ...
-    @property
-    def time_us(self) -> int: ...
-    @property
-    def count(self) -> int: ...
-    @property
-    def body(self) -> int: ...
-
-
-@dataclass(slots=True)
-class Head:
+class Head(NamedTuple):
     """The header of a packet; `body` is where it ends."""
 
     kind: int
     generation: int
     stream: int
+    schema: int
     epoch: int
     seq: int
+    index: int
     time_us: int
     count: int
     body: int
 
 
-_read: Callable[[bytes], HeaderLike] = packet.read_header
+_read: Callable[[bytes], Any] = packet.read_header
 
 
 def read(data: bytes) -> Head:
     """Return the header of a whole packet; raise PacketError if it is none that can be stored."""
-    h = _read(data)
-    if h.time_us > TIME_MAX_US:
-        raise PacketError(f"packet: monotonic time {h.time_us} us is beyond 63 bits")
-    return Head(h.kind, h.generation, h.stream, h.epoch, h.seq, h.time_us, h.count, h.body)
+    header = _read(data)
+    if header.time_us > TIME_MAX_US:
+        raise PacketError(f"packet: monotonic time {header.time_us} us is beyond 63 bits")
+    return Head._make(getattr(header, field) for field in Head._fields)
 
 
 def read_many(packets: Sequence[bytes]) -> list[Head | PacketError]:
@@ -84,7 +63,7 @@ def _read_batch(packets: Sequence[bytes]) -> Iterator[Head]:
     rows = decode.headers(packets)
     if int(rows["time_us"].max()) > TIME_MAX_US:
         raise PacketError("packet: a monotonic time is beyond 63 bits")
-    return map(Head, *(rows[field].tolist() for field in Head.__slots__))
+    return map(Head._make, zip(*[rows[field].tolist() for field in Head._fields], strict=True))
 
 
 def _read_or_error(data: bytes) -> Head | PacketError:

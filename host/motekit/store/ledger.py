@@ -6,7 +6,7 @@ What is settled is kept in memory; see writer.py for why.
 import sqlite3
 from typing import Any, cast
 
-from motekit.errors import StoreError
+from motekit.errors import SchemaError, StoreError
 
 from . import schema
 from .reader import all_seen
@@ -39,12 +39,12 @@ class Ledger:
         )
         self._seen = {row[1:]: seen.get(row[0]) or Seen(row[0]) for row in rows}
 
-    def seen(self, key: Key) -> Seen:
-        """Return what is settled of an epoch, which is entered if it is new."""
-        seen = self._seen.get(key)
-        return self._enter(key) if seen is None else seen
+    def known(self, key: Key) -> Seen | None:
+        """Return what is settled of an epoch that was entered."""
+        return self._seen.get(key)
 
-    def _enter(self, key: Key) -> Seen:
+    def enter(self, key: Key) -> Seen:
+        """Enter an epoch that is new; StoreError if its device has no right name."""
         device, generation, epoch = key
         row = self._db.execute(
             "INSERT INTO epochs (device, generation, epoch) VALUES (?, ?, ?)",
@@ -71,7 +71,7 @@ class Ledger:
         self._db.execute("UPDATE epochs SET boot = ? WHERE id = ?", (boot, row))
 
     def announce(self, device: str, epoch: int, table: object) -> None:
-        """Keep a schema; StoreError if it is wrong, or another one has its number."""
+        """Keep a schema; SchemaError if it is wrong, or another one has its number."""
         parsed = schema.parse(table)
         content = schema.content(cast("dict[str, Any]", table))
         self._db.execute("INSERT OR IGNORE INTO schemas (content) VALUES (?)", (content,))
@@ -84,12 +84,12 @@ class Ledger:
             "SELECT schema FROM announced WHERE device = ? AND epoch = ? AND number = ?", key
         ).fetchone()
         if stands != row:
-            raise StoreError(
+            raise SchemaError(
                 f"schema {parsed.number}: was announced otherwise before; that stands"
             )
 
     def add_anchor(self, device: str, epoch: int, anchor: Anchor) -> None:
-        """Keep an anchor; of several at one moment the best, then the last. StoreError if absurd."""
+        """Keep an anchor; of several at one moment the best, or last. StoreError if absurd."""
         if not 0 < anchor.utc_us <= UTC_MAX_US or anchor.quality > QUALITY_MAX:
             raise StoreError(
                 f"anchor: UTC {anchor.utc_us} us, quality {anchor.quality}; "

@@ -1,4 +1,4 @@
-"""What was not taken, kept to be looked at: at most 64 MiB, the oldest go first and are counted."""
+"""What was not taken, kept to be looked at: at most 64 MiB, the oldest out and counted."""
 
 import sqlite3
 
@@ -18,7 +18,7 @@ class Quarantine:
     def load(self, db: sqlite3.Connection) -> None:
         """Find out how much is there."""
         (self._bytes,) = db.execute(
-            f"SELECT ifnull(sum(length(data) + {ROW_BYTES}), 0) FROM quarantine"
+            "SELECT ifnull(sum(length(data) + ?), 0) FROM quarantine", (ROW_BYTES,)
         ).fetchone()
 
     def add(self, db: sqlite3.Connection, device: str, data: bytes, why: str) -> None:

@@ -86,7 +86,7 @@ class Reader:
         ]
 
     def missing(self, device: str, generation: int, epoch: int) -> list[tuple[int, int]]:
-        """Return the (first, last) gaps below the highest seq of a run, those given up left out."""
+        """Return the (first, last) gaps below the highest seq of a run, less those given up."""
         with self._snapshot() as db:
             row = _epoch_row(db, device, generation, epoch)
             return [] if row is None else _seen_of(db, row, self._unsealed(db)).missing()
@@ -106,9 +106,9 @@ class Reader:
             )
             totals = {(row[0], row[1]): row[2:] for row in found}
             tail = self._unsealed(db)
-            for key in tail.keys():
+            for key, rows in tail.items():
                 if key[1] >= 0:
-                    totals[key] = _add(totals.get(key), tail.series(*key))
+                    totals[key] = _add(totals.get(key), rows)
             devices: dict[int, str] = dict(
                 db.execute(
                     "SELECT e.id, d.device FROM epochs e JOIN devices d ON d.id = e.device"
@@ -155,7 +155,8 @@ class Reader:
         while True:
             with self._snapshot() as db:
                 rows = db.execute(
-                    "SELECT id, device, why, data FROM quarantine WHERE id > ? ORDER BY id LIMIT 256",
+                    "SELECT id, device, why, data FROM quarantine WHERE id > ?"
+                    " ORDER BY id LIMIT 256",
                     (after,),
                 ).fetchall()
             if not rows:
@@ -173,9 +174,9 @@ class Reader:
     ) -> Iterator[list[Stored]]:
         """Yield lists of at most a few thousand packets of a stream of `Epoch.id`, by seq.
 
-        All that overlap since_us..until_us (monotonic) are in them, at least `around` more on either
-        side as far as there are, and some beside. Packets that come while this runs may or may not
-        be among them.
+        All that overlap since_us..until_us (monotonic) are in them, at least `around` more on
+        either side as far as there are, and some beside. Packets that come while this runs may or
+        may not be among them.
         """
         with self._snapshot() as db:
             unsealed = self._unsealed(db).series(epoch, stream)
@@ -240,8 +241,8 @@ def _add(total: tuple[int, ...] | None, rows: Sequence[Row]) -> tuple[int, ...]:
         packets + len(rows),
         samples + sum(row.samples for row in rows),
         size + sum(len(row.data) for row in rows),
-        min(first_us, min(row.time_us for row in rows)),
-        max(last_us, max(row.time_us for row in rows)),
+        min(first_us, *(row.time_us for row in rows)),
+        max(last_us, *(row.time_us for row in rows)),
     )
 
 
@@ -259,7 +260,7 @@ def _start(
     around: int,
     unsealed: Sequence[Row],
 ) -> int:
-    """Return the seq to read from, for all that reaches into since_us.. and `around` more before."""
+    """Return the seq to read from, for what reaches into since_us.. and `around` more."""
     if since_us is None:
         return 0
     earlier = [row.seq for row in unsealed if row.time_us <= since_us]

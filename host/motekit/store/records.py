@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from .header import HeaderLike
+from .header import Head
 
 CONTROL = -1  # the stream number of notes and anchors, which belong to none
 
@@ -13,7 +13,7 @@ class Received(NamedTuple):
     device: str
     data: bytes
     verified: bool  # the tag was made with a key that only the device and the fleet know
-    header: HeaderLike | None = None  # if the caller has read it already
+    header: Head | None = None  # if the caller has read it already
 
 
 class Appended(NamedTuple):

@@ -3,7 +3,7 @@
 import json
 from typing import Any, NamedTuple, cast
 
-from motekit.errors import StoreError
+from motekit.errors import SchemaError
 
 RESERVED = ("device", "stream", "time", "monotonic_us")  # columns of every table that is read
 CHANNELS_MAX = 16
@@ -33,33 +33,33 @@ class Schema(NamedTuple):
 
 def _text(what: str, value: Any, empty: bool = False) -> str:
     if not isinstance(value, str) or not (value or empty) or len(value) > TEXT_MAX:
-        raise StoreError(f"schema: {what} is {value!r:.80}, a text of at most 64 was expected")
+        raise SchemaError(f"schema: {what} is {value!r:.80}, a text of at most 64 was expected")
     if not value.isprintable():
-        raise StoreError(f"schema: {what} is {value!r:.80}, which cannot be printed")
+        raise SchemaError(f"schema: {what} is {value!r:.80}, which cannot be printed")
     return value
 
 
 def _number(what: str, value: Any) -> float:
     if not isinstance(value, bool) and isinstance(value, int | float) and abs(value) <= NUMBER_MAX:
         return float(value)
-    raise StoreError(f"schema: {what} is {value!r:.80}, a finite number was expected")
+    raise SchemaError(f"schema: {what} is {value!r:.80}, a finite number was expected")
 
 
 def _nibble(what: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 15:
-        raise StoreError(f"schema: {what} is {value!r:.80}, 0 to 15 was expected")
+        raise SchemaError(f"schema: {what} is {value!r:.80}, 0 to 15 was expected")
     return value
 
 
 def _channel(at: int, row: Any) -> Channel:
     what = f"channels[{at}]"
     if not isinstance(row, list) or len(cast("list[Any]", row)) != 4:
-        raise StoreError(
+        raise SchemaError(
             f"schema: {what} is {row!r:.80}, [name, unit, scale, offset] was expected"
         )
     name, unit, scale, offset = cast("list[Any]", row)
     if name in RESERVED:
-        raise StoreError(f"schema: {what} is named {name}, which every table has already")
+        raise SchemaError(f"schema: {what} is named {name}, which every table has already")
     return Channel(
         _text(what + " name", name),
         _text(what + " unit", unit, empty=True),
@@ -73,22 +73,22 @@ def _period_us(table: dict[str, Any]) -> float | None:
         if key in table:
             value = _number(key, table[key])
             if value <= 0:
-                raise StoreError(f"schema: {key} is {value}, more than 0 was expected")
+                raise SchemaError(f"schema: {key} is {value}, more than 0 was expected")
             return 1e6 / value if key == "rate_hz" else 1e3 * value
     return None
 
 
 def parse(table: Any) -> Schema:
-    """Return the schema of an announced table; raise StoreError that names what is wrong."""
+    """Return the schema of an announced table; raise SchemaError that names what is wrong."""
     if not isinstance(table, dict):
-        raise StoreError(f"schema: {table!r:.80}, an object was expected")
+        raise SchemaError(f"schema: {table!r:.80}, an object was expected")
     table = cast("dict[str, Any]", table)
     rows = table.get("channels")
     if not isinstance(rows, list) or not 1 <= len(cast("list[Any]", rows)) <= CHANNELS_MAX:
-        raise StoreError(f"schema: channels is {rows!r:.80}, 1 to 16 of them were expected")
+        raise SchemaError(f"schema: channels is {rows!r:.80}, 1 to 16 of them were expected")
     channels = tuple(_channel(at, row) for at, row in enumerate(cast("list[Any]", rows)))
     if len({channel.name for channel in channels}) < len(channels):
-        raise StoreError("schema: two channels share one name")
+        raise SchemaError("schema: two channels share one name")
     return Schema(
         _nibble("id", table.get("id")),
         _nibble("stream", table.get("stream")),
@@ -101,4 +101,4 @@ def parse(table: Any) -> Schema:
 
 def content(table: dict[str, Any]) -> str:
     """Return the one text that stands for a table."""
-    return json.dumps(table, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(table, sort_keys=True, separators=(",", ":"))

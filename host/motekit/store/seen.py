@@ -1,8 +1,8 @@
 """Which sequence numbers of one (device, generation, epoch) are settled: stored, or lost for ever.
 
-`next` is the first seq that is not settled; `ahead` are the settled runs beyond it, `lost` those of
-all settled seqs that will never come. A run is (first, last), both settled; runs are sorted, and
-apart by at least one seq. In steady state both lists are empty and only `next` moves.
+`next` is the first seq that is not settled; `ahead` are the settled runs beyond it, `lost` those
+of all settled seqs that will never come. A run is (first, last), both settled; runs are sorted,
+and apart by at least one seq. In steady state both lists are empty and only `next` moves.
 """
 
 import json

@@ -81,7 +81,7 @@ def _device(store: Reader, epochs: list[Epoch], streams: list[Stream]) -> Device
 
 
 def _cut_off(epochs: list[Epoch]) -> int:
-    """Return how many seqs at the end of an epoch are known only from the boot note of the next."""
+    """Return how many last seqs of epochs are known only from the boot note of the next."""
     count = 0
     for boot in (epoch.boot for epoch in epochs if epoch.boot):
         previous_epoch, previous_seq = boot.get("previous_epoch"), boot.get("previous_seq")

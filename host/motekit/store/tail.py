@@ -9,7 +9,7 @@ on for ever, so that a reader knows which of them it has read already.
 
 import sqlite3
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, chain, starmap
 from typing import NamedTuple
 
@@ -61,7 +61,7 @@ def _row(entry: Entry, data: bytes) -> Row:
 
 
 class Tail:
-    """A reader's copy of the unsealed packets, by epoch and stream; brought up to date as asked."""
+    """A reader's copy of the unsealed packets, by epoch and stream; `refresh` updates it."""
 
     def __init__(self) -> None:
         self._sealed = 0
@@ -88,9 +88,9 @@ class Tail:
         """Return the packets of an epoch and stream, by seq."""
         return self._series.get((epoch, stream), ())
 
-    def keys(self) -> Iterator[tuple[int, int]]:
-        """Return the epochs and streams of which there are any."""
-        return iter(self._series)
+    def items(self) -> Iterable[tuple[tuple[int, int], Sequence[Row]]]:
+        """Return the packets of each (epoch, stream) of which there are any."""
+        return self._series.items()
 
     def rows(self) -> Iterator[Row]:
         """Return all packets."""

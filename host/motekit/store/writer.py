@@ -75,15 +75,15 @@ class Store(Reader):
     def append(self, group: Sequence[Received]) -> Appended:
         """Store a group of packets in one durable commit; none is stored that had come before.
 
-        What is no packet goes to quarantine, and the rest of the group is stored. Raises StoreError
-        if nothing of the group could be stored; it may be handed in again.
+        What is no packet goes to quarantine, and the rest of the group is stored. Raises
+        StoreError if nothing of the group could be stored; it may be handed in again.
         """
-        with self._transaction() as db:
+        with self._changing() as db:
             taken = Group(db, self._ledger, self._quarantine)
             taken.take(group)
             appended = taken.write(self._last_group + 1)
         self._last_group += appended.new > 0
-        self._tail_bytes += taken.bytes()
+        self._tail_bytes += taken.size_bytes()
         if self._tail_bytes >= max(self.tail_max_bytes, self._seal_at_bytes):
             self._try_to_seal()
         return appended
@@ -97,7 +97,7 @@ class Store(Reader):
         return self._give_up(device, generation, epoch, 0, tail_seq - 1)
 
     def add_schema(self, device: str, epoch: int, table: dict[str, Any]) -> None:
-        """Keep a schema that a board told when asked; StoreError says what is wrong with it."""
+        """Keep a schema that a board told when asked; SchemaError says what is wrong with it."""
         with self._transaction():
             self._ledger.announce(device, epoch, table)
 
@@ -137,16 +137,23 @@ class Store(Reader):
 
     @contextmanager
     def _transaction(self) -> Generator[sqlite3.Connection]:
+        with self._changing() as db:
+            db.execute("BEGIN IMMEDIATE")
+            yield db
+
+    @contextmanager
+    def _changing(self) -> Generator[sqlite3.Connection]:
+        """Hand out the connection; commit what was begun by the end, roll it back on an error."""
         if self._writer is None:
             raise StoreError(f"{self.path}: was opened to be read only")
         with self._lock, translated(self.path):
             if not self._loaded:
                 self._load()
             db = self._connection
-            db.execute("BEGIN IMMEDIATE")
             try:
                 yield db
-                db.execute("COMMIT")
+                if db.in_transaction:
+                    db.execute("COMMIT")
             except BaseException:
                 self._loaded = False  # memory may be ahead of the file
                 if db.in_transaction:
@@ -164,7 +171,8 @@ class Store(Reader):
 
     def _give_up(self, device: str, generation: int, epoch: int, first: int, last: int) -> int:
         with self._transaction():
-            seen = self._ledger.seen((device, generation, epoch))
+            key = (device, generation, epoch)
+            seen = self._ledger.known(key) or self._ledger.enter(key)
             count = seen.give_up(first, last)
             if count:
                 self._ledger.save({seen.id})

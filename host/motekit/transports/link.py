@@ -19,7 +19,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from motefw import frame, message
+from motefw import frame_host, message
 from motefw.errors import FrameError
 from motekit.errors import LinkError
 
@@ -97,7 +97,7 @@ class _Outgoing:
     def piece(self) -> bytes:
         at = self.index * PIECE_TO_BOARD_BYTES
         head = bytes((_MESSAGE, self.number, self.index, self.last))
-        return frame.encode_to_board(head + self.data[at : at + PIECE_TO_BOARD_BYTES])
+        return frame_host.encode_to_board(head + self.data[at : at + PIECE_TO_BOARD_BYTES])
 
 
 class Link:
@@ -181,7 +181,7 @@ class Link:
     def _chunk(self, chunk: bytes, events: list[Event], now: float) -> None:
         """Handle what lay between two zeros."""
         try:
-            payload = frame.decode(chunk)
+            payload = frame_host.decode(chunk)
         except FrameError:
             text = _text(chunk)
             if text is None:
@@ -259,7 +259,7 @@ class Link:
             wanted = assembler.wanted(now)
             if wanted is not None:
                 request = struct.pack("<BBBI", _RESEND, what, wanted.number, wanted.mask)
-                self._out += frame.encode_to_board(request)
+                self._out += frame_host.encode_to_board(request)
                 self._asked_at = now
                 self.stats.asked_again += 1
                 return

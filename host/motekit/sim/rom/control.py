@@ -1,6 +1,6 @@
 """The control channel to the supervisor: lines of text out, single bytes in.
 
-    board -> supervisor   run WHO | prompt | intr N | serial | hello | beat | watchdog MS
+    board -> supervisor   run WHO | prompt | intr N | serial | hello | beat NOW_MS | watchdog MS
                           reset {...} | fault KIND VALUE | left N | done N
     supervisor -> board   I  raise KeyboardInterrupt     .  a call is done
 
@@ -48,7 +48,7 @@ def say(text):
 
 def beat():
     """Tell the supervisor that the board is alive."""
-    stream.write("beat\n")
+    stream.write("beat {}\n".format(clock.now_ms))
 
 
 def call(text):

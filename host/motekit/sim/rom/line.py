@@ -4,9 +4,10 @@ Output is charged what the line takes at its baud rate, beyond the 128 bytes of 
 transmit FIFO. Input comes through the supervisor, which models the 260 bytes of the board's ring.
 
 Under a virtual clock the line decides when time stands still: until the first frame of a host;
-after the last piece of a packet until the host answered or 2 s of real time passed; and when the
-host has been silent for 8 s of the board's time (before the firmware gives it up after 10), until
-it is back. While a fault cuts the line, nothing is held.
+while a packet that was sent is not acknowledged, so that a busy host never makes a queue overflow
+(each 2 s of real time let 1.5 s of the board's pass, for its own timeouts); and when the host has
+been silent for 8 s of the board's time (before the firmware gives it up after 10), until it is
+back. While a fault cuts the line, nothing is held.
 """
 
 import uselect
@@ -18,6 +19,8 @@ _FIFO_BYTES = const(128)
 _PACKET_HOLD_MS = const(2000)
 _REPLY_HOLD_MS = const(300)
 _SILENCE_MS = const(8000)
+_CREEP_MS = const(1500)
+_HEAD_BYTES = const(24)  # of a host's frame: what an ack needs to be known by
 
 stdin = open(0, "rb")
 stdout = open(1, "wb")
@@ -26,6 +29,12 @@ _serving = False  # a program has the line
 _started = False  # a host's first frame was seen
 _hold_ms = 0
 _heard_ms = 0
+_released_ms = 0
+_sent = -1  # number of the last packet sent to its end, -1 for none
+_acked = -1
+_head = bytearray(_HEAD_BYTES)  # of the frame that comes in, its stuffing taken out
+_have = 0
+_flip = 0
 
 
 def setup():
@@ -44,13 +53,16 @@ def hold():
         return -1
     if _hold_ms:
         return _hold_ms
+    if _unacked() and clock.now_ms - _released_ms > _CREEP_MS:
+        return _PACKET_HOLD_MS
     return -1 if clock.now_ms - _heard_ms > _SILENCE_MS else 0
 
 
 def released():
-    """Go on without a host that did not answer in time, until the next packet."""
-    global _hold_ms
+    """Go on for a little without a host that did not answer in time."""
+    global _hold_ms, _released_ms
     _hold_ms = 0
+    _released_ms = clock.now_ms
 
 
 def started():
@@ -73,11 +85,52 @@ def _payload_starts(frame):
     return head
 
 
+def _unacked():
+    """Return how many packets were sent and not acknowledged; numbers are of 8 bits."""
+    if _sent < 0:
+        return 0
+    behind = (_sent - _acked) & 0xFF
+    return behind if behind < 128 else 0
+
+
+def _listen(b):
+    """Take a byte from the host; note the number that an ack carries."""
+    global _have, _flip
+    if not b:
+        _note_ack()
+        _have = _flip = 0
+    elif b == 0x7D:
+        _flip = 0x20
+    else:
+        if _have < _HEAD_BYTES:
+            _head[_have] = b ^ _flip
+        _have += 1
+        _flip = 0
+
+
+def _note_ack():
+    global _acked
+    payload = bytearray(11)  # 'M' id 0 0 | 'a' generation epoch:4 seq...
+    n = at = 0
+    while n < 11 and at < min(_have, _HEAD_BYTES):
+        code = _head[at]
+        for i in range(at + 1, min(at + code, _HEAD_BYTES)):
+            if n < 11:
+                payload[n] = _head[i]
+                n += 1
+        n += 1
+        at += code or 1
+    if n >= 11 and payload[0] == 0x4D and payload[4] == 0x61 and not payload[2] | payload[3]:
+        if _acked < 0 or (payload[10] - _acked) & 0xFF < 128:
+            _acked = payload[10]
+
+
 class Serial:
     """The line as the firmware sees it: `readinto` is awaited, `write` blocks as on a board."""
 
     def __init__(self, baud):
-        global _serving
+        global _serving, _sent, _acked
+        _sent = _acked = -1
         self._byte_us = 10000000 // baud  # start, eight data, stop
         self._free_us = clock.ticks_us()
         _serving = True
@@ -98,20 +151,21 @@ class Serial:
         _heard_ms = clock.now_ms
         _hold_ms = 0
         for i in range(n):
-            if _started:
-                break
-            if not buf[i]:  # the end of a frame: no keystroke is zero
+            _listen(buf[i])
+            if not (_started or buf[i]):  # the end of a frame: no keystroke is zero
                 _started = True
                 control.say("hello")
         return n
 
     def write(self, buf):
         """Send all of buf; return once all but the FIFO's 128 bytes are on the line."""
-        global _hold_ms
+        global _hold_ms, _sent
         if clock.virtual and _started:
             head = _payload_starts(buf)
             if head and head[2] == head[3] and head[0] in b"PM":
                 _hold_ms = _PACKET_HOLD_MS if head[0] == 0x50 else _REPLY_HOLD_MS
+                if head[0] == 0x50 and (_sent < 0 or (head[1] - _sent) & 0xFF < 128):
+                    _sent = head[1]
         stdout.write(buf)
         now = clock.ticks_us()
         if clock.ticks_diff(self._free_us, now) < 0:

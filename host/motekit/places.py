@@ -4,7 +4,7 @@ from pathlib import Path
 
 import platformdirs
 
-_CHECKOUT = Path(__file__).parents[3]
+_CHECKOUT = Path(__file__).parents[2]
 
 
 def _in_checkout() -> bool:

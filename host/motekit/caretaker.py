@@ -1,0 +1,148 @@
+"""What a session does for its board beside taking packets: the time, its health, channel tables.
+
+Collecting depends on none of it: a request that is refused or not answered is told to the user
+once, and is made again at its next turn.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any, cast
+
+from .client import Client, NoReplyError, RefusedError
+from .errors import SchemaError
+from .hello import Hello
+from .live import Live
+from .store import Store
+from .store.header import Head
+
+TIME_SET_EVERY_S = 600.0
+TIME_AGAIN_S = 15.0  # after it could not be set
+TIME_ASKS = 4
+TIME_TRIP_S = 0.1  # an answer that came so soon is good enough
+STATUS_FIRST_S = 2.0
+STATUS_EVERY_S = 15.0
+SCHEMA_AFTER_S = 1.0  # the note that announces it comes first, unless it was lost
+CLOCK_SANE_S = 1_767_225_600  # 2026-01-01: a host whose clock is before that was never set
+HOST_CLOCK_ERROR_US = 1000
+_U32_MAX = 0xFFFFFFFF
+
+
+class Caretaker:
+    """Looks after one board; `clock` is the host's UTC in seconds."""
+
+    def __init__(
+        self,
+        client: Client,
+        store: Store,
+        live: Live,
+        tell: Callable[[str, str], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._live = live
+        self._tell = tell
+        self._clock = clock
+        self._time_due_at: float | None = None
+        self._status_at = time.monotonic() + STATUS_FIRST_S - STATUS_EVERY_S
+        self._known: set[tuple[int, int]] = set()  # (epoch, schema)
+        self._unknown: dict[tuple[int, int], float] = {}
+        self._told: set[str] = set()
+
+    def saw(self, header: Head) -> None:
+        """Note the schema of a packet of samples."""
+        key = (header.epoch, header.schema)
+        if key not in self._known:
+            self._unknown.setdefault(key, time.monotonic())
+
+    def due(self, hello: Hello) -> None:
+        """Do what is due now."""
+        now = time.monotonic()
+        if self._time_due_at is not None and now > self._time_due_at:
+            self.set_time()
+        if now - self._status_at > STATUS_EVERY_S:
+            self._ask_status(hello)
+        for key, since in list(self._unknown.items()):
+            if now - since > SCHEMA_AFTER_S:
+                self._learn_schema(hello, key)
+
+    def set_time(self) -> None:
+        """Tell the board the time, for an anchor in its log.
+
+        A request may be late by seconds on a bad line. So the board is asked for its own time, and
+        told what UTC that was: half of how long the answer took is all that it can be off.
+        """
+        self._time_due_at = time.monotonic() + TIME_SET_EVERY_S
+        if self._clock() < CLOCK_SANE_S:
+            self._tell("warning", "this host's clock is not set: samples will have no UTC time")
+            return
+        measured = self._measure_time()
+        if measured is None or self._try("time.set", measured) is None:
+            self._time_due_at = time.monotonic() + TIME_AGAIN_S
+
+    def _measure_time(self) -> dict[str, Any] | None:
+        """Return the arguments of `time.set`, from the answer that came the soonest."""
+        best: dict[str, Any] | None = None
+        for _ in range(TIME_ASKS):
+            answer = self._try("time.get", {})
+            if answer is None:
+                break
+            trip_us = round(self._client.round_trip_s * 1e6)
+            utc_us = round(self._clock() * 1e6) - trip_us // 2
+            error_us = min(trip_us // 2 + HOST_CLOCK_ERROR_US, _U32_MAX)
+            if best is None or error_us < best["error_us"]:
+                uptime_us = answer.get("uptime_us")
+                best = {"utc_us": utc_us, "error_us": error_us, "uptime_us": uptime_us}
+            if trip_us <= TIME_TRIP_S * 1e6:
+                break
+        return best
+
+    def _ask_status(self, hello: Hello) -> None:
+        self._status_at = time.monotonic()
+        status = self._try("status", {})
+        if status is not None:
+            frames_bad = self._client.pipe.stats.frames_bad
+            self._live.set(hello.device, errors=_ailing(status), frames_bad=frames_bad)
+
+    def _learn_schema(self, hello: Hello, key: tuple[int, int]) -> None:
+        """Ask for a channel table that was never announced, or whose note was lost."""
+        epoch, number = key
+        del self._unknown[key]
+        self._known.add(key)
+        if epoch != hello.epoch or number in self._store.schemas(hello.device, epoch):
+            return
+        answer = self._try("schema", {"schema": number})
+        if answer is None:
+            return
+        try:
+            self._store.add_schema(hello.device, epoch, answer.get("schema", {}))
+        except SchemaError as e:
+            self._warn(f"told a schema {number} that cannot be read, so it has no units: {e}")
+
+    def _try(self, name: str, args: dict[str, Any]) -> dict[str, Any] | None:
+        try:
+            return self._client.request(name, args)
+        except (RefusedError, NoReplyError) as e:
+            self._warn(str(e))
+            return None
+
+    def _warn(self, text: str) -> None:
+        """Tell the user, once."""
+        if text not in self._told and len(self._told) < 100:
+            self._told.add(text)
+            self._tell("warning", text)
+
+
+def _ailing(status: dict[str, Any]) -> tuple[str, ...]:
+    """Return "name: state" of each sensor that the board says is not well."""
+    sensors = status.get("sensors")
+    if not isinstance(sensors, list):
+        return ()
+    rows = [
+        cast("dict[str, Any]", row) for row in cast("list[Any]", sensors) if isinstance(row, dict)
+    ]
+    return tuple(
+        f"{str(row.get('name'))[:32]}: {str(row.get('state'))[:16]}"
+        for row in rows
+        if row.get("state") != "ok"
+    )

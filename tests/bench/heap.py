@@ -1,0 +1,96 @@
+"""What the firmware takes of a board's heap while it samples: its program, buffers and queue.
+
+The real firmware, compiled, runs with three sensors on a virtual 32-bit board that has more heap
+than a board; `heap()` of its port tells it, and us, what would be free in 64 KiB. Counted is what
+`gc.mem_alloc` gives after a collection, less what the virtual board's own modules take.
+"""
+
+import json
+import os
+import re
+import select
+import tempfile
+import time
+from pathlib import Path
+
+from motekit import config
+from motekit.sim import image, scenario
+from motekit.sim.fleet import running
+
+from .encode import find
+
+BUDGET_BYTES = 64 * 1024
+ROOM_BYTES = 192 * 1024
+TIMEOUT_S = 30
+SCENARIO = """
+seed = 7
+duration_s = 60
+clock = "virtual"
+
+[[board]]
+board = "esp32-c3-devkitm-1"
+sensor = [
+    { driver = "adxl345", options = { rate_hz = 200 }, source = { accel_z = 1 } },
+    { driver = "sht4x", period_s = 1, source = { temperature = 21.5, humidity = 45 } },
+    { driver = "pms5003", source = { pm2_5 = 12 } },
+]
+"""
+MAIN = f"""
+import gc
+gc.collect()
+rom = gc.mem_alloc()
+from rom import port_sim
+
+class Port(port_sim.Port):
+    def heap(self):
+        gc.collect()
+        used = gc.mem_alloc()
+        print("allocated", used)
+        return max({BUDGET_BYTES} - used + rom, 0)
+
+from motefw import app
+app.run(Port())
+"""
+CAPTION = "32-bit VM, compiled, ADXL345 at 200 Hz, SHT4x and PMS5003; the queue is part of it."
+
+
+def run(report, _traces):
+    """Let a board boot and sample, with an empty queue that nobody reads; take its last word."""
+    machine = find(32, report, "heap")
+    if machine is None:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "heap.toml"
+        path.write_text(SCENARIO)
+        loaded = scenario.load(path)
+    plan = loaded.boards[0]
+    settings = config.device_config(plan.board, [each.sensor for each in plan.sensors])
+    files = {
+        **image.firmware_files(machine.march),
+        "/main.py": MAIN.encode(),
+        "/config.json": json.dumps(settings).encode(),
+    }
+    with running(loaded, vm=machine, heap_bytes=ROOM_BYTES, files=files) as fleet:
+        board = fleet.boards[0]
+        said = listen(board.serial)
+    told = [int(n) for n in re.findall(r"allocated (\d+)", said)]
+    if not told or "Error" in said:
+        raise RuntimeError(f"the board did not come to sampling: {said!r}")
+    taken = told[-1] - board.rom_bytes
+    figure = report.add("board.heap_bytes", taken, "B", goal=BUDGET_BYTES)
+    report.figures_table("Firmware on the board", [figure], CAPTION)
+
+
+def listen(serial):
+    """Return what a board says, until it says nothing for 3 s."""
+    line = os.open(serial, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    said = b""
+    end = time.monotonic() + TIMEOUT_S
+    try:
+        while time.monotonic() < end and select.select([line], [], [], 3)[0]:
+            said += os.read(line, 4096)
+    except OSError:  # the board has ended
+        pass
+    finally:
+        os.close(line)
+    return said.decode(errors="replace")
