@@ -286,7 +286,7 @@ def test_a_port_that_comes_later_and_one_that_goes(store, collect, tmp_path):
 def test_nothing_is_acknowledged_that_the_store_did_not_take(store, collect):
     board = ModelBoard(packets=log())
 
-    def full(_group):
+    def full(*_arguments):
         raise StoreError("fleet.motekit: the disk is full")
 
     store.append = full

@@ -3,19 +3,23 @@
 import json
 
 from . import packet
+from .compat import const
+
+# Holds 512 samples of 3 channels unless they are noise; what does not fit is cut in two.
+PACKET_BYTES = const(1408)
 
 
 class Recorder:
     """The only writer of the log: knows key, generation and epoch, numbers and seals."""
 
-    def __init__(self, log, identity, epoch, clock, kernel):
+    def __init__(self, log, identity, epoch, clock, kernel, packet_bytes=PACKET_BYTES):
         self.log = log
         self.epoch = epoch
         self.generation = identity.generation
         self.clock = clock
         self._tagger = identity.data
         self._kernel = kernel
-        self._out = bytearray(packet.MAX_PACKET_BYTES)
+        self._out = bytearray(packet_bytes)
 
     def _append(self, n):
         return self.log.append(self._out, packet.seal(self._out, n, self._tagger))

@@ -12,8 +12,7 @@ from .client import Client, NoReplyError, RefusedError
 from .errors import SchemaError
 from .hello import Hello
 from .live import Live
-from .store import Store
-from .store.header import Head
+from .store import Head, Store
 
 TIME_SET_EVERY_S = 600.0
 TIME_AGAIN_S = 15.0  # after it could not be set
