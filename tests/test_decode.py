@@ -37,6 +37,8 @@ def plain(data):
         decoded = packet.decode(data)
     except PacketError:
         return None
+    if decoded.times_us is not None and decoded.header.time_us > decode.MAX_TIME_US:
+        return None  # the batch decoder's times are int64
     if decoded.header.kind != packet.SAMPLES:
         return decoded.header, None, None, None
     rows = [list(row) for row in zip(*decoded.columns, strict=True)]

@@ -18,9 +18,9 @@ GOAL = 40.0
 ROUND_S = 0.3
 ROUNDS = 5
 CAPTION = (
-    f"{GOAL_BATCH} packets (or as named) of {SAMPLES} samples of {{trace}}, {{channels}} channels; "
-    f"the fastest of {ROUNDS} rounds of {ROUND_S} s, one thread. Peers decode the same values, one "
-    "message a packet, into Python objects, and MessagePack also on into NumPy."
+    f"{GOAL_BATCH} packets (or as named) of {SAMPLES} samples of {{trace}}, {{channels}} "
+    f"channels; the fastest of {ROUNDS} rounds of {ROUND_S} s, one thread. Peers decode the same "
+    "values, one message a packet, into Python objects, and MessagePack also on into NumPy."
 )
 
 
