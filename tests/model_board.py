@@ -177,6 +177,8 @@ class ModelBoard:
             return {"sensors": [{"name": "adxl345", "state": "ok"}], "queue_dropped": 0}
         if name == "schema":
             return {"schema": SCHEMA}
+        if name == "time.get":
+            return {"uptime_us": 1_000_000}
         if name == "time.set":
             return {}
         raise MoteError(f"command: {name} is unknown")

@@ -102,7 +102,7 @@ def test_everything_a_board_has_is_stored_once_and_let_go_of(store, collect):
     assert board.tail == len(board.log)
     assert board.bad == 0
     assert store.schemas(DEVICE, 7)[0].name == "adxl345"
-    assert [name for name, _ in board.requests] == ["time.set"]
+    assert [name for name, _ in board.requests] == ["time.get", "time.set"]
     assert texts(notices) == []
     (row,) = collector.live.rows()
     assert (row.packets, row.samples, row.device) == (28, 280, DEVICE)
@@ -286,7 +286,7 @@ def test_a_port_that_comes_later_and_one_that_goes(store, collect, tmp_path):
 def test_nothing_is_acknowledged_that_the_store_did_not_take(store, collect):
     board = ModelBoard(packets=log())
 
-    def full(_group):
+    def full(*_arguments):
         raise StoreError("fleet.motekit: the disk is full")
 
     store.append = full

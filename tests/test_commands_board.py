@@ -57,6 +57,20 @@ def test_time_set_logs_an_anchor(vm):
     assert int.from_bytes(body[9:], "little") == 1500
 
 
+def test_time_set_takes_the_moment_that_time_get_told(vm):
+    host = Host(vm)
+    host.ask("hello")
+    told = host.ask("time.get")[1]["uptime_us"]
+    moment = {"utc_us": 1_800_000_000_123_456, "error_us": 1500, "uptime_us": told}
+    ok, _, packets = host.ask("time.set", moment)
+    (data,) = packets.values()
+    assert ok
+    assert packet.read_header(data).time_us == told
+    ok, result, packets = host.ask("time.set", {**moment, "uptime_us": told + 3600_000_000})
+    assert (ok, packets) == (False, {})
+    assert result["error"].startswith("uptime_us: ")
+
+
 @pytest.mark.parametrize(
     ("name", "args", "text"),
     [

@@ -13,7 +13,7 @@ from motekit import firmware
 from motekit.sim import vm
 from tests.coprocess import ON_VM, ROOT, CoProcess
 
-LIMIT_BYTES = 96 << 10
+LIMIT_BYTES = 84 << 10  # the goal is 64 KiB: see SPEC.md
 SIM = ROOT / "host" / "motekit" / "sim"
 
 
@@ -51,7 +51,7 @@ def test_three_sensors_fit_and_take_no_more_in_time(tmp_path):
 
 
 @pytest.mark.parametrize("bits", [32, 64])
-def test_a_day_of_sampling_leaves_the_heap_as_it_was(bits):
+def test_four_hours_of_sampling_leave_the_heap_as_it_was(bits):
     with CoProcess(bits, "board_bed", "4m") as process:
         process.call("reset", 0)
         process.call("add", {"name": "a", "driver": "adxl345", "options": {"rate_hz": 25}})

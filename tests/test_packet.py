@@ -128,6 +128,7 @@ def test_any_block_comes_back_bit_for_bit_from_every_encoder(boards, block, line
         assert made.times_us == expected
 
 
+@example([-2_147_483_647, 2_147_483_645])
 @settings(deadline=None, max_examples=300)
 @given(st.lists(INT32, min_size=1, max_size=150))
 def test_any_integers_come_back(boards, values):

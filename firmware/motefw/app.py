@@ -1,7 +1,7 @@
 """The board as a whole: boot, tasks, their supervision, and the way back to the prompt.
 
-One task per sensor, two for the line; the supervisor feeds the watchdog only while each of them is
-within the time it gave itself. A task that raises is reported and begun again.
+One task for all sensors, two for the line; the supervisor feeds the watchdog only while each of
+them is within the time it gave itself. A task that raises is reported and begun again.
 
 What is needed rarely (boot, commands, configuration) is loaded when it is, and let go again where
 the heap is short: that is a fifth of the code.
@@ -24,8 +24,10 @@ _GRACE_MS = const(10000)  # how late a task may be before the watchdog starves
 _FLUSH_TICKS = const(10)
 _LINE_CHARS = const(200)
 _REQUEST = const(0x71)  # message.REQUEST
+_QUEUE_BYTES = const(16384)
 _ROOM_BYTES = const(32768)  # with more than this free, rarely used modules may stay
-_RARE = ("boot", "commands", "config", "files", "identity", "message")
+_BLOCK_BYTES = const(10752)  # 512 samples of 3 channels, and the encoder's scratch
+_RARE = ("boot", "commands", "config", "describe", "files", "identity", "message")
 
 
 class Task:
@@ -61,17 +63,21 @@ class Board:
         self.port = port
         self.root = port.root
         self.ticks_ms = port.ticks_ms
-        self.log = RamLog()  # while the heap is in one piece
+        # The largest first, while the heap is in one piece.
+        self.log = RamLog(_QUEUE_BYTES)
+        self.room = bytearray(_BLOCK_BYTES)  # kept free for the largest block, which is made late
         self.identity = self.recorder = self.encoder = None
         self.name = self.title = self.nonce = None
         self.epoch = self.previous_seq = None
         self._watchdog = port.watchdog(WATCHDOG_MS)
         self.tasks = []
         self.streams = []
+        self._due_ms = []  # when each of them wants to be looked after
         self.buses = {}
         self.counters = {}  # of hosts' requests
         self.refused = 0
         self.messages_bad = 0
+        self.starved = 0  # requests that found no room for their answer
         self.config_error = None
         self.heap_min_bytes = port.heap()
         self._ticks = 0
@@ -83,17 +89,17 @@ class Board:
         from .boot import build
 
         self.clock, self.uplink, self.link = build(self)
-        self.tasks.append(Task("read", self.link.read, self.port.ticks_ms))
-        self.tasks.append(Task("send", self.link.send, self.port.ticks_ms))
+        for name, job in (
+            ("sample", self._sample),
+            ("read", self.link.read),
+            ("send", self.link.send),
+        ):
+            self.tasks.append(Task(name, job, self.ticks_ms))
 
     def add(self, stream, wait_ms):
         """Take a sensor in, to be looked after in wait_ms."""
-
-        async def run(task):
-            await self._sample(stream, task, wait_ms)
-
         self.streams.append(stream)
-        self.tasks.append(Task(stream.name, run, self.port.ticks_ms))
+        self._due_ms.append(ticks_add(self.ticks_ms(), wait_ms))
 
     def bus(self, spec):
         """Return the bus of a configuration's entry, made once for all sensors on it."""
@@ -156,17 +162,23 @@ class Board:
         except Exception:
             gc.collect()
 
-    async def _sample(self, stream, task, wait_ms):
+    async def _sample(self, task):
+        """Give each sensor its turn when it is due: a step never raises and never waits."""
         log = self.log
         while True:
-            task.beat(wait_ms)
-            await asyncio.sleep_ms(wait_ms)
-            if self._stopping:
-                stream.stop()
             held = log.next_seq
-            wait_ms = stream.step()
+            wait_ms = _TICK_MS
+            for i in range(len(self.streams)):
+                stream = self.streams[i]
+                if ticks_diff(self._due_ms[i], self.ticks_ms()) <= 0:
+                    if self._stopping:
+                        stream.stop()
+                    self._due_ms[i] = ticks_add(self.ticks_ms(), stream.step())
+                wait_ms = min(wait_ms, ticks_diff(self._due_ms[i], self.ticks_ms()))
             if log.next_seq != held:
                 self.uplink.wake.set()
+            task.beat(_TICK_MS)
+            await asyncio.sleep_ms(max(wait_ms, 0))
 
     def _tick(self):
         """Look after everything; called each second."""
@@ -189,20 +201,26 @@ class Board:
         """Take a message from the host."""
         try:
             if data[0] == _REQUEST:
-                self._answer(bytes(data))
+                self._answer(data)
             else:
-                self.uplink.receipt(bytes(data))
+                self.uplink.receipt(data)
         except MoteError:
             self.messages_bad += 1
 
     def _answer(self, data):
-        from . import commands
+        """Load what answers requests, if need be twice; without room the host has to ask again."""
+        for _ in range(2):
+            gc.collect()
+            try:
+                from . import commands
 
-        try:
-            self.link.reply(commands.handle(self, data))
-        finally:
-            del commands
-            self.tidy()
+                self.link.reply(commands.handle(self, data))
+                return
+            except MemoryError:
+                self.starved += 1
+            finally:
+                commands = None
+                self.tidy()
 
     # End.
 

@@ -38,6 +38,7 @@ def build(board):
         except (MemoryError, MoteError) as error:
             board.config_error = f"{sensor['name']}: {type(error).__name__}: {error}"
             board.report(board.config_error)
+    board.room = None
     return clock, uplink, link
 
 
@@ -52,9 +53,9 @@ def _identify(board):
 
 
 def _note(board, previous_epoch):
-    from . import commands
+    from . import describe
 
-    about = commands.about(board)
+    about = describe.about(board)
     about["previous_epoch"] = previous_epoch
     board.recorder.note({"boot": about})
     board.report(
@@ -76,10 +77,15 @@ def _settings(board):
 
 def _add_stream(board, number, sensor, settings):
     """Start one sensor. No function of this module may stay with it: it would keep the module."""
+    from . import describe
+
     bus = sensor["bus"]
     spec = dict(settings["buses"][bus], name=bus)
     cls = drivers.load(sensor["driver"])
+    if cls.STREAMING and not cls.TIMED:  # the part with a FIFO, so with the largest block
+        board.room = None
+        board.tidy()
     stream = Stream(number, sensor, spec, cls, board.recorder, board, settings["packet"])
     board.add(stream, stream.step())
-    board.recorder.note({"schema": stream.schema()})
+    board.recorder.note({"schema": describe.schema(stream)})
     board.tidy()

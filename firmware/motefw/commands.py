@@ -14,7 +14,7 @@ Ref: SPEC.md, section "Message".
 import gc
 import sys
 
-from . import __version__, keys, message
+from . import describe, keys, message
 from .compat import const
 from .errors import MessageError, MoteError
 
@@ -47,32 +47,11 @@ def _argument(args, name, low, high):
     return value
 
 
-def about(board):
-    """Return who the board is, for `hello` and the boot note."""
-    gc.collect()  # so that the figure means something
-    version = sys.implementation.version
-    values = {
-        "device": board.identity.device.decode(),
-        "board": board.name,
-        "firmware": __version__,
-        "micropython": ".".join(str(n) for n in version[:3]),
-        "encoder": board.encoder,
-        "reset": board.port.reset_cause(),
-        "previous_seq": board.previous_seq,
-        "generation": board.identity.generation,
-        "epoch": board.epoch,
-        "heap_free": board.port.heap(),
-    }
-    if board.title:
-        values["name"] = board.title
-    return values
-
-
 def hello(board, args):
     """Tell who the board is and where its log stands; `args` None: to a host without its key."""
     if args is not None:
         board.uplink.hello()
-    values = about(board)
+    values = describe.about(board)
     arch = getattr(sys.implementation, "_mpy", 0) >> 10 & 15
     values.update(
         {
@@ -111,12 +90,13 @@ def status(board, args):
         "frames_bad": board.link.frames_bad,
         "messages_bad": board.messages_bad,
         "refused_commands": board.refused,
+        "starved_requests": board.starved,
         "skipped_packets": uplink.skipped,
         "resent_packets": uplink.resent,
         "ignored_receipts": uplink.ignored,
         "restarted_tasks": sum(task.restarts for task in board.tasks),
         "config_error": board.config_error,
-        "sensors": [stream.status() for stream in board.streams],
+        "sensors": [describe.state(stream) for stream in board.streams],
     }
 
 
@@ -125,7 +105,7 @@ def schema(board, args):
     number = _argument(args, "schema", 0, max(len(board.streams) - 1, 0))
     if number >= len(board.streams):
         raise MessageError(f"schema: {number}, and this board has no sensors")
-    return {"schema": board.streams[number].schema()}
+    return {"schema": describe.schema(board.streams[number])}
 
 
 def config_get(board, args):
@@ -145,10 +125,19 @@ def config_set(board, args):
     return {"reboot": True}
 
 
+def time_get(board, args):
+    """Tell the time of this epoch, for a host that measures how long the answer takes."""
+    return {"uptime_us": board.clock.now_us()}
+
+
 def time_set(board, args):
-    """Log what time it is."""
+    """Log what time it is, or was at `uptime_us` of this epoch: a request may come late."""
+    now_us = board.clock.now_us()
+    args.setdefault("uptime_us", now_us)
     utc_us = _argument(args, "utc_us", _UTC_MIN_US, _UTC_MAX_US)
-    board.recorder.anchor(utc_us, _QUALITY_HOST, _argument(args, "error_us", 0, 0xFFFFFFFF))
+    error_us = _argument(args, "error_us", 0, 0xFFFFFFFF)
+    uptime_us = _argument(args, "uptime_us", 0, now_us)
+    board.recorder.anchor(uptime_us, utc_us, _QUALITY_HOST, error_us)
     board.uplink.wake.set()
     return {}
 
@@ -163,6 +152,7 @@ TABLE = {
     "hello": (hello, False),
     "status": (status, False),
     "schema": (schema, False),
+    "time.get": (time_get, False),
     "time.set": (time_set, False),
     "config.get": (config_get, False),
     "config.set": (config_set, True),

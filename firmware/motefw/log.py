@@ -10,14 +10,13 @@ Layout: length u16, little-endian, then the packet; both may run over the end of
 from .compat import const
 from .errors import PacketError
 
-MIN_BYTES = const(16384)
 _HEAD_BYTES = const(2)
 
 
 class RamLog:
     """Holds the packets `tail_seq` to `next_seq - 1` of this epoch."""
 
-    def __init__(self, size_bytes=MIN_BYTES):
+    def __init__(self, size_bytes):
         self._ring = bytearray(size_bytes)
         self._view = memoryview(self._ring)
         self._tail = 0

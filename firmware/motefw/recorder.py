@@ -3,19 +3,23 @@
 import json
 
 from . import packet
+from .compat import const
+
+# Holds 512 samples of 3 channels unless they are noise; what does not fit is cut in two.
+PACKET_BYTES = const(1408)
 
 
 class Recorder:
     """The only writer of the log: knows key, generation and epoch, numbers and seals."""
 
-    def __init__(self, log, identity, epoch, clock, kernel):
+    def __init__(self, log, identity, epoch, clock, kernel, packet_bytes=PACKET_BYTES):
         self.log = log
         self.epoch = epoch
         self.generation = identity.generation
         self.clock = clock
         self._tagger = identity.data
         self._kernel = kernel
-        self._out = bytearray(packet.MAX_PACKET_BYTES)
+        self._out = bytearray(packet_bytes)
 
     def _append(self, n):
         return self.log.append(self._out, packet.seal(self._out, n, self._tagger))
@@ -48,14 +52,14 @@ class Recorder:
         )
         return self._append(n)
 
-    def anchor(self, utc_us, quality, error_us):
-        """Log that it is now `utc_us` (since 1970), give or take `error_us`."""
+    def anchor(self, time_us, utc_us, quality, error_us):
+        """Log that it was `utc_us` (since 1970) at `time_us`, give or take `error_us`."""
         n = packet.encode_anchor(
             self._out,
             self.generation,
             self.epoch,
             self.log.next_seq,
-            self.clock.now_us(),
+            time_us,
             utc_us,
             quality,
             error_us,

@@ -42,7 +42,7 @@ class Stream:
         self.name = sensor["name"]
         self.driver_name = sensor["driver"]
         self._sensor = sensor
-        self._cls = cls
+        self.cls = cls
         self._recorder = recorder
         self._clock = recorder.clock
         self._spec = spec
@@ -50,7 +50,7 @@ class Stream:
         self._ticks_ms = hands.ticks_ms
         self._samples_max = limits["samples"]
         self._latency_ms = sensor.get("latency_ms", limits["latency_ms"])
-        self._period_ms = 0 if cls.STREAMING else sensor.get("period_ms", _PERIOD_MS)
+        self.period_ms = 0 if cls.STREAMING else sensor.get("period_ms", _PERIOD_MS)
         self._wait_poll_ms = _POLL_MAX_MS
         self.driver = None
         self.block = None
@@ -76,7 +76,7 @@ class Stream:
         """Do what is due; return the ms until the next step. What a sensor does never raises."""
         try:
             if self._phase == _POLL:
-                return self._drain() if self._cls.STREAMING else self._ask()
+                return self._drain() if self.cls.STREAMING else self._ask()
             if self._phase == _READ:
                 return self._take()
             if self._phase == _START:
@@ -108,39 +108,9 @@ class Stream:
         finally:
             block.clear()
 
-    def schema(self):
-        """Return the channel table: what makes units of this stream's integers."""
-        table = {
-            "id": self.number,
-            "stream": self.number,
-            "name": self.name,
-            "driver": self.driver_name,
-            "channels": self._cls.CHANNELS,
-        }
-        period_us = self.driver.period_us if self.driver else 0
-        if self._period_ms:
-            table["period_ms"] = self._period_ms
-        elif period_us:
-            table["rate_hz"] = 1000000 / period_us if 1000000 % period_us else 1000000 // period_us
-        return table
-
-    def status(self):
-        """Return what `status` tells of this sensor."""
-        return {
-            "name": self.name,
-            "driver": self.driver_name,
-            "state": self.state,
-            "errors": self.errors,
-            "last_error": self.last_error,
-            "samples": self.samples,
-            "gaps": self.gaps,
-            "lost": self.lost,
-            "bad": self.driver.bad if self.driver else 0,
-        }
-
     def _start(self):
         if self.driver is None:
-            self.driver = self._cls(self._hands.bus(self._spec), self._sensor.get("address"))
+            self.driver = self.cls(self._hands.bus(self._spec), self._sensor.get("address"))
         self._skip_slots()
         self.driver.start(**self._sensor.get("options", {}))
         if self.block is None:
@@ -152,20 +122,20 @@ class Stream:
         if not self.samples:
             self._seen()
             self._due_ms = self._ticks_ms()
-        return self._wait_poll_ms if self._cls.STREAMING else self._wait_ms()
+        return self._wait_poll_ms if self.cls.STREAMING else self._wait_ms()
 
     def _make_block(self):
         """Make the block as large as the latency limit lets it grow."""
-        period_us = self._period_ms * 1000 or self.driver.period_us
+        period_us = self.period_ms * 1000 or self.driver.period_us
         n = self._latency_ms * 1000 // period_us + 1
         n = max(1, min(n, self._samples_max, packet.MAX_SAMPLES))
         self.block = self._new_block(n)
-        if self._cls.STREAMING:
-            half_ms = period_us * self._cls.FIFO // 2000
+        if self.cls.STREAMING:
+            half_ms = period_us * self.cls.FIFO // 2000
             self._wait_poll_ms = max(1, min(half_ms, _POLL_MAX_MS))
 
     def _new_block(self, capacity):
-        return packet.Block(len(self._cls.CHANNELS), capacity, self._cls.TIMED)
+        return packet.Block(len(self.cls.CHANNELS), capacity, self.cls.TIMED)
 
     # Streaming parts: a FIFO, or a line on which the part speaks.
 
@@ -188,13 +158,13 @@ class Stream:
     def _check_silence(self):
         """Take a FIFO that stays empty for a part that has stopped; parts on a line tell."""
         quiet_ms = max(_SILENCE_MS, self.driver.period_us // 50)
-        if self._cls.BUS == "i2c" and self._clock.since_ms(self._heard_s, 0) > quiet_ms:
+        if self.cls.BUS == "i2c" and self._clock.since_ms(self._heard_s, 0) > quiet_ms:
             raise SensorError(f"{self.name}: no sample for {quiet_ms} ms")
 
     def _fill(self, n):
         """Drain n samples into the block, closing it as often as it is full."""
         block = self.block
-        timed = self._cls.TIMED
+        timed = self.cls.TIMED
         if timed and block.count and self._clock.s - self._seen_s > _STEP_MAX_S:
             self.close()
         while n > 0:
@@ -220,7 +190,7 @@ class Stream:
         clock = self._clock
         period_us = self.driver.period_us
         us = clock.us - (n - 1) * period_us
-        if not self._cls.TIMED:
+        if not self.cls.TIMED:
             us -= period_us // 2
         self._s = clock.s + us // 1000000
         self._us = us % 1000000
@@ -277,11 +247,11 @@ class Stream:
 
     def _skip_slots(self):
         """Count the slots that went by; the next one is now, or to come."""
-        if self.samples and self._period_ms:
-            late = ticks_diff(self._ticks_ms(), self._due_ms) // self._period_ms
+        if self.samples and self.period_ms:
+            late = ticks_diff(self._ticks_ms(), self._due_ms) // self.period_ms
             if late > 0:
                 self._missed += late
-                self._due_ms = ticks_add(self._due_ms, late * self._period_ms)
+                self._due_ms = ticks_add(self._due_ms, late * self.period_ms)
 
     def _ask(self):
         self._skip_slots()
@@ -310,11 +280,11 @@ class Stream:
 
     def _next_slot(self):
         self.samples += 1
-        self._due_ms = ticks_add(self._due_ms, self._period_ms)
+        self._due_ms = ticks_add(self._due_ms, self.period_ms)
         block = self.block
         self._clock.tick()
         full = block.count == block.capacity
-        if full or self._age_ms() + self._period_ms > self._latency_ms:
+        if full or self._age_ms() + self.period_ms > self._latency_ms:
             self.close()
         return self._wait_ms()
 
@@ -347,10 +317,10 @@ class Stream:
                 raise
             half = block.count // 2
             self._emit(self._part(block, 0, half), index, time_us)
-            if self._cls.TIMED:
+            if self.cls.TIMED:
                 time_us += sum(block.steps_us[1 : half + 1])
             else:
-                time_us += half * (self._period_ms * 1000 or self.driver.period_us)
+                time_us += half * (self.period_ms * 1000 or self.driver.period_us)
             self._emit(self._part(block, half, block.count), index + half, time_us)
 
     def _part(self, block, start, stop):
@@ -360,7 +330,7 @@ class Stream:
                 part.columns[c][i - start] = block.columns[c][i]
                 if block.is_invalid(c, i):
                     part.mark_invalid(c, i - start)
-        if self._cls.TIMED:
+        if self.cls.TIMED:
             part.steps_us[:] = block.steps_us[start:stop]
         part.count = stop - start
         return part
@@ -383,7 +353,7 @@ class Stream:
         if self._phase != _START and known and self._failures < _FAILURES_MAX:
             return self._wait_poll_ms
         state = self._state_after(error, known)
-        if self._cls.STREAMING and self.samples:
+        if self.cls.STREAMING and self.samples:
             self._missed = 1
         self._phase = _START
         try:

@@ -12,10 +12,12 @@ from .client import Client, NoReplyError, RefusedError
 from .errors import SchemaError
 from .hello import Hello
 from .live import Live
-from .store import Store
-from .store.header import Head
+from .store import Head, Store
 
 TIME_SET_EVERY_S = 600.0
+TIME_AGAIN_S = 15.0  # after it could not be set
+TIME_ASKS = 4
+TIME_TRIP_S = 0.1  # an answer that came so soon is good enough
 STATUS_FIRST_S = 2.0
 STATUS_EVERY_S = 15.0
 SCHEMA_AFTER_S = 1.0  # the note that announces it comes first, unless it was lost
@@ -40,7 +42,7 @@ class Caretaker:
         self._live = live
         self._tell = tell
         self._clock = clock
-        self._time_set_at: float | None = None
+        self._time_due_at: float | None = None
         self._status_at = time.monotonic() + STATUS_FIRST_S - STATUS_EVERY_S
         self._known: set[tuple[int, int]] = set()  # (epoch, schema)
         self._unknown: dict[tuple[int, int], float] = {}
@@ -55,7 +57,7 @@ class Caretaker:
     def due(self, hello: Hello) -> None:
         """Do what is due now."""
         now = time.monotonic()
-        if self._time_set_at is not None and now - self._time_set_at > TIME_SET_EVERY_S:
+        if self._time_due_at is not None and now > self._time_due_at:
             self.set_time()
         if now - self._status_at > STATUS_EVERY_S:
             self._ask_status(hello)
@@ -64,14 +66,35 @@ class Caretaker:
                 self._learn_schema(hello, key)
 
     def set_time(self) -> None:
-        """Tell the board the time, for an anchor in its log."""
-        self._time_set_at = time.monotonic()
-        utc_s = self._clock()
-        if utc_s < CLOCK_SANE_S:
+        """Tell the board the time, for an anchor in its log.
+
+        A request may be late by seconds on a bad line. So the board is asked for its own time, and
+        told what UTC that was: half of how long the answer took is all that it can be off.
+        """
+        self._time_due_at = time.monotonic() + TIME_SET_EVERY_S
+        if self._clock() < CLOCK_SANE_S:
             self._tell("warning", "this host's clock is not set: samples will have no UTC time")
             return
-        error_us = int(self._client.round_trip_s * 1e6) + HOST_CLOCK_ERROR_US
-        self._try("time.set", {"utc_us": int(utc_s * 1e6), "error_us": min(error_us, _U32_MAX)})
+        measured = self._measure_time()
+        if measured is None or self._try("time.set", measured) is None:
+            self._time_due_at = time.monotonic() + TIME_AGAIN_S
+
+    def _measure_time(self) -> dict[str, Any] | None:
+        """Return the arguments of `time.set`, from the answer that came the soonest."""
+        best: dict[str, Any] | None = None
+        for _ in range(TIME_ASKS):
+            answer = self._try("time.get", {})
+            if answer is None:
+                break
+            trip_us = round(self._client.round_trip_s * 1e6)
+            utc_us = round(self._clock() * 1e6) - trip_us // 2
+            error_us = min(trip_us // 2 + HOST_CLOCK_ERROR_US, _U32_MAX)
+            if best is None or error_us < best["error_us"]:
+                uptime_us = answer.get("uptime_us")
+                best = {"utc_us": utc_us, "error_us": error_us, "uptime_us": uptime_us}
+            if trip_us <= TIME_TRIP_S * 1e6:
+                break
+        return best
 
     def _ask_status(self, hello: Hello) -> None:
         self._status_at = time.monotonic()

@@ -74,7 +74,7 @@ class Client:
     ) -> None:
         self.pipe = pipe
         self.hello: Hello | None = None
-        self.round_trip_s = 0.0
+        self.round_trip_s = 0.0  # of the last request that was answered
         self.bad_messages = 0
         self.backlog_dropped = 0
         self._keys = key_store
@@ -211,9 +211,11 @@ class Client:
         self._waiting = number = self._number
         self._undelivered = False
         self._replies.clear()
+        asked_at = time.monotonic()
         try:
             self._send(self._seal(number, name, args))
             self._pump_until(lambda: number in self._replies or self._undelivered, wait_s)
+            self.round_trip_s = time.monotonic() - asked_at
             return self._replies.pop(number, None)
         finally:
             self._waiting = None
@@ -336,7 +338,6 @@ class Client:
 
     def _greet_back(self, hello: Hello) -> None:
         self._greeted_at = time.monotonic()
-        self.round_trip_s = self._greeted_at - self._hello_at
         self.deaf = False
         restarted = self.hello is not None and self.hello.nonce != hello.nonce
         if restarted:

@@ -9,7 +9,6 @@ So the collector may be killed at any moment: what was not committed was not ack
 again, and what was committed but not acknowledged comes again and is known.
 """
 
-import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -17,16 +16,17 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import NamedTuple
 
 from .errors import LinkError, MotekitError
+from .inbox import Inbox
 from .keys import Host, KeyStore
 from .live import Live
-from .session import Acks, Arrival, Notice, Session
+from .session import Acks, Arrivals, Notice, Session
 from .store import Store
 from .transports import Transport
 from .transports.replay import Recorder
 from .transports.serial import PortGoneError
 
-QUEUE_MAX = 4096
-GROUP_MAX = 1024
+QUEUE_MAX = 4096  # packets that wait to be committed
+GROUP_MAX = 1024  # packets of one commit
 SCAN_S = 0.5
 RETRY_S = 2.0
 RETRY_MAX_S = 15.0
@@ -76,6 +76,8 @@ class Collector:
         host: Host,
         report: Callable[[Notice], None],
         recorder: Recorder | None = None,
+        queue_max: int = QUEUE_MAX,
+        group_max: int = GROUP_MAX,
     ) -> None:
         self.store = store
         self.live = Live()
@@ -88,20 +90,18 @@ class Collector:
         self._lines: dict[str, _Line] = {}
         self._devices: dict[str, Session] = {}
         self._met_at = 0.0
-        self._queue: queue.Queue[Arrival] = queue.Queue(QUEUE_MAX)
+        self._inbox: Inbox[Arrivals] = Inbox(queue_max)
+        self._group_max = group_max
         self._stop = threading.Event()
         self._no_more = threading.Event()
 
     # -- what sessions ask for (Hub) --------------------------------------------------------
 
-    def submit(self, arrival: Arrival) -> None:
-        """Queue a packet to be stored; while the queue is full its port waits."""
+    def submit(self, arrivals: Arrivals) -> None:
+        """Queue packets to be stored; while the queue is full their port waits."""
         while not self._stop.is_set():
-            try:
-                self._queue.put(arrival, timeout=0.25)
-            except queue.Full:
-                continue
-            return
+            if self._inbox.put(arrivals, len(arrivals.packets), wait_s=0.25):
+                return
 
     def claim(self, device: str, session: Session) -> None:
         """Take a device for a session; LinkError if another port has it."""
@@ -166,7 +166,7 @@ class Collector:
         idle_s = time.monotonic() - max(self.live.stored_at, self._met_at)
         if limits.until_idle_s is not None and idle_s >= limits.until_idle_s:
             return not any(line.making_contact() for line in lines)
-        if lines and all(line.ended for line in lines) and self._queue.empty():
+        if lines and all(line.ended for line in lines) and self._inbox.empty():
             return all(transport.explicit for transport in self._transports)
         return False
 
@@ -242,34 +242,23 @@ class Collector:
     def _commit_all(self) -> None:
         """Make durable what arrives; a failure ends the collector, and nothing more is acked."""
         while True:
-            group = self._next_group()
-            if group:
-                self._commit(group)
+            batches = self._inbox.take(self._group_max, wait_s=0.1)
+            if batches:
+                self._commit(batches)
             elif self._no_more.is_set():
                 return
 
-    def _next_group(self) -> list[Arrival]:
-        """Wait for one packet, and take all that have arrived by then."""
-        group: list[Arrival] = []
-        try:
-            group.append(self._queue.get(timeout=0.1))
-            while len(group) < GROUP_MAX:
-                group.append(self._queue.get_nowait())
-        except queue.Empty:
-            pass  # that was all
-        return group
-
-    def _commit(self, group: list[Arrival]) -> None:
-        appended = self.store.append([arrival.received for arrival in group])
+    def _commit(self, batches: list[Arrivals]) -> None:
+        group = [received for batch in batches for received in batch.packets]
+        appended = self.store.append(group, self._inbox.forget)
         self.live.stored(appended.new, appended.by_stream)
+        self.live.arrived(group)
         counts: dict[Session, int] = {}
-        for session, received, header in group:
-            counts[session] = counts.get(session, 0) + 1
-            self.live.arrived(received.device, header, received.data)
+        for session, packets in batches:
+            counts[session] = counts.get(session, 0) + len(packets)
+        acks: dict[str, Acks] = {}
+        for (device, generation, epoch), seq in appended.acks.items():
+            if seq is not None:
+                acks.setdefault(device, {})[generation, epoch] = seq
         for session, count in counts.items():
-            acks: Acks = {
-                (generation, epoch): seq
-                for (device, generation, epoch), seq in appended.acks.items()
-                if device == session.device and seq is not None
-            }
-            session.committed(count, acks)
+            session.committed(count, acks.get(session.device or "", {}))

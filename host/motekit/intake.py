@@ -5,24 +5,17 @@ No I/O: packets in, verdicts out. What is stored may be acknowledged; what is se
 
 import hashlib
 from collections import OrderedDict
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
 
-from motefw import keys, packet
+from motefw import keys
 from motefw.errors import PacketError
 
-from .keys import KeyStore
-from .store.header import Head
-from .store.header import read as read_header
+from .keys import KeyStore, Verifier
+from .store import Head, Received, read_headers
 
 BAD_DELIVERIES = 3  # intact over the line and a wrong tag so often: the record itself has rotted
 REMEMBERED_MAX = 64
-
-
-class Take(NamedTuple):
-    """Store it; `verified` if its tag shows that this very board made it."""
-
-    header: Head
-    verified: bool
 
 
 class SetAside(NamedTuple):
@@ -38,7 +31,7 @@ class Wait(NamedTuple):
     why: str
 
 
-Verdict = Take | SetAside | Wait
+Verdict: TypeAlias = Received | SetAside | Wait  # what was received is to be stored
 
 
 class Intake:
@@ -49,34 +42,33 @@ class Intake:
         self._device = device
         self._generation = generation
         self._provisioned = provisioned
-        self._taggers: dict[int, keys.Tagger | None] = {}
+        self._verifiers: dict[int, Verifier | None] = {}
         self._bad: OrderedDict[bytes, int] = OrderedDict()
 
-    def judge(self, data: bytes) -> Verdict:
-        """Judge a packet that came whole over its link."""
-        try:
-            header = read_header(data)
-        except PacketError as e:
-            if self._tag_holds(data, self._generation):
-                return self._once(data, f"of a newer format, update motekit: {e}")
-            return self._rotten(data, str(e))
-        tagger = self._tagger(header.generation)
-        if tagger is None:
-            return self._once(data, f"no key of generation {header.generation} here")
-        if not packet.verify(data, tagger):
+    def judge(self, data: bytes, header: Head | PacketError) -> Verdict:
+        """Judge a packet that came whole over its link, and its header or what is wrong there."""
+        if isinstance(header, PacketError):
+            if self._tag_holds(data):
+                return self._once(data, f"of a newer format, update motekit: {header}")
+            return self._rotten(data, str(header))
+        generation = header.generation
+        verifier = self._verifiers.get(generation) or self._verifier(generation)
+        if verifier is None:
+            return self._once(data, f"no key of generation {generation} here")
+        if not verifier.holds(data):
             return self._rotten(data, "tag does not match")
-        if header.generation == 0 and self._provisioned:
+        if generation == 0 and self._provisioned:
             return self._once(data, "generation 0 from a device that has a key")
-        return Take(header, header.generation > 0)
+        return Received(self._device, data, generation > 0, header)
 
-    def _tagger(self, generation: int) -> keys.Tagger | None:
-        if generation not in self._taggers:
-            self._taggers[generation] = self._keys.tagger(keys.DATA, self._device, generation)
-        return self._taggers[generation]
+    def _verifier(self, generation: int) -> Verifier | None:
+        if generation not in self._verifiers:
+            self._verifiers[generation] = self._keys.verifier(self._device, generation)
+        return self._verifiers[generation]
 
-    def _tag_holds(self, data: bytes, generation: int) -> bool:
-        tagger = self._tagger(generation)
-        return tagger is not None and len(data) > keys.TAG_BYTES and packet.verify(data, tagger)
+    def _tag_holds(self, data: bytes) -> bool:
+        verifier = self._verifier(self._generation)
+        return verifier is not None and len(data) > keys.TAG_BYTES and verifier.holds(data)
 
     def _count(self, data: bytes) -> int:
         digest = hashlib.sha256(data).digest()[:16]
@@ -92,3 +84,11 @@ class Intake:
         if self._count(data) % BAD_DELIVERIES:
             return Wait(why)
         return SetAside(f"{why}, {BAD_DELIVERIES} times intact over the line", skip=True)
+
+
+def judge(packets: Sequence[tuple[Intake, bytes]]) -> list[Verdict]:
+    """Judge packets that came together, each by its device's intake."""
+    headers = read_headers([data for _, data in packets])
+    return [
+        intake.judge(data, header) for (intake, data), header in zip(packets, headers, strict=True)
+    ]

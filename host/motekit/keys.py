@@ -10,12 +10,14 @@ collected, unverified. Beside it, `host.json` holds this host's random id and th
 requests carry, so that a board can refuse a request that it has seen.
 """
 
+import hashlib
 import json
 import os
 import secrets
 import tempfile
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from hmac import compare_digest
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,6 +29,7 @@ from .errors import MotekitError
 
 VERSION = 1
 COUNTER_MAX = 0xFFFFFFFF
+_HASH_BLOCK_BYTES = 64
 
 
 class KeyStoreError(MotekitError):
@@ -37,6 +40,31 @@ def default_path() -> Path:
     """Return `$MOTEKIT_KEYS`, or the place in the user's configuration folder."""
     named = os.environ.get("MOTEKIT_KEYS")
     return Path(named) if named else platformdirs.user_config_path("motekit") / "keys.json"
+
+
+class Verifier:
+    """Checks the tags of one device's packets under one key, as `motefw.keys.Tagger` does.
+
+    It has both hashes of HMAC-SHA256 (RFC 2104) begun, the inner one with the device's id, and
+    goes on with copies: in half the time of `hmac.digest`, which begins anew for each packet.
+    """
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, key: bytes, device: bytes) -> None:
+        block = key.ljust(_HASH_BLOCK_BYTES, b"\0")
+        inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+        inner.update(device)
+        self._inner = inner.copy
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block)).copy
+
+    def holds(self, data: bytes) -> bool:
+        """Tell whether a packet ends in its tag."""
+        inner = self._inner()
+        inner.update(data[: -keys.TAG_BYTES])
+        outer = self._outer()
+        outer.update(inner.digest())
+        return compare_digest(outer.digest()[: keys.TAG_BYTES], data[-keys.TAG_BYTES :])
 
 
 class KeyStore:
@@ -98,13 +126,19 @@ class KeyStore:
 
     def tagger(self, purpose: bytes, device: str, generation: int) -> keys.Tagger | None:
         """Return the tagger of a device's key; None if this host has no such key."""
-        identity = device.encode()
-        if generation == 0:
-            return keys.Tagger(bytes(keys.KEY_BYTES), identity)
+        key = self._key(purpose, device, generation)
+        return None if key is None else keys.Tagger(key, device.encode())
+
+    def verifier(self, device: str, generation: int) -> Verifier | None:
+        """Return what checks the tags of a device's packets; None if this host has no such key."""
+        key = self._key(keys.DATA, device, generation)
+        return None if key is None else Verifier(key, device.encode())
+
+    def _key(self, purpose: bytes, device: str, generation: int) -> bytes | None:
         root = self._roots.get(purpose)
-        if root is None:
+        if root is None and generation:
             return None
-        return keys.Tagger(keys_host.device_key(root, identity, generation), identity)
+        return keys_host.device_key(root or b"", device.encode(), generation)
 
     def save(self, path: Path) -> None:
         """Write the store for its owner alone; an existing one is never overwritten."""

@@ -6,6 +6,7 @@ The threads of a collector write here, under one lock; `rows` hands out a copy.
 import json
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -14,7 +15,7 @@ from motefw.errors import PacketError
 from motefw.keys import TAG_BYTES
 
 from .hello import Hello
-from .store.header import Head
+from .store import Head, Received
 
 
 @dataclass
@@ -85,7 +86,7 @@ class Live:
                 "live",
             )
             for row in hello.streams:
-                stream = board.streams.setdefault(row.stream, LiveStream(row.stream))
+                stream = _stream(board, row.stream)
                 stream.name, stream.schema = row.name, row.schema
 
     def set(self, device: str, **fields: Any) -> None:
@@ -113,35 +114,51 @@ class Live:
                 board.packets += packets
                 board.samples += samples
                 if number >= 0:
-                    stream = board.streams.setdefault(number, LiveStream(number))
+                    stream = _stream(board, number)
                     stream.packets += packets
                     stream.samples += samples
 
-    def arrived(self, device: str, header: Head, data: bytes) -> None:
-        """Note a packet that is durable now."""
+    def arrived(self, group: Iterable[Received]) -> None:
+        """Note packets that are durable now."""
         with self._lock:
-            board = self._board(device)
-            board.heard_at = time.monotonic()
-            board.bytes += len(data)
-            if header.kind == packet.SAMPLES:
-                stream = board.streams.setdefault(header.stream, LiveStream(header.stream))
-                _advance(stream, header, data)
-            elif header.kind == packet.NOTE and (header.epoch, header.seq) > board.told:
-                board.told = (header.epoch, header.seq)
-                _count_gap(board, data[header.body : -TAG_BYTES])
+            now = time.monotonic()
+            for device, data, _, header in group:
+                board = self._board(device)
+                board.heard_at = now
+                board.bytes += len(data)
+                if header is not None:
+                    _heed(board, header, data)
 
     def _board(self, device: str) -> LiveBoard:
-        return self._boards.setdefault(device, LiveBoard(device))
+        board = self._boards.get(device)
+        if board is None:
+            board = self._boards[device] = LiveBoard(device)
+        return board
+
+
+def _stream(board: LiveBoard, number: int) -> LiveStream:
+    stream = board.streams.get(number)
+    if stream is None:
+        stream = board.streams[number] = LiveStream(number)
+    return stream
+
+
+def _heed(board: LiveBoard, header: Head, data: bytes) -> None:
+    if header.kind == packet.SAMPLES:
+        _advance(_stream(board, header.stream), header, data)
+    elif header.kind == packet.NOTE and (header.epoch, header.seq) > board.told:
+        board.told = (header.epoch, header.seq)
+        _count_gap(board, data[header.body : -TAG_BYTES])
 
 
 def _advance(stream: LiveStream, header: Head, data: bytes) -> None:
     """Move a stream on to a newer packet."""
-    if header.epoch == stream.epoch and header.index <= stream.index:
+    if header.epoch == stream.epoch and header.first_index <= stream.index:
         return
     elapsed_us = header.time_us - stream.time_us
     if header.epoch == stream.epoch and stream.index >= 0 and elapsed_us > 0:
-        stream.rate_hz = (header.index - stream.index) * 1e6 / elapsed_us
-    stream.epoch, stream.index, stream.time_us = header.epoch, header.index, header.time_us
+        stream.rate_hz = (header.first_index - stream.index) * 1e6 / elapsed_us
+    stream.epoch, stream.index, stream.time_us = header.epoch, header.first_index, header.time_us
     stream.schema, stream.last = header.schema, data
 
 

@@ -10,6 +10,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from itertools import groupby
 from typing import Any, NamedTuple, Protocol
 
 from motefw.packet import SAMPLES
@@ -18,11 +19,10 @@ from .caretaker import Caretaker
 from .client import CancelledError, Client, Greeting
 from .errors import LinkError
 from .hello import Hello
-from .intake import Intake, SetAside, Take
+from .intake import Intake, SetAside, Verdict, judge
 from .keys import Host, KeyStore
 from .live import Live
 from .store import Received, Store
-from .store.header import Head
 from .transports import Ended, Pipe, Recorded
 from .transports.link import Event, Log, Packet
 
@@ -35,12 +35,11 @@ BOOT_LINE = re.compile(r"motefw: \S+ device [0-9a-f]+ epoch ")
 Acks = dict[tuple[int, int], int]
 
 
-class Arrival(NamedTuple):
-    """A packet for the committer, and who wants to know when it is durable."""
+class Arrivals(NamedTuple):
+    """Packets for the committer, and who wants to know when they are durable."""
 
     session: "Session"
-    received: Received
-    header: Head
+    packets: list[Received]
 
 
 class Notice(NamedTuple):
@@ -60,8 +59,8 @@ class Hub(Protocol):
     key_store: KeyStore
     host: Host
 
-    def submit(self, arrival: Arrival) -> None:
-        """Queue a packet to be stored; waits while the queue is full."""
+    def submit(self, arrivals: Arrivals) -> None:
+        """Queue packets to be stored; waits while the queue is full."""
         ...
 
     def claim(self, device: str, session: "Session") -> None:
@@ -108,10 +107,8 @@ class Session:
             if self.pipe.live:
                 self._client.connect()
             while not self._hub.stopping():
-                for event in self._client.step(STEP_S) if self.pipe.live else self._replay():
-                    if isinstance(event, Ended):
-                        return
-                    self._handle(event)
+                if self._ended(self._client.step(STEP_S) if self.pipe.live else self._replay()):
+                    return
                 if self.pipe.live:
                     self._send_acks()
                     self._look_after()
@@ -134,12 +131,22 @@ class Session:
 
     # -- events -----------------------------------------------------------------------------
 
-    def _handle(self, event: Event | Recorded | Ended | Greeting) -> None:
-        if isinstance(event, Packet):
-            self._packet(event)
-        elif isinstance(event, Recorded):
-            self._recorded(event)
-        elif isinstance(event, Greeting):
+    def _ended(self, events: list[Any]) -> bool:
+        """Handle events, packets in a row together; tell whether that was the end."""
+        for kind, run in groupby(events, type):
+            if kind is Ended:
+                return True
+            if kind is Packet:
+                self._packets(list(run))
+            elif kind is Recorded:
+                self._recorded(list(run))
+            else:
+                for event in run:
+                    self._handle(event)
+        return False
+
+    def _handle(self, event: Event | Greeting) -> None:
+        if isinstance(event, Greeting):
             self._meet(event.hello, event.restarted)
         elif isinstance(event, Log):
             self._tell("log", event.text)
@@ -217,43 +224,54 @@ class Session:
                 return seq
         return None
 
-    def _packet(self, event: Packet) -> None:
+    def _packets(self, events: list[Packet]) -> None:
         hello, intake = self._client.hello, self._intake
         if hello is None or intake is None:
-            return  # from before the greeting: it is not acknowledged, and comes again
-        self._hub.record(hello.device, event.data)
-        verdict = intake.judge(event.data)
-        if isinstance(verdict, Take):
-            header = verdict.header
-            self._submit(hello.device, event.data, verdict)
+            return  # from before the greeting: they are not acknowledged, and come again
+        for event in events:
+            self._hub.record(hello.device, event.data)
+        verdicts = judge([(intake, event.data) for event in events])
+        taken = self._submit(verdicts)
+        for header in [received.header for received in taken if received.header is not None]:
             if (header.generation, header.epoch) == (hello.generation, hello.epoch):
                 self._highest = max(self._highest, header.seq)
             if header.kind == SAMPLES:
                 self._caretaker.saw(header)
-        elif isinstance(verdict, SetAside):
-            self._set_aside(hello.device, event.data, verdict.why)
-            if verdict.skip:
-                self._skip(hello, event.number)
+        for event, verdict in zip(events, verdicts, strict=True):
+            if isinstance(verdict, SetAside):
+                self._set_aside(hello.device, event.data, verdict.why)
+                if verdict.skip:
+                    self._skip(hello, event.number)
 
-    def _recorded(self, event: Recorded) -> None:
-        intake = self._intakes.get(event.device)
-        if intake is None:
-            known = self._hub.store.acknowledged(event.device)
-            provisioned = any(generation for generation, _, _ in known)
-            intake = Intake(self._hub.key_store, event.device, 0, provisioned)
-            self._intakes[event.device] = intake
-            self._hub.live.set(event.device, port=self.pipe.name, state="recorded")
-        verdict = intake.judge(event.data)
-        if isinstance(verdict, Take):
-            self._submit(event.device, event.data, verdict)
-        else:
-            self._set_aside(event.device, event.data, verdict.why)
+    def _recorded(self, events: list[Recorded]) -> None:
+        intakes = self._intakes
+        verdicts = judge(
+            [
+                (intakes.get(event.device) or self._begin_recorded(event.device), event.data)
+                for event in events
+            ]
+        )
+        if len(self._submit(verdicts)) == len(events):
+            return
+        for event, verdict in zip(events, verdicts, strict=True):
+            if not isinstance(verdict, Received):
+                self._set_aside(event.device, event.data, verdict.why)
 
-    def _submit(self, device: str, data: bytes, take: Take) -> None:
-        with self._lock:
-            self._submitted += 1
-        received = Received(device, data, take.verified, take.header)
-        self._hub.submit(Arrival(self, received, take.header))
+    def _begin_recorded(self, device: str) -> Intake:
+        known = self._hub.store.acknowledged(device)
+        provisioned = any(generation for generation, _, _ in known)
+        intake = self._intakes[device] = Intake(self._hub.key_store, device, 0, provisioned)
+        self._hub.live.set(device, port=self.pipe.name, state="recorded")
+        return intake
+
+    def _submit(self, verdicts: list[Verdict]) -> list[Received]:
+        """Have stored what is to be; return it."""
+        taken = [verdict for verdict in verdicts if isinstance(verdict, Received)]
+        if taken:
+            with self._lock:
+                self._submitted += len(taken)
+            self._hub.submit(Arrivals(self, taken))
+        return taken
 
     def _set_aside(self, device: str, data: bytes, why: str) -> None:
         self._hub.store.quarantine(device, data, why)

@@ -28,7 +28,7 @@ sys.modules["time"] = time
 from rom import chips
 from rom.bus import I2CBus, Uart
 
-from motefw import commands, config, drivers, identity, packet
+from motefw import commands, config, describe, drivers, identity, packet
 from motefw.clock import Clock
 from motefw.errors import SensorError
 from motefw.links.serial import SerialLink
@@ -75,7 +75,7 @@ def reset(now_us=0, log_bytes=16384, key_file=None):
     bed.log = RamLog(log_bytes)
     bed.clock = Clock(time.ticks_us, time.ticks_diff)
     bed.kernel = packet.select_kernel()[1]
-    bed.recorder = Recorder(bed.log, bed.identity, 7, bed.clock, bed.kernel)
+    bed.recorder = Recorder(bed.log, bed.identity, 7, bed.clock, bed.kernel, 4096)
     bed.said = []
     bed.recovered = 0
     bed.models = []
@@ -197,11 +197,11 @@ def soak_sensors(ms):
 
 
 def status():
-    return [stream.status() for stream, _ in bed.streams]
+    return [describe.state(stream) for stream, _ in bed.streams]
 
 
 def schemas():
-    return [stream.schema() for stream, _ in bed.streams]
+    return [describe.schema(stream) for stream, _ in bed.streams]
 
 
 def stop():
@@ -290,7 +290,7 @@ def break_steady(number, kind):
         "bug": TypeError("bug"),
         "sensor": SensorError("s"),
     }
-    bed.streams[number][0]._cls.broken = kinds.get(kind)
+    bed.streams[number][0].cls.broken = kinds.get(kind)
 
 
 def allocated(number, steps):
@@ -344,7 +344,7 @@ class FakeBoard:
         self.epoch = 7
         self.counters = {}
         self.tasks = []
-        self.refused = self.messages_bad = self.heap_min_bytes = 0
+        self.refused = self.starved = self.messages_bad = self.heap_min_bytes = 0
 
     def reset_cause(self):
         return "power_on"

@@ -34,7 +34,7 @@ _MESSAGE_BYTES = const(1024)  # message.MAX_TO_BOARD_BYTES, which is not loaded 
 
 
 class SerialLink:
-    """Both directions of the line; `handle` takes each whole message (a memoryview)."""
+    """Both directions of the line; `handle` takes each whole message (bytes)."""
 
     def __init__(self, serial, log, uplink, handle):
         self._serial = serial
@@ -44,10 +44,9 @@ class SerialLink:
         self._chunk = bytearray(64)
         self._in = bytearray(_IN_BYTES)
         self._have = 0
-        self._message = bytearray(_MESSAGE_BYTES)
+        self._message = b""  # grows by the piece: most are short, and the buffer would be idle
         self._message_id = -1
         self._expected = 0  # index of the next piece
-        self._length = 0
         self._scratch = bytearray(frame.PAYLOAD_MAX_BYTES + 4)
         self._out = bytearray(frame.ENCODED_MAX_BYTES)
         self._view = memoryview(self._out)
@@ -208,24 +207,23 @@ class SerialLink:
 
     def _take(self, number, index, last, n):
         """Take a piece of a message: the next one, or one whose credit was lost."""
-        piece = memoryview(self._in)[_HEAD_BYTES:n]
-        n -= _HEAD_BYTES
-        if not index and (number != self._message_id or self._message[:n] != piece):
+        piece = bytes(memoryview(self._in)[_HEAD_BYTES:n])
+        if not index and (number != self._message_id or not self._message.startswith(piece)):
             self._message_id = number
-            self._expected = self._length = 0
+            self._expected = 0
+            self._message = b""
         if number != self._message_id or index > self._expected or index > last:
             return False
         fresh = index == self._expected
         if fresh:
-            if self._length + n > len(self._message):
+            if len(self._message) + len(piece) > _MESSAGE_BYTES:
                 self._message_id = -1
                 return False
-            self._message[self._length : self._length + n] = piece
-            self._length += n
+            self._message += piece
             self._expected += 1
         self._write(_CREDIT, number, index, 0, 3)
         if fresh and index == last:
-            self._handle(memoryview(self._message)[: self._length])
+            self._handle(self._message)
         return True
 
 

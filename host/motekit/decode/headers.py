@@ -98,14 +98,8 @@ def parse(joined: Joined) -> tuple[NDArray[np.void], Mask]:
     # of a batch reads into the padding, a header being shorter than that.
     generation = np.where(own, data[starts + 5], byte[1] >> 4)
     bad |= own & (generation < OWN_GENERATION)
-    epoch = _take(words, at, lengths[0])
-    seq = _take(words, at + lengths[0], lengths[1])
-    index = _take(words, at + lengths[0] + lengths[1], lengths[2])
-    time_us = _take(words, at + lengths[0] + lengths[1] + lengths[2], lengths[3])
-    bad |= epoch < LEAST[code[0]]
-    bad |= seq < LEAST[code[1]]
-    bad |= index < INDEX_LEAST[code[2]]
-    bad |= time_us < TIME_LEAST[code[3]]
+    (epoch, seq, index, time_us), longer = _numbers(words, at, lengths, code)
+    bad |= longer
     count = byte[4] + 1 + np.where(flags & COUNT_HIGH, 256, 0)
     signed_seq, signed_index = seq.astype(np.int64), index.astype(np.int64)
     relative = (flags & RELATIVE) != 0
@@ -128,6 +122,22 @@ def parse(joined: Joined) -> tuple[NDArray[np.void], Mask]:
     rows["invalid"] = flags & INVALID
     rows["body"] = body
     return rows, bad
+
+
+def _numbers(
+    words: Words, at: Ints, lengths: tuple[Ints, ...], code: tuple[Ints, ...]
+) -> tuple[list[Words], Mask]:
+    """Return epoch, seq, index and time, and where one of them takes more bytes than it needs."""
+    numbers: list[Words] = []
+    longer = np.zeros(len(at), bool)
+    for length, least, which in zip(
+        lengths, (LEAST, LEAST, INDEX_LEAST, TIME_LEAST), code, strict=True
+    ):
+        number = _take(words, at, length)
+        numbers.append(number)
+        longer |= number < least[which]
+        at = at + length
+    return numbers, longer
 
 
 def _take(words: Words, at: Ints, lengths: Ints) -> Words:

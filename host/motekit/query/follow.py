@@ -8,8 +8,7 @@ import numpy as np
 
 from motefw import packet
 from motefw.errors import PacketError
-from motekit.store import Epoch, Schema, Store, Stream
-from motekit.store.header import read as read_header
+from motekit.store import Epoch, Schema, Store, Stream, read_header
 
 from .bounds import Bounds
 from .clock import Clock
@@ -99,7 +98,7 @@ class Follower:
         if decoded.times_us is not None:
             time_us = int(decoded.times_us[-1])
         elif schema.period_us is not None:
-            time_us += round((header.count - 1) * schema.period_us)
+            time_us += round((header.samples - 1) * schema.period_us)
         values: list[int | None] = [column[-1] for column in decoded.columns]
         return [
             Reading(

@@ -1,5 +1,8 @@
 """The store: one SQLite file that holds packets as they came, and what is needed to read them."""
 
+from .header import Head as Head
+from .header import read_header as read_header
+from .header import read_headers as read_headers
 from .records import Anchor as Anchor
 from .records import Appended as Appended
 from .records import Epoch as Epoch

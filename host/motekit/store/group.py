@@ -1,8 +1,6 @@
 """One group of packets on its way into a store: sorted out, then written in one go.
 
-Usually all that a group needs of the database is one INSERT, which is a transaction by itself: one
-statement, in which SQLite writes and waits for the disk while other threads run. A transaction
-around it is begun only where a packet needs more.
+A transaction is begun by the first that needs the database, so that none is where all is known.
 """
 
 import json
@@ -15,7 +13,7 @@ from motefw.errors import PacketError
 from motefw.keys import TAG_BYTES
 from motekit.errors import StoreError
 
-from .header import ANCHOR, SAMPLES, Head, read_many
+from .header import ANCHOR, SAMPLES, Head, read_headers
 from .ledger import Key, Ledger
 from .quarantine import Quarantine
 from .records import CONTROL, Anchor, Appended, Received
@@ -43,7 +41,7 @@ class Group:
     def take(self, group: Sequence[Received]) -> None:
         """Sort out packets: new, seen before, or none at all."""
         unread = [received.data for received in group if received.header is None]
-        read = iter(read_many(unread))
+        read = iter(read_headers(unread))
         for device, data, verified, header in group:
             head = next(read) if header is None else header
             if isinstance(head, PacketError):
@@ -52,7 +50,7 @@ class Group:
                 self._take(device, data, verified, head)
 
     def _take(self, device: str, data: bytes, verified: bool, header: Head) -> None:
-        kind, generation, stream, _, epoch, seq, _, time_us, count, _ = header
+        kind, generation, stream, _, epoch, seq, _, time_us, count, _, _ = header
         key = (device, generation, epoch)
         seen = self._touched.get(key) or self._touch(key, data)
         if seen is None:
@@ -93,6 +91,7 @@ class Group:
     def write(self, number: int) -> Appended:
         """Append what is new as row `number`; return what became of the group."""
         if self._entries:
+            self._begin()
             row = pack(self._entries, self._packets)
             self._db.execute("INSERT INTO groups (id, data) VALUES (?, ?)", (number, row))
         return Appended(

@@ -76,7 +76,7 @@ def _take(db: sqlite3.Connection, row: int) -> list[Packet]:
     packets = segment.unpack(data)
     return [
         (
-            (epoch, stream, h.seq, h.time_us, h.count * (stream >= 0), verified, len(packet)),
+            (epoch, stream, h.seq, h.time_us, h.samples * (stream >= 0), verified, len(packet)),
             packet,
         )
         for (verified, packet), h in zip(packets, heads([p for _, p in packets]), strict=True)

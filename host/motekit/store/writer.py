@@ -6,7 +6,7 @@ since. So a commit writes little more than its packets, whatever the number of d
 """
 
 import sqlite3
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -72,16 +72,20 @@ class Store(Reader):
             if self._writer is not None:
                 self._writer.release()
 
-    def append(self, group: Sequence[Received]) -> Appended:
+    def append(
+        self, group: Sequence[Received], committing: Callable[[], None] = lambda: None
+    ) -> Appended:
         """Store a group of packets in one durable commit; none is stored that had come before.
 
         What is no packet goes to quarantine, and the rest of the group is stored. Raises
-        StoreError if nothing of the group could be stored; it may be handed in again.
+        StoreError if nothing of the group could be stored; it may be handed in again. `committing`
+        is called when all that is left is to wait for the disk, which lets other threads run.
         """
         with self._changing() as db:
             taken = Group(db, self._ledger, self._quarantine)
             taken.take(group)
             appended = taken.write(self._last_group + 1)
+            committing()
         self._last_group += appended.new > 0
         self._tail_bytes += taken.size_bytes()
         if self._tail_bytes >= max(self.tail_max_bytes, self._seal_at_bytes):
@@ -152,8 +156,7 @@ class Store(Reader):
             db = self._connection
             try:
                 yield db
-                if db.in_transaction:
-                    db.execute("COMMIT")
+                db.commit()  # unlike "COMMIT" executed, it lets go of the interpreter once
             except BaseException:
                 self._loaded = False  # memory may be ahead of the file
                 if db.in_transaction:

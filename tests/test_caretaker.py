@@ -1,0 +1,59 @@
+"""What a session does for its board: the time, whatever the line does to requests."""
+
+import pytest
+
+from motekit.caretaker import Caretaker
+from motekit.client import NoReplyError
+from motekit.live import Live
+
+UTC_S = 1_800_000_000.0
+
+
+class SlowLine:
+    """A board that booted at UTC_S, behind a line of which each answer takes its own time."""
+
+    def __init__(self, trips):
+        self.trips = list(trips)  # (seconds there, seconds back), None: no answer
+        self.now_s = 100.0
+        self.anchors = []
+        self.round_trip_s = 0.0
+
+    def utc_s(self):
+        return UTC_S + self.now_s
+
+    def request(self, name, args):
+        trip = self.trips.pop(0)
+        if trip is None:
+            self.now_s += 9
+            raise NoReplyError(name)
+        self.now_s += trip[0]
+        uptime_us = round(self.now_s * 1e6)
+        self.now_s += trip[1]
+        self.round_trip_s = sum(trip)
+        if name == "time.get":
+            return {"uptime_us": uptime_us}
+        self.anchors.append(args)
+        return {}
+
+
+def caretaker(line):
+    return Caretaker(line, None, Live(), lambda _kind, _text: None, line.utc_s)
+
+
+@pytest.mark.parametrize(
+    "trips",
+    [
+        [(0.01, 0.02), (0, 0)],
+        [(0.01, 0.02), (3.0, 0)],
+        [(0.9, 0.01), (0.01, 0.9), (0.04, 0.01), (3.0, 3.0)],
+        [(0.3, 0.01), (0.9, 0.01), (0.9, 0.01), (0.01, 0.9), (0.3, 0)],
+    ],
+    ids=["good", "set late", "good at last", "never good"],
+)
+def test_an_anchor_is_right_within_what_it_says(trips):
+    line = SlowLine(trips)
+    caretaker(line).set_time()
+    (anchor,) = line.anchors
+    off_us = anchor["utc_us"] - round(UTC_S * 1e6) - anchor["uptime_us"]
+    assert abs(off_us) <= anchor["error_us"]
+    assert anchor["error_us"] <= min(sum(trip) for trip in trips[:-1]) * 5e5 + 1001
