@@ -56,6 +56,11 @@ def _per_sample(device: DeviceSummary) -> str:
     return f"{device.bytes / device.samples:.2f}" if device.samples else ""
 
 
+def _lost(device: DeviceSummary) -> str:
+    """Return the packets lost, with a + where a board lost power or was reset unasked."""
+    return f"{device.lost + device.cut_off}{'+' if device.untold else ''}"
+
+
 def _streams(device: DeviceSummary) -> str:
     return ", ".join(stream.name for stream in device.streams)
 
@@ -67,7 +72,7 @@ _COLUMNS: show.Columns[_Row] = (
     ("samples", lambda row: f"{row.summary.samples:,}"),
     ("bytes/sample", lambda row: _per_sample(row.summary)),
     ("missing", lambda row: str(row.summary.missing)),
-    ("lost", lambda row: str(row.summary.lost + row.summary.cut_off)),
+    ("lost", lambda row: _lost(row.summary)),
     ("starts", lambda row: str(row.summary.epochs)),
     ("last data", lambda row: _ago(row.heard_ns)),
 )
