@@ -19,6 +19,7 @@ _FIFO_BYTES = const(128)
 _PACKET_HOLD_MS = const(2000)
 _REPLY_HOLD_MS = const(300)
 _SILENCE_MS = const(8000)
+_IDLE_MS = const(60000)  # no line is busy for so long with what it was given
 _CREEP_MS = const(1500)
 _HEAD_BYTES = const(24)  # of a host's frame: what an ack needs to be known by
 
@@ -133,6 +134,7 @@ class Serial:
         _sent = _acked = -1
         self._byte_us = 10000000 // baud  # start, eight data, stop
         self._free_us = clock.ticks_us()
+        self._wrote_ms = clock.now_ms
         _serving = True
         control.call("serial")
 
@@ -168,8 +170,10 @@ class Serial:
                     _sent = head[1]
         stdout.write(buf)
         now = clock.ticks_us()
-        if clock.ticks_diff(self._free_us, now) < 0:
+        idle = clock.now_ms - self._wrote_ms > _IDLE_MS  # longer than ticks can be compared
+        if idle or clock.ticks_diff(self._free_us, now) < 0:
             self._free_us = now
+        self._wrote_ms = clock.now_ms
         self._free_us = clock.ticks_add(self._free_us, len(buf) * self._byte_us)
         wait_us = clock.ticks_diff(self._free_us, now) - _FIFO_BYTES * self._byte_us
         if wait_us > 0:
