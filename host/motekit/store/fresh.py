@@ -9,6 +9,8 @@ from motekit.errors import MotekitError, StoreError
 from .lock import WriterLock
 from .writer import Store
 
+BESIDE = ("-wal", "-shm", "-lock")  # files that a store has beside it
+
 
 @contextmanager
 def collecting_into(path: Path) -> Generator[Store]:
@@ -32,6 +34,7 @@ def _remove_empty(path: Path) -> None:
             holds = store.devices() or store.counter("quarantined")
         if not holds:
             path.unlink()
-            path.with_name(path.name + "-lock").unlink(missing_ok=True)
+            for beside in BESIDE:
+                path.with_name(path.name + beside).unlink(missing_ok=True)
     finally:
         lock.release()
