@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from motefw import frame_host
 from motekit.sim.child import Child, read_last_words
 from motekit.sim.image import environment
 from motekit.sim.serial_line import RING_BYTES, Noise, Pace
 from motekit.sim.vm import Vm
-from motefw import frame_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable
