@@ -141,7 +141,7 @@ def test_a_hello_under_another_fleets_key_is_not_believed(connected, monkeypatch
     client = connected(
         ModelBoard(generation=1, keys=taggers(1, bytes(32))), KeyStore.from_root(ROOT)
     )
-    with pytest.raises(SilentError):
+    with pytest.raises(NoKeyError, match="under other keys"):
         client.connect()
     assert client.bad_messages > 0
 

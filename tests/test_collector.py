@@ -264,6 +264,30 @@ def test_two_ports_with_one_device_id_are_told_apart(collect):
     assert any("two boards with one id" in text for text in texts(notices))
 
 
+def test_an_epoch_that_was_used_before_is_told_but_a_late_hello_is_not(store, collect):
+    board = ModelBoard(packets=log())
+    late = {**board.hello(), "next_seq": 3}  # from before most packets, though it comes after
+    said = []
+
+    def hello():
+        said.append(late)
+        return late
+
+    def again(collector):
+        if collector.live.new == 30 and board.hello is not hello:
+            board.hello = hello
+            wire.print("motefw: 0.1.0 device 0123456789ab epoch 7 reset power_on\r\n")
+
+    with PtyBoard(board) as wire:
+        _, notices = collect(wire.path, tick=again)
+    assert said
+    assert texts(notices) == []
+    copy = ModelBoard(packets=log(count=5))
+    with PtyBoard(copy) as wire:
+        _, notices = collect(wire.path)
+    assert any("restored from a copy" in text for text in texts(notices))
+
+
 def test_a_port_that_comes_later_and_one_that_goes(store, collect, tmp_path):
     ports = tmp_path / "ports"
     ports.mkdir()

@@ -372,7 +372,8 @@ def test_command_tells_each_board_s_port_and_ends_by_ctrl_c(tmp_path):
         out, err = program.communicate(timeout=10)
     assert program.returncode == 130
     assert out == ""
-    assert err == f"to collect: motekit collect {' '.join(ports)} --store FILE\n"
+    assert err.startswith("to collect: ")
+    assert err.endswith(f" collect {' '.join(ports)} --store FILE\n")
 
 
 def test_a_virtual_clock_says_that_it_waits_for_a_collector(tmp_path):
@@ -382,7 +383,8 @@ def test_a_virtual_clock_says_that_it_waits_for_a_collector(tmp_path):
         said = program.stderr.readline()
         program.send_signal(signal.SIGINT)
         program.communicate(timeout=10)
-    assert said == f"waiting for a collector: motekit collect serial:{port} --store FILE\n"
+    assert said.startswith("waiting for a collector: ")
+    assert said.endswith(f" collect serial:{port} --store FILE\n")
 
 
 def test_a_real_clock_ends_without_a_collector_and_says_what_was_lost(
@@ -430,6 +432,36 @@ def test_a_slow_sensor_s_hour_passes_at_once_and_waits_for_a_collector_that_died
             second.communicate(timeout=20)
     assert program.returncode == 0
     assert samples(store) == 1800
+
+
+CUT = """
+clock = "virtual"
+duration_s = 450
+[[board]]
+board = "esp32-c3-devkitm-1"
+  [[board.sensor]]
+  driver = "adxl345"
+  options = { rate_hz = 200 }
+  [board.sensor.source]
+  accel_z = { noise = { sd = 4 } }
+[[fault]]
+kind = "link_down"
+at_s = 20
+for_s = 400
+"""
+
+
+def test_time_goes_on_after_a_cut_in_which_the_queue_overflowed(tmp_path):
+    (tmp_path / "s.toml").write_text(CUT)
+    store = tmp_path / "s.motekit"
+    with motekit("sim", "--scenario", str(tmp_path / "s.toml"), "--json") as program:
+        port = json.loads(program.stdout.readline())["serial"]
+        with motekit("collect", f"serial:{port}", "--store", str(store), "--json") as collector:
+            program.communicate(timeout=30)
+            collector.send_signal(signal.SIGINT)
+            collector.communicate(timeout=20)
+    assert program.returncode == 0
+    assert 10_000 < samples(store) < 70_000  # of 90,000: the queue lost most of the cut
 
 
 def samples(path):

@@ -209,6 +209,6 @@ def select_kernel():
 
         if _vector(packet_viper) == _VECTOR_CRC:
             return "viper", packet_viper
-    except (ImportError, ValueError, PacketError):
-        pass  # ValueError: machine code of another architecture
+    except (ImportError, ValueError, MemoryError, PacketError):
+        pass  # ValueError: of another architecture; MemoryError: no room for machine code
     return "plain", _plain()

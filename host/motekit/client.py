@@ -56,7 +56,7 @@ class CancelledError(LinkError):
 
 
 class Greeting(NamedTuple):
-    """The board's `hello`; `restarted` when its nonce is not the one known before."""
+    """The board's `hello`; `restarted` when its nonce or epoch is not the one known before."""
 
     hello: Hello
     restarted: bool
@@ -105,8 +105,14 @@ class Client:
         """
         self.deaf = False
         self._greeted_at = 0.0
+        bad = self.bad_messages
         if self._greet(HELLO_TRIES * HELLO_WAIT_S):
             return cast("Hello", self.hello)
+        if self.bad_messages > bad:
+            raise NoKeyError(
+                f"{self.pipe.name}: a board answers under other keys than those of this host's "
+                f"key store: set MOTEKIT_KEYS to the key store of the board's fleet"
+            )
         heard = self.pipe.stats.bytes_in
         if start_firmware(self.pipe, self._pump_until):
             if self._greet(START_WAIT_S):
@@ -339,7 +345,8 @@ class Client:
     def _greet_back(self, hello: Hello) -> None:
         self._greeted_at = time.monotonic()
         self.deaf = False
-        restarted = self.hello is not None and self.hello.nonce != hello.nonce
+        before = self.hello or hello
+        restarted = (before.nonce, before.epoch) != (hello.nonce, hello.epoch)
         if restarted:
             self.pipe.expect(None)
             self._last_receipt = None

@@ -169,6 +169,8 @@ class Session:
         known = self._hub.store.acknowledged(hello.device)
         if first or restarted:
             self._begin(hello, known)
+        if first:
+            self._check_copy(hello)
         self._catch_up(hello)
         if first or restarted:
             self._caretaker.set_time()
@@ -192,6 +194,16 @@ class Session:
                 "what it sends goes to quarantine, until it is provisioned again",
             )
 
+    def _check_copy(self, hello: Hello) -> None:
+        """Warn of an epoch that was used twice; later a hello may be older than what is stored."""
+        done = self._contiguous(hello.device, (hello.generation, hello.epoch))
+        if done is not None and done >= hello.next_seq:
+            self._tell(
+                "warning",
+                f"the board has come to seq {hello.next_seq}, the store holds {done} of the same "
+                f"epoch: two boards with one id, or one that was restored from a copy",
+            )
+
     def _catch_up(self, hello: Hello) -> None:
         """Give up what the board has no longer, and say again what is durable."""
         key = (hello.generation, hello.epoch)
@@ -206,12 +218,6 @@ class Session:
                     f"overflowed, or another collector took them",
                 )
         done = self._contiguous(hello.device, key)
-        if done is not None and done >= hello.next_seq:
-            self._tell(
-                "warning",
-                f"the board has come to seq {hello.next_seq}, the store holds {done} of the same "
-                f"epoch: two boards with one id, or one that was restored from a copy",
-            )
         self.pipe.expect((done if done is not None else -1) + 1)
         if done is not None:
             self._acked[key] = done

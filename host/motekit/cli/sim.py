@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from motekit.cli import show
 from motekit.errors import MotekitError
 from motekit.sim import scenario as scenarios
 from motekit.sim.fleet import HEAP_BYTES, Fleet
@@ -71,7 +72,7 @@ def _invitation(fleet: Fleet) -> str:
     if len(fleet.boards) > _PORTS_SHOWN:
         ports.append("...")
     what = "waiting for a collector" if fleet.scenario.clock == "virtual" else "to collect"
-    return f"{what}: motekit collect {' '.join(ports)} --store FILE"
+    return f"{what}: {show.program()} collect {' '.join(ports)} --store FILE"
 
 
 def _tell(board: VirtualBoard, text: str) -> None:
@@ -80,6 +81,7 @@ def _tell(board: VirtualBoard, text: str) -> None:
     elif text == "alone":
         print(
             f"{board.device}: its collector is silent, so its time stands still; "
-            f"waiting for a collector: motekit collect serial:{board.serial} --store FILE",
+            f"waiting for a collector: "
+            f"{show.program()} collect serial:{board.serial} --store FILE",
             file=sys.stderr,
         )

@@ -23,7 +23,7 @@ _on_stop = None
 def setup():
     """Put the chips on the buses and the faults on the clock."""
     spec = board.spec
-    random.seed(spec["random"])
+    random.seed(spec["random"] + clock.now_ms)  # each boot has numbers of its own
     wired = {name: [] for name in spec["buses"]}
     for sensor in spec["sensors"]:
         name = sensor["name"]
