@@ -9,9 +9,12 @@ import time
 from pathlib import Path
 
 import pytest
+from packets import DEVICE, samples
 
 from motekit import demo
+from motekit.errors import StoreError
 from motekit.sim import scenario
+from motekit.store import Received, Store
 
 ROOT = Path(__file__).parents[1]
 SHORT = """
@@ -72,6 +75,29 @@ def test_a_second_run_replaces_the_first(tmp_path):
             running.run(lambda: None)
             counted.append(len(running.store.devices()))
     assert counted == [3, 3]
+
+
+@pytest.mark.parametrize("content", [b"precious diary", b"SQLite format 3\0 torn"])
+def test_a_file_that_is_no_store_is_not_replaced(tmp_path, content):
+    path = tmp_path / "diary"
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match="diary"), demo.running(path, lambda _: None):
+        pass
+    assert path.read_bytes() == content
+
+
+def test_a_store_of_other_boards_is_not_replaced(tmp_path):
+    path = tmp_path / "fleet.motekit"
+    beside = tmp_path / "fleet.motekit.backup"
+    beside.write_text("kept")
+    with Store.open(path, create=True) as store:
+        store.append([Received(DEVICE, samples(), False)])
+    said = f"holds data of {DEVICE}"
+    with pytest.raises(StoreError, match=said), demo.running(path, lambda _: None):
+        pass
+    with Store.open(path, readonly=True) as store:
+        assert store.devices() == [DEVICE]
+    assert beside.read_text() == "kept"
 
 
 @pytest.mark.parametrize("after_s", [0.0, 4.0])

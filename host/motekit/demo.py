@@ -7,6 +7,7 @@ from pathlib import Path
 
 from motekit import places
 from motekit.collector import Collector
+from motekit.errors import StoreError
 from motekit.keys import Host, KeyStore
 from motekit.session import Notice
 from motekit.sim import fleet, scenario
@@ -106,11 +107,26 @@ def running(
 ) -> Generator[Demo]:
     """Start a scenario's boards beside a new store, which replaces that of an earlier run."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    for old in path.parent.glob(path.name + "*"):
-        old.unlink()
     loaded = scenario.load(plan)
+    _make_room(path, {board.device for board in loaded.boards})
     with (
         fleet.running(loaded) as boards,
         Store.open(path, create=True) as store,
     ):
         yield Demo(boards, store, report)
+
+
+def _make_room(path: Path, devices: set[str]) -> None:
+    """Remove the store of an earlier run; StoreError for any other file, and one in use."""
+    if not path.exists():
+        return
+    try:
+        with Store.open(path) as store:
+            others = sorted(set(store.devices()) - devices)
+    except StoreError as e:
+        raise StoreError(f"{e}; the demonstration replaces only a store of its own") from None
+    if others:
+        held = f"{path} holds data of {others[0]}, which is no board of the demonstration"
+        raise StoreError(f"{held}; name another file with --store, or remove this one")
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)

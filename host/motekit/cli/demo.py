@@ -22,7 +22,7 @@ def demo(
     store: Annotated[
         Path | None,
         typer.Option(
-            "--store", "-s", help="A file for what is collected; one of before is replaced."
+            "--store", "-s", help="A file for what is collected; an earlier demo's is replaced."
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,

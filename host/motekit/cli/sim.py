@@ -1,6 +1,7 @@
 """`motekit sim`: virtual boards."""
 
 import asyncio
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -41,7 +42,9 @@ def sim(
         raise typer.BadParameter(f"{bits} is neither 32 nor 64", param_hint="--bits")
     if not 16 <= heap <= 65536:
         raise typer.BadParameter(f"{heap} is not in 16..65536", param_hint="--heap")
-    asyncio.run(_run(scenarios.load(scenario), as_json, bits, heap << 10, keep))
+    loaded = scenarios.load(scenario)
+    with contextlib.suppress(KeyboardInterrupt):  # how a scenario without duration_s ends
+        asyncio.run(_run(loaded, as_json, bits, heap << 10, keep))
 
 
 async def _run(
