@@ -86,7 +86,14 @@ class Fleet:
                 self._stack.enter_context(tempfile.TemporaryDirectory(prefix="motekit-"))
             )
         for plan in self.scenario.boards:
-            self._add(plan, folder / f"board-{plan.index}")
+            home = folder / f"board-{plan.index}"
+            try:
+                self._add(plan, home)
+            except OSError as e:
+                where = e.filename or home  # a full disk names no file
+                raise VmError(
+                    f"{where}: {e.strerror or e}; a virtual board keeps its flash in {home}"
+                ) from None
         self._tasks.append(asyncio.create_task(self._look_after()))
         for board in self.boards:
             await self._until_ready(board)
