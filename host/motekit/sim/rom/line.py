@@ -13,6 +13,7 @@ lately. While a fault cuts the line, nothing is held and nothing repeated.
 """
 
 import uselect
+from ubinascii import crc32
 from micropython import const
 
 from . import clock, control
@@ -25,7 +26,8 @@ _IDLE_MS = const(60000)  # no line is busy for so long with what it was given
 _KEEP_MS = const(4000)
 _WINDOW = const(8)  # at least as many packets as are under way at once
 _CREEP_MS = const(1500)
-_HEAD_BYTES = const(24)  # of a host's frame: what an ack needs to be known by
+_ACK_BYTES = const(20)
+_HEAD_BYTES = const(40)  # of a host's frame: an ack is shorter
 
 stdin = open(0, "rb")
 stdout = open(1, "wb")
@@ -64,10 +66,13 @@ def hold():
 
 
 def _keep_alive():
-    """Have the supervisor say for a host that is there that it is; not amid a frame of its own."""
+    """Have the supervisor say for a host that is there that it is; not amid a frame of its own.
+
+    Only a host that has acked all that was sent: one whose `hello` was damaged gets nothing yet.
+    """
     if _serving:
         clock.at(clock.now_ms + _KEEP_MS, _keep_alive)
-        if _started and not (cut or _have):
+        if _sent >= 0 and not (cut or _have or _unacked()):
             control.call("alive")
 
 
@@ -127,20 +132,25 @@ def _listen(b):
 
 
 def _note_ack():
+    """Note the number of an ack that came whole: `M` id 0 0 | `a` generation epoch:4 seq:4..."""
     global _acked
-    payload = bytearray(11)  # 'M' id 0 0 | 'a' generation epoch:4 seq...
+    if not _ACK_BYTES < _have <= _HEAD_BYTES:
+        return
+    payload = bytearray(_HEAD_BYTES + 1)
     n = at = 0
-    while n < 11 and at < min(_have, _HEAD_BYTES):
+    while at < _have:
         code = _head[at]
-        for i in range(at + 1, min(at + code, _HEAD_BYTES)):
-            if n < 11:
-                payload[n] = _head[i]
-                n += 1
+        for i in range(at + 1, min(at + code, _have)):
+            payload[n] = _head[i]
+            n += 1
         n += 1
         at += code or 1
-    if n >= 11 and payload[0] == 0x4D and payload[4] == 0x61 and not payload[2] | payload[3]:
-        if _acked < 0 or _later(payload[10], _acked):
-            _acked = payload[10]
+    n -= 5  # the zero after the last block, and the CRC
+    if payload[0] != 0x4D or payload[4] != 0x61 or payload[2] | payload[3]:
+        return
+    crc = int.from_bytes(payload[n : n + 4], "little")
+    if crc32(payload[:n]) == crc and (_acked < 0 or _later(payload[10], _acked)):
+        _acked = payload[10]
 
 
 class Serial:
