@@ -222,12 +222,13 @@ def test_this_interpreter_gets_the_plain_kernel():
     assert packet.select_kernel()[0] == "plain"
 
 
+@pytest.mark.parametrize("spike", [0, 300])
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_the_heap_does_not_grow_with_the_samples(boards, kernel):
+def test_the_heap_does_not_grow_with_the_samples(boards, kernel, spike):
     rng = random.Random(3)
     walk = [0]
-    for _ in range(511):
-        walk.append(walk[-1] + rng.randint(-9, 9))
+    for i in range(511):
+        walk.append(walk[-1] + rng.randint(-9, 9) + (spike if i % 32 == 9 else 0))
     for board in boards:
         few, many = (
             board.call("heap_bytes", kernel, [walk[:n]] * 3, False, 10) for n in (128, 512)
