@@ -161,7 +161,7 @@ def _describe(out, at, predictor, p, first):
 
 def _width(st):
     """Return the bits that hold the greatest value less the least."""
-    spread = (st[_MAX] - st[_MIN]) & _WRAP
+    spread = st[_MAX] - st[_MIN]
     bits = 0
     while spread >> bits:
         bits += 1
