@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from motekit.cli import show
 from motekit.errors import MotekitError
 from motekit.sim import scenario as scenarios
 from motekit.sim.fleet import HEAP_BYTES, Fleet
@@ -46,6 +47,9 @@ async def _run(
         for board in fleet.boards:
             row = {"device": board.device, "board": board.board, "serial": board.serial}
             print(json.dumps(row) if as_json else "  ".join(row.values()), flush=True)
+        ports = " ".join(f"serial:{board.serial}" for board in fleet.boards)
+        hint = f"{show.program()} collect {ports} --store FILE"
+        print(f"runs until the scenario is over and all is collected, by: {hint}", file=sys.stderr)
         await fleet.finished()
         failed = [board for board in fleet.boards if board.crashed]
         late = [board for board in fleet.boards if board.unacked and not board.crashed]

@@ -124,9 +124,9 @@ class Archive:
         """Return the rows asked for in batches, by device, stream and time of start.
 
         `since` (included) and `until` (excluded) are RFC 3339 times or durations before now, as
-        `-1h`; a device goes by its id or its board's name; `every` (as `1m`) gives mean, min, max and count of each span of time. UsageError
-        for a time that is none, an empty range, or a device or stream that the store does not
-        have.
+        `-1h`; a device goes by its id or its board's name; `every` (as `1m`) gives mean, min,
+        max and count of each span of time. UsageError for a time that is none, an empty range,
+        or a device or stream that the store does not have.
         """
         asked = _asked(device, stream, since, until, every, raw, verified, now_ns)
         return self._result(asked, select(self._store, asked.bounds))

@@ -16,7 +16,10 @@ YEARS = (1970, 2261)  # what 64-bit ns hold, whole years
 
 
 class Bounds(NamedTuple):
-    """What is selected; None is all. A device goes by its id or by its board's name. Times are UTC in ns: the first is in, the last out."""
+    """What is selected; None is all. A device goes by its id or by its board's name.
+
+    Times are UTC in ns: the first is in, the last out.
+    """
 
     devices: frozenset[str] | None = None
     streams: frozenset[str] | None = None

@@ -123,7 +123,15 @@ def _explain(name: str, error: Exception) -> LinkError:
         )
     if Path(name).exists() and not _is_device(name):
         return LinkError(f"{name}: no serial port, but a file or folder")
+    if _is_no_tty(error):
+        return LinkError(f"{name}: a device, but no serial port; `motekit ports` lists those")
     return LinkError(f"{name}: cannot be opened: {error}")
+
+
+def _is_no_tty(error: Exception) -> bool:
+    """Tell whether the system opened a device and then could not set its speed."""
+    cause = error.__context__  # of pyserial's own error, which has no number
+    return cause is not None and errno.ENOTTY in cause.args[:1]
 
 
 def _is_device(name: str) -> bool:
