@@ -24,7 +24,7 @@ def demo(
         typer.Option(
             "--store",
             "-s",
-            help="A new file for what is collected, or that of an earlier demo, which it replaces.",
+            help="A new file for what is collected, or an earlier demo's, which is replaced.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
