@@ -7,7 +7,9 @@ Under a virtual clock the line decides when time stands still: until the first f
 while a packet that was sent is not acknowledged, so that a busy host never makes a queue overflow
 (each 2 s of real time let 1.5 s of the board's pass, for its own timeouts); and when the host has
 been silent for 8 s of the board's time (before the firmware gives it up after 10), until it is
-back. While a fault cuts the line, nothing is held.
+back. A host that is there says so every 3 s of real time, in which hours of the board's may pass:
+each 4 s of the board's time the supervisor is asked to say it again for a host that it has heard
+lately. While a fault cuts the line, nothing is held and nothing repeated.
 """
 
 import uselect
@@ -19,6 +21,8 @@ _FIFO_BYTES = const(128)
 _PACKET_HOLD_MS = const(2000)
 _REPLY_HOLD_MS = const(300)
 _SILENCE_MS = const(8000)
+_IDLE_MS = const(60000)  # no line is busy for so long with what it was given
+_KEEP_MS = const(4000)
 _CREEP_MS = const(1500)
 _HEAD_BYTES = const(24)  # of a host's frame: what an ack needs to be known by
 
@@ -56,6 +60,14 @@ def hold():
     if _unacked() and clock.now_ms - _released_ms > _CREEP_MS:
         return _PACKET_HOLD_MS
     return -1 if clock.now_ms - _heard_ms > _SILENCE_MS else 0
+
+
+def _keep_alive():
+    """Have the supervisor say for a host that is there that it is; not amid a frame of its own."""
+    if _serving:
+        clock.at(clock.now_ms + _KEEP_MS, _keep_alive)
+        if _started and not (cut or _have):
+            control.call("alive")
 
 
 def released():
@@ -133,7 +145,11 @@ class Serial:
         _sent = _acked = -1
         self._byte_us = 10000000 // baud  # start, eight data, stop
         self._free_us = clock.ticks_us()
+        self._wrote_ms = clock.now_ms
         _serving = True
+        if clock.virtual:
+            clock.cancel(_keep_alive)
+            clock.at(clock.now_ms + _KEEP_MS, _keep_alive)
         control.call("serial")
 
     def readinto(self, buf):
@@ -168,8 +184,10 @@ class Serial:
                     _sent = head[1]
         stdout.write(buf)
         now = clock.ticks_us()
-        if clock.ticks_diff(self._free_us, now) < 0:
+        idle = clock.now_ms - self._wrote_ms > _IDLE_MS  # longer than ticks can be compared
+        if idle or clock.ticks_diff(self._free_us, now) < 0:
             self._free_us = now
+        self._wrote_ms = clock.now_ms
         self._free_us = clock.ticks_add(self._free_us, len(buf) * self._byte_us)
         wait_us = clock.ticks_diff(self._free_us, now) - _FIFO_BYTES * self._byte_us
         if wait_us > 0:
