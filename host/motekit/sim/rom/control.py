@@ -4,8 +4,8 @@
                           watchdog MS | reset {...} | fault KIND VALUE | left N | done N
     supervisor -> board   I  raise KeyboardInterrupt     .  a call is done
 
-A call (run, prompt, intr, serial, alive, fault) waits for its `.`, so that what was printed before it
-has been taken under the old rules. The end of the channel ends the board.
+A call (run, prompt, intr, serial, alive, fault) waits for its `.`, so that what was printed before
+it has been taken under the old rules. The end of the channel ends the board.
 """
 
 import json

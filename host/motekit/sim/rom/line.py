@@ -23,6 +23,7 @@ _REPLY_HOLD_MS = const(300)
 _SILENCE_MS = const(8000)
 _IDLE_MS = const(60000)  # no line is busy for so long with what it was given
 _KEEP_MS = const(4000)
+_WINDOW = const(8)  # at least as many packets as are under way at once
 _CREEP_MS = const(1500)
 _HEAD_BYTES = const(24)  # of a host's frame: what an ack needs to be known by
 
@@ -98,11 +99,16 @@ def _payload_starts(frame):
 
 
 def _unacked():
-    """Return how many packets were sent and not acknowledged; numbers are of 8 bits."""
-    if _sent < 0:
-        return 0
-    behind = (_sent - _acked) & 0xFF
-    return behind if behind < 128 else 0
+    """Tell whether a packet was sent that is not acknowledged."""
+    return _sent >= 0 and (_acked < 0 or _later(_sent, _acked))
+
+
+def _later(number, than):
+    """Tell whether a packet's number, of 8 bits, is new: not the same, nor of the window before.
+
+    It may have moved on by any other amount: a queue that overflows drops what it must.
+    """
+    return 0 < (number - than) & 0xFF < 0x100 - _WINDOW
 
 
 def _listen(b):
@@ -133,7 +139,7 @@ def _note_ack():
         n += 1
         at += code or 1
     if n >= 11 and payload[0] == 0x4D and payload[4] == 0x61 and not payload[2] | payload[3]:
-        if _acked < 0 or (payload[10] - _acked) & 0xFF < 128:
+        if _acked < 0 or _later(payload[10], _acked):
             _acked = payload[10]
 
 
@@ -180,7 +186,7 @@ class Serial:
             head = _payload_starts(buf)
             if head and head[2] == head[3] and head[0] in b"PM":
                 _hold_ms = _PACKET_HOLD_MS if head[0] == 0x50 else _REPLY_HOLD_MS
-                if head[0] == 0x50 and (_sent < 0 or (head[1] - _sent) & 0xFF < 128):
+                if head[0] == 0x50 and (_sent < 0 or _later(head[1], _sent)):
                     _sent = head[1]
         stdout.write(buf)
         now = clock.ticks_us()
