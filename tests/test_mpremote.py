@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 
 import pytest
 from terminal import Terminal
@@ -114,6 +115,7 @@ def test_a_ctrl_c_within_a_frame_is_noise(fleet):
     board = fleet(BOARD, heap_bytes=128 << 10).boards[0]
     with Terminal(board.serial) as user:
         user.see(b"motefw: 0.")
+        time.sleep(1)  # its boot has to be over
         user.type(b"\0!Mabc\x03def\0")
         with pytest.raises(AssertionError):
             user.see(b">>> ", 2.5)

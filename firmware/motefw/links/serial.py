@@ -181,7 +181,7 @@ class SerialLink:
         """
         have = min(self._have, _IN_BYTES)
         typed = have and self._in[have - 1] in b"\r\n"
-        noise = have > 0
+        bad = self.frames_bad
         for _ in range(_LOOK_BYTES):
             if typed:
                 return False
@@ -191,7 +191,7 @@ class SerialLink:
             self._chunk[0] = b
             typed = 0 < b < 0x20
             self.feed(self._chunk, 1)
-            noise = self._have > 0
+        noise = self._have > 0 or self.frames_bad != bad  # its end may be there by now
         self._have = 0
         return noise
 
