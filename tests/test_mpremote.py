@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 
 import pytest
 from terminal import Terminal
@@ -100,6 +101,26 @@ def test_soft_reset_and_reset_start_the_program_again(port):
 def test_interrupts_code_that_never_sleeps(port):
     mpremote(port, "exec", "--no-follow", "while True: pass")
     assert mpremote(port, "exec", "print('free')") == "free\n"
+
+
+def test_the_firmware_is_interrupted_within_a_frame_of_a_collector(fleet):
+    board = fleet(BOARD, heap_bytes=128 << 10).boards[0]
+    with Terminal(board.serial) as user:
+        user.see(b"motefw: 0.")
+        user.type(b"\0!Mabc")
+    assert mpremote(board.serial, "exec", "print(6 * 7)") == "42\n"
+
+
+def test_a_ctrl_c_within_a_frame_is_noise(fleet):
+    board = fleet(BOARD, heap_bytes=128 << 10).boards[0]
+    with Terminal(board.serial) as user:
+        user.see(b"motefw: 0.")
+        time.sleep(1)  # its boot has to be over
+        user.type(b"\0!Mabc\x03def\0")
+        with pytest.raises(AssertionError):
+            user.see(b">>> ", 2.5)
+        user.type(b"\x03").see(b">>> ")
+    assert board.counts.forced == 0
 
 
 def test_the_firmware_is_interrupted_and_started_again(fleet):

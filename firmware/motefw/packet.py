@@ -46,11 +46,14 @@ class Block:
         self.rest = bytearray(channels)
         packet_stream.reserve(capacity)
 
-    def mark_invalid(self, channel, sample):
-        """Say that this reading of the channel is none."""
+    def mark_invalid(self, channel, sample, invalid=True):
+        """Say that this reading of the channel is none, or is one."""
         bit = channel * self.capacity + sample
-        self.invalid[bit >> 3] |= 1 << (bit & 7)
-        self.any_invalid = True
+        if invalid:
+            self.any_invalid = True
+            self.invalid[bit >> 3] |= 1 << (bit & 7)
+        else:
+            self.invalid[bit >> 3] &= ~(1 << (bit & 7))
 
     def is_invalid(self, channel, sample):
         """Tell whether the reading was marked so."""
@@ -59,7 +62,7 @@ class Block:
 
     def clear(self):
         """Forget the samples."""
-        self.count = 0
+        self.count = 0  # first: an interrupt must not find samples that are logged already
         if self.any_invalid:
             for i in range(len(self.invalid)):
                 self.invalid[i] = 0
