@@ -27,7 +27,7 @@ _REQUEST = const(0x71)  # message.REQUEST
 _QUEUE_BYTES = const(16384)
 _ROOM_BYTES = const(32768)  # with more than this free, rarely used modules may stay
 _BLOCK_BYTES = const(10752)  # 512 samples of 3 channels, and the encoder's scratch
-_RARE = ("boot", "commands", "config", "describe", "files", "identity", "message")
+_RARE = ("boot", "commands", "config", "describe", "files", "identity", "message", "packet_setup")
 
 
 class Task:
