@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -17,6 +18,8 @@ from motekit.cli import COMMANDS
 from motekit.store import Received, Store
 from motekit.transports.replay import Recorder
 from tests.model_board import SCHEMA, ModelBoard, PtyBoard, note_packet, samples_packet
+from tests.packets import DEVICE as BOARD
+from tests.packets import anchor, note, received, samples, schema
 
 DEVICE = "0123456789ab"
 
@@ -214,7 +217,7 @@ def test_what_was_collected_is_recorded_and_shown(motekit, tmp_path):
         *("board", "device", "streams", "samples", "bytes/sample"),
         *("missing", "lost", "starts", "last", "data"),
     ]
-    assert table[1].startswith(f"model  {DEVICE}  adxl345  180")
+    assert table[1].split()[:4] == ["model", DEVICE, "adxl345", "180"]
 
 
 def test_tail_shows_the_newest_reading_and_follows(environment, motekit, tmp_path, collected):
@@ -230,7 +233,14 @@ def test_tail_shows_the_newest_reading_and_follows(environment, motekit, tmp_pat
         "monotonic_us": 19 * 50_000 + 9 * 5000,
         "accel_x": pytest.approx(199 * 0.0039),
     }
-    assert motekit("tail", "--store", store, "--for", "0", "--stream", "none").stdout == ""
+    by_name = motekit(
+        "tail", "-s", store, "--for", "0", "--device", "model", "--stream", "adxl345"
+    )
+    assert by_name.stdout.split()[-2:] == ["0.7761", "g"]
+    for option, known in (("--stream", "adxl345"), ("--device", f"model ({DEVICE})")):
+        refused = motekit("tail", "--store", store, "--for", "0", option, "none")
+        assert refused.returncode == 2
+        assert f"none: not in this store; there are: {known}" in refused.stderr
     with subprocess.Popen(
         [sys.executable, "-m", "motekit", "tail", "--store", store],
         stdout=subprocess.PIPE,
@@ -241,7 +251,7 @@ def test_tail_shows_the_newest_reading_and_follows(environment, motekit, tmp_pat
         with Store.open(store) as opened:
             packet = samples_packet(DEVICE, 7, 20, 180, [[1000]], time_us=1_000_000)
             opened.append([Received(DEVICE, packet, verified=False)])
-        assert "accel_x 3.9 g" in process.stdout.readline()
+        assert "accel_x 3.9000 g" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
         assert process.wait(10) in {0, 130}
 
@@ -256,6 +266,80 @@ def test_ports_says_who_answers_and_leaves_them_alone(motekit):
         assert board.sent_seq == 0, "a probe starts nothing"
         assert DEVICE in motekit("ports", wire.path).stdout
         assert DEVICE not in motekit("ports", wire.path, "--no-probe").stdout
+
+
+def test_a_named_port_that_is_not_there_is_a_failure(motekit):
+    done = motekit("ports", "/dev/none")
+    assert done.returncode == 1
+    assert "/dev/none: no such port" in done.stderr
+    assert motekit("ports", "/dev/none", "--json").returncode == 1
+
+
+@pytest.mark.parametrize("port", ["/dev/none", "/dev/null"])
+def test_a_refused_collect_leaves_nothing_behind(motekit, tmp_path, port):
+    folder = tmp_path / "stores"
+    folder.mkdir()
+    done = motekit("collect", port, "--store", folder / "x")
+    assert done.returncode == 1
+    assert "no such port" in done.stderr or "but no serial port" in done.stderr
+    assert list(folder.iterdir()) == []
+
+
+def test_a_refused_collect_keeps_the_store_that_was_there(motekit, tmp_path, collected):
+    store = tmp_path / "x"
+    motekit("collect", f"replay:{collected}", "--store", store)
+    assert motekit("collect", "/dev/none", "--store", store).returncode == 1
+    assert "180" in motekit("status", "--store", store).stdout
+
+
+def test_collecting_with_nothing_attached_says_that_it_waits(motekit, tmp_path):
+    pattern = f"serial:{tmp_path}/tty*"
+    done = motekit("collect", pattern, "--store", tmp_path / "x", "--for", "0")
+    assert done.returncode == 0
+    assert f"{pattern}: nothing is attached yet; waiting for boards" in done.stderr
+
+
+def on_terminal(environment, columns, *args):
+    """Return what a command shows on a terminal so wide, without its colours."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "motekit", *map(str, args)],
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        env={**environment, "TERM": "xterm", "COLUMNS": str(columns)},
+    )
+    os.close(slave)
+    text = read_terminal(master, process)
+    assert process.wait(10) == 0, text
+    os.close(master)
+    return re.sub(r"\x1b\[[0-9;]*m", "", text).replace("\r\n", "\n")
+
+
+def test_a_narrow_terminal_shows_a_row_a_line_and_says_what_it_leaves_out(environment, tmp_path):
+    store = tmp_path / "x"
+    table = schema(rate_hz=10)
+    table["channels"] = [[f"speed_{i}", "m/s", 0.0039, 0.0] for i in range(12)]
+    packets = [
+        note({"boot": {"board": "model", "name": "mill"}}, seq=0),
+        note({"schema": table}, seq=1),
+        anchor(1_770_000_000_000_000, seq=2),
+        samples([range(i, i + 4) for i in range(12)], seq=3),
+    ]
+    with Store.open(store, create=True) as opened:
+        opened.append([received(data) for data in packets])
+    lines = on_terminal(environment, 80, "query", "--store", store).splitlines()
+    assert lines[0] == f"mill ({BOARD})  adxl345  2026-02-02, UTC"
+    assert lines[1].split()[:3] == ["speed_0", "speed_1", "speed_2"]
+    for i, line in enumerate(lines[3:7]):
+        values = [f"{(i + channel) * 0.0039:.4f}" for channel in range(3)]
+        assert line.split()[:4] == [f"02:40:00.{i}00", *values]
+    assert all(len(line) <= 80 for line in lines[:-1])
+    assert "no room for: speed_" in lines[-1]
+    wide = on_terminal(environment, 200, "query", "--store", store)
+    assert "no room" not in wide
+    status = on_terminal(environment, 60, "status", "--store", store).splitlines()
+    assert status[1].split()[:2] == ["mill", BOARD]
 
 
 def test_a_reader_that_goes_away_is_no_traceback(environment, tmp_path, collected):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from motekit import board, bundle, doctor, drivers
-from motekit.cli import COMMANDS
+from motekit.cli import COMMANDS, show
 
 ROOT = Path(__file__).parents[1]
 
@@ -111,3 +111,20 @@ def test_a_command_that_there_is_not_is_wrong_usage():
     done = _run("colect")
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+def test_a_line_to_be_pasted_names_the_program_as_it_was_called(tmp_path, monkeypatch):
+    programs = tmp_path / "my tools" / "bin"
+    programs.mkdir(parents=True)
+    motekit = programs / "motekit"
+    motekit.write_text("#!/bin/sh\n")
+    motekit.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", os.defpath)
+    monkeypatch.setattr(sys, "argv", [str(motekit)])
+    assert show.program() == "'my tools/bin/motekit'"
+    assert show.near(tmp_path / "build" / "x") == "build/x"
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.defpath}")
+    assert show.program() == "motekit"
+    monkeypatch.setattr(sys, "argv", ["/somewhere/motekit/__main__.py"])
+    assert show.program().endswith(" -m motekit")

@@ -35,9 +35,8 @@ def motekit(*args, store=None, **more):
     if store is not None:
         env["MOTEKIT_STORE"] = str(store)
     command = [sys.executable, "-m", "motekit", *map(str, args)]
-    return subprocess.run(
-        command, capture_output=True, text=True, env=env, timeout=60, check=False, **more
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | more
+    return subprocess.run(command, text=True, env=env, timeout=60, check=False, **pipes)
 
 
 def test_export_to_standard_output_is_csv(path):
@@ -101,12 +100,14 @@ def test_query_in_a_pipe_is_csv_and_json_lines_if_asked(path):
         (["--every", "0s"], "a duration such as"),
         (["--every", "1m", "--raw"], "take one"),
         (["--stream", "nothing"], "stream nothing: not in this store; there are: adxl345"),
-        (["--where", "colour=red"], "device=NAME or stream=NAME"),
+        (["--where", "colour=red"], "device=NAME[,NAME..] or stream=NAME"),
         (["--format", "xml"], "one of csv"),
         (["--format", "parquet"], "needs a file"),
         (["out.xlsx"], "no format ends in .xlsx"),
         (["a.csv", "-o", "b.csv"], "two files"),
         (["--json", "-f", "csv"], "take one"),
+        (["x.csv", "--json"], "x.csv: is named as csv, but jsonl was asked for"),
+        (["x.csv", "-f", "parquet"], "x.csv: is named as csv, but parquet was asked for"),
         (["no/such/folder/x.csv"], "does not exist"),
     ],
 )
@@ -127,6 +128,19 @@ def test_a_store_that_is_none_is_1_and_no_store_named_is_2(tmp_path):
     assert (done.returncode, "no motekit store" in done.stderr) == (1, True)
     done = motekit("query")
     assert (done.returncode, "--store FILE" in done.stderr) == (2, True)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_a_full_disk_names_the_file_and_what_to_try(path):
+    done = motekit("export", "/dev/full", store=path)
+    assert done.returncode == 1
+    assert "/dev/full: the disk is full" in done.stderr
+    assert "make room" in done.stderr
+    with Path("/dev/full").open("w") as full:
+        done = motekit("query", "--json", store=path, stdout=full)
+    assert done.returncode == 1
+    assert "standard output: the disk is full" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_export_while_a_collector_writes(tmp_path):

@@ -1,5 +1,7 @@
 """Questions to a store: times by hand and by property, ranges, units, resampling."""
 
+from datetime import datetime
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -107,6 +109,7 @@ def test_raw_is_the_untouched_integers_with_the_boards_time(path):
         ("2026-01-01 00:00:05", "2026-01-01T00:00:05.010Z", 500, 500),
         ("2025-12-31", "2026-01-01T00:00:00.011Z", 0, 1),
         ("2026-01-01T00:00:09.990Z", "2027-01-01", 999, 999),
+        (datetime.fromisoformat("2026-01-01T00:00:05+00:00"), None, 500, 999),
     ],
 )
 def test_since_is_in_and_until_is_out(path, tail_max_bytes, since, until, first, last):
@@ -149,7 +152,9 @@ def test_times_that_can_be_asked_for(text, seconds):
     "text", ["", "yesterday", "-1", "-1 year", "25:00", "9999-01-01", "-0s", "1e9"]
 )
 def test_a_bad_time_is_a_wrong_usage(text):
-    with pytest.raises(UsageError, match=r"since .*a (time|duration) such as") as caught:
+    with pytest.raises(
+        UsageError, match=r"since .*a (time|time before now|duration) such as"
+    ) as caught:
         time_ns(text, NOW_NS, "since")
     assert caught.value.exit_code == 2
 
@@ -176,6 +181,25 @@ def test_an_unknown_device_or_stream_names_those_there_are(path):
             store.read(device="nobody")
         with pytest.raises(UsageError, match=r"stream sht4x.*adxl345"):
             store.read(stream="sht4x")
+
+
+def test_a_device_goes_by_its_boards_name_where_that_is_clear(path):
+    named = {"boot": {"reset": "power_on", "board": "b", "name": "mill"}}
+    twins = ("000000000001", "000000000002")
+    more = [(id_, note({"boot": {"board": "b"}}, device=id_, seq=0)) for id_ in twins]
+    fill(
+        path, [note(named, seq=0), note({"schema": schema()}, seq=1), samples(((5,),) * 2, seq=2)]
+    )
+    fill(path, more)
+    with motekit.open(path) as store:
+        assert set(store.read("mill")["device"]) == {DEVICE}
+        assert store.streams("mill") == ["adxl345"]
+        (part,) = store.by_stream("mill")
+        assert (part.device, part.label, part.stream) == (DEVICE, "mill", "adxl345")
+        with pytest.raises(UsageError, match=f"2 devices are called so.*{', '.join(twins)}"):
+            store.read("b")
+        with pytest.raises(UsageError, match=rf"there are: .*mill \({DEVICE}\)"):
+            store.read("mil")
 
 
 def test_an_epoch_without_anchors_has_empty_time_and_no_range(path):

@@ -144,7 +144,13 @@ WRONG = [
     (HEAD + ACCEL.replace('["x", "y", "z"]', "3"), "columns: 3 is not a list"),
     (HEAD + ACCEL + "source = { accel_x = 1 }", "one or the other"),
     (HEAD + DOWN.replace("link_down", "link_dawn"), "did you mean link_down?"),
-    (HEAD + DOWN.replace("board = 0", "board = 2"), "fault[0].board: 2 is not an integer in 0..1"),
+    (
+        HEAD + DOWN.replace("board = 0", "board = 2"),
+        "board: 2 is no board: there are 2 boards, 0 to 1",
+    ),
+    (HEAD + DOWN.replace("board = 0", "board = [-1]"), "fault[0].board: -1 is no board"),
+    (HEAD.replace("count = 2", "") + DOWN.replace("board = 0", "board = 7"), "is 1 board, 0"),
+    (HEAD + '[[board.sensor]]\ndriver = "sht4x"\nqqq = 1', "name, options, period_s, replay"),
     (HEAD + '[[fault]]\nkind = "reboot"', "fault[0].at_s: missing"),
     (HEAD + DOWN + "rate = 0.1", "fault[0].rate: only link_corrupt has one"),
     (HEAD + DOWN + 'sensor = "sht4x"', "fault[0].sensor: link_down befalls a board"),
@@ -185,6 +191,34 @@ def test_a_file_that_is_no_recording_is_named(write_scenario, tmp_path, content)
     (tmp_path / "fan.csv").write_bytes(content)
     with pytest.raises(ScenarioError, match=r"fan\.csv"):
         write_scenario(HEAD + ACCEL)
+
+
+SEEN = [
+    ("temperature = 900", "temperature: 900 Cel is not in -45"),
+    ("humidity = -20", "humidity: -20 %RH is not in -6"),
+    ("temperature = { sine = { mean = 100, amplitude = 40, period_s = 60 } }", "140 Cel"),
+    ("temperature = { noise = { mean = 125, sd = 2 } }", "131.94 Cel"),
+    ("temperature = { ramp = { from = 20, to = 200, period_s = 60 } }", "200 Cel"),
+    ("temperature = { steps = { values = [20, -60], period_s = 60 } }", "-60 Cel"),
+    ("temperature = { constant = 100, steps = { values = [0, 40], period_s = 60 } }", "140 Cel"),
+]
+
+
+@pytest.mark.parametrize(("source", "said"), SEEN)
+def test_a_physical_value_that_a_part_cannot_produce_is_refused(write_scenario, source, said):
+    with pytest.raises(ScenarioError, match="what sht4x can produce") as caught:
+        write_scenario(f'{HEAD}[[board.sensor]]\ndriver = "sht4x"\nsource = {{ {source} }}\n')
+    assert said in str(caught.value)
+
+
+def test_a_range_reaches_to_its_end_and_no_further(write_scenario, tmp_path):
+    sensor = '[[board.sensor]]\ndriver = "adxl345"\noptions = { range_g = 2 }\n'
+    write_scenario(HEAD + sensor + "source = { accel_x = 2 }\n")
+    with pytest.raises(ScenarioError, match=r"accel_x: 2\.1 g is not in"):
+        write_scenario(HEAD + sensor + "source = { accel_x = 2.1 }\n")
+    (tmp_path / "g.csv").write_text("x,y,z\n0,0,1\n0,3,1\n")
+    with pytest.raises(ScenarioError, match="row 3, column y: 3 is not in"):
+        write_scenario(HEAD + sensor + 'replay = { file = "g.csv" }\n')
 
 
 KEYS = [

@@ -1,5 +1,6 @@
 """Virtual boards: boot, prompt, Ctrl-C, reboots, files, watchdog, clocks, and the end of all."""
 
+import contextlib
 import json
 import os
 import re
@@ -11,6 +12,10 @@ from pathlib import Path
 
 import pytest
 from terminal import Terminal
+
+from motekit.cli.sim import sim
+from motekit.errors import StoreError
+from motekit.store import Store
 
 BOARD = """
 [[board]]
@@ -338,8 +343,9 @@ def alive(pid):
         return False
 
 
+@contextlib.contextmanager
 def motekit(*args, **options):
-    return subprocess.Popen(
+    program = subprocess.Popen(
         [sys.executable, "-m", "motekit", *args],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -347,6 +353,11 @@ def motekit(*args, **options):
         env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
         **options,
     )
+    with program:
+        try:
+            yield program
+        finally:
+            program.kill()
 
 
 def test_command_tells_each_board_s_port_and_ends_by_ctrl_c(tmp_path):
@@ -356,10 +367,108 @@ def test_command_tells_each_board_s_port_and_ends_by_ctrl_c(tmp_path):
         assert {tuple(row) for row in rows} == {("device", "board", "serial")}
         assert rows[0]["device"] != rows[1]["device"]
         assert all(Path(row["serial"]).exists() for row in rows)
+        ports = [f"serial:{row['serial']}" for row in rows]
         program.send_signal(signal.SIGINT)
         out, err = program.communicate(timeout=10)
-    assert program.returncode == 130
-    assert (out, err) == ("", "")
+    assert program.returncode == 0
+    assert out == ""
+    assert err.startswith("to collect: ")
+    assert err.endswith(f" collect {' '.join(ports)} --store FILE\n")
+
+
+def test_a_virtual_clock_says_that_it_waits_for_a_collector(tmp_path):
+    (tmp_path / "s.toml").write_text('clock = "virtual"\nduration_s = 1\n' + BOARD)
+    with motekit("sim", "--scenario", str(tmp_path / "s.toml"), "--json") as program:
+        port = json.loads(program.stdout.readline())["serial"]
+        said = program.stderr.readline()
+        program.send_signal(signal.SIGINT)
+        program.communicate(timeout=10)
+    assert said.startswith("waiting for a collector: ")
+    assert said.endswith(f" collect serial:{port} --store FILE\n")
+
+
+def test_a_real_clock_ends_without_a_collector_and_says_what_was_lost(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr("motekit.sim.fleet._LAST_S", 1.5)
+    path = tmp_path / "s.toml"
+    path.write_text('clock = "real"\nduration_s = 1\n' + BOARD)
+    began = time.monotonic()
+    sim(path)
+    assert 2.5 <= time.monotonic() - began < 15
+    device = capsys.readouterr()
+    lost = re.search(r"^(\w+): (\d+) packets not acknowledged", device.err, re.MULTILINE)
+    assert device.out.startswith(lost[1])
+    assert int(lost[2]) >= 4  # a boot note, three channel tables
+
+
+SLOW = """
+clock = "virtual"
+duration_s = 3600
+[[board]]
+board = "esp32-c3-devkitm-1"
+[[board.sensor]]
+driver = "sht4x"
+period_s = 10
+"""
+
+
+def test_a_slow_sensor_s_hour_passes_at_once_and_waits_for_a_collector_that_died(tmp_path):
+    (tmp_path / "s.toml").write_text(SLOW.replace("3600", "18000"))
+    store = tmp_path / "s.motekit"
+    with motekit("sim", "--scenario", str(tmp_path / "s.toml"), "--json") as program:
+        port = json.loads(program.stdout.readline())["serial"]
+        collect = ("collect", f"serial:{port}", "--store", str(store), "--json")
+        with motekit(*collect) as first:
+            until(lambda: store.exists() and samples(store) > 30, 20)
+            first.kill()
+            first.communicate()
+        program.stderr.readline()
+        assert "its time stands still; waiting for a collector" in program.stderr.readline()
+        assert 30 < samples(store) < 1800
+        with motekit(*collect) as second:
+            program.communicate(timeout=40)
+            second.send_signal(signal.SIGINT)
+            second.communicate(timeout=20)
+    assert program.returncode == 0
+    assert samples(store) == 1800
+
+
+CUT = """
+clock = "virtual"
+duration_s = 450
+[[board]]
+board = "esp32-c3-devkitm-1"
+  [[board.sensor]]
+  driver = "adxl345"
+  options = { rate_hz = 200 }
+  [board.sensor.source]
+  accel_z = { noise = { sd = 4 } }
+[[fault]]
+kind = "link_down"
+at_s = 20
+for_s = 400
+"""
+
+
+def test_time_goes_on_after_a_cut_in_which_the_queue_overflowed(tmp_path):
+    (tmp_path / "s.toml").write_text(CUT)
+    store = tmp_path / "s.motekit"
+    with motekit("sim", "--scenario", str(tmp_path / "s.toml"), "--json") as program:
+        port = json.loads(program.stdout.readline())["serial"]
+        with motekit("collect", f"serial:{port}", "--store", str(store), "--json") as collector:
+            program.communicate(timeout=30)
+            collector.send_signal(signal.SIGINT)
+            collector.communicate(timeout=20)
+    assert program.returncode == 0
+    assert 10_000 < samples(store) < 70_000  # of 90,000: the queue lost most of the cut
+
+
+def samples(path):
+    """Return how many samples a store holds; none while it is being made."""
+    with contextlib.suppress(StoreError), Store.open(path, readonly=True) as store:
+        return sum(stream.samples for stream in store.streams())
+    return 0
 
 
 def test_command_names_a_scenario_s_mistake(tmp_path):

@@ -487,8 +487,12 @@ def test_the_summary_tells_what_was_lost_and_what_a_restart_cut_off(store):
     )
     store.refuse(DEVICE, 0, 1, 4)
     (device,) = store.summary().devices
-    assert (device.missing, device.lost, device.cut_off) == (1, 1, 3)
-    assert (device.epoch, device.epochs, device.packets, device.samples) == (2, 2, 3, 6)
+    assert (device.missing, device.lost, device.cut_off, device.untold) == (1, 1, 3, 0)
+    boot = {"board": "b", "previous_epoch": 2, "previous_seq": None}
+    store.append([received(note({"boot": boot}, epoch=3))])
+    (device,) = store.summary().devices
+    assert (device.cut_off, device.untold) == (3, 1)
+    assert (device.epoch, device.epochs, device.packets, device.samples) == (3, 3, 3, 6)
     assert device.boot["board"] == "b"
     (stream,) = device.streams
     assert (stream.name, stream.samples, stream.values) == ("adxl345", 6, 12)

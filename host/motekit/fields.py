@@ -43,6 +43,7 @@ class Fields:
         self._asked: set[str] = set()
 
     def __contains__(self, key: str) -> bool:
+        self._asked.add(key)
         return key in self._data
 
     def names(self) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ class Port(NamedTuple):
     usb: str
     hello: Hello | None
     note: str
+    failed: bool = False  # it could not be asked at all; `note` says why
 
 
 def attached() -> list[Port]:
@@ -40,14 +41,16 @@ def probe(ports: list[Port], key_store: KeyStore, host: Host) -> list[Port]:
         try:
             answers[port.name] = _ask(port, key_store, host)
         except LinkError as e:
-            answers[port.name] = port._replace(note=str(e).removeprefix(f"{port.name}: "))
+            note = str(e).removeprefix(f"{port.name}: ")
+            answers[port.name] = port._replace(note=note, failed=True)
 
     threads = [threading.Thread(target=ask, args=(port,), daemon=True) for port in ports]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(WAIT_S + 5)
-    return [answers.get(port.name, port._replace(note="does not react")) for port in ports]
+    mute = "does not react"
+    return [answers.get(p.name, p._replace(note=mute, failed=True)) for p in ports]
 
 
 def _ask(port: Port, key_store: KeyStore, host: Host) -> Port:

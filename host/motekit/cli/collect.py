@@ -17,11 +17,12 @@ from motekit.collector import Collector, Limits
 from motekit.keys import Host, KeyStore
 from motekit.query import store_path
 from motekit.session import Notice
-from motekit.store import Store
+from motekit.store import Store, collecting_into
 from motekit.transports import transport
 from motekit.transports.replay import Recorder
 
 PLAIN_EVERY_S = 5.0
+WAITING = "nothing is attached yet; waiting for boards until Ctrl-C"
 
 
 def collect(
@@ -34,10 +35,16 @@ def collect(
     ] = None,
     store: Annotated[
         Path | None,
-        typer.Option(help="The store; made if there is none.", envvar="MOTEKIT_STORE"),
+        typer.Option(
+            "--store", "-s", help="The store; made if there is none.", envvar="MOTEKIT_STORE"
+        ),
     ] = None,
     keys: Annotated[
-        Path | None, typer.Option(help="The key store. [default: $MOTEKIT_KEYS, or the user's]")
+        Path | None,
+        typer.Option(
+            help="A JSON file with the keys of provisioned boards; other boards need none. "
+            "[default: $MOTEKIT_KEYS, or keys.json in the user's configuration]"
+        ),
     ] = None,
     for_s: Annotated[
         float | None, typer.Option("--for", min=0, help="End after so many seconds.")
@@ -56,11 +63,11 @@ def collect(
 ) -> None:
     """Collect from boards into a store until Ctrl-C: each sample once, whatever happens.
 
-    Example: motekit collect serial:* --store fleet.motekit
+    Example: motekit collect 'serial:*' --store fleet.motekit
     """
     sources = [transport(url) for url in urls or ["serial:*"]]
     key_store = KeyStore.load(keys)
-    with Store.open(store_path(store), create=True) as opened:
+    with collecting_into(store_path(store)) as opened:
         view = View(opened, as_json=as_json, verbose=verbose)
         recorder = Recorder(record) if record else None
         collector = Collector(opened, sources, key_store, Host(), view.notice, recorder)
@@ -69,6 +76,8 @@ def collect(
             collector.stop()
 
         signal.signal(signal.SIGTERM, stop)
+        if not any(source.find() for source in sources):
+            view.notice(Notice("waiting", ", ".join(urls or ["serial:*"]), None, WAITING))
         with view, contextlib.suppress(KeyboardInterrupt):
             collector.run(Limits(for_s, until_idle_s), lambda: view.tick(collector))
         view.end(collector)
@@ -83,6 +92,7 @@ class View:
         self._json = as_json
         self._verbose = verbose
         self._said_at = time.monotonic()
+        self._said: list[str] = []
         self._console = Console()
         self._live: LiveDisplay | None = None
         if self._console.is_terminal and not as_json:
@@ -118,15 +128,17 @@ class View:
         elif time.monotonic() - self._said_at >= PLAIN_EVERY_S:
             self._say(collector)
 
-    def _say(self, collector: Collector) -> None:
+    def _say(self, collector: Collector, *, ending: bool = False) -> None:
         self._said_at = time.monotonic()
         rows = collector.live.rows()
         if self._json:
             for board in rows:
                 self._print({"kind": "board", **self._table.record(board)})
         else:
-            for line in self._table.lines(rows):
-                print(line, flush=True)
+            lines = self._table.lines(rows)
+            if ending or lines != self._said:
+                print(*lines, sep="\n", end="\n" if lines else "", flush=True)
+            self._said = lines
 
     def end(self, collector: Collector) -> None:
         """Print how it ended."""
@@ -134,7 +146,7 @@ class View:
         if self._live:
             self._console.print(self._table.table(rows))
         else:
-            self._say(collector)
+            self._say(collector, ending=True)
         total = {
             "boards": len(rows),
             "packets": sum(board.packets for board in rows),

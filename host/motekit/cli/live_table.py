@@ -6,7 +6,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from motekit.live import LiveBoard, LiveStream, last_values
-from motekit.store import Schema, Store
+from motekit.query.digits import decimals, rounded, shown
+from motekit.store import Channel, Schema, Store
 
 _TITLES = ("board", "device", "stream", "rate", "last value", "samples", "gaps", "errors")
 _RIGHT = ("rate", "samples", "gaps")
@@ -20,10 +21,15 @@ class LiveTable:
         self._schemas: dict[tuple[str, int, int], Schema] = {}
 
     def table(self, boards: list[LiveBoard]) -> Table:
-        """Return a table with one row a stream."""
-        table = Table(box=None, pad_edge=False, header_style="bold")
+        """Return a table with one row a stream, a line each: last values go as far as fits."""
+        table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
         for title in _TITLES:
-            table.add_column(title, justify="right" if title in _RIGHT else "left")
+            table.add_column(
+                title,
+                justify="right" if title in _RIGHT else "left",
+                no_wrap=title != "errors",
+                ratio=1 if title == "last value" else None,
+            )
         for board in boards:
             head = (board.name or board.board, board.device)
             for stream in board.streams.values():
@@ -86,23 +92,27 @@ class LiveTable:
         return tuple(cell for cell in cells if cell)
 
     def _last(self, device: str, stream: LiveStream) -> str:
-        schema = self._schema(device, stream)
-        units = {} if schema is None else {c.name: c.unit for c in schema.channels}
         return "  ".join(
-            f"{name} {value:.4g} {units.get(name, '')}".rstrip()
-            for name, value in self._physical(device, stream).items()
+            f"{channel.name} {shown(value, decimals(channel))} {channel.unit}".rstrip()
+            for channel, value in self._values(device, stream)
             if value is not None
         )
 
     def _physical(self, device: str, stream: LiveStream) -> dict[str, float | None]:
+        return {
+            channel.name: None if value is None else rounded(value, decimals(channel))
+            for channel, value in self._values(device, stream)
+        }
+
+    def _values(self, device: str, stream: LiveStream) -> list[tuple[Channel, float | None]]:
         schema = self._schema(device, stream)
         values = last_values(stream.last) if schema is not None else []
         if schema is None or len(values) != len(schema.channels):
-            return {}
-        return {
-            channel.name: None if raw is None else raw * channel.scale + channel.offset
+            return []
+        return [
+            (channel, None if raw is None else raw * channel.scale + channel.offset)
             for channel, raw in zip(schema.channels, values, strict=True)
-        }
+        ]
 
     def _schema(self, device: str, stream: LiveStream) -> Schema | None:
         key = device, stream.epoch, stream.schema

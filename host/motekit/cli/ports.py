@@ -7,6 +7,7 @@ import typer
 
 from motekit import probe
 from motekit.cli import show
+from motekit.errors import LinkError
 from motekit.keys import Host, KeyStore
 from motekit.probe import Port
 
@@ -22,6 +23,8 @@ def ports(
 ) -> None:
     """List the attached serial ports and the boards that answer on them.
 
+    Exit code 1 if a port that was named cannot be opened.
+
     Example: motekit ports
     """
     found = [Port(name, "", None, "") for name in names] if names else probe.attached()
@@ -30,7 +33,12 @@ def ports(
     if not found and not json:
         print("no USB serial port is attached", file=sys.stderr)
         return
-    show.rows(_COLUMNS, found, as_json=_record if json else None)
+    failed = [port for port in found if port.failed and names]
+    listed = found if json else [port for port in found if port not in failed]
+    if listed:
+        show.rows(_COLUMNS, listed, as_json=_record if json else None)
+    if failed:
+        raise LinkError("\n  ".join(f"{port.name}: {port.note}" for port in failed))
 
 
 _COLUMNS: show.Columns[Port] = (

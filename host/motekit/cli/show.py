@@ -10,8 +10,9 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -25,7 +26,8 @@ GAP = 2
 FOLD_MIN = 12  # to this a folded column may shrink
 
 
-class Column(NamedTuple, Generic[Item]):
+@dataclass(frozen=True)
+class Column(Generic[Item]):
     """A column: its title, what to say of an item, and how it takes its place."""
 
     title: str
@@ -36,7 +38,7 @@ class Column(NamedTuple, Generic[Item]):
     heading: str = ""  # what stands above the column, if not the title
 
 
-Columns = tuple[Column[Item], ...]
+Columns: TypeAlias = tuple[Column[Item], ...]
 
 
 def rows(

@@ -1,6 +1,7 @@
 """`motekit sim`: virtual boards."""
 
 import asyncio
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -8,10 +9,13 @@ from typing import Annotated
 
 import typer
 
+from motekit.cli import show
 from motekit.errors import MotekitError
 from motekit.sim import scenario as scenarios
 from motekit.sim.fleet import HEAP_BYTES, Fleet
 from motekit.sim.virtual_board import VirtualBoard
+
+_PORTS_SHOWN = 4
 
 
 def sim(
@@ -29,13 +33,18 @@ def sim(
 ) -> None:
     """Run a scenario's virtual boards, each on a serial port of its own, until the scenario ends.
 
+    With clock = "virtual", time starts when a collector is there, and waits for it. All keys of a
+    scenario file are in the README, section "Scenario files".
+
     Example: motekit sim --scenario three-boards.toml
     """
     if bits not in (None, 32, 64):
         raise typer.BadParameter(f"{bits} is neither 32 nor 64", param_hint="--bits")
     if not 16 <= heap <= 65536:
         raise typer.BadParameter(f"{heap} is not in 16..65536", param_hint="--heap")
-    asyncio.run(_run(scenarios.load(scenario), as_json, bits, heap << 10, keep))
+    loaded = scenarios.load(scenario)
+    with contextlib.suppress(KeyboardInterrupt):  # how a scenario without duration_s ends
+        asyncio.run(_run(loaded, as_json, bits, heap << 10, keep))
 
 
 async def _run(
@@ -46,15 +55,36 @@ async def _run(
         for board in fleet.boards:
             row = {"device": board.device, "board": board.board, "serial": board.serial}
             print(json.dumps(row) if as_json else "  ".join(row.values()), flush=True)
+        print(_invitation(fleet), file=sys.stderr)
         await fleet.finished()
         failed = [board for board in fleet.boards if board.crashed]
         late = [board for board in fleet.boards if board.unacked and not board.crashed]
         for board in late:
-            print(f"{board.device}: {board.unacked} packets not acked by a host", file=sys.stderr)
+            print(
+                f"{board.device}: {board.unacked} packets not acknowledged by a collector, "
+                f"lost with the board's queue",
+                file=sys.stderr,
+            )
         if failed:
             raise MotekitError("; ".join(f"{b.device}: {b.last_words()}" for b in failed))
+
+
+def _invitation(fleet: Fleet) -> str:
+    """Say what to do now, and whether anything happens before."""
+    ports = [f"serial:{board.serial}" for board in fleet.boards[:_PORTS_SHOWN]]
+    if len(fleet.boards) > _PORTS_SHOWN:
+        ports.append("...")
+    what = "waiting for a collector" if fleet.scenario.clock == "virtual" else "to collect"
+    return f"{what}: {show.program()} collect {' '.join(ports)} --store FILE"
 
 
 def _tell(board: VirtualBoard, text: str) -> None:
     if text.startswith("reset"):
         print(f"{board.device}: {text}", file=sys.stderr)
+    elif text == "alone":
+        print(
+            f"{board.device}: its collector is silent, so its time stands still; "
+            f"waiting for a collector: "
+            f"{show.program()} collect serial:{board.serial} --store FILE",
+            file=sys.stderr,
+        )

@@ -57,6 +57,11 @@ def _per_sample(device: DeviceSummary) -> str:
     return f"{device.bytes / device.samples:.2f}" if device.samples else ""
 
 
+def _lost(device: DeviceSummary) -> str:
+    """Return the packets lost, with a + where a board lost power or was reset unasked."""
+    return f"{device.lost + device.cut_off}{'+' if device.untold else ''}"
+
+
 def _streams(device: DeviceSummary) -> str:
     return ", ".join(stream.name for stream in device.streams)
 
@@ -67,12 +72,12 @@ _COLUMNS: show.Columns[_Row] = (
         lambda row: str(row.summary.boot.get("name") or row.summary.boot.get("board", "?")),
     ),
     show.Column("device", lambda row: row.summary.device),
-    show.Column("streams", lambda row: _streams(row.summary), fold=True),
+    show.Column("streams", lambda row: _streams(row.summary), fold=True, spare=1),
     show.Column("samples", lambda row: f"{row.summary.samples:,}", right=True),
-    show.Column("bytes/sample", lambda row: _per_sample(row.summary), right=True, spare=1),
+    show.Column("bytes/sample", lambda row: _per_sample(row.summary), right=True, spare=2),
     show.Column("missing", lambda row: str(row.summary.missing), right=True),
-    show.Column("lost", lambda row: str(row.summary.lost + row.summary.cut_off), right=True),
-    show.Column("starts", lambda row: str(row.summary.epochs), right=True, spare=2),
+    show.Column("lost", lambda row: _lost(row.summary), right=True),
+    show.Column("starts", lambda row: str(row.summary.epochs), right=True, spare=3),
     show.Column("last data", lambda row: _ago(row.heard_ns), right=True),
 )
 

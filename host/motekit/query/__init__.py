@@ -8,6 +8,7 @@ with motekit.open("fleet.motekit") as store:
 import os
 import time
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -113,8 +114,8 @@ class Archive:
         self,
         device: Names = None,
         stream: Names = None,
-        since: str | None = None,
-        until: str | None = None,
+        since: str | datetime | None = None,
+        until: str | datetime | None = None,
         *,
         every: str | None = None,
         raw: bool = False,
@@ -124,9 +125,9 @@ class Archive:
         """Return the rows asked for in batches, by device, stream and time of start.
 
         `since` (included) and `until` (excluded) are RFC 3339 times or durations before now, as
-        `-1h`; a device goes by its id or its board's name; `every` (as `1m`) gives mean, min, max and count of each span of time. UsageError
-        for a time that is none, an empty range, or a device or stream that the store does not
-        have.
+        `-1h`; a device goes by its id or its board's name; `every` (as `1m`) gives mean, min,
+        max and count of each span of time. UsageError for a time that is none, an empty range,
+        or a device or stream that the store does not have.
         """
         asked = _asked(device, stream, since, until, every, raw, verified, now_ns)
         return self._result(asked, select(self._store, asked.bounds))
@@ -135,8 +136,8 @@ class Archive:
         self,
         device: Names = None,
         stream: Names = None,
-        since: str | None = None,
-        until: str | None = None,
+        since: str | datetime | None = None,
+        until: str | datetime | None = None,
         *,
         every: str | None = None,
         raw: bool = False,
@@ -170,8 +171,8 @@ class Archive:
         self,
         device: Names = None,
         stream: Names = None,
-        since: str | None = None,
-        until: str | None = None,
+        since: str | datetime | None = None,
+        until: str | datetime | None = None,
         *,
         every: str | None = None,
         raw: bool = False,
@@ -208,8 +209,8 @@ class _Asked(NamedTuple):
 def _asked(
     device: Names,
     stream: Names,
-    since: str | None,
-    until: str | None,
+    since: str | datetime | None,
+    until: str | datetime | None,
     every: str | None,
     raw: bool,
     verified: bool,

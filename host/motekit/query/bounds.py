@@ -16,7 +16,10 @@ YEARS = (1970, 2261)  # what 64-bit ns hold, whole years
 
 
 class Bounds(NamedTuple):
-    """What is selected; None is all. A device goes by its id or by its board's name. Times are UTC in ns: the first is in, the last out."""
+    """What is selected; None is all. A device goes by its id or by its board's name.
+
+    Times are UTC in ns: the first is in, the last out.
+    """
 
     devices: frozenset[str] | None = None
     streams: frozenset[str] | None = None
@@ -43,12 +46,12 @@ def _duration_ns(text: str) -> int | None:
     return ns if 0 < ns < 1 << 62 else None
 
 
-def time_ns(text: str, now_ns: int, what: str) -> int:
+def time_ns(when: str | datetime, now_ns: int, what: str) -> int:
     """Return the UTC ns of an RFC 3339 time, a date, `now`, or a duration before now (`-1h`).
 
     A time without an offset is UTC.
     """
-    text = text.strip()
+    text = (when.isoformat() if isinstance(when, datetime) else when).strip()
     if text == "now":
         return now_ns
     if text.startswith("-"):
@@ -74,8 +77,8 @@ def time_ns(text: str, now_ns: int, what: str) -> int:
 
 def bounds(
     now_ns: int,
-    since: str | None = None,
-    until: str | None = None,
+    since: str | datetime | None = None,
+    until: str | datetime | None = None,
     device: str | Iterable[str] | None = None,
     stream: str | Iterable[str] | None = None,
     verified: bool = False,

@@ -34,7 +34,7 @@ def decimals(channel: Channel) -> int | None:
 def rounded(value: float, places: int | None) -> float:
     """Return a value with its decimals, as an int if those are none."""
     if places is None:
-        return float(f"{value:.{SIGNIFICANT}g}")
+        return float(f"{value:.{SIGNIFICANT}g}") + 0.0  # no negative zero
     if places == 0 and abs(value) < EXACT_MAX:
         return round(value)
     return round(value, places) + 0.0

@@ -26,6 +26,7 @@ CLOCKS = ("real", "virtual")
 COUNT_MAX = 1000
 _YEAR_S = 366 * 86400.0
 _TICKS_MAX_MS = (1 << 30) - 1
+_INT64 = (-(1 << 63), (1 << 63) - 1)  # what TOML has
 _BOARD_ONLY = ("link_down", "link_corrupt", "reboot", "power_cut")
 _MOMENTS = ("reboot", "power_cut")  # happen at a moment, so that at_s is needed
 _CHIP_FAULTS = {  # kind: what the models may call it
@@ -229,11 +230,20 @@ def _read_fault(entry: Fields, plans: list[BoardPlan]) -> dict[int, Fault]:
 
 
 def _indices(entry: Fields, count: int) -> list[int]:
+    """Return which of the expanded boards are meant: all where the key is absent."""
     if not _has(entry, "board"):
         return list(range(count))
-    if isinstance(entry.get("board"), list):
-        return entry.integers("board", 0, count - 1)
-    return [entry.integer("board", 0, count - 1)]
+    found = entry.get("board")
+    indices = (
+        entry.integers("board", *_INT64)
+        if isinstance(found, list)
+        else [entry.integer("board", *_INT64)]
+    )
+    for index in indices:
+        if not 0 <= index < count:
+            there = f"are {count} boards, 0 to {count - 1}" if count > 1 else "is 1 board, 0"
+            raise entry.fail("board", f"{index} is no board: there {there}")
+    return indices
 
 
 def _targets(

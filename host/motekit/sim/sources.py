@@ -21,6 +21,7 @@ from motekit.sim import models
 
 _INT32 = (-(1 << 31), (1 << 31) - 1)
 _HUGE = 1e12
+_NOISE_SD = 3.47  # standard deviations: rom/sources.py adds up four uniform numbers
 _DAY_S = 86400.0
 _MASSES_ALONE = {"pms5003": 3}  # a recording may lack the counts
 _DEFAULTS: dict[
@@ -85,7 +86,7 @@ def read(
         raise entry.fail("replay", "there is a source, too; a sensor has one or the other")
     if "replay" in entry:
         return _recording(entry.table("replay"), info, options, base)
-    return _generator(entry.table("source", required=False), info, seed)
+    return _generator(entry.table("source", required=False), info, options, seed)
 
 
 def _recording(fields: Fields, info: DriverInfo, options: dict[str, Any], base: Path) -> Recording:
@@ -107,7 +108,7 @@ def _recording(fields: Fields, info: DriverInfo, options: dict[str, Any], base: 
         raise fields.fail(
             "columns", f"{len(wanted)} columns, {info.name} takes {expected}: {channels}"
         )
-    limits = _limits(info, options) if raw else [(-_HUGE, _HUGE)] * len(wanted)
+    limits = _limits(info, options, raw)
     values: list[float] = []
     columns = [(names.index(name), name, *limits[i]) for i, name in enumerate(wanted)]
     for number, row in rows:
@@ -115,8 +116,7 @@ def _recording(fields: Fields, info: DriverInfo, options: dict[str, Any], base: 
             where = f"{path}: row {number}, column {name}"
             value = _number(fields, where, row[at] if at < len(row) else "", raw)
             if not low <= value <= high:
-                part = f"{info.name} can produce" if raw else "a sensor can see"
-                raise fields.error(f"{where}: {value:g} is not in {low:g}..{high:g}, what {part}")
+                raise fields.error(f"{where}: {value:g} {_beyond(info, low, high)}")
             values.append(value)
     if not values:
         raise fields.fail("file", f"{path} has no row of data")
@@ -170,27 +170,67 @@ def _number(fields: Fields, where: str, text: str, raw: bool) -> float:
     return value
 
 
-def _limits(info: DriverInfo, options: dict[str, Any]) -> list[tuple[float, float]]:
+def _limits(info: DriverInfo, options: dict[str, Any], raw: bool) -> list[tuple[float, float]]:
+    """Return the lowest and highest value of each channel that the part can produce.
+
+    Physical ones may miss the end of the scale by one count: 16 g is the end of a 16 g range.
+    """
     model = models.load(info.name)
-    if model is None:
-        return [_INT32] * len(info.channels)
-    return list(model.limits(options))
+    counts = model.limits(options) if model else [_INT32] * len(info.channels)
+    if raw:
+        return list(counts)
+    pairs = zip(info.channels, counts, strict=True)
+    return [_physical(channel, low - 1, high + 1) for channel, (low, high) in pairs]
+
+
+def _physical(channel: Channel, low: int, high: int) -> tuple[float, float]:
+    ends = sorted(end * channel.scale + channel.offset for end in (low, high))
+    return ends[0], ends[1]
+
+
+def _beyond(info: DriverInfo, low: float, high: float) -> str:
+    return f"is not in {low:g}..{high:g}, what {info.name} can produce"
 
 
 # Generators
 
 
-def _generator(fields: Fields, info: DriverInfo, seed: int) -> Generator:
+def _generator(fields: Fields, info: DriverInfo, options: dict[str, Any], seed: int) -> Generator:
     names = [channel.name for channel in info.channels]
     for name in fields.names():
         if name not in names:
             raise fields.fail(name, f"{info.name} has no such channel; {nearest(name, names)}")
-    channels = tuple(
-        _terms(fields, channel.name) if channel.name in fields else _default(channel)
-        for channel in info.channels
-    )
+    limits = _limits(info, options, raw=False)
+    channels: list[tuple[tuple[Any, ...], ...]] = []
+    for channel, (low, high) in zip(info.channels, limits, strict=True):
+        if channel.name not in fields:
+            channels.append(_default(channel))
+            continue
+        terms = _terms(fields, channel.name)
+        for reached in _reach(terms):
+            if not low <= reached <= high:
+                why = f"{reached:g} {channel.unit} {_beyond(info, low, high)}"
+                raise fields.fail(channel.name, why)
+        channels.append(terms)
     fields.done()
-    return Generator(channels, seed)
+    return Generator(tuple(channels), seed)
+
+
+def _reach(terms: tuple[tuple[Any, ...], ...]) -> tuple[float, float]:
+    """Return the lowest and the highest value that a sum of terms can have."""
+    low = high = 0.0
+    for kind, *numbers in terms:
+        if kind == "sine":
+            ends = (-abs(numbers[0]), abs(numbers[0]))
+        elif kind == "noise":
+            ends = (-_NOISE_SD * numbers[0], _NOISE_SD * numbers[0])
+        elif kind == "steps":
+            ends = (min(numbers[0]), max(numbers[0]))
+        else:  # constant has one number, ramp goes from its first to its second
+            ends = (min(numbers[:2]), max(numbers[:2]))
+        low += ends[0]
+        high += ends[1]
+    return low, high
 
 
 def _default(channel: Channel) -> tuple[tuple[Any, ...], ...]:

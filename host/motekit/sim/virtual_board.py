@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from motefw import frame_host
 from motekit.sim.child import Child, read_last_words
 from motekit.sim.image import environment
 from motekit.sim.serial_line import RING_BYTES, Noise, Pace
@@ -29,6 +30,8 @@ _QUEUE_BYTES = 8192  # towards the board, before the host is held back
 _BACKLOG_BYTES = 65536  # towards the host, under a virtual clock
 _STUCK_S = 5.0
 _SETTLED_S = 1.0
+_PRESENT_S = 5.0  # a host that is there speaks every 3 s
+_KEEP_ALIVE = frame_host.encode_to_board(b"RM" + bytes(5))  # asks for no piece of no reply
 _TRACEBACK = b"Traceback (most recent call last):\r\nKeyboardInterrupt: \r\n"
 
 
@@ -81,11 +84,14 @@ class VirtualBoard:
         self._tx = bytearray()  # from the board, not yet taken by the host
         self._feeding: asyncio.TimerHandle | None = None
         self._powering: asyncio.TimerHandle | None = None
+        self._heard_s: float | None = None  # when a host last sent something
+        self._alone = False
         self._calls = {
             "run": self._run,
             "prompt": self._prompt,
             "intr": self._set_intr,
             "serial": self._serial,
+            "alive": self._keep_alive,
             "fault": self._fault,
         }
         self._words = {
@@ -173,7 +179,11 @@ class VirtualBoard:
         self.done.set()
 
     def look_after(self) -> None:
-        """Reset a board whose watchdog waits on a program that no longer reads its clock."""
+        """Reset a board whose program no longer reads its clock; tell when its host has gone."""
+        if self._virtual and self._heard_s and not (self._alone or self._down):
+            self._alone = not self._host_is_there() and not self.done.is_set()
+            if self._alone:
+                self.on_event(self, "alone")
         if self._child is None or self._who != "main" or not self._watchdog_s or self._tx:
             return
         if self._loop.time() - self._beat_s > max(self._watchdog_s, _STUCK_S):
@@ -231,6 +241,8 @@ class VirtualBoard:
             return
         if self._down:
             return
+        self._heard_s = self._loop.time()
+        self._alone = False
         data = self._noise_in.pass_through(data)
         at = data.find(self._intr) if self._who and 0 <= self._intr < 256 else -1
         if at >= 0 and self._child:
@@ -364,6 +376,14 @@ class VirtualBoard:
     def _serial(self, _: str) -> None:
         self._block_stdin(False)
         self._ready()
+
+    def _host_is_there(self) -> bool:
+        return self._heard_s is not None and self._loop.time() - self._heard_s < _PRESENT_S
+
+    def _keep_alive(self, _: str) -> None:
+        """Say once more, in the board's time, that a host is there; not amid what it says."""
+        if self._child and self._host_is_there() and not (self._rx or self._child.unread()):
+            self._child.type(_KEEP_ALIVE)
 
     def _set_intr(self, char: str) -> None:
         self._intr = int(char)

@@ -1,14 +1,16 @@
 """An export is a query poured into a sink."""
 
+import errno
 from pathlib import Path
 
-from motekit.errors import UsageError
+from motekit.errors import MotekitError, UsageError
 from motekit.query import Result
 
 from .arrow import ArrowSink
 from .csv import CsvSink
 from .jsonl import JsonlSink
 from .parquet import ParquetSink
+from .target import STDOUT
 
 # One row a format; the tests of all sinks go through this table.
 SINKS = {
@@ -25,6 +27,11 @@ def format_of(path: str, asked: str | None = None) -> str:
     if asked is not None:
         if asked not in SINKS:
             raise UsageError(f"format {asked!r}: one of {formats} was expected")
+        for name, sink in SINKS.items():
+            if Path(path).suffix == sink.SUFFIX and name != asked:
+                raise UsageError(
+                    f"{path}: is named as {name}, but {asked} was asked for; take one of the two"
+                )
         return asked
     suffix = Path(path).suffix
     for name, sink in SINKS.items():
@@ -36,10 +43,29 @@ def format_of(path: str, asked: str | None = None) -> str:
 
 
 def pour(result: Result, path: str, form: str) -> int:
-    """Write what was asked for to a file that is there whole or not at all; return the rows."""
+    """Write what was asked for to a file that is there whole or not at all; return the rows.
+
+    Raises MotekitError where the file cannot be written.
+    """
     rows = 0
-    with SINKS[form](path, result.layout) as sink:
-        for batch in result.batches:
-            sink.write(batch)
-            rows += len(batch)
+    try:
+        with SINKS[form](path, result.layout) as sink:
+            for batch in result.batches:
+                sink.write(batch)
+                rows += len(batch)
+    except BrokenPipeError:
+        raise
+    except OSError as e:
+        raise _explain(path, e) from e
     return rows
+
+
+def _explain(path: str, error: OSError) -> MotekitError:
+    """Say which file could not be written, and what to try."""
+    where = "standard output" if path == STDOUT else path
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return MotekitError(
+            f"{where}: the disk is full, so nothing was kept; make room, name a file elsewhere, "
+            f"or ask for less (--since, --stream, --every, a .parquet file)"
+        )
+    return MotekitError(f"{where}: cannot be written: {error.strerror or error}")

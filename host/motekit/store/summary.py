@@ -31,6 +31,7 @@ class DeviceSummary(NamedTuple):
     missing: int  # seqs that other seqs show to exist, and that did not come yet
     lost: int  # seqs given up: skipped by the board, or refused
     cut_off: int  # seqs that a board had assigned before it restarted, and that never came
+    untold: int  # runs that ended without telling how far they had come: more may be lost
     streams: tuple[StreamSummary, ...]
 
 
@@ -76,6 +77,7 @@ def _device(store: Reader, epochs: list[Epoch], streams: list[Stream]) -> Device
         sum(epoch.missing for epoch in epochs),
         sum(epoch.lost for epoch in epochs),
         _cut_off(epochs),
+        _untold(epochs),
         _streams(store, epochs, streams),
     )
 
@@ -90,6 +92,15 @@ def _cut_off(epochs: list[Epoch]) -> int:
                 count += max(previous_seq - (-1 if epoch.highest is None else epoch.highest), 0)
                 break
     return count
+
+
+def _untold(epochs: list[Epoch]) -> int:
+    """Return how many runs that are held were followed by a start that knew not how they ended."""
+    held = {epoch.epoch for epoch in epochs}
+    boots = [epoch.boot for epoch in epochs if epoch.boot]
+    return sum(
+        boot.get("previous_epoch") in held and boot.get("previous_seq") is None for boot in boots
+    )
 
 
 def _streams(

@@ -1,11 +1,11 @@
 """The control channel to the supervisor: lines of text out, single bytes in.
 
-    board -> supervisor   run WHO | prompt | intr N | serial | hello | beat NOW_MS | watchdog MS
-                          reset {...} | fault KIND VALUE | left N | done N
+    board -> supervisor   run WHO | prompt | intr N | serial | alive | hello | beat NOW_MS
+                          watchdog MS | reset {...} | fault KIND VALUE | left N | done N
     supervisor -> board   I  raise KeyboardInterrupt     .  a call is done
 
-A call (run, prompt, intr, serial, fault) waits for its `.`, so that what was printed before it
-has been taken under the old rules. The end of the channel ends the board.
+A call (run, prompt, intr, serial, alive, fault) waits for its `.`, so that what was printed before
+it has been taken under the old rules. The end of the channel ends the board.
 """
 
 import json

@@ -7,7 +7,9 @@ Under a virtual clock the line decides when time stands still: until the first f
 while a packet that was sent is not acknowledged, so that a busy host never makes a queue overflow
 (each 2 s of real time let 1.5 s of the board's pass, for its own timeouts); and when the host has
 been silent for 8 s of the board's time (before the firmware gives it up after 10), until it is
-back. While a fault cuts the line, nothing is held.
+back. A host that is there says so every 3 s of real time, in which hours of the board's may pass:
+each 4 s of the board's time the supervisor is asked to say it again for a host that it has heard
+lately. While a fault cuts the line, nothing is held and nothing repeated.
 """
 
 import uselect
@@ -19,6 +21,9 @@ _FIFO_BYTES = const(128)
 _PACKET_HOLD_MS = const(2000)
 _REPLY_HOLD_MS = const(300)
 _SILENCE_MS = const(8000)
+_IDLE_MS = const(60000)  # no line is busy for so long with what it was given
+_KEEP_MS = const(4000)
+_WINDOW = const(8)  # at least as many packets as are under way at once
 _CREEP_MS = const(1500)
 _HEAD_BYTES = const(24)  # of a host's frame: what an ack needs to be known by
 
@@ -58,6 +63,14 @@ def hold():
     return -1 if clock.now_ms - _heard_ms > _SILENCE_MS else 0
 
 
+def _keep_alive():
+    """Have the supervisor say for a host that is there that it is; not amid a frame of its own."""
+    if _serving:
+        clock.at(clock.now_ms + _KEEP_MS, _keep_alive)
+        if _started and not (cut or _have):
+            control.call("alive")
+
+
 def released():
     """Go on for a little without a host that did not answer in time."""
     global _hold_ms, _released_ms
@@ -86,11 +99,16 @@ def _payload_starts(frame):
 
 
 def _unacked():
-    """Return how many packets were sent and not acknowledged; numbers are of 8 bits."""
-    if _sent < 0:
-        return 0
-    behind = (_sent - _acked) & 0xFF
-    return behind if behind < 128 else 0
+    """Tell whether a packet was sent that is not acknowledged."""
+    return _sent >= 0 and (_acked < 0 or _later(_sent, _acked))
+
+
+def _later(number, than):
+    """Tell whether a packet's number, of 8 bits, is new: not the same, nor of the window before.
+
+    It may have moved on by any other amount: a queue that overflows drops what it must.
+    """
+    return 0 < (number - than) & 0xFF < 0x100 - _WINDOW
 
 
 def _listen(b):
@@ -121,7 +139,7 @@ def _note_ack():
         n += 1
         at += code or 1
     if n >= 11 and payload[0] == 0x4D and payload[4] == 0x61 and not payload[2] | payload[3]:
-        if _acked < 0 or (payload[10] - _acked) & 0xFF < 128:
+        if _acked < 0 or _later(payload[10], _acked):
             _acked = payload[10]
 
 
@@ -133,7 +151,11 @@ class Serial:
         _sent = _acked = -1
         self._byte_us = 10000000 // baud  # start, eight data, stop
         self._free_us = clock.ticks_us()
+        self._wrote_ms = clock.now_ms
         _serving = True
+        if clock.virtual:
+            clock.cancel(_keep_alive)
+            clock.at(clock.now_ms + _KEEP_MS, _keep_alive)
         control.call("serial")
 
     def readinto(self, buf):
@@ -164,12 +186,14 @@ class Serial:
             head = _payload_starts(buf)
             if head and head[2] == head[3] and head[0] in b"PM":
                 _hold_ms = _PACKET_HOLD_MS if head[0] == 0x50 else _REPLY_HOLD_MS
-                if head[0] == 0x50 and (_sent < 0 or (head[1] - _sent) & 0xFF < 128):
+                if head[0] == 0x50 and (_sent < 0 or _later(head[1], _sent)):
                     _sent = head[1]
         stdout.write(buf)
         now = clock.ticks_us()
-        if clock.ticks_diff(self._free_us, now) < 0:
+        idle = clock.now_ms - self._wrote_ms > _IDLE_MS  # longer than ticks can be compared
+        if idle or clock.ticks_diff(self._free_us, now) < 0:
             self._free_us = now
+        self._wrote_ms = clock.now_ms
         self._free_us = clock.ticks_add(self._free_us, len(buf) * self._byte_us)
         wait_us = clock.ticks_diff(self._free_us, now) - _FIFO_BYTES * self._byte_us
         if wait_us > 0:
