@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_spec import _dumps
 
-from motefw import keys, packet, packet_header
+from motefw import keys, packet, packet_header, packet_setup
 from motefw.errors import PacketError
 
 VECTORS = sorted((Path(__file__).parent / "vectors" / "packet").glob("*.json"))
@@ -166,7 +166,7 @@ def test_no_input_expands(block):
 @given(st.integers(1, 16), st.integers(1, 32), st.integers(0, 2**32))
 def test_what_capacity_promises_always_fits(channels, bits, seed):
     rng = random.Random(seed)
-    n = packet.capacity(channels, bits)
+    n = packet_setup.capacity(channels, bits)
     top = 2 ** (bits - 1)
     columns = [[rng.randint(-top, top - 1) for _ in range(n)] for _ in range(channels)]
     head = (255, 15, 15, 2**32 - 1, 2**32 - 1, 2**48 - 1, 2**62 - 1)
@@ -219,7 +219,7 @@ def test_the_boot_chooses_viper_and_falls_back_when_any_function_of_it_is_wrong(
 
 
 def test_this_interpreter_gets_the_plain_kernel():
-    assert packet.select_kernel()[0] == "plain"
+    assert packet_setup.select_kernel()[0] == "plain"
 
 
 @pytest.mark.parametrize("spike", [0, 300])

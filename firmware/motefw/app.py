@@ -30,7 +30,7 @@ _QUEUE_BYTES = const(16384)
 _ALL_BYTES = const(0x3FFFFFFF)
 _ROOM_BYTES = const(32768)  # with more than this free, rarely used modules may stay
 _BLOCK_BYTES = const(10752)  # 512 samples of 3 channels, and the encoder's scratch
-_RARE = ("boot", "commands", "config", "describe", "files", "identity", "message")
+_RARE = ("boot", "commands", "config", "describe", "files", "identity", "message", "packet_setup")
 
 
 class Task:
