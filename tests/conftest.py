@@ -1,11 +1,18 @@
 """Fixtures: virtual boards by the text of a scenario."""
 
 import contextlib
+import signal
+import threading
 
 import pytest
 
 from motekit.sim import scenario as scenarios
 from motekit.sim.fleet import running
+
+# A shell that runs the tests in its background has them ignore Ctrl-C, and programs inherit that:
+# those that a test starts and interrupts would never end.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

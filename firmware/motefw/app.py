@@ -24,9 +24,8 @@ _GRACE_MS = const(10000)  # how late a task may be before the watchdog starves
 _FLUSH_TICKS = const(10)
 _LINE_CHARS = const(200)
 _REQUEST = const(0x71)  # message.REQUEST
+_QUEUE_BYTES = const(16384)
 _ROOM_BYTES = const(32768)  # with more than this free, rarely used modules may stay
-_QUEUE_MIN_BYTES = const(8192)
-_QUEUE_MAX_BYTES = const(16384)
 _BLOCK_BYTES = const(10752)  # 512 samples of 3 channels, and the encoder's scratch
 _RARE = ("boot", "commands", "config", "describe", "files", "identity", "message")
 
@@ -64,8 +63,8 @@ class Board:
         self.port = port
         self.root = port.root
         self.ticks_ms = port.ticks_ms
-        # While the heap is in one piece, and no more of it than leaves room for the sensors.
-        self.log = RamLog(max(_QUEUE_MIN_BYTES, min(port.heap() // 8, _QUEUE_MAX_BYTES)))
+        # The largest first, while the heap is in one piece.
+        self.log = RamLog(_QUEUE_BYTES)
         self.room = bytearray(_BLOCK_BYTES)  # kept free for the largest block, which is made late
         self.identity = self.recorder = self.encoder = None
         self.name = self.title = self.nonce = None

@@ -7,11 +7,9 @@ try:
 
     _CLONES = False  # a hash that has begun cannot be copied there: each digest begins anew
 except ImportError:
-    _CLONES = True
+    from copy import copy as const  # mpy-cross folds the call; a constant's copy is itself
 
-    def const(value):
-        """Return the value, of any type: mpy-cross folds the call, CPython makes it."""
-        return value
+    _CLONES = True
 
 
 _BLOCK_BYTES = const(64)

@@ -31,6 +31,7 @@ MAX_TO_BOARD_BYTES = const(1024)
 MAX_TO_HOST_BYTES = const(4096)
 REQUEST_LAYOUT = const("<BHII")
 REPLY_LAYOUT = const("<BHB")
+_UNESCAPED = {"ensure_ascii": False}
 
 
 def seal(tagger: Tagger, nonce: bytes, body: bytes) -> bytes:
@@ -51,7 +52,7 @@ def unseal(data: bytes, expected: int, size: int, tagger: Tagger, nonce: bytes) 
 def dumped(value: object) -> bytes:
     """Return JSON in UTF-8, not in escapes: MicroPython writes it so, and joins no surrogates."""
     try:
-        return json.dumps(value, ensure_ascii=False).encode()
+        return json.dumps(value, **_UNESCAPED).encode()
     except TypeError:  # MicroPython knows no such option
         return json.dumps(value).encode()
 

@@ -43,10 +43,12 @@ def _record(each: Board) -> dict[str, object]:
 
 
 _COLUMNS: show.Columns[Board] = (
-    ("board", lambda each: each.name),
-    ("title", lambda each: each.title),
-    ("chip", lambda each: each.chip.name),
-    ("flash", lambda each: f"{each.flash_bytes >> 20} MB"),
-    ("buses", _buses),
-    ("sensors", lambda each: ", ".join(sensor.name for sensor in each.sensors)),
+    show.Column("board", lambda each: each.name),
+    show.Column("title", lambda each: each.title, spare=2),
+    show.Column("chip", lambda each: each.chip.name),
+    show.Column("flash", lambda each: f"{each.flash_bytes >> 20} MB", spare=1),
+    show.Column("buses", _buses, fold=True),
+    show.Column(
+        "sensors", lambda each: ", ".join(sensor.name for sensor in each.sensors), fold=True
+    ),
 )

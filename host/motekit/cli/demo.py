@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -19,7 +20,10 @@ from motekit.session import Notice
 
 def demo(
     store: Annotated[
-        Path | None, typer.Option(help="A file for what is collected; one of before is replaced.")
+        Path | None,
+        typer.Option(
+            "--store", "-s", help="A file for what is collected; one of before is replaced."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     verbose: Annotated[
@@ -57,6 +61,7 @@ def demo(
 
 
 def _told(outcome: Outcome, store: Path) -> str:
+    motekit, quoted = show.program(), shlex.quote(show.near(store))
     return f"""
 samples         {outcome.samples:,} in {outcome.packets:,} packets, each once
 bytes a sample  {outcome.bytes_per_sample:.2f}, with headers and tags
@@ -65,15 +70,15 @@ unacked         {outcome.unacked}
 store           {store}
 
 Try next:
-  motekit status --store {store}
-  motekit query --store {store} --stream sht4x
-  motekit export --store {store} --stream adxl345 machine.csv"""
+  {motekit} status --store {quoted}
+  {motekit} query --store {quoted} --stream sht4x
+  {motekit} export --store {quoted} --device machine machine.csv"""
 
 
 _COLUMNS: show.Columns[Flow] = (
-    ("board", lambda flow: flow.board),
-    ("stream", lambda flow: flow.stream),
-    ("samples", lambda flow: f"{flow.samples:,}"),
-    ("channels", lambda flow: str(flow.channels)),
-    ("bytes a sample", lambda flow: f"{flow.bytes_per_sample:.2f}"),
+    show.Column("board", lambda flow: flow.board),
+    show.Column("stream", lambda flow: flow.stream),
+    show.Column("samples", lambda flow: f"{flow.samples:,}", right=True),
+    show.Column("channels", lambda flow: str(flow.channels), right=True),
+    show.Column("bytes a sample", lambda flow: f"{flow.bytes_per_sample:.2f}", right=True),
 )

@@ -24,8 +24,8 @@ def doctor(
 
 
 _COLUMNS: show.Columns[Finding] = (
-    ("what", lambda finding: finding.what),
-    ("state", lambda finding: finding.state),
-    ("found", lambda finding: finding.found),
-    ("fix", lambda finding: finding.fix),
+    show.Column("what", lambda finding: finding.what),
+    show.Column("state", lambda finding: finding.state),
+    show.Column("found", lambda finding: finding.found, fold=True),
+    show.Column("fix", lambda finding: finding.fix, fold=True),
 )

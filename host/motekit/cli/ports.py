@@ -34,12 +34,18 @@ def ports(
 
 
 _COLUMNS: show.Columns[Port] = (
-    ("port", lambda port: port.name),
-    ("usb", lambda port: port.usb),
-    ("board", lambda port: port.hello.board if port.hello else port.note),
-    ("device", lambda port: port.hello.device if port.hello else ""),
-    ("firmware", lambda port: f"motefw {port.hello.firmware}" if port.hello else ""),
-    ("streams", lambda port: ", ".join(s.name for s in port.hello.streams) if port.hello else ""),
+    show.Column("port", lambda port: port.name),
+    show.Column("usb", lambda port: port.usb, spare=2),
+    show.Column("board", lambda port: port.hello.board if port.hello else port.note, fold=True),
+    show.Column("device", lambda port: port.hello.device if port.hello else ""),
+    show.Column(
+        "firmware", lambda port: f"motefw {port.hello.firmware}" if port.hello else "", spare=1
+    ),
+    show.Column(
+        "streams",
+        lambda port: ", ".join(s.name for s in port.hello.streams) if port.hello else "",
+        fold=True,
+    ),
 )
 
 

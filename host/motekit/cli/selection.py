@@ -1,11 +1,12 @@
 """The options of commands that read from a store, and what they ask for."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
 
-from motekit.query import Archive, Result
+from motekit.query import Archive, Part, Result
 from motekit.query.bounds import where as named
 
 StoreOption = Annotated[
@@ -13,16 +14,20 @@ StoreOption = Annotated[
     typer.Option("--store", "-s", envvar="MOTEKIT_STORE", help="The store to read."),
 ]
 DeviceOption = Annotated[
-    list[str] | None, typer.Option("--device", help="Only this device; may be repeated.")
+    list[str] | None,
+    typer.Option("--device", "-d", help="Only this device, by its id or its board's name [,..]."),
 ]
 WhereOption = Annotated[
-    list[str] | None, typer.Option("--where", help="device=ID[,ID..] or stream=NAME[,NAME..].")
+    list[str] | None,
+    typer.Option("--where", help="device=NAME[,NAME..] or stream=NAME[,NAME..]."),
 ]
 StreamOption = Annotated[
-    list[str] | None, typer.Option("--stream", help="Only this stream; may be repeated.")
+    list[str] | None,
+    typer.Option("--stream", help="Only the stream of this sensor's name [,..]."),
 ]
 SinceOption = Annotated[
-    str | None, typer.Option("--since", help="RFC 3339, a date, or a time before now: -1h.")
+    str | None,
+    typer.Option("--since", help="2026-01-31T12:00:00Z, 2026-01-31, or before now: -1h."),
 ]
 UntilOption = Annotated[str | None, typer.Option("--until", help="The same; not included.")]
 EveryOption = Annotated[
@@ -48,13 +53,36 @@ class Selection(NamedTuple):
 
     def ask(self, archive: Archive) -> Result:
         """Put the question to a store; UsageError if it cannot be meant."""
-        names = named(self.where or ())
         return archive.query(
-            [*(self.device or ()), *names.get("device", ())] or None,
-            [*(self.stream or ()), *names.get("stream", ())] or None,
+            *self._who(),
             self.since,
             self.until,
             every=self.every,
             raw=self.raw,
             verified=self.verified,
         )
+
+    def by_stream(self, archive: Archive) -> list[Part]:
+        """Put the question to a store, stream by stream."""
+        return archive.by_stream(
+            *self._who(),
+            self.since,
+            self.until,
+            every=self.every,
+            raw=self.raw,
+            verified=self.verified,
+        )
+
+    def _who(self) -> tuple[list[str] | None, list[str] | None]:
+        """Return the devices and the streams that are meant, None for all."""
+        more = named(self.where or ())
+        return (
+            names(self.device, more.get("device", [])),
+            names(self.stream, more.get("stream", [])),
+        )
+
+
+def names(given: list[str] | None, more: Sequence[str] = ()) -> list[str] | None:
+    """Return the names of an option that may be repeated or hold several; None for all."""
+    found = [name for each in given or () for name in each.split(",")]
+    return [*found, *more] or None

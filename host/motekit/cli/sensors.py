@@ -30,7 +30,8 @@ def sensors(
         for info in found:
             show.rows(_DETAILS, _details(info))
         return
-    show.rows(_COLUMNS, found, as_json=_record if json else None)
+    elsewhere = "`sensors NAME`"
+    show.rows(_COLUMNS, found, as_json=_record if json else None, elsewhere=elsewhere)
 
 
 def _channels(info: DriverInfo) -> str:
@@ -62,12 +63,15 @@ def _record(info: DriverInfo) -> dict[str, object]:
 
 
 _COLUMNS: show.Columns[DriverInfo] = (
-    ("driver", lambda info: info.name),
-    ("part", lambda info: info.title.partition(":")[0]),
-    ("maker", lambda info: info.notes.get("Maker", "")),
-    ("bus", lambda info: info.notes.get("Bus", info.bus)),
-    ("rates", lambda info: info.notes.get("Rates", "")),
-    ("channels", _channels),
-    ("unverified", lambda info: info.notes.get("Unverified", "")),
+    show.Column("driver", lambda info: info.name),
+    show.Column("part", lambda info: info.title.partition(":")[0]),
+    show.Column("maker", lambda info: info.notes.get("Maker", ""), spare=1),
+    show.Column("bus", lambda info: info.notes.get("Bus", info.bus)),
+    show.Column("rates", lambda info: info.notes.get("Rates", ""), fold=True, spare=2),
+    show.Column("channels", _channels, fold=True),
+    show.Column("unverified", lambda info: info.notes.get("Unverified", ""), fold=True, spare=3),
 )
-_DETAILS: show.Columns[tuple[str, str]] = (("", lambda line: line[0]), ("", lambda line: line[1]))
+_DETAILS: show.Columns[tuple[str, str]] = (
+    show.Column("", lambda line: line[0]),
+    show.Column("", lambda line: line[1], fold=True),
+)

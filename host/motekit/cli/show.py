@@ -1,17 +1,42 @@
-"""How commands print a list: a table on a terminal, lines in a pipe, JSON lines if asked for."""
+"""How commands print a list: a table on a terminal, lines in a pipe, JSON lines if asked for.
+
+A row is one line. Where a terminal is too narrow, columns that can be done without are left out,
+which is said; only texts that are meant to be read are folded.
+"""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
-from typing import TypeAlias, TypeVar
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Generic, NamedTuple, TypeVar
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 Item = TypeVar("Item")
-Columns: TypeAlias = tuple[tuple[str, Callable[[Item], str]], ...]  # title, what to say of an item
 
 PIPE_COLUMNS = 10_000  # a pipe has no width: nothing is cut or folded
+GAP = 2
+FOLD_MIN = 12  # to this a folded column may shrink
+
+
+class Column(NamedTuple, Generic[Item]):
+    """A column: its title, what to say of an item, and how it takes its place."""
+
+    title: str
+    say: Callable[[Item], str]
+    right: bool = False  # numbers
+    fold: bool = False  # a text that may go on in the next line
+    spare: int = 0  # where room is short the highest goes first; 0 always stays
+    heading: str = ""  # what stands above the column, if not the title
+
+
+Columns = tuple[Column[Item], ...]
 
 
 def rows(
@@ -19,18 +44,75 @@ def rows(
     items: Iterable[Item],
     *,
     as_json: Callable[[Item], Mapping[str, object]] | None = None,
+    elsewhere: str = "--json",
 ) -> None:
-    """Print one line an item; with `as_json`, what it makes of each, one JSON object a line."""
+    """Print one line an item; with `as_json`, what it makes of each, one JSON object a line.
+
+    `elsewhere` is where a user finds the columns that a narrow terminal has no room for.
+    """
     if as_json is not None:
         for item in items:
             print(json.dumps(as_json(item), ensure_ascii=False), flush=True)
         return
     terminal = Console()
     console = terminal if terminal.is_terminal else Console(width=PIPE_COLUMNS)
-    titled = any(title for title, _ in columns)
+    cells = [[column.say(item) for column in columns] for item in items]
+    shown = fitting(columns, cells, console.width)
+    titled = any(column.title for column in columns)
     table = Table(box=None, pad_edge=False, header_style="bold", show_header=titled)
-    for title, _ in columns:
-        table.add_column(title, overflow="fold")
-    for item in items:
-        table.add_row(*(escape(say(item)) for _, say in columns))
+    for at in shown:
+        column = columns[at]
+        table.add_column(
+            escape(column.heading or column.title),
+            justify="right" if column.right else "left",
+            overflow="fold",
+            no_wrap=not column.fold,
+        )
+    for row in cells:
+        table.add_row(*(escape(row[at]) for at in shown))
     console.print(table)
+    tell_left_out([columns[at].title for at in range(len(columns)) if at not in shown], elsewhere)
+
+
+def fitting(
+    columns: Sequence[Column[Item]], cells: Sequence[Sequence[str]], room: int
+) -> list[int]:
+    """Return which columns fit, in their order: the spare ones go until the others do."""
+    widths: list[int] = []
+    for at, column in enumerate(columns):
+        lines = [*(column.heading or column.title).split("\n"), *(row[at] for row in cells)]
+        width = max(map(cell_len, lines))
+        widths.append(GAP + (min(width, FOLD_MIN) if column.fold else width))
+    shown = list(range(len(columns)))
+    for at in sorted(shown, key=lambda at: (columns[at].spare, at), reverse=True):
+        if not columns[at].spare or sum(widths[i] for i in shown) - GAP <= room:
+            break
+        shown.remove(at)
+    return shown
+
+
+def tell_left_out(titles: Sequence[str], elsewhere: str) -> None:
+    """Say which columns there was no room for."""
+    if titles:
+        print(
+            f"no room for: {', '.join(titles)}; see {elsewhere}, or widen the terminal",
+            file=sys.stderr,
+        )
+
+
+def near(path: Path) -> str:
+    """Return a path as it is shortest: from the current folder, where it lies in that."""
+    absolute = path.absolute()
+    return os.path.relpath(absolute) if absolute.is_relative_to(Path.cwd()) else str(absolute)
+
+
+def program() -> str:
+    """Return how this program was called, to be pasted into a shell."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return f"{shlex.quote(sys.executable)} -m motekit"
+    found = shutil.which(called.name)
+    if found is not None and Path(found).absolute() == called.absolute():
+        return called.name
+    text = near(called)
+    return shlex.quote(text if os.sep in text else f".{os.sep}{text}")

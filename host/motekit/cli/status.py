@@ -2,7 +2,6 @@
 
 import sys
 import time
-from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -12,6 +11,8 @@ from motekit.query import store_path
 from motekit.query.follow import newest_utc_ns, utc_text
 from motekit.store import DeviceSummary, Store
 
+from .selection import StoreOption
+
 
 class _Row(NamedTuple):
     summary: DeviceSummary
@@ -19,9 +20,7 @@ class _Row(NamedTuple):
 
 
 def status(
-    store: Annotated[
-        Path | None, typer.Option(help="The store to look at.", envvar="MOTEKIT_STORE")
-    ] = None,
+    store: StoreOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Show each device of a store: what came, how large, what is missing, what is lost.
@@ -46,10 +45,12 @@ def _ago(heard_ns: int | None) -> str:
     if heard_ns is None:
         return "unknown"
     seconds = (time.time_ns() - heard_ns) / 1e9
+    when = "ago" if seconds >= 0 else "ahead"  # of a virtual clock, or a host's that was set back
+    seconds = abs(seconds)
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= size:
-            return f"{seconds / size:.0f} {unit} ago"
-    return f"{seconds:.0f} s ago" if seconds >= 0 else "in the future"
+            return f"{seconds / size:.0f} {unit} {when}"
+    return f"{seconds:.0f} s {when}"
 
 
 def _per_sample(device: DeviceSummary) -> str:
@@ -66,15 +67,18 @@ def _streams(device: DeviceSummary) -> str:
 
 
 _COLUMNS: show.Columns[_Row] = (
-    ("board", lambda row: str(row.summary.boot.get("name") or row.summary.boot.get("board", "?"))),
-    ("device", lambda row: row.summary.device),
-    ("streams", lambda row: _streams(row.summary)),
-    ("samples", lambda row: f"{row.summary.samples:,}"),
-    ("bytes/sample", lambda row: _per_sample(row.summary)),
-    ("missing", lambda row: str(row.summary.missing)),
-    ("lost", lambda row: _lost(row.summary)),
-    ("starts", lambda row: str(row.summary.epochs)),
-    ("last data", lambda row: _ago(row.heard_ns)),
+    show.Column(
+        "board",
+        lambda row: str(row.summary.boot.get("name") or row.summary.boot.get("board", "?")),
+    ),
+    show.Column("device", lambda row: row.summary.device),
+    show.Column("streams", lambda row: _streams(row.summary), fold=True),
+    show.Column("samples", lambda row: f"{row.summary.samples:,}", right=True),
+    show.Column("bytes/sample", lambda row: _per_sample(row.summary), right=True, spare=1),
+    show.Column("missing", lambda row: str(row.summary.missing), right=True),
+    show.Column("lost", lambda row: _lost(row.summary), right=True),
+    show.Column("starts", lambda row: str(row.summary.epochs), right=True, spare=2),
+    show.Column("last data", lambda row: _ago(row.heard_ns), right=True),
 )
 
 

@@ -2,24 +2,25 @@
 
 import json
 import time
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from motekit.query import store_path
+from motekit.query.digits import rounded, shown
 from motekit.query.follow import Follower, Reading, utc_text
 from motekit.store import Store
+
+from .selection import DeviceOption, StoreOption, StreamOption, names
 
 POLL_S = 0.5
 
 
 def tail(
-    store: Annotated[
-        Path | None, typer.Option(help="The store to follow.", envvar="MOTEKIT_STORE")
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="Only this device.")] = None,
-    stream: Annotated[str | None, typer.Option(help="Only streams of this name.")] = None,
+    *,
+    store: StoreOption = None,
+    device: DeviceOption = None,
+    stream: StreamOption = None,
     for_s: Annotated[
         float | None, typer.Option("--for", min=0, help="End after so many seconds.")
     ] = None,
@@ -30,12 +31,11 @@ def tail(
     Example: motekit tail --store fleet.motekit --stream sht4x
     """
     with Store.open(store_path(store), readonly=True) as opened:
-        follower = Follower(opened)
+        follower = Follower(opened, names(device), names(stream))
         end = None if for_s is None else time.monotonic() + for_s
         while True:
             for reading in follower.poll():
-                if device in (None, reading.device) and stream in (None, reading.stream):
-                    print(_record(reading) if as_json else _line(reading), flush=True)
+                print(_record(reading) if as_json else _line(reading), flush=True)
             if end is not None and time.monotonic() >= end:
                 return
             time.sleep(POLL_S)
@@ -48,10 +48,10 @@ def _time(reading: Reading) -> str | None:
 def _line(reading: Reading) -> str:
     when = _time(reading) or f"{reading.monotonic_us / 1e6:.3f} s after its start"
     values = "  ".join(
-        f"{v.name} -" if v.value is None else f"{v.name} {v.value:.5g} {v.unit}".rstrip()
+        f"{v.name} -" if v.value is None else f"{v.name} {shown(v.value, v.decimals)} {v.unit}"
         for v in reading.values
     )
-    return f"{when}  {reading.device}  {reading.stream}  {values}"
+    return f"{when}  {reading.device}  {reading.stream}  {values}".rstrip()
 
 
 def _record(reading: Reading) -> str:
@@ -61,7 +61,10 @@ def _record(reading: Reading) -> str:
             "stream": reading.stream,
             "time": _time(reading),
             "monotonic_us": reading.monotonic_us,
-            **{v.name: v.value for v in reading.values},
+            **{
+                v.name: None if v.value is None else rounded(v.value, v.decimals)
+                for v in reading.values
+            },
         },
         ensure_ascii=False,
     )

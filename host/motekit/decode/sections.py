@@ -107,17 +107,24 @@ def integers(joined: Joined, streams: Streams, blocks: Blocks, bad: Mask) -> tup
     are not what an encoder writes; then the rows mean nothing, as does what lies behind the last
     code of a row.
     """
-    codes, low = _codes(joined, streams, blocks, bad)
-    signs = scratch.array("signs", codes.shape, np.uint32)
-    np.bitwise_and(codes, np.uint32(1), out=signs)
-    np.negative(signs, out=signs)
-    codes >>= np.uint32(1)
-    codes ^= signs
-    return codes.view(np.int32), low.view(np.int32)
+    quotients, low, width = _parts(joined, streams, blocks, bad)
+    codes = quotients.view(np.uint32)
+    shift = width.astype(np.uint32)[:, None]
+    for start in range(0, len(codes), SLICE_ROWS):
+        part = codes[start : start + SLICE_ROWS]
+        part <<= shift[start : start + SLICE_ROWS]
+        part |= low[start : start + SLICE_ROWS]
+        signs = part & np.uint32(1)
+        np.negative(signs, out=signs)
+        part >>= np.uint32(1)
+        part ^= signs
+    return quotients, low.view(np.int32)
 
 
-def _codes(joined: Joined, streams: Streams, blocks: Blocks, bad: Mask) -> tuple[Codes, Codes]:
-    """Return the codes of all blocks, and the low bits alone."""
+def _parts(
+    joined: Joined, streams: Streams, blocks: Blocks, bad: Mask
+) -> tuple[Places, Codes, Ints]:
+    """Return the unary parts of all codes, the low bits, and how many low bits a block has."""
     unary = _Unary(joined, streams.sections)
     p, at, used = _parameters(unary, streams, blocks, bad)
     bad[blocks.packet[(p < 0) | (p > MAX_P)]] = True
@@ -137,19 +144,17 @@ def _codes(joined: Joined, streams: Streams, blocks: Blocks, bad: Mask) -> tuple
     _check_sections(joined, streams.sections, unary, used, total, bad)
     if bad.any():
         # Nothing of the batch will be used, and places in it may lie outside the buffer.
-        return quotients.view(np.uint32), quotients.view(np.uint32)
+        return quotients, quotients.view(np.uint32), width
     places = np.cumsum(lengths) - lengths
     places -= (np.cumsum(total) - total)[blocks.packet]
     low = _low_bits(joined, blocks, width, places)
     wide = np.flatnonzero(width > 16)
     if len(wide):
         _check_quotients(quotients, blocks, width, wide, bad)
-    sparse_codes = _sparse(joined, blocks, width, places, quotients[sparse], sparse, bad)
-    result = quotients.view(np.uint32)
-    result <<= width.astype(np.uint32)[:, None]
-    result |= low
-    result[sparse] = sparse_codes
-    return result, low
+    if len(sparse):
+        low[sparse] = _sparse(joined, blocks, width, places, quotients[sparse], sparse, bad)
+        quotients[sparse] = 0
+    return quotients, low, width
 
 
 def _parameters(

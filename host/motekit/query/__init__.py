@@ -20,9 +20,10 @@ from motekit.store import Store, Summary
 from . import columnar
 from .batch import DEVICE, MONOTONIC, STREAM, TIME, Batch, Column, Layout, Mask
 from .bounds import Bounds, bounds, duration_ns
+from .devices import labels, resolve
 from .pages import Notes, batches
 from .resample import resample, resampled_layout
-from .series import layout, select
+from .series import Series, layout, select
 
 STORE_VARIABLE = "MOTEKIT_STORE"
 Names = str | Iterable[str] | None
@@ -37,6 +38,15 @@ class Result(NamedTuple):
     layout: Layout
     batches: Iterator[Batch]
     notes: Notes
+
+
+class Part(NamedTuple):
+    """What one stream of one device has to answer; `label` is what the device is called."""
+
+    device: str
+    label: str
+    stream: str
+    result: Result
 
 
 class Table:
@@ -92,7 +102,7 @@ class Archive:
 
     def streams(self, device: str | None = None) -> list[str]:
         """Return the names of all streams, or of those of one device."""
-        chosen = Bounds(None if device is None else frozenset((device,)))
+        chosen = Bounds(None if device is None else resolve(self._store, (device,)))
         return list(dict.fromkeys(series.name for series in select(self._store, chosen)))
 
     def summary(self) -> Summary:
@@ -114,22 +124,47 @@ class Archive:
         """Return the rows asked for in batches, by device, stream and time of start.
 
         `since` (included) and `until` (excluded) are RFC 3339 times or durations before now, as
-        `-1h`; `every` (as `1m`) gives mean, min, max and count of each span of time. UsageError
+        `-1h`; a device goes by its id or its board's name; `every` (as `1m`) gives mean, min, max and count of each span of time. UsageError
         for a time that is none, an empty range, or a device or stream that the store does not
         have.
         """
-        if raw and every is not None:
-            raise UsageError("raw gives the integers as they came, every combines them: take one")
-        every_ns = None if every is None else duration_ns(every, "every")
-        now_ns = time.time_ns() if now_ns is None else now_ns
-        chosen = bounds(now_ns, since, until, device, stream, verified)
-        series = select(self._store, chosen)
-        columns = layout(series, raw)
+        asked = _asked(device, stream, since, until, every, raw, verified, now_ns)
+        return self._result(asked, select(self._store, asked.bounds))
+
+    def by_stream(
+        self,
+        device: Names = None,
+        stream: Names = None,
+        since: str | None = None,
+        until: str | None = None,
+        *,
+        every: str | None = None,
+        raw: bool = False,
+        verified: bool = False,
+        now_ns: int | None = None,
+    ) -> list["Part"]:
+        """Return the rows asked for stream by stream, each with its own columns; see `query`."""
+        asked = _asked(device, stream, since, until, every, raw, verified, now_ns)
+        parts: dict[tuple[str, str], list[Series]] = {}
+        for series in select(self._store, asked.bounds):
+            parts.setdefault((series.epoch.device, series.name), []).append(series)
+        called = labels(self._store)
+        return [
+            Part(device, called[device], stream, self._result(asked, series))
+            for (device, stream), series in parts.items()
+        ]
+
+    def _result(self, asked: "_Asked", series: list[Series]) -> Result:
+        columns = layout(series, asked.raw)
         notes = Notes()
-        rows = (batch for one in series for batch in batches(self._store, one, chosen, raw, notes))
-        if every_ns is None:
+        rows = (
+            batch
+            for one in series
+            for batch in batches(self._store, one, asked.bounds, asked.raw, notes)
+        )
+        if asked.every_ns is None:
             return Result(columns, rows, notes)
-        return Result(resampled_layout(columns), resample(rows, every_ns), notes)
+        return Result(resampled_layout(columns), resample(rows, asked.every_ns), notes)
 
     def read(
         self,
@@ -160,6 +195,31 @@ def store_path(path: str | Path | None) -> Path:
 def open_archive(path: str | Path | None = None) -> Archive:
     """Open a store to be read, by default the one that MOTEKIT_STORE names."""
     return Archive(Store.open(store_path(path), readonly=True))
+
+
+class _Asked(NamedTuple):
+    """A question, understood."""
+
+    bounds: Bounds
+    every_ns: int | None
+    raw: bool
+
+
+def _asked(
+    device: Names,
+    stream: Names,
+    since: str | None,
+    until: str | None,
+    every: str | None,
+    raw: bool,
+    verified: bool,
+    now_ns: int | None,
+) -> _Asked:
+    if raw and every is not None:
+        raise UsageError("raw gives the integers as they came, every combines them: take one")
+    every_ns = None if every is None else duration_ns(every, "every")
+    now_ns = time.time_ns() if now_ns is None else now_ns
+    return _Asked(bounds(now_ns, since, until, device, stream, verified), every_ns, raw)
 
 
 def _columns(layout: Layout, batches: list[Batch]) -> dict[str, NDArray[Any]]:

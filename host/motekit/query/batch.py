@@ -13,11 +13,15 @@ DEVICE, STREAM, TIME, MONOTONIC = "device", "stream", "time", "monotonic_us"
 
 
 class Column(NamedTuple):
-    """A channel's column: float64 values in `unit`, or raw int32, or counts of int64."""
+    """A channel's column: float64 values in `unit`, or raw int32, or counts of int64.
+
+    `decimals` is what a text of its values deserves, see `digits`; None where that is not known.
+    """
 
     name: str
     dtype: "np.dtype[Any]"
     unit: str | None = None
+    decimals: int | None = None
 
 
 class Layout(NamedTuple):

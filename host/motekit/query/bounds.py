@@ -16,7 +16,7 @@ YEARS = (1970, 2261)  # what 64-bit ns hold, whole years
 
 
 class Bounds(NamedTuple):
-    """What is selected; None is all. Times are UTC in ns: the first is in, the last out."""
+    """What is selected; None is all. A device goes by its id or by its board's name. Times are UTC in ns: the first is in, the last out."""
 
     devices: frozenset[str] | None = None
     streams: frozenset[str] | None = None
@@ -31,11 +31,16 @@ class Bounds(NamedTuple):
 
 def duration_ns(text: str, what: str) -> int:
     """Return the ns of `90s`, `15m`, `1.5h`, `2d`; UsageError otherwise."""
-    match = _DURATION.fullmatch(text.strip())
-    ns = round(float(match[1]) * UNITS_S[match[2]] * NS) if match else 0
-    if not 0 < ns < 1 << 62:
+    ns = _duration_ns(text)
+    if ns is None:
         raise UsageError(f"{what} {text!r}: a duration such as 90s, 15m, 1h or 2d was expected")
     return ns
+
+
+def _duration_ns(text: str) -> int | None:
+    match = _DURATION.fullmatch(text.strip())
+    ns = round(float(match[1]) * UNITS_S[match[2]] * NS) if match else 0
+    return ns if 0 < ns < 1 << 62 else None
 
 
 def time_ns(text: str, now_ns: int, what: str) -> int:
@@ -47,7 +52,12 @@ def time_ns(text: str, now_ns: int, what: str) -> int:
     if text == "now":
         return now_ns
     if text.startswith("-"):
-        return now_ns - duration_ns(text[1:], f"{what} -")
+        ns = _duration_ns(text[1:])
+        if ns is None:
+            raise UsageError(
+                f"{what} {text!r}: a time before now such as -90s, -1h, -2d was expected"
+            )
+        return now_ns - ns
     fraction = _FRACTION.search(text)
     digits = fraction[1][:9].ljust(9, "0") if fraction else "0"
     try:
@@ -84,7 +94,9 @@ def where(pairs: Iterable[str]) -> dict[str, list[str]]:
     for pair in pairs:
         key, equals, names = pair.partition("=")
         if key not in WHERE or not equals or not names:
-            raise UsageError(f"where {pair!r}: device=NAME or stream=NAME was expected")
+            raise UsageError(
+                f"where {pair!r}: device=NAME[,NAME..] or stream=NAME[,NAME..] was expected"
+            )
         chosen.setdefault(key, []).extend(names.split(","))
     return chosen
 

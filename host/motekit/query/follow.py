@@ -1,5 +1,6 @@
 """The newest reading of each stream of a store, as a collector beside us writes them."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -9,7 +10,11 @@ from motefw import packet
 from motefw.errors import PacketError
 from motekit.store import Epoch, Schema, Store, Stream, read_header
 
+from .bounds import Bounds
 from .clock import Clock
+from .devices import resolve
+from .digits import decimals
+from .series import select
 
 US = 1000
 
@@ -20,6 +25,7 @@ class Value(NamedTuple):
     name: str
     unit: str
     value: float | None
+    decimals: int | None  # that its text deserves, see `digits`
 
 
 class Reading(NamedTuple):
@@ -33,9 +39,9 @@ class Reading(NamedTuple):
 
 
 def utc_text(utc_ns: int) -> str:
-    """Return a time as RFC 3339, to the millisecond."""
+    """Return a time as RFC 3339, to the microsecond."""
     moment = datetime.fromtimestamp(utc_ns // 1_000_000_000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{utc_ns // 1_000_000 % 1000:03d}Z"
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{utc_ns // 1000 % 1_000_000:06d}Z"
 
 
 def newest_utc_ns(store: Store, device: str) -> int | None:
@@ -48,8 +54,17 @@ def newest_utc_ns(store: Store, device: str) -> int | None:
 class Follower:
     """Gives out what is new in a store since it was last asked."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(
+        self,
+        store: Store,
+        devices: Collection[str] | None = None,
+        streams: Collection[str] | None = None,
+    ) -> None:
+        """Follow all, or devices (by id or name) and streams that the store has; UsageError."""
         self._store = store
+        self._devices = resolve(store, devices)
+        self._streams = streams
+        select(store, Bounds(None, None if streams is None else frozenset(streams)))
         self._seen: dict[tuple[int, int], int] = {}
 
     def poll(self) -> list[Reading]:
@@ -58,6 +73,8 @@ class Follower:
         readings: list[Reading] = []
         for stream in self._store.streams():
             key = stream.epoch, stream.stream
+            if self._devices is not None and stream.device not in self._devices:
+                continue
             if self._seen.get(key) != stream.packets:
                 self._seen[key] = stream.packets
                 readings.extend(self._newest(epochs[stream.epoch], stream))
@@ -74,6 +91,8 @@ class Follower:
             return []
         schema = self._store.schemas(epoch.device, epoch.epoch).get(header.schema)
         if schema is None or len(schema.channels) != len(decoded.columns):
+            return []
+        if self._streams is not None and schema.name not in self._streams:
             return []
         time_us = header.time_us
         if decoded.times_us is not None:
@@ -103,6 +122,7 @@ def _physical(schema: Schema, values: list[int | None]) -> tuple[Value, ...]:
             channel.name,
             channel.unit,
             None if raw is None else raw * channel.scale + channel.offset,
+            decimals(channel),
         )
         for channel, raw in zip(schema.channels, values, strict=True)
     )

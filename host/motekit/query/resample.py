@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .batch import NO_TIME, Batch, Column, Ints, Layout, Mask
+from .digits import MEAN_DECIMALS
 
 COUNT = np.dtype(np.int64)
 STATISTICS = ("mean", "min", "max", "count")
@@ -16,8 +17,10 @@ US = 1000
 def resampled_layout(layout: Layout) -> Layout:
     """Return the columns of the result: `<channel>_mean`, `_min`, `_max`, `_count`."""
     columns: list[Column] = []
-    for name, dtype, unit in layout.columns:
-        columns += [Column(f"{name}_{what}", dtype, unit) for what in STATISTICS[:3]]
+    for name, dtype, unit, decimals in layout.columns:
+        finer = None if decimals is None else decimals + MEAN_DECIMALS
+        for what, places in zip(STATISTICS[:3], (finer, decimals, decimals), strict=True):
+            columns.append(Column(f"{name}_{what}", dtype, unit, places))
         columns.append(Column(f"{name}_count", COUNT))
     return Layout(tuple(columns), layout.monotonic)
 

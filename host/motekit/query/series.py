@@ -1,17 +1,18 @@
 """What a selection covers: one series a stream of an epoch, and the columns of them all."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from motekit import decode
-from motekit.errors import UsageError
-from motekit.store import Epoch, Schema, Store, Stream
+from motekit.store import Channel, Epoch, Schema, Store, Stream
 
 from .batch import Column, Layout
 from .bounds import Bounds
 from .clock import Clock
+from .devices import check_streams, resolve
+from .digits import decimals
 
 FLOAT = np.dtype(np.float64)
 RAW = np.dtype(np.int32)
@@ -42,16 +43,16 @@ def select(store: Store, bounds: Bounds) -> list[Series]:
     """Return the selected series by device, stream name and start; UsageError if unknown."""
     epochs = {epoch.id: epoch for epoch in store.epochs()}
     every = [_series(store, epochs[stream.epoch], stream) for stream in store.streams()]
-    _check(bounds.devices, store.devices(), "device")
-    _check(bounds.streams, {series.name for series in every}, "stream")
+    devices = resolve(store, bounds.devices)
+    check_streams(bounds.streams, {series.name for series in every})
     chosen = [
         series
         for series in every
-        if (bounds.devices is None or series.epoch.device in bounds.devices)
+        if (devices is None or series.epoch.device in devices)
         and (bounds.streams is None or series.name in bounds.streams)
     ]
-    devices = {device: at for at, device in enumerate(store.devices())}
-    return sorted(chosen, key=lambda s: (devices[s.epoch.device], s.name, _begin(s)))
+    place = {device: at for at, device in enumerate(store.devices())}
+    return sorted(chosen, key=lambda s: (place[s.epoch.device], s.name, _begin(s)))
 
 
 def layout(series: Sequence[Series], raw: bool) -> Layout:
@@ -60,13 +61,25 @@ def layout(series: Sequence[Series], raw: bool) -> Layout:
     for one in series:
         for schema in one.schemas.values():
             for channel in schema.channels:
-                unit = None if raw else channel.unit
-                column = Column(channel.name, RAW if raw else FLOAT, unit)
-                columns.setdefault(channel.name, column)
+                column = _column(channel, raw)
+                columns[channel.name] = _finest(columns.get(channel.name, column), column)
         if raw and not one.schemas:
             for name in unknown_names(one.channels):
                 columns.setdefault(name, Column(name, RAW))
     return Layout(tuple(columns.values()), raw)
+
+
+def _column(channel: Channel, raw: bool) -> Column:
+    if raw:
+        return Column(channel.name, RAW)
+    return Column(channel.name, FLOAT, channel.unit, decimals(channel))
+
+
+def _finest(first: Column, other: Column) -> Column:
+    """Return a column with the digits of both: channels of one name may differ in their scale."""
+    if first.decimals is None or other.decimals is None:
+        return first._replace(decimals=None)
+    return first._replace(decimals=max(first.decimals, other.decimals))
 
 
 def _begin(series: Series) -> tuple[int, int]:
@@ -92,10 +105,3 @@ def _series(store: Store, epoch: Epoch, stream: Stream) -> Series:
     clock = Clock(store.anchors(epoch.device, epoch.epoch))
     name = names[0] if names else f"stream-{stream.stream}"
     return Series(epoch, stream, name, schemas, channels, clock)
-
-
-def _check(wanted: frozenset[str] | None, known: Iterable[str], what: str) -> None:
-    unknown = sorted((wanted or frozenset()) - set(known))
-    if unknown:
-        there = ", ".join(sorted(known)) or "none"
-        raise UsageError(f"{what} {', '.join(unknown)}: not in this store; there are: {there}")

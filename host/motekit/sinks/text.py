@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from motekit.query.batch import NO_TIME, Batch, Column, Ints, Layout
-
-DIGITS = 15  # a raw integer has at most 10, the scale its own; a 16th is the product's rounding
+from motekit.query.digits import rounded_all
 
 
 def times(time_ns: Ints) -> list[str | None]:
@@ -18,13 +17,12 @@ def times(time_ns: Ints) -> list[str | None]:
 
 
 def cells(batch: Batch, column: Column) -> list[Any]:
-    """Return the numbers of a column, rounded to what they mean; None where it is empty."""
+    """Return the numbers of a column with the digits they deserve; None where it is empty."""
     values = batch.values.get(column.name)
     if values is None:
         return [None] * len(batch)
-    numbers: list[Any] = values.tolist()
-    if column.dtype.kind == "f":
-        numbers = [float(f"{number:.{DIGITS}g}") for number in numbers]
+    floats = column.dtype.kind == "f"
+    numbers: list[Any] = rounded_all(values, column.decimals) if floats else values.tolist()
     valid = batch.valid.get(column.name)
     if valid is not None:
         numbers = [n if ok else None for n, ok in zip(numbers, valid.tolist(), strict=True)]
