@@ -134,3 +134,19 @@ def test_the_firmware_is_interrupted_and_started_again(fleet):
     mpremote(board.serial, "soft-reset", "reset")
     with Terminal(board.serial) as user:
         user.see(b"motefw: 0.")
+
+
+def test_a_board_whose_epoch_file_is_removed_begins_one_that_no_counter_has_reached(fleet):
+    board = fleet(BOARD, heap_bytes=128 << 10).boards[0]
+
+    def epoch():
+        with Terminal(board.serial) as user:
+            said = user.see(b"sht4x").decode()
+        return int(said.rpartition(" epoch ")[2].split()[0])
+
+    epoch()
+    backup = "with open('epoch.json', 'w') as file: file.write('{\"epoch\": 6}')"
+    mpremote(board.serial, "exec", backup, "+", "reset")
+    assert epoch() == 7
+    mpremote(board.serial, "fs", "rm", ":epoch.json", "+", "reset")
+    assert epoch() >= 1 << 31
