@@ -1,20 +1,22 @@
 """The demonstration: the whole chain, its summary, and Ctrl-C."""
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
-from packets import DEVICE, samples
 
 from motekit import demo
 from motekit.errors import StoreError
 from motekit.sim import scenario
-from motekit.store import Received, Store
+from motekit.store import Store
+from tests.packets import DEVICE, received, samples
 
 ROOT = Path(__file__).parents[1]
 SHORT = """
@@ -77,39 +79,92 @@ def test_a_second_run_replaces_the_first(tmp_path):
     assert counted == [3, 3]
 
 
-@pytest.mark.parametrize("content", [b"precious diary", b"SQLite format 3\0 torn"])
-def test_a_file_that_is_no_store_is_not_replaced(tmp_path, content):
-    path = tmp_path / "diary"
-    path.write_bytes(content)
-    with pytest.raises(StoreError, match="diary"), demo.running(path, lambda _: None):
-        pass
-    assert path.read_bytes() == content
+def _diary(path):
+    path.write_text("precious diary")
 
 
-def test_a_store_of_other_boards_is_not_replaced(tmp_path):
-    path = tmp_path / "fleet.motekit"
-    beside = tmp_path / "fleet.motekit.backup"
-    beside.write_text("kept")
+def _other_database(path):
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE precious (diary TEXT)")
+
+
+def _newer_store(path):
+    Store.open(path, create=True).close()
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA user_version = 99")
+
+
+def _fleet(path):
     with Store.open(path, create=True) as store:
-        store.append([Received(DEVICE, samples(), False)])
-    said = f"holds data of {DEVICE}"
-    with pytest.raises(StoreError, match=said), demo.running(path, lambda _: None):
-        pass
-    with Store.open(path, readonly=True) as store:
-        assert store.devices() == [DEVICE]
-    assert beside.read_text() == "kept"
+        store.append([received(samples())])
 
 
-@pytest.mark.parametrize("after_s", [0.0, 4.0])
-def test_ctrl_c_ends_it_without_a_traceback(tmp_path, after_s):
+def _fleet_with_an_unknown_format(path):
+    with Store.open(path, create=True) as store:
+        store.quarantine(DEVICE, b"?", "no packet that this motekit knows")
+
+
+OTHERS = {
+    "a text": (_diary, "no motekit store"),
+    "another program's": (_other_database, "another program"),
+    "a newer store": (_newer_store, "format 99"),
+    "a fleet's store": (_fleet, "other data"),
+    "a fleet's quarantine": (_fleet_with_an_unknown_format, "other data"),
+    "an empty file": (Path.touch, "no motekit store"),
+    "a folder": (Path.mkdir, "folder"),
+}
+
+
+def _demo(*args):
     path = os.pathsep.join((str(ROOT / "host"), str(ROOT / "firmware")))
-    with subprocess.Popen(
-        [sys.executable, "-m", "motekit", "demo", "--json", "--store", tmp_path / "d.motekit"],
+    return subprocess.Popen(
+        [sys.executable, "-m", "motekit", "demo", *args],
         env={**os.environ, "PYTHONPATH": path},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    ) as running:
+    )
+
+
+@pytest.mark.parametrize(("make", "why"), OTHERS.values(), ids=OTHERS)
+def test_what_no_earlier_run_made_is_refused_and_left_alone(tmp_path, make, why):
+    path = tmp_path / "precious"
+    make(path)
+    before = path.is_file() and path.read_bytes()
+    with _demo("--store", path) as running:
+        said, complained = running.communicate(timeout=30)
+    assert running.returncode == 1
+    assert said == ""
+    assert f"{path}: " in complained
+    assert why in complained
+    assert "name a new file with --store" in complained
+    assert (path.is_file() and path.read_bytes()) == before
+
+
+def test_files_whose_names_begin_alike_are_left_alone(tmp_path):
+    (tmp_path / "demo-diary.txt").write_text("precious")
+    plan = tmp_path / "short.toml"
+    plan.write_text(SHORT.replace("duration_s = 3", "duration_s = 0.2"))
+    for _ in range(2):
+        with demo.running(tmp_path / "demo", lambda _: None, plan):
+            pass
+    assert (tmp_path / "demo-diary.txt").read_text() == "precious"
+
+
+def test_a_store_that_is_being_collected_into_is_not_replaced(tmp_path):
+    path = tmp_path / "busy.motekit"
+    with (
+        Store.open(path, create=True),
+        pytest.raises(StoreError, match="another collector"),
+        demo.running(path, lambda _: None),
+    ):
+        pass
+    assert path.exists()
+
+
+@pytest.mark.parametrize("after_s", [0.0, 4.0])
+def test_ctrl_c_ends_it_without_a_traceback(tmp_path, after_s):
+    with _demo("--json", "--store", tmp_path / "d.motekit") as running:
         assert "starting" in running.stderr.readline()
         time.sleep(after_s)
         running.send_signal(signal.SIGINT)

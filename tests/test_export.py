@@ -106,6 +106,8 @@ def test_query_in_a_pipe_is_csv_and_json_lines_if_asked(path):
         (["out.xlsx"], "no format ends in .xlsx"),
         (["a.csv", "-o", "b.csv"], "two files"),
         (["--json", "-f", "csv"], "take one"),
+        (["x.csv", "--json"], "x.csv: is named as csv, but jsonl was asked for"),
+        (["x.csv", "-f", "parquet"], "x.csv: is named as csv, but parquet was asked for"),
         (["no/such/folder/x.csv"], "does not exist"),
     ],
 )

@@ -30,10 +30,10 @@ FIRMWARE_LAYERS = (
 )
 HOST_LAYERS = (
     ("errors", "chips"),
-    ("fields", "resources", "keys", "drivers", "hello", "decode", "places"),
+    ("fields", "resources", "keys", "drivers", "hello", "decode", "places", "disk"),
     ("board", "firmware", "store", "transports"),
     ("config", "client", "prompt", "inbox", "intake", "live", "query"),
-    ("session", "caretaker", "probe", "sim", "sinks", "bundle"),
+    ("session", "recognition", "caretaker", "probe", "sim", "sinks", "bundle"),
     ("collector", "doctor"),
     ("demo",),
     ("cli",),

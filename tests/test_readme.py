@@ -14,9 +14,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import typer
 
 from motekit import board, drivers
-from motekit.cli import COMMANDS
+from motekit.cli import COMMANDS, app
 from motekit.sim import scenario
 
 ROOT = Path(__file__).parents[1]
@@ -118,6 +119,33 @@ def test_every_command_is_in_it():
 def test_every_command_in_it_is_one():
     known = {name for name, _ in COMMANDS}
     used = set(re.findall(r"(?:^|`|\$ )motekit ([a-z]+)", README, re.MULTILINE))
+    assert used <= known
+
+
+def _options():
+    """Yield (command, its option strings) for every option there is."""
+    group = typer.main.get_command(app)
+    context = group.make_context("motekit", [], resilient_parsing=True)
+    for name, _ in COMMANDS:
+        for each in group.get_command(context, name).params:
+            if each.param_type_name == "option":
+                yield name, each.secondary_opts or each.opts  # what is not the default
+
+
+def test_every_option_is_in_it():
+    missing = [
+        (name, form)
+        for name, forms in _options()
+        for form in forms
+        if not re.search(rf"`{form}[ `]", README)
+    ]
+    assert not missing
+
+
+def test_every_option_in_it_is_one():
+    known = {"--help", *(form for _, forms in _options() for form in forms)}
+    used = set(re.findall(r"`(--[a-z-]+)", README))
+    used |= set(re.findall(r"^\s*(?:\$ )?motekit .*?(--[a-z-]+)", README, re.MULTILINE))
     assert used <= known
 
 

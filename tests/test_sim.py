@@ -14,8 +14,7 @@ import pytest
 from terminal import Terminal
 
 from motekit.cli.sim import sim
-from motekit.errors import StoreError, VmError
-from motekit.sim.fleet import running
+from motekit.errors import StoreError
 from motekit.store import Store
 
 BOARD = """
@@ -470,18 +469,6 @@ def samples(path):
     with contextlib.suppress(StoreError), Store.open(path, readonly=True) as store:
         return sum(stream.samples for stream in store.streams())
     return 0
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_is_named_with_the_folder(tmp_path, write_scenario):
-    home = tmp_path / "kept" / "board-0"
-    home.mkdir(parents=True)
-    (home / "flash").symlink_to("/dev/full")
-    with (
-        pytest.raises(VmError, match=f"{home}: .* keeps its flash in {home}"),
-        running(write_scenario(BOARD), folder=tmp_path / "kept"),
-    ):
-        pass
 
 
 def test_command_names_a_scenario_s_mistake(tmp_path):

@@ -4,23 +4,25 @@ import json
 import shutil
 from pathlib import Path
 
-from motekit import firmware, resources
+from motekit import disk, firmware, resources
 from motekit.board import Board
 from motekit.config import device_config
 from motekit.errors import UsageError
 
 START_FILES = ("boot.py", "main.py")
+_ELSEWHERE = "name a folder elsewhere with --out"
 CHIP_MARCHES = ("xtensawin", "rv32imc")  # ESP32 and ESP32-S3; ESP32-C3
 
 
 def write(board: Board, folder: Path) -> list[Path]:
     """Fill a new or empty folder with what goes onto a board; return the files, relative to it."""
-    _make_room(folder)
-    firmware.compile_to(folder, board.chip.march)
-    for name in START_FILES:
-        shutil.copyfile(resources.start_file(name), folder / name)
     settings = json.dumps(device_config(board), indent=1)
-    (folder / "config.json").write_text(settings + "\n", "utf-8")
+    with disk.writing(folder, _ELSEWHERE):
+        _make_room(folder)
+        firmware.compile_to(folder, board.chip.march)
+        for name in START_FILES:
+            shutil.copyfile(resources.start_file(name), folder / name)
+        (folder / "config.json").write_text(settings + "\n", "utf-8")
     return _files(folder)
 
 
@@ -29,8 +31,9 @@ def compile_all(folder: Path, host_march: str | None) -> dict[str, list[Path]]:
     made: dict[str, list[Path]] = {}
     for march in dict.fromkeys((*CHIP_MARCHES, host_march)):
         name = march or "bytecode"
-        _make_room(folder / name)
-        made[name] = _files(firmware.compile_to(folder / name, march))
+        with disk.writing(folder, _ELSEWHERE):
+            _make_room(folder / name)
+            made[name] = _files(firmware.compile_to(folder / name, march))
     return made
 
 

@@ -12,7 +12,8 @@ from motekit.keys import Host, KeyStore
 from motekit.session import Notice
 from motekit.sim import fleet, scenario
 from motekit.sim.fleet import Fleet
-from motekit.store import Store, Summary
+from motekit.sim.scenario import Scenario
+from motekit.store import Store, Summary, remove
 from motekit.transports import serial
 
 SCENARIO = Path(__file__).parent / "sim" / "demo.toml"
@@ -52,7 +53,7 @@ class Demo:
         self.boards = boards
         self.store = store
         lines = [serial.make(board.serial) for board in boards.boards]
-        host = Host(store.path.with_name("demo-host.json"))
+        host = Host(places.made() / "demo-host.json")
         self.collector = Collector(store, lines, KeyStore.empty(), host, report)
 
     def run(self, tick: Callable[[], None]) -> None:
@@ -105,10 +106,13 @@ def store_path() -> Path:
 def running(
     path: Path, report: Callable[[Notice], None], plan: Path = SCENARIO
 ) -> Generator[Demo]:
-    """Start a scenario's boards beside a new store, which replaces that of an earlier run."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Start a scenario's boards beside a new store, which replaces that of an earlier run alone.
+
+    Raises StoreError for a path where anything else is, and leaves that as it is.
+    """
     loaded = scenario.load(plan)
-    _make_room(path, {board.device for board in loaded.boards})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_room(path, loaded)
     with (
         fleet.running(loaded) as boards,
         Store.open(path, create=True) as store,
@@ -116,17 +120,20 @@ def running(
         yield Demo(boards, store, report)
 
 
-def _make_room(path: Path, devices: set[str]) -> None:
-    """Remove the store of an earlier run; StoreError for any other file, and one in use."""
+def _make_room(path: Path, plan: Scenario) -> None:
+    """Remove an earlier run's store: one that knows no other devices than the plan's own."""
+    mine = {board.device for board in plan.boards}
+
+    def made_by_a_run(store: Store) -> bool:
+        strange = (each.device for each in store.quarantined())
+        return mine.issuperset(store.devices()) and mine.issuperset(strange)
+
     if not path.exists():
         return
     try:
-        with Store.open(path) as store:
-            others = sorted(set(store.devices()) - devices)
+        remove(path, made_by_a_run)
     except StoreError as e:
-        raise StoreError(f"{e}; the demonstration replaces only a store of its own") from None
-    if others:
-        held = f"{path} holds data of {others[0]}, which is no board of the demonstration"
-        raise StoreError(f"{held}; name another file with --store, or remove this one")
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+        raise StoreError(
+            f"{e}. The demonstration replaces only what an earlier one made, and left this "
+            "untouched; name a new file with --store, or remove this one yourself"
+        ) from None

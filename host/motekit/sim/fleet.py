@@ -21,7 +21,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, Self
 
-from motekit import config, firmware
+from motekit import config, disk, firmware
 from motekit.errors import VmError
 from motekit.sim import image
 from motekit.sim import vm as vms
@@ -85,15 +85,10 @@ class Fleet:
             folder = Path(
                 self._stack.enter_context(tempfile.TemporaryDirectory(prefix="motekit-"))
             )
-        for plan in self.scenario.boards:
-            home = folder / f"board-{plan.index}"
-            try:
-                self._add(plan, home)
-            except OSError as e:
-                where = e.filename or home  # a full disk names no file
-                raise VmError(
-                    f"{where}: {e.strerror or e}; a virtual board keeps its flash in {home}"
-                ) from None
+        elsewhere = "name a folder elsewhere with --keep" if self._folder else "set TMPDIR"
+        with disk.writing(folder, elsewhere):
+            for plan in self.scenario.boards:
+                self._add(plan, folder / f"board-{plan.index}")
         self._tasks.append(asyncio.create_task(self._look_after()))
         for board in self.boards:
             await self._until_ready(board)

@@ -8,7 +8,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from motekit import firmware, places
+from motekit import disk, firmware, places
 from motekit.errors import VmError
 from motekit.sim.vm import Vm
 
@@ -40,9 +40,10 @@ def flash(vm: Vm, files: dict[str, bytes], size_bytes: int) -> Path:
         digest.update(f"\0{name}\0{len(data)}\0".encode() + data)
     home = places.made() / "flash" / f"{digest.hexdigest()[:16]}.littlefs"
     if not home.exists():
-        home.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=home.parent, prefix=".making-") as temporary:
-            _make(vm, Path(temporary), files, size_bytes).replace(home)
+        with disk.writing(home.parent, "remove what is in it: it can be made again"):
+            home.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=home.parent, prefix=".making-") as temporary:
+                _make(vm, Path(temporary), files, size_bytes).replace(home)
     return home
 
 

@@ -27,6 +27,11 @@ def format_of(path: str, asked: str | None = None) -> str:
     if asked is not None:
         if asked not in SINKS:
             raise UsageError(f"format {asked!r}: one of {formats} was expected")
+        for name, sink in SINKS.items():
+            if Path(path).suffix == sink.SUFFIX and name != asked:
+                raise UsageError(
+                    f"{path}: is named as {name}, but {asked} was asked for; take one of the two"
+                )
         return asked
     suffix = Path(path).suffix
     for name, sink in SINKS.items():

@@ -1,6 +1,7 @@
 """The store: one SQLite file that holds packets as they came, and what is needed to read them."""
 
 from .fresh import collecting_into as collecting_into
+from .fresh import remove as remove
 from .header import Head as Head
 from .header import read_header as read_header
 from .header import read_headers as read_headers

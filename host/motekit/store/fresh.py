@@ -1,6 +1,6 @@
-"""A store to collect into: if it is made here and the collecting fails at once, it goes again."""
+"""Stores that go again: one made to collect into in vain, one that a later run replaces."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from motekit.errors import MotekitError, StoreError
 from .lock import WriterLock
 from .writer import Store
 
-BESIDE = ("-wal", "-shm", "-lock")  # files that a store has beside it
+_BESIDE = ("-wal", "-shm", "-lock")  # files that a store has beside it
 
 
 @contextmanager
@@ -22,19 +22,26 @@ def collecting_into(path: Path) -> Generator[Store]:
     except MotekitError:
         if new and path.exists():
             with suppress(StoreError, OSError):
-                _remove_empty(path)
+                remove(path, lambda store: not _holds(store))
         raise
 
 
-def _remove_empty(path: Path) -> None:
-    """Remove a store that holds nothing and that nobody writes to; else leave it."""
+def remove(path: Path, when: Callable[[Store], bool]) -> None:
+    """Remove a store of which `when` holds.
+
+    Raises StoreError, with all left as it is: no store, being written to, or `when` does not hold.
+    """
+    Store.open(path, readonly=True).close()  # what is no store gets no lock beside it
     lock = WriterLock(path)
     try:
         with Store.open(path, readonly=True) as store:
-            holds = store.devices() or store.counter("quarantined")
-        if not holds:
-            path.unlink()
-            for beside in BESIDE:
-                path.with_name(path.name + beside).unlink(missing_ok=True)
+            if not when(store):
+                raise StoreError(f"{path}: is a store that holds other data")
+        for beside in ("", *_BESIDE):
+            path.with_name(path.name + beside).unlink(missing_ok=True)
     finally:
         lock.release()
+
+
+def _holds(store: Store) -> bool:
+    return bool(store.devices() or store.counter("quarantined"))

@@ -13,8 +13,8 @@ lately. While a fault cuts the line, nothing is held and nothing repeated.
 """
 
 import uselect
-from ubinascii import crc32
 from micropython import const
+from ubinascii import crc32
 
 from . import clock, control
 
@@ -26,6 +26,7 @@ _IDLE_MS = const(60000)  # no line is busy for so long with what it was given
 _KEEP_MS = const(4000)
 _WINDOW = const(8)  # at least as many packets as are under way at once
 _CREEP_MS = const(1500)
+_NEXT_MS = const(10)
 _ACK_BYTES = const(20)
 _HEAD_BYTES = const(40)  # of a host's frame: an ack is shorter
 
@@ -188,6 +189,17 @@ class Serial:
                 _started = True
                 control.say("hello")
         return n
+
+    def take(self):
+        """Return the next byte, -1 if none is on its way."""
+        p = uselect.poll()
+        p.register(stdin, uselect.POLLIN)
+        for _ in p.ipoll(_NEXT_MS):  # real time: the supervisor says first what lies behind
+            b = stdin.read(1)
+            if b:
+                _listen(b[0])
+                return b[0]
+        return -1
 
     def write(self, buf):
         """Send all of buf; return once all but the FIFO's 128 bytes are on the line."""
