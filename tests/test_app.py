@@ -65,6 +65,42 @@ def test_ctrl_c_while_a_sensor_is_read_does_too(vm, n):
     assert vm.call("loop_is_clean") == 42
 
 
+@pytest.mark.parametrize("every", [13, 23, 31, 53, 97])
+def test_a_ctrl_c_that_is_noise_loses_nothing_unsaid(vm, tmp_path, every):
+    vm.call("start_noisy", str(tmp_path), every)
+    vm.call("send", hello().hex())
+    run = vm.call("run", 4)
+    assert run["held"] == 10
+    packets, noises = vm.call("logged")
+    packets = [packet.decode(bytes.fromhex(p)) for p in packets]
+    assert [p.header.seq for p in packets] == list(range(len(packets)))
+    assert noises == run["status"]["interrupts_ignored"] > 2
+    told = [p.body["gap"] for p in packets if p.header.kind == packet.NOTE and "gap" in p.body]
+    for stream in (0, 1):
+        index = value = 0
+        for p in packets:
+            if p.header.kind != packet.SAMPLES or p.header.stream != stream:
+                continue
+            (values,) = p.columns
+            gap = p.header.index - index
+            assert gap == sum(
+                g["lost"]
+                for g in told
+                if g["stream"] == stream and index <= g["index"] < p.header.index
+            )
+            assert values[0] > value
+            if stream:
+                assert values[0] - value - 1 <= gap
+                assert values == list(range(values[0], values[0] + len(values)))
+            else:
+                assert values == sorted(set(values))
+            index, value = p.header.index + len(values), values[-1]
+        assert index > 20
+        assert run["status"]["sensors"][stream]["samples"] == index - sum(
+            g["lost"] for g in told if g["stream"] == stream and g["index"] < index
+        )
+
+
 def test_the_next_boot_knows_how_far_the_last_one_came(vm, tmp_path):
     first = vm.call("run", 1)
     vm.call("start", str(tmp_path))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motefw import keys, keys_host
+from motefw import keys, keys_host, message
 from motefw.keys import Tagger
 from motefw.keys_host import device_key
 from motekit import client as client_module
@@ -74,6 +74,17 @@ def test_hello_then_requests_with_their_replies(connected):
         ("schema", {"schema": 0}),
         ("time.set", {"utc_us": 1, "error_us": 2}),
     ]
+
+
+def test_no_client_takes_the_replies_that_another_left_on_the_line(host):
+    class Line:
+        def send(self, data, _key):
+            numbers.append(message.request_number(data))
+
+    numbers = []
+    for _ in range(8):
+        Client(Line(), KeyStore.empty(), host).say_hello()
+    assert len(set(numbers)) > 6  # of 65536: two pairs of equals once in 10 million runs
 
 
 def test_a_refused_request_says_why(connected):

@@ -16,7 +16,7 @@ from motekit.client import SilentError
 from motekit.collector import Collector, Limits
 from motekit.errors import LinkError, StoreError
 from motekit.keys import Host, KeyStore
-from motekit.store import Store
+from motekit.store import Received, Store
 from motekit.transports import transport
 from motekit.transports.replay import Recorder
 from motekit.transports.serial import PortGoneError
@@ -264,28 +264,100 @@ def test_two_ports_with_one_device_id_are_told_apart(collect):
     assert any("two boards with one id" in text for text in texts(notices))
 
 
-def test_an_epoch_that_was_used_before_is_told_but_a_late_hello_is_not(store, collect):
+def test_a_hello_that_is_older_than_what_came_meanwhile_is_no_alarm(store, collect):
     board = ModelBoard(packets=log())
-    late = {**board.hello(), "next_seq": 3}  # from before most packets, though it comes after
-    said = []
+    hello, said = board.hello, []
 
-    def hello():
-        said.append(late)
-        return late
+    def late():
+        """Tell of the time before most packets, once, as after the line was bad."""
+        said.append(board.nonce)
+        return {**hello(), "next_seq": 3} if said.count(board.nonce) == 1 else hello()
 
     def again(collector):
-        if collector.live.new == 30 and board.hello is not hello:
-            board.hello = hello
+        if collector.live.new == 30 and not said:
+            board.nonce = bytes(8)  # so that it is looked at anew
+            board.hello = late
             wire.print("motefw: 0.1.0 device 0123456789ab epoch 7 reset power_on\r\n")
 
     with PtyBoard(board) as wire:
         _, notices = collect(wire.path, tick=again)
-    assert said
+        with wire.lock:
+            board.log += log(count=60)[30:]
+        collect(wire.path)
+    assert len(said) >= 2
     assert texts(notices) == []
-    copy = ModelBoard(packets=log(count=5))
+    assert stored(store) == list(enumerate(board.log))[2:]
+    assert board.tail == 60
+
+
+@pytest.mark.parametrize(("count", "tail"), [(5, 0), (29, 0), (30, 28), (60, 0), (60, 26)])
+def test_another_run_under_an_old_name_is_neither_stored_nor_acknowledged(
+    store, collect, count, tail
+):
+    with PtyBoard(ModelBoard(packets=log())) as wire:
+        collect(wire.path)
+    before = stored(store)
+    copy = ModelBoard(packets=log(count=count, first=5000))
+    copy.log[0] = note_packet(DEVICE, 7, 0, {"boot": {"reset": "watchdog"}})
+    copy.tail = copy.next_send = tail
+    copy.sent_seq = count  # it takes any ack
     with PtyBoard(copy) as wire:
-        _, notices = collect(wire.path)
-    assert any("restored from a copy" in text for text in texts(notices))
+        _, notices = collect(wire.path, limits=Limits(for_s=3))
+        mend = f"mpremote connect {wire.path} fs rm :epoch.json + reset"
+    (text,) = texts(notices)
+    assert "restored from a copy" in text
+    assert mend in text
+    assert copy.tail == tail
+    assert copy.refused == []
+    assert [name for name, _ in copy.requests] == []
+    assert stored(store) == before
+    assert store.lost(DEVICE, 0, 7) == []
+    assert not list(store.quarantined())
+
+
+def test_the_same_run_is_known_again_whatever_of_it_is_missing(store, collect):
+    packets = log()
+    for seq in (*range(8), 12):
+        store.append([Received(DEVICE, packets[seq], False)])
+    board = ModelBoard(packets=packets)
+    board.tail = board.next_send = 8  # of the four that it sends first none is held
+    board.sent_seq = 13
+    with PtyBoard(board) as wire:
+        collect(wire.path)
+        assert board.tail == 30
+        board.tail, board.log[27] = 27, rotten(packets[27])  # the first that could be compared
+        board.resend_s = 0.2
+        collect(wire.path)
+    assert board.tail == 30
+    assert stored(store) == list(enumerate(packets))[2:]
+
+
+def test_the_only_packet_to_be_compared_may_have_rotted(store, collect):
+    packets = log()
+    with PtyBoard(ModelBoard(packets=packets)) as wire:
+        collect(wire.path)
+    board = ModelBoard(packets=[*packets[:29], rotten(packets[29]), *log(count=40)[30:]])
+    board.tail = board.next_send = 29
+    board.resend_s = 0.2
+    with PtyBoard(board) as wire:
+        collect(wire.path)
+    assert board.tail == 40
+    assert [seq for seq, _ in stored(store)] == list(range(2, 40))
+
+
+def test_a_run_whose_hello_was_lost_is_greeted_when_its_packets_come(store, collect):
+    board = ModelBoard(packets=log())
+    with PtyBoard(board) as wire:
+
+        def restart(collector):
+            if collector.live.new >= 30 and wire.board is board:
+                with wire.lock:
+                    wire.board = ModelBoard(epoch=8, packets=log(epoch=8))
+                    wire.board.alive_until = time.monotonic() + 10  # a hello came, its reply not
+
+        collect(wire.path, tick=restart, limits=Limits(for_s=20, until_idle_s=2.5))
+        assert wire.board.tail == 30
+        assert [name for name, _ in wire.board.requests][:2] == ["time.get", "time.set"]
 
 
 def test_a_port_that_comes_later_and_one_that_goes(store, collect, tmp_path):

@@ -23,6 +23,7 @@ DEVICE = "0123456789ab"
 GOOD = "0123456789ac"
 EPOCH = 7
 U64_MAX = (1 << 64) - 1
+LATEST_US = (1 << 62) - 1  # what a header may say
 
 
 def anchor(utc_us, time_us=0):
@@ -41,12 +42,24 @@ def schema(text):
     return note(b'{"schema":{"id":1,"stream":1,"name":"a","driver":"d",' + text + b"}}")
 
 
+def beyond(data):
+    """Let a packet of LATEST_US tell the time of 2^64 - 1, and be sealed."""
+    spoilt = bytearray(data)
+    spoilt[packet.read_header(data).body - 1] = 0xFF
+    packet.seal(spoilt, len(data) - 8, zero_key(DEVICE))
+    return bytes(spoilt)
+
+
+LATE_ANCHOR = anchor(1_800_000_000_000_000, time_us=LATEST_US)
+LATE_SAMPLES = samples_packet(DEVICE, EPOCH, 2, 0, [[1]], time_us=LATEST_US)
 DEEP = b"[" * 900 + b"]" * 900
 DIGITS = b"9" * 3900
 PACKETS = {
-    "anchor at an absurd time": anchor(1_800_000_000_000_000, time_us=U64_MAX),
+    "anchor at an absurd time": LATE_ANCHOR,
+    "anchor at an impossible time": beyond(LATE_ANCHOR),
     "anchor of an absurd time": anchor(U64_MAX),
-    "samples at an absurd time": samples_packet(DEVICE, EPOCH, 2, 0, [[1]], time_us=U64_MAX),
+    "samples at an absurd time": LATE_SAMPLES,
+    "samples at an impossible time": beyond(LATE_SAMPLES),
     "note too deep": note(b"[" * 3900),
     "note not UTF-8": note(b'\xff{"boot":1}'),
     "boot deep": note(b'{"boot":' + DEEP + b"}"),

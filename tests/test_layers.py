@@ -33,7 +33,7 @@ HOST_LAYERS = (
     ("fields", "resources", "keys", "drivers", "hello", "decode", "places", "disk"),
     ("board", "firmware", "store", "transports"),
     ("config", "client", "prompt", "inbox", "intake", "live", "query"),
-    ("session", "caretaker", "probe", "sim", "sinks", "bundle"),
+    ("session", "recognition", "caretaker", "probe", "sim", "sinks", "bundle"),
     ("collector", "doctor"),
     ("demo",),
     ("cli",),

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 
 import pytest
 from terminal import Terminal
@@ -102,6 +103,26 @@ def test_interrupts_code_that_never_sleeps(port):
     assert mpremote(port, "exec", "print('free')") == "free\n"
 
 
+def test_the_firmware_is_interrupted_within_a_frame_of_a_collector(fleet):
+    board = fleet(BOARD, heap_bytes=128 << 10).boards[0]
+    with Terminal(board.serial) as user:
+        user.see(b"motefw: 0.")
+        user.type(b"\0!Mabc")
+    assert mpremote(board.serial, "exec", "print(6 * 7)") == "42\n"
+
+
+def test_a_ctrl_c_within_a_frame_is_noise(fleet):
+    board = fleet(BOARD, heap_bytes=128 << 10).boards[0]
+    with Terminal(board.serial) as user:
+        user.see(b"motefw: 0.")
+        time.sleep(1)  # its boot has to be over
+        user.type(b"\0!Mabc\x03def\0")
+        with pytest.raises(AssertionError):
+            user.see(b">>> ", 2.5)
+        user.type(b"\x03").see(b">>> ")
+    assert board.counts.forced == 0
+
+
 def test_the_firmware_is_interrupted_and_started_again(fleet):
     board = fleet(BOARD, heap_bytes=128 << 10).boards[0]
     with Terminal(board.serial) as user:
@@ -113,3 +134,19 @@ def test_the_firmware_is_interrupted_and_started_again(fleet):
     mpremote(board.serial, "soft-reset", "reset")
     with Terminal(board.serial) as user:
         user.see(b"motefw: 0.")
+
+
+def test_a_board_whose_epoch_file_is_removed_begins_one_that_no_counter_has_reached(fleet):
+    board = fleet(BOARD, heap_bytes=128 << 10).boards[0]
+
+    def epoch():
+        with Terminal(board.serial) as user:
+            said = user.see(b"sht4x").decode()
+        return int(said.rpartition(" epoch ")[2].split()[0])
+
+    epoch()
+    backup = "with open('epoch.json', 'w') as file: file.write('{\"epoch\": 6}')"
+    mpremote(board.serial, "exec", backup, "+", "reset")
+    assert epoch() == 7
+    mpremote(board.serial, "fs", "rm", ":epoch.json", "+", "reset")
+    assert epoch() >= 1 << 31

@@ -1,5 +1,7 @@
 """Questions to a store: times by hand and by property, ranges, units, resampling."""
 
+from datetime import datetime
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -107,6 +109,7 @@ def test_raw_is_the_untouched_integers_with_the_boards_time(path):
         ("2026-01-01 00:00:05", "2026-01-01T00:00:05.010Z", 500, 500),
         ("2025-12-31", "2026-01-01T00:00:00.011Z", 0, 1),
         ("2026-01-01T00:00:09.990Z", "2027-01-01", 999, 999),
+        (datetime.fromisoformat("2026-01-01T00:00:05+00:00"), None, 500, 999),
     ],
 )
 def test_since_is_in_and_until_is_out(path, tail_max_bytes, since, until, first, last):

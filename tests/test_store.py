@@ -22,6 +22,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from motefw import packet
 from motekit.errors import MotekitError, StoreError
 from motekit.store import Store, segment
 from motekit.store.database import APPLICATION_ID
@@ -376,9 +377,12 @@ def test_garbage_is_set_aside_and_the_rest_is_stored(store):
 
 
 def test_a_time_that_no_clock_tells_is_set_aside(store):
-    done = store.append([received(samples(seq=0, time_us=(1 << 63) + 5)) for _ in range(20)])
-    assert (done.new, done.quarantined) == (0, 20)
-    assert store.append([received(samples(seq=0, time_us=(1 << 63) - 1))]).new == 1
+    late = bytearray(samples(seq=0, time_us=(1 << 62) - 1))
+    late[packet.read_header(late).body - 1] |= 0x40
+    done = store.append([received(bytes(late)) for _ in range(300)])
+    assert (done.new, done.quarantined) == (0, 300)
+    assert all("beyond 62 bits" in one.why for one in store.quarantined())
+    assert store.append([received(samples(seq=0, time_us=(1 << 62) - 1))]).new == 1
 
 
 def test_quarantine_is_bounded_oldest_out_and_counted(path):

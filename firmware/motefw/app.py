@@ -23,11 +23,14 @@ _COLLECT_TICKS = const(10)
 _GRACE_MS = const(10000)  # how late a task may be before the watchdog starves
 _FLUSH_TICKS = const(10)
 _LINE_CHARS = const(200)
+_MEANT_MS = const(2000)  # a second Ctrl-C within this is no noise
+_RESUME_MS = const(10)  # long enough for a measurement that was asked for
 _REQUEST = const(0x71)  # message.REQUEST
 _QUEUE_BYTES = const(16384)
+_ALL_BYTES = const(0x3FFFFFFF)
 _ROOM_BYTES = const(32768)  # with more than this free, rarely used modules may stay
 _BLOCK_BYTES = const(10752)  # 512 samples of 3 channels, and the encoder's scratch
-_RARE = ("boot", "commands", "config", "describe", "files", "identity", "message")
+_RARE = ("boot", "commands", "config", "describe", "files", "identity", "message", "packet_setup")
 
 
 class Task:
@@ -78,6 +81,8 @@ class Board:
         self.refused = 0
         self.messages_bad = 0
         self.starved = 0  # requests that found no room for their answer
+        self.interrupts_ignored = 0
+        self._interrupted_ms = None
         self.config_error = None
         self.heap_min_bytes = port.heap()
         self._ticks = 0
@@ -113,10 +118,10 @@ class Board:
         """Free a bus that hangs."""
         self.port.recover(spec["name"])
 
-    def tidy(self):
-        """Let go of modules that are needed rarely, if the heap is short."""
+    def tidy(self, room_bytes=_ROOM_BYTES):
+        """Let go of modules that are needed rarely, if the heap has less room than this."""
         gc.collect()
-        if self.port.heap() < _ROOM_BYTES:
+        if self.port.heap() < room_bytes:
             package = sys.modules[__name__[: __name__.rfind(".")]]
             for name in _RARE:
                 if sys.modules.pop(package.__name__ + "." + name, None):
@@ -224,6 +229,23 @@ class Board:
 
     # End.
 
+    def resume(self):
+        """Make all fit to run again after a Ctrl-C that was noise; False if somebody meant it."""
+        now = self.ticks_ms()
+        before, self._interrupted_ms = self._interrupted_ms, now
+        asyncio.new_event_loop()
+        if before is not None and 0 <= ticks_diff(now, before) < _MEANT_MS:
+            return False
+        self.uplink.wake = asyncio.Event()  # the old one knows the tasks of a loop that is gone
+        if not self.link.noisy():
+            return False
+        self.interrupts_ignored += 1
+        self.tidy(_ALL_BYTES)  # one of them may be loaded by half
+        for i in range(len(self.streams)):
+            self.streams[i].resume()
+            self._due_ms[i] = ticks_add(now, _RESUME_MS)
+        return True
+
     def stop(self, why="stop"):
         """End sampling soon; return how many packets are not acked, at least 1 until it has ended.
 
@@ -266,6 +288,20 @@ def _hold(port):
             pass
 
 
+def _serve(board):
+    """Run until a reboot is wanted, or somebody interrupts.
+
+    A byte damaged on the line may be a Ctrl-C, too: the board goes on after it with all it has.
+    """
+    while True:
+        try:
+            asyncio.run(board.run())
+            return
+        except KeyboardInterrupt:
+            if not board.resume():
+                raise
+
+
 def run(port):
     """Run the board; come back when interrupted, or reset it when that was asked for.
 
@@ -278,7 +314,7 @@ def run(port):
         board.boot()
         port.on_stop(board.stop)
         board.tidy()
-        asyncio.run(board.run())
+        _serve(board)
         board.leave()
         port.reset()
     except KeyboardInterrupt:

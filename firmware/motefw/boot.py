@@ -4,7 +4,7 @@ The epoch is on the flash before anything is sent under it; the log begins with 
 then the table of each sensor, there or not.
 """
 
-from . import drivers, packet
+from . import drivers
 from .clock import Clock
 from .errors import ConfigError, MoteError
 from .links.serial import SerialLink
@@ -24,7 +24,8 @@ def build(board):
     board.title = settings.get("name")
     board.new_nonce()
     clock = Clock(port.ticks_us, port.ticks_diff)
-    board.encoder, kernel = packet.select_kernel()
+    kernel = _encoder(board)
+    board.tidy()
     who = board.identity
     board.recorder = Recorder(board.log, who, board.epoch, clock, kernel)
     log = board.log
@@ -50,6 +51,14 @@ def _identify(board):
     board.identity = identity.load(port.unique_id(), port.root)
     board.epoch, previous, board.previous_seq = identity.next_epoch(port.root, port.random)
     return previous
+
+
+def _encoder(board):
+    """Tell the board which kernel of the encoder runs here; return it."""
+    from . import packet_setup
+
+    board.encoder, kernel = packet_setup.select_kernel()
+    return kernel
 
 
 def _note(board, previous_epoch):

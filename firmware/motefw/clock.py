@@ -23,11 +23,11 @@ class Clock:
         """Take in the time that has passed."""
         now = self._ticks_us()
         passed = self._ticks_diff(now, self._last)
+        us = self.us + (passed if passed > 0 else 0)
+        # No jump from here on, so that an interrupt finds all of it done or nothing.
         self._last = now
-        if passed > 0:
-            us = self.us + passed
-            self.s += us // _SECOND_US
-            self.us = us % _SECOND_US
+        self.s += us // _SECOND_US
+        self.us = us % _SECOND_US
 
     def since_ms(self, s, us):
         """Return the milliseconds from (s, us) to the last tick; small below 12 days."""

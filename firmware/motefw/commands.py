@@ -88,6 +88,7 @@ def status(board, args):
         "next_seq": log.next_seq,
         "tail_seq": log.tail_seq,
         "frames_bad": board.link.frames_bad,
+        "interrupts_ignored": board.interrupts_ignored,
         "messages_bad": board.messages_bad,
         "refused_commands": board.refused,
         "starved_requests": board.starved,

@@ -4,6 +4,9 @@ A record is a packet; records have consecutive sequence numbers. `append` adds o
 `peek` read any that is held, `ack` lets go of all up to one. When there is no room the oldest
 goes, counted.
 
+A KeyboardInterrupt comes at a jump or within a call that waits: there is neither between the
+assignments that belong together, so that a record is there whole or not at all.
+
 Layout: length u16, little-endian, then the packet; both may run over the end of the ring.
 """
 

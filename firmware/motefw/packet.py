@@ -3,14 +3,13 @@
     header | body | tag of 8 bytes
 
 This is the board's side: blocks of samples in, packets out. Reading bodies back is in
-`packet_decode`, which a board never loads.
+`packet_decode`, which a board never loads; what only boot needs is in `packet_setup`.
 """
 
 from array import array
 
 from . import packet_stream, packet_write
 from .compat import const
-from .crc import crc32
 from .errors import PacketError
 from .keys import TAG_BYTES, Tagger
 from .packet_write import ANCHOR, INVALID, MAX_PACKET_BYTES, MAX_SAMPLES, NOTE, SAMPLES, TIMES, put
@@ -20,7 +19,6 @@ _DESCRIPTOR_MAX_BYTES = const(24)
 _RUNS = const(0)  # what a stream codes: see packet_stream
 _STEPS = const(1)
 _VALUES = const(2)
-_VECTOR_CRC = const(2740128275)
 
 
 class Block:
@@ -46,11 +44,14 @@ class Block:
         self.rest = bytearray(channels)
         packet_stream.reserve(capacity)
 
-    def mark_invalid(self, channel, sample):
-        """Say that this reading of the channel is none."""
+    def mark_invalid(self, channel, sample, invalid=True):
+        """Say that this reading of the channel is none, or is one."""
         bit = channel * self.capacity + sample
-        self.invalid[bit >> 3] |= 1 << (bit & 7)
-        self.any_invalid = True
+        if invalid:
+            self.any_invalid = True
+            self.invalid[bit >> 3] |= 1 << (bit & 7)
+        else:
+            self.invalid[bit >> 3] &= ~(1 << (bit & 7))
 
     def is_invalid(self, channel, sample):
         """Tell whether the reading was marked so."""
@@ -59,29 +60,22 @@ class Block:
 
     def clear(self):
         """Forget the samples."""
-        self.count = 0
+        self.count = 0  # first: an interrupt must not find samples that are logged already
         if self.any_invalid:
             for i in range(len(self.invalid)):
                 self.invalid[i] = 0
             self.any_invalid = False
 
 
-def capacity(channels, bits=32):
-    """Return how many samples always fit into a packet; `bits` is the spread of their values."""
-    reserve = packet_write.MAX_HEADER_BYTES + TAG_BYTES
-    reserve += _DESCRIPTOR_MAX_BYTES * channels + 2
-    return min(MAX_SAMPLES, 8 * (MAX_PACKET_BYTES - reserve) // (channels * bits))
-
-
 def encode(out, generation, stream, schema, epoch, seq, index, time_us, block, kernel=None):
     """Write a packet of the block's samples to `out`, without its tag; return the length.
 
     Of `out`, a bytearray, 4096 bytes at most are used, 8 of them kept for the tag. `kernel` is
-    what `select_kernel` returned (None: the plain one). Raises PacketError for a field out of
-    range and for samples that do not fit (see `capacity`).
+    what `packet_setup.select_kernel` returned (None: the plain one). Raises PacketError for a
+    field out of range and for samples that do not fit (see `packet_setup.capacity`).
     """
     if kernel is None:
-        kernel = _plain()
+        from . import packet_plain as kernel
     count = block.count
     channels = len(block.columns)
     invalid = block.any_invalid
@@ -167,48 +161,3 @@ def decode(data: bytes):
     from .packet_decode import decode as decode_packet
 
     return decode_packet(data)
-
-
-def _plain():
-    from . import packet_plain
-
-    return packet_plain
-
-
-def _vector(kernel):
-    """Return the CRC of packets that take every path of a kernel."""
-    out = bytearray(1400)
-    total = 0
-    x = 12345
-    block = Block(6, 72)
-    columns = block.columns
-    block.count = 72
-    for scale in (0, 2, 8, 15):
-        wave, before, slope, curve, walk = 700, 100, 0, 0, 0
-        for i in range(72):
-            x = (x * 5 + 0x3C6F) & 0xFFFF
-            wave, before = (wave * 13 >> 3) - before + (x >> 13), wave
-            slope += (x >> 14) - 1
-            curve += slope
-            walk = walk + ((x >> 12) - 7 << scale) & 0x1FFFFF
-            columns[0][i] = wave
-            columns[1][i] = curve << scale
-            columns[2][i] = i // 9 * 5 + (x >> 15 << scale)
-            columns[3][i] = (x >> 1 << scale) - (1 << scale + 8)
-            columns[4][i] = (x * 77 & 0x7FF) + (x >> 5 & 0x7FF) - (x >> 3 & 0x7FF)
-            columns[5][i] = walk << (8 if scale == 2 else 0)
-        n = encode(out, 0, 0, 0, 0, 0, 0, 0, block, kernel)
-        total = crc32(memoryview(out)[:n], total)
-    return total
-
-
-def select_kernel():
-    """Return ("viper", kernel) if it runs here and gives the right bytes, or ("plain", kernel)."""
-    try:
-        from . import packet_viper
-
-        if _vector(packet_viper) == _VECTOR_CRC:
-            return "viper", packet_viper
-    except (ImportError, ValueError, MemoryError, PacketError):
-        pass  # ValueError: of another architecture; MemoryError: no room for machine code
-    return "plain", _plain()

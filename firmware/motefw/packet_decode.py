@@ -11,20 +11,18 @@ from . import packet_header
 from .compat import const
 from .errors import PacketError
 from .keys import TAG_BYTES
-from .packet_stream import (
-    CONSTANT,
-    FIRST,
-    LINEAR,
-    ORDER_0,
-    ORDER_2,
-    PACKED,
-    SHIFTED,
-    SPARSE_1,
-)
 from .packet_write import ANCHOR, NOTE
 
 Packet = namedtuple("Packet", ("header", "columns", "valid", "times_us", "body"))
 
+_CONSTANT = const(0)  # predictors
+_ORDER_0 = const(1)
+_ORDER_2 = const(3)
+_LINEAR = const(4)
+_PACKED = const(5)
+_SPARSE_1 = const(6)
+_SHIFTED = const(7)
+_FIRST = (0, 0, 1, 2, 0, 0, 1)  # by predictor: values that stand in the descriptor
 _BLOCK = const(32)
 _WRAP = const(0xFFFFFFFF)
 _TOP = const(0x80000000)
@@ -127,26 +125,26 @@ class _Stream:
         self.second = 0
         self.coefficients = ()
         byte = body.byte()
-        if byte >> 5 == SHIFTED:
+        if byte >> 5 == _SHIFTED:
             self.shift = byte & 31
             byte = body.byte()
-            if not self.shift or byte >> 5 in (SHIFTED, CONSTANT):
+            if not self.shift or byte >> 5 in (_SHIFTED, _CONSTANT):
                 self._refuse(f"shift {self.shift} before {byte:#x}")
         self.predictor = byte >> 5
         self.p = byte & 31
-        if self.predictor == LINEAR:
+        if self.predictor == _LINEAR:
             byte = body.byte()
             self.scale = byte & 31
             order = (byte >> 5) + 1
             if self.scale > 7:
                 self._refuse(f"scale {self.scale}, 0 to 7 expected")
         self.start = _signed(body.varint(what))
-        if self.predictor == LINEAR:
+        if self.predictor == _LINEAR:
             self.coefficients = [(body.byte() ^ 128) - 128 for _ in range(order)]
-        elif self.predictor == ORDER_2:
+        elif self.predictor == _ORDER_2:
             self.second = _signed(body.varint(what))
-        self.first = FIRST[self.predictor]
-        if (self.predictor == CONSTANT and self.p) or n <= self.first:
+        self.first = _FIRST[self.predictor]
+        if (self.predictor == _CONSTANT and self.p) or n <= self.first:
             self._refuse(f"predictor {self.predictor} for {n} values")
 
     def _refuse(self, why):
@@ -156,7 +154,7 @@ class _Stream:
         """Return the codes of the residuals from both sections."""
         codes = []
         p = self.p
-        sparse = self.predictor == SPARSE_1
+        sparse = self.predictor == _SPARSE_1
         for start in range(self.first, self.n, _BLOCK):
             m = min(_BLOCK, self.n - start)
             if start > self.first:
@@ -180,9 +178,9 @@ class _Stream:
 
     def values(self, body):
         """Return the n integers."""
-        if self.predictor == CONSTANT:
+        if self.predictor == _CONSTANT:
             values = [self.start] * self.n
-        elif self.predictor == PACKED:
+        elif self.predictor == _PACKED:
             values = [_int32(self.start + body.low(self.p + 1)) for _ in range(self.n)]
         else:
             residuals = [_signed(code) for code in self._codes(body)]
@@ -192,19 +190,19 @@ class _Stream:
         return values
 
     def _restore(self, residuals):
-        if self.predictor == ORDER_0:
+        if self.predictor == _ORDER_0:
             return [_int32(self.start + e) for e in residuals]
-        if self.predictor == LINEAR:
+        if self.predictor == _LINEAR:
             return self._restore_linear(residuals)
         x = self.start
         values = [x]
         slope = 0
-        if self.predictor == ORDER_2:
+        if self.predictor == _ORDER_2:
             slope = self.second
             x = _int32(x + slope)
             values.append(x)
         for e in residuals:
-            if self.predictor == ORDER_2:
+            if self.predictor == _ORDER_2:
                 e = slope = slope + e
             x = _int32(x + e)
             values.append(x)

@@ -22,6 +22,7 @@ from .packet_write import (
     NOTE,
     RELATIVE,
     SAMPLES,
+    TIME_BITS,
     TIME_LENGTHS,
     TIMES,
     VERSION,
@@ -131,6 +132,8 @@ def read(data: bytes) -> Header:
     _canonical("seq", seq, LENGTHS, data[3] >> 2 & 3)
     _canonical("index", field, INDEX_LENGTHS, data[3] >> 4 & 3)
     _canonical("time_us", time_us, TIME_LENGTHS, data[3] >> 6)
+    if time_us >> TIME_BITS:
+        raise PacketError(f"packet: time_us {time_us} is beyond {TIME_BITS} bits")
     count = data[4] + 1 + (256 if flags & _COUNT_HIGH else 0)
     index = _index(field, seq, count, flags)
     if kind != SAMPLES and (flags or data[1] & 15 or data[2] or data[4] or index):

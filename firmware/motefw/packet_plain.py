@@ -32,6 +32,8 @@ _COEF = const(64)
 _LAG = const(72)
 _BLOCK = const(32)
 _CLIP = const(0x1000000)
+_PAIR_K = const(12)
+_PAIR_UNARY = const(11)
 _WRAP = const(0xFFFFFFFF)
 _NARROW = const(0x20000000)
 _TOP = const(0x80000000)
@@ -54,7 +56,8 @@ def span(source, n, step, width, st):
     """Find st[_MIN], st[_MAX] and st[_OR] of the first `width` of every `step` values."""
     low = high = source[0]
     bits = 0
-    for start in range(0, n, step):
+    start = 0
+    while start < n:  # a range of a step that varies would be an object
         for i in range(start, min(start + width, n)):
             x = source[i]
             bits |= x
@@ -62,6 +65,7 @@ def span(source, n, step, width, st):
                 high = x
             elif x < low:
                 low = x
+        start += step
     st[_MIN] = low
     st[_MAX] = high
     st[_OR] = bits
@@ -80,7 +84,7 @@ def survey(source, n, step, width, st):
     values are scaled to 19 bits.
     """
     low = st[_MIN]
-    spread = (st[_MAX] - low) & _WRAP
+    spread = st[_MAX] - low
     scale = 0
     while spread >> scale:
         scale += 1
@@ -90,7 +94,8 @@ def survey(source, n, step, width, st):
         scale += 1
     spread >>= scale
     total = s0 = s1 = s2 = still = seen = 0
-    for start in range(2, n, step):
+    start = 2
+    while start < n:
         stop = min(start + width - 2, n)
         seen += stop - start
         b = source[start - 1] - low >> scale
@@ -109,16 +114,19 @@ def survey(source, n, step, width, st):
                 s1 -= e
             else:
                 still += 1
+        start += step
     st[_STILL] = still * 4 > seen
     if not seen:
         return 1
     mean = total // seen
     st[_BASE] = _int32(low + (mean << scale))
     if spread * (seen >> 2) >> 1 < s1:
-        for start in range(2, n, step):
+        start = 2
+        while start < n:
             for i in range(start, min(start + width - 2, n)):
                 e = (source[i] - low >> scale) - mean
                 s0 += e if e >= 0 else -e
+            start += step
         if s0 <= s1 and s0 <= s2:
             return 0
     return 2 if s2 < s1 else 1
@@ -292,13 +300,18 @@ def emit(_0, _1, z, n, limit, mode, st, out):
             continue
         k = p - 1
         mask = (1 << k) - 1
-        if not mode and st[_SUM + block - 1] >= 0:
+        if not mode and k < _PAIR_K and st[_SUM + block - 1] >= 0:
+            pair_bits = k + k
+            most = _PAIR_UNARY << k
             for i in range(start, stop - 1, 2):
                 v = z[i]
+                w = z[i + 1]
+                if v | w >= most:  # they need more bits than a small integer has
+                    start = i
+                    break
                 one <<= v >> k
                 up_acc |= one
                 one += one
-                w = z[i + 1]
                 one <<= w >> k
                 up_acc |= one
                 one += one
@@ -308,23 +321,27 @@ def emit(_0, _1, z, n, limit, mode, st, out):
                     up_acc >>= 8
                     one >>= 8
                 low_acc += (v & mask | (w & mask) << k) * weight
-                weight <<= k + k
+                weight <<= pair_bits
                 while weight > 255:
                     out[low] = low_acc & 0xFF
                     low -= 1
                     low_acc >>= 8
                     weight >>= 8
-            start += stop - start & ~1  # one may be left
+            else:
+                start += stop - start & ~1  # one may be left
         for i in range(start, stop):
             v = z[i]
             if v < 0:
                 v &= _WRAP
             if mode < 2:
-                if mode:
-                    v -= 1
-                    one <<= (v >> k) + 1
-                else:
-                    one <<= v >> k
+                v -= mode
+                q = (v >> k) + mode
+                while q > 7:
+                    out[up] = up_acc
+                    up += 1
+                    up_acc = 0
+                    q -= 8
+                one <<= q
                 while one > 255:
                     out[up] = up_acc
                     up += 1

@@ -12,15 +12,14 @@ from .compat import const
 from .errors import PacketError
 from .packet_write import put_varint
 
-CONSTANT = const(0)
-ORDER_0 = const(1)
-ORDER_1 = const(2)
-ORDER_2 = const(3)
-LINEAR = const(4)
-PACKED = const(5)
-SPARSE_1 = const(6)
-SHIFTED = const(7)
-FIRST = (0, 0, 1, 2, 0, 0, 1)  # by predictor: values that stand in the descriptor
+_CONSTANT = const(0)  # predictors
+_ORDER_0 = const(1)
+_ORDER_1 = const(2)
+_ORDER_2 = const(3)
+_LINEAR = const(4)
+_PACKED = const(5)
+_SPARSE_1 = const(6)
+_SHIFTED = const(7)
 
 _RUNS = const(0)  # what a stream codes
 _STEPS = const(1)
@@ -161,7 +160,7 @@ def _describe(out, at, predictor, p, first):
 
 def _width(st):
     """Return the bits that hold the greatest value less the least."""
-    spread = (st[_MAX] - st[_MIN]) & _WRAP
+    spread = st[_MAX] - st[_MIN]
     bits = 0
     while spread >> bits:
         bits += 1
@@ -178,8 +177,8 @@ def _fixed(kernel, source, n, order, st):
     kernel.fold(0, 0, source, z, n, order, sparse, st)
     if sparse and st[_COST_SPARSE] < st[_COST]:
         st[_COST] = st[_COST_SPARSE]
-        return SPARSE_1
-    return ORDER_0 + order
+        return _SPARSE_1
+    return _ORDER_0 + order
 
 
 def _tries_linear(block, channel):
@@ -224,10 +223,10 @@ def _linear(kernel, block, channel, n, shift, st):
 
 def _describe_predictor(out, at, predictor, first, second, st):
     """Write a descriptor; `second` is z[1] - z[0], or the order of linear prediction."""
-    if predictor == LINEAR:
+    if predictor == _LINEAR:
         return _describe_linear(out, at, second, first, st)
-    at = _describe(out, at, predictor, st[_P_SPARSE if predictor == SPARSE_1 else _P], first)
-    if predictor == ORDER_2:
+    at = _describe(out, at, predictor, st[_P_SPARSE if predictor == _SPARSE_1 else _P], first)
+    if predictor == _ORDER_2:
         second = ((second & _WRAP) ^ _TOP) - _TOP
         at = put_varint(out, at, second + second if second >= 0 else -1 - second - second)
     return at
@@ -235,7 +234,7 @@ def _describe_predictor(out, at, predictor, first, second, st):
 
 def _describe_linear(out, at, order, first, st):
     end = _describe(out, at + 1, 0, order - 1 << 5 | st[_SCALE], first)
-    out[at] = LINEAR << 5 | st[_P]
+    out[at] = _LINEAR << 5 | st[_P]
     for i in range(order):
         out[end] = st[_COEF + i] & 0xFF
         end += 1
@@ -248,7 +247,7 @@ def _pack(kernel, out, at, source, n, width, st):
     st[_BASE] = st[_MIN]
     kernel.predict(source, z, n, 0, 0, st)
     st[_P] = width + 1
-    at = _describe(out, at, PACKED, width - 1, st[_MIN])
+    at = _describe(out, at, _PACKED, width - 1, st[_MIN])
     if kernel.emit(0, 0, z, n, _NO_LIMIT, _AS_IS, st, out) < 0:
         raise PacketError(_FULL)
     return at
@@ -287,9 +286,9 @@ def write(kernel, out, at, block, what, channel):
     width = 32 if n <= 64 else 10 if n <= 256 else 7
     shift = _look(kernel, source, n, step, width, st)
     if shift < 0:
-        return _describe(out, at, CONSTANT, 0, source[0])
+        return _describe(out, at, _CONSTANT, 0, source[0])
     if shift:
-        out[at] = SHIFTED << 5 | shift
+        out[at] = _SHIFTED << 5 | shift
         at += 1
         source = _source(kernel, block, what, channel, n, shift)
     if source is _scratch[0]:  # the codes will take its place: its span is known now or never
@@ -308,15 +307,15 @@ def _code(kernel, out, at, block, what, channel, source, n, shift, order):
     if block.linear and what == _VALUES and n >= _LINEAR_MIN and _tries_linear(block, channel):
         taps = _linear(kernel, block, channel, n, shift, st)
         if taps:
-            predictor, first, order, second = LINEAR, st[_BASE], 0, taps
+            predictor, first, order, second = _LINEAR, st[_BASE], 0, taps
         else:
             source = _source(kernel, block, what, channel, n, shift)
             predictor = _fixed(kernel, source, n, order, st)
-    if predictor == ORDER_1:  # as most are: spare them a call
-        end = _describe(out, at, ORDER_1, st[_P], first)
+    if predictor == _ORDER_1:  # as most are: spare them a call
+        end = _describe(out, at, _ORDER_1, st[_P], first)
     else:
         end = _describe_predictor(out, at, predictor, first, second, st)
-    mode = 1 if predictor == SPARSE_1 else 0
+    mode = 1 if predictor == _SPARSE_1 else 0
     limit = st[_WIDTH] * n
     if st[_COST] > limit and source is not z:  # the survey has missed the extremes
         kernel.span(source, n, n, n, st)

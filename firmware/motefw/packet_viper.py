@@ -3,7 +3,7 @@
 Traps: a machine word has 32 bits here and 64 there, and `ptr32` reads without sign on 64: what
 must wrap is masked, and what needs a sign gets one. RV32 up to MicroPython 1.27 miscompiles
 `ptr32` indexing by one of the first three locals, so these are arguments that never index;
-`packet.select_kernel` checks a vector at boot all the same.
+`packet_setup.select_kernel` checks a vector at boot all the same.
 
 A function keeps its first locals in registers, two of them on x64: `fold` and `emit` are called
 with two zeros in front, which become the variables that their loops use most.

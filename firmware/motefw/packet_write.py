@@ -16,6 +16,7 @@ MAX_SAMPLES = const(512)
 MAX_CHANNELS = const(16)
 MAX_PACKET_BYTES = const(4096)
 MAX_HEADER_BYTES = const(28)
+TIME_BITS = const(62)  # 146,000 years: times of samples stay within 63 bits
 
 TIME_LENGTHS = (3, 5, 6, 8)
 INDEX_LENGTHS = (1, 2, 3, 6)
@@ -71,7 +72,7 @@ def write(
     if (
         not (0 < count <= MAX_SAMPLES and 0 < channels <= MAX_CHANNELS)
         or (generation >> 8 or stream >> 4 or schema >> 4)
-        or (epoch >> 32 or seq >> 32 or index >> 48 or time_us >> 64)
+        or (epoch >> 32 or seq >> 32 or index >> 48 or time_us >> TIME_BITS)
     ):
         fields = (generation, stream, schema, epoch, seq, index, time_us, count, channels)
         raise PacketError(f"packet: a header field is out of range in {fields}")

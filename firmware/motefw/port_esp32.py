@@ -14,6 +14,7 @@ import machine
 
 from .compat import const
 
+_NEXT_MS = const(5)
 _RXBUF_BYTES = const(1024)
 _TXBUF_BYTES = const(256)
 _I2C_TIMEOUT_US = const(50000)
@@ -59,8 +60,15 @@ class Serial:
             n += 1
         return n
 
-    def _ready(self):
-        for _ in self._poller.ipoll(0):
+    def take(self):
+        """Return the next byte, -1 if none comes within a few bytes' time."""
+        if not self._ready(_NEXT_MS):
+            return -1
+        self._in.readinto(self._one)
+        return self._one[0]
+
+    def _ready(self, wait_ms=0):
+        for _ in self._poller.ipoll(wait_ms):
             return True
         return False
 

@@ -63,6 +63,10 @@ class Stream:
         self._phase = _START
         self._backoff_ms = _BACKOFF_MIN_MS
         self._failures = 0
+        self._reading = False  # in the driver, whose next sample may be lost by an interrupt
+        self._cut = False  # it may have been
+        self._held = 0  # samples in the block before it was asked
+        self._note = None  # to be logged
         self._missed = 0  # polled: slots that went by; streaming: 1 after a failure
         self._first = 0  # index of the block's first sample
         self._s = self._us = 0  # its time
@@ -85,14 +89,41 @@ class Stream:
             return self._failed(error)
         return _IDLE_MS
 
+    def resume(self):
+        """Go on after an interrupt, which may have come anywhere in `step` or `stop`."""
+        block = self.block
+        if block is None:
+            return
+        if self._reading:
+            if self.cls.STREAMING:
+                self._cut = True
+                self._took(self._held, 0)
+            elif block.count > self._held:
+                self._slot_done()
+            self._reading = False
+        try:
+            if not block.count:
+                block.clear()
+            elif block.count == block.capacity:
+                self.close()
+            else:
+                for c in range(len(block.columns)):
+                    block.mark_invalid(c, block.count, False)
+            self._tell()
+        except Exception as error:
+            self._count(error)
+
     def stop(self):
         """End sampling: what is held becomes a packet, the sensor is left quiet."""
-        started = _START < self._phase < _STOPPED
+        phase = self._phase
         self._phase = _STOPPED
         try:
             self.close()
-            if started:
+            if _START < phase < _STOPPED:
                 self.driver.stop()
+        except KeyboardInterrupt:
+            self._phase = phase
+            raise
         except Exception as error:
             self._count(error)
 
@@ -102,11 +133,22 @@ class Stream:
         if block is None or not block.count:
             return
         first = self._first
-        self._first += block.count
+        after = first + block.count
         try:
             self._emit(block, first, self._s * 1000000 + self._us)
-        finally:
             block.clear()
+        except KeyboardInterrupt:
+            if self._first == first:
+                raise  # nothing is logged of it: the next time
+            lost = after - self._first  # the second of two halves
+            block.clear()
+            if lost:
+                self._count_gap("interrupt", lost)
+            raise
+        except Exception:
+            self._first = after
+            block.clear()
+            raise
 
     def _start(self):
         if self.driver is None:
@@ -116,12 +158,12 @@ class Stream:
         if self.block is None:
             self._make_block()
         self._failures = 0
-        self._phase = _POLL
         self._clock.tick()
         self._heard_s = self._clock.s
         if not self.samples:
             self._seen()
             self._due_ms = self._ticks_ms()
+        self._phase = _POLL
         return self._wait_poll_ms if self.cls.STREAMING else self._wait_ms()
 
     def _make_block(self):
@@ -129,10 +171,10 @@ class Stream:
         period_us = self.period_ms * 1000 or self.driver.period_us
         n = self._latency_ms * 1000 // period_us + 1
         n = max(1, min(n, self._samples_max, packet.MAX_SAMPLES))
-        self.block = self._new_block(n)
         if self.cls.STREAMING:
             half_ms = period_us * self.cls.FIFO // 2000
             self._wait_poll_ms = max(1, min(half_ms, _POLL_MAX_MS))
+        self.block = self._new_block(n)
 
     def _new_block(self, capacity):
         return packet.Block(len(self.cls.CHANNELS), capacity, self.cls.TIMED)
@@ -143,12 +185,17 @@ class Stream:
         driver = self.driver
         block = self.block
         self._clock.tick()
+        self._held = block.count
+        self._reading = True
         n = driver.pending()
+        self._reading = False
         if not n:
             self._check_silence()
         else:
             if driver.gap or self._missed:
                 self._count_lost(n)
+            elif self._cut:
+                self._gap("interrupt", 1)
             self._fill(n)
             self._good()
         if block.count and self._age_ms() + self._wait_poll_ms > self._latency_ms:
@@ -171,19 +218,28 @@ class Stream:
             held = block.count
             if not held:
                 self._begin(n)
+            self._held = held
+            self._reading = True
             self.driver.drain(block, min(n, block.capacity - held))
             got = block.count - held
             if not got:
+                self._reading = False
                 if self.driver.gap:
                     return  # it ran over just now: told before the next ones
                 raise SensorError(f"{self.name}: {n} samples promised, none given")
             n -= got
-            if timed:
-                self._time(held, n)
-            self.samples += got
+            self._took(held, n)
             if block.count == block.capacity:
                 self.close()
         self._seen()
+
+    def _took(self, held, after):
+        """Account for the samples since `held`; `after` more are still to come."""
+        got = self.block.count - held
+        if self.cls.TIMED and got:
+            self._time(held, after)
+        self.samples += got
+        self._reading = False
 
     def _begin(self, n):
         """Set the block's time: of the first of n samples of which the last is the newest."""
@@ -227,18 +283,29 @@ class Stream:
             counted = 1
             span_us = self.driver.period_us
         why = "restart" if self._missed else "overrun"
-        self.driver.gap = False
         self._gap(why, max(elapsed_us * counted // span_us - n, 1))
 
     def _gap(self, why, lost):
         """End the block, move the index on by what was lost, and say so."""
         self.close()
-        self._missed = 0
+        self._count_gap(why, lost)
+        self._tell()
+
+    def _count_gap(self, why, lost):
         gap = {"stream": self.number, "index": self._first, "lost": lost, "why": why}
+        # No jump from here on: an interrupt finds all of it done or nothing.
+        self._note = {"gap": gap}
+        self._missed = 0
+        self._cut = self.driver.gap = False
         self._first += lost
         self.gaps += 1
         self.lost += lost
-        self._recorder.note({"gap": gap})
+
+    def _tell(self):
+        """Log the note that waits, if any."""
+        if self._note:
+            self._recorder.note(self._note)
+            self._note = None
 
     # Polled parts: asked in slots of the period, so that index and time agree.
 
@@ -271,6 +338,8 @@ class Stream:
 
     def _take(self):
         self._phase = _POLL
+        self._held = self.block.count
+        self._reading = True
         try:
             self.driver.read(self.block)
         except (OSError, SensorError) as error:
@@ -278,9 +347,13 @@ class Stream:
         self._good()
         return self._next_slot()
 
-    def _next_slot(self):
+    def _slot_done(self):
         self.samples += 1
         self._due_ms = ticks_add(self._due_ms, self.period_ms)
+        self._reading = False
+
+    def _next_slot(self):
+        self._slot_done()
         block = self.block
         self._clock.tick()
         full = block.count == block.capacity
@@ -312,6 +385,7 @@ class Stream:
         """Log a block; one that fits in no packet is cut in two."""
         try:
             self._recorder.samples(self.number, self.number, index, time_us, block)
+            self._first = index + block.count
         except packet.PacketError:
             if block.count < 2:
                 raise
@@ -348,6 +422,7 @@ class Stream:
     def _failed(self, error):
         """Note a failure; return the ms until the next attempt."""
         self._count(error)
+        self._reading = False
         self._failures += 1
         known = isinstance(error, (OSError, MoteError))
         if self._phase != _START and known and self._failures < _FAILURES_MAX:
@@ -382,4 +457,6 @@ class Stream:
         error = self.last_error if state != "ok" else None
         self._hands.report(f"{self.name}: {state}" + (f" ({error})" if error else ""))
         note = {"stream": self.number, "name": self.name, "state": state, "error": error}
-        self._recorder.note({"sensor": note})
+        self._tell()  # what an interrupt kept from being logged
+        self._note = {"sensor": note}
+        self._tell()

@@ -10,6 +10,7 @@ out twice); the board refuses any counter that it has seen. `step` gives out pac
 as they come, and keeps the board's idea that a host is there alive. One thread owns a client.
 """
 
+import secrets
 import time
 from collections import deque
 from collections.abc import Callable
@@ -60,6 +61,7 @@ class Greeting(NamedTuple):
 
     hello: Hello
     restarted: bool
+    asked_at: float  # time.monotonic() when this hello was asked for: it knows all up to then
 
 
 class Client:
@@ -80,7 +82,7 @@ class Client:
         self._keys = key_store
         self._host = host
         self._cancelled = cancelled
-        self._number = 0
+        self._number = secrets.randbelow(1 << 16)  # what a line still holds answers others
         self._who: tuple[str, int] | None = None  # device and generation, once it told
         self._only_ask = False
         self._hello_number = -1
@@ -352,7 +354,7 @@ class Client:
             self._last_receipt = None
         self.hello = hello
         if len(self._backlog) < BACKLOG_MAX:
-            self._backlog.append(Greeting(hello, restarted))
+            self._backlog.append(Greeting(hello, restarted, self._hello_at))
 
 
 class _AnyTag(keys.Tagger):

@@ -22,6 +22,7 @@ from .hello import Hello
 from .intake import Intake, SetAside, Verdict, judge
 from .keys import Host, KeyStore
 from .live import Live
+from .recognition import Recognition
 from .store import Received, Store
 from .transports import Ended, Pipe, Recorded
 from .transports.link import Event, Log, Packet
@@ -98,6 +99,8 @@ class Session:
         self._highest = -1
         self._moved_at = 0.0
         self._asked_at = 0.0
+        self._recognition = Recognition(hub.store, pipe.name)
+        self._told_time = False  # since the board started
         self._caretaker = Caretaker(self._client, hub.store, hub.live, self._tell, clock)
         self._client.between = self._send_acks
 
@@ -147,7 +150,7 @@ class Session:
 
     def _handle(self, event: Event | Greeting) -> None:
         if isinstance(event, Greeting):
-            self._meet(event.hello, event.restarted)
+            self._meet(event)
         elif isinstance(event, Log):
             self._tell("log", event.text)
             if BOOT_LINE.match(event.text):
@@ -156,8 +159,9 @@ class Session:
     def _tell(self, kind: str, text: str) -> None:
         self._hub.report(Notice(kind, self.pipe.name, self.device, text))
 
-    def _meet(self, hello: Hello, restarted: bool) -> None:
-        """Learn where the board stands, and tell it where we stand."""
+    def _meet(self, greeting: Greeting) -> None:
+        """Learn where the board stands, and if it goes on where the store does, tell it where."""
+        hello = greeting.hello
         if self.device is not None and self.device != hello.device:
             raise LinkError(
                 f"{self.pipe.name}: was {self.device}, is {hello.device} now: another board"
@@ -166,13 +170,20 @@ class Session:
         self._hub.claim(hello.device, self)
         self.device = hello.device
         self._hub.live.met(hello, self.pipe.name)
-        known = self._hub.store.acknowledged(hello.device)
-        if first or restarted:
-            self._begin(hello, known)
-        if first:
-            self._check_copy(hello)
+        if first or greeting.restarted:
+            self._begin(hello, self._hub.store.acknowledged(hello.device))
+        if self._recognition.meet(greeting):
+            self._go_on(hello)
+            return
+        self._asked_at = time.monotonic()
+        if self._recognition.doubtful:
+            self._client.say_hello()
+
+    def _go_on(self, hello: Hello) -> None:
+        """Tell a board whose run is known where we stand, and once what time it is."""
         self._catch_up(hello)
-        if first or restarted:
+        if not self._told_time:
+            self._told_time = True
             self._caretaker.set_time()
 
     def _begin(self, hello: Hello, known: list[tuple[int, int, int | None]]) -> None:
@@ -180,6 +191,8 @@ class Session:
         self._intake = Intake(
             self._hub.key_store, hello.device, hello.generation, provisioned
         )  # fmt: skip
+        self._recognition.begin()
+        self._told_time = False
         self._acked = {}
         self._highest = -1
         self._tell(
@@ -192,16 +205,6 @@ class Session:
                 "warning",
                 "this device had a key and now claims to have none: "
                 "what it sends goes to quarantine, until it is provisioned again",
-            )
-
-    def _check_copy(self, hello: Hello) -> None:
-        """Warn of an epoch that was used twice; later a hello may be older than what is stored."""
-        done = self._contiguous(hello.device, (hello.generation, hello.epoch))
-        if done is not None and done >= hello.next_seq:
-            self._tell(
-                "warning",
-                f"the board has come to seq {hello.next_seq}, the store holds {done} of the same "
-                f"epoch: two boards with one id, or one that was restored from a copy",
             )
 
     def _catch_up(self, hello: Hello) -> None:
@@ -234,13 +237,33 @@ class Session:
         hello, intake = self._client.hello, self._intake
         if hello is None or intake is None:
             return  # from before the greeting: they are not acknowledged, and come again
+        verdicts = judge([(intake, event.data) for event in events])
+        if not self._recognition.certain:
+            if self._recognised(events, verdicts):
+                self._take(hello, events, verdicts)
+                self._go_on(hello)
+            return  # or they come again, as they are not acknowledged
+        self._take(hello, events, verdicts)
+
+    def _recognised(self, events: list[Packet], verdicts: list[Verdict]) -> bool:
+        """Tell whether these are packets of the run that the store knows."""
+        for event, verdict in zip(events, verdicts, strict=True):
+            if isinstance(verdict, Received) and verdict.header is not None:
+                self._recognition.compare(verdict.header, verdict.data)
+            elif isinstance(verdict, SetAside) and verdict.skip:
+                self._recognition.pass_over(event.number)
+        return self._recognition.certain
+
+    def _take(self, hello: Hello, events: list[Packet], verdicts: list[Verdict]) -> None:
+        """Have stored what is to be, and set aside the rest."""
         for event in events:
             self._hub.record(hello.device, event.data)
-        verdicts = judge([(intake, event.data) for event in events])
         taken = self._submit(verdicts)
         for header in [received.header for received in taken if received.header is not None]:
             if (header.generation, header.epoch) == (hello.generation, hello.epoch):
                 self._highest = max(self._highest, header.seq)
+            else:
+                self._ask_anew()  # it has started again, and the hello that told was lost
             if header.kind == SAMPLES:
                 self._caretaker.saw(header)
         for event, verdict in zip(events, verdicts, strict=True):
@@ -301,6 +324,8 @@ class Session:
     # -- what is due ------------------------------------------------------------------------
 
     def _send_acks(self) -> None:
+        if not self._recognition.certain:
+            return
         with self._lock:
             acks, self._acks = self._acks, {}
         for key, seq in acks.items():
@@ -322,10 +347,17 @@ class Session:
             self._client.connect()
             return
         done = self._acked.get((hello.generation, hello.epoch), -1)
-        if self._highest > done and now - max(self._moved_at, self._asked_at) > STUCK_S:
+        stuck = self._highest > done and now - self._moved_at > STUCK_S
+        if stuck or not self._recognition.certain:
+            self._ask_anew()
+        self._caretaker.due(hello)
+
+    def _ask_anew(self) -> None:
+        """Say hello, unless that was done a moment ago."""
+        now = time.monotonic()
+        if now - self._asked_at > STUCK_S:
             self._asked_at = now
             self._client.say_hello()
-        self._caretaker.due(hello)
 
     def _farewell(self) -> None:
         """Give the committer a moment, and tell the board what has become durable."""

@@ -66,12 +66,11 @@ class Collecting:
 
     def __init__(self, store, folder, size):
         self.feed = Feed()
-        key_store = KeyStore({keys.DATA: ROOT, keys.ACK: ROOT})
         self.notices = []
         self.collector = Collector(
             store,
             [self.feed],
-            key_store,
+            root_keys(),
             Host(folder / "host.json"),
             self.notices.append,
             queue_max=2 * size,
@@ -92,6 +91,11 @@ class Collecting:
             raise ValueError(
                 f"{self.collector.live.new} of {packets} packets were stored: {self.notices[:3]}"
             )
+
+
+def root_keys():
+    """Return the keys of the bench's fleet, as a collector has them."""
+    return KeyStore({keys.DATA: ROOT, keys.ACK: ROOT})
 
 
 def recorded(groups):

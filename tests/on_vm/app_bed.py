@@ -7,7 +7,7 @@ import sys
 
 import fake_port
 
-from motefw import app, commands, drivers
+from motefw import app, commands, drivers, packet
 
 I2C = {"kind": "i2c", "id": 0, "sda": 5, "scl": 6, "hz": 400000}
 
@@ -53,6 +53,32 @@ class Counter:
             Counter.hook(self.n)
 
 
+class Fifo(Counter):
+    """Counts by itself, 200 times a second, into a FIFO that forgets what is taken out."""
+
+    STREAMING = True
+    FIFO = 32
+    gap = False
+
+    def start(self):
+        self.period_us = 5000
+        self.begun_ms = bed.port.ticks_ms()
+
+    def pending(self):
+        point()
+        passed_ms = bed.port.ticks_diff(bed.port.ticks_ms(), self.begun_ms)
+        return min(passed_ms // 5 - self.n, 32)
+
+    def drain(self, block, n):
+        for i in range(block.count, block.count + n):
+            point()
+            self.n += 1
+            value = self.n
+            point()
+            block.columns[0][i] = value
+            block.count = i + 1
+
+
 class Sys:
     """`sys` of the firmware, whose tracebacks do not get between the answers."""
 
@@ -65,7 +91,7 @@ class Sys:
 
 
 bed.said = []
-drivers.load = lambda name: Counter
+drivers.load = lambda name: Fifo if name == "fifo" else Counter
 app.print = bed.said.append
 app.sys = Sys
 
@@ -106,6 +132,88 @@ def interrupt_at(n):
             raise KeyboardInterrupt
 
     Counter.hook = hook
+
+
+class NoisyLine(fake_port.Line):
+    """A line on which each Ctrl-C has the rest of a frame behind it."""
+
+    rest = b""
+
+    def take(self):
+        bed.board._interrupted_ms = None  # noise that comes seldom
+        b = self.rest[0] if self.rest else -1
+        self.rest = self.rest[1:]
+        return b
+
+    def write(self, data):
+        half = len(data) // 2
+        super().write(data[:half])
+        point()
+        super().write(data[half:])
+        point()
+        return len(data)
+
+
+bed.every = bed.points = bed.noises = 0
+
+
+def point():
+    """Count a place where an interrupt may come; let one come at each `every`-th."""
+    bed.points += 1
+    if bed.every and bed.points % bed.every == 0:
+        bed.noises += 1
+        bed.port.serial.rest = b"A"
+        raise KeyboardInterrupt
+
+
+def with_points(module, name):
+    function = getattr(module, name)
+
+    def wrapped(*args):
+        point()
+        result = function(*args)
+        point()
+        return result
+
+    setattr(module, name, wrapped)
+
+
+def start_noisy(root, every):
+    """Prepare a polled and a streaming sensor, and a line that brings Ctrl-C again and again."""
+    start(root)
+    with open(root + "/config.json") as file:
+        config = json.load(file)
+    config["sensors"].append({"driver": "fifo", "bus": "i2c0"})
+    with open(root + "/config.json", "w") as file:
+        json.dump(config, file)
+    bed.port.serial = NoisyLine()
+    for name in ("encode", "encode_note", "seal"):
+        with_points(packet, name)
+    read = Counter.read
+
+    def read_noisy(self, block):
+        point()
+        read(self, block)
+        point()
+
+    Counter.read = read_noisy
+
+    def hook(i):
+        if i == 10:
+            bed.every = every
+        if i == 45:
+            bed.every = 0
+            bed.board.stop()
+
+    Counter.hook = hook
+
+
+def logged():
+    """Return what the log holds, packet by packet, and how often Ctrl-C came."""
+    log = bed.board.log
+    out = bytearray(4096)
+    seqs = range(log.tail_seq, log.next_seq)
+    return [bytes(out[: log.peek(seq, 0, out, 0, 4096)]).hex() for seq in seqs], bed.noises
 
 
 def raise_at(n, name):

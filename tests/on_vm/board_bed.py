@@ -28,7 +28,7 @@ sys.modules["time"] = time
 from rom import chips
 from rom.bus import I2CBus, Uart
 
-from motefw import commands, config, describe, drivers, identity, packet
+from motefw import commands, config, describe, drivers, identity, packet_setup
 from motefw.clock import Clock
 from motefw.errors import SensorError
 from motefw.links.serial import SerialLink
@@ -74,7 +74,7 @@ def reset(now_us=0, log_bytes=16384, key_file=None):
     bed.identity = identity.make(UNIQUE_ID, key_file)
     bed.log = RamLog(log_bytes)
     bed.clock = Clock(time.ticks_us, time.ticks_diff)
-    bed.kernel = packet.select_kernel()[1]
+    bed.kernel = packet_setup.select_kernel()[1]
     bed.recorder = Recorder(bed.log, bed.identity, 7, bed.clock, bed.kernel, 4096)
     bed.said = []
     bed.recovered = 0

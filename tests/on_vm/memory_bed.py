@@ -94,9 +94,10 @@ from motefw import app
 say("app")
 board = app.Board(port)
 say("queue")
-import motefw.packet
+import motefw.packet_setup
 
-motefw.packet.select_kernel()
+motefw.packet_setup.select_kernel()
+board.tidy()
 say("packet")
 import motefw.links.serial
 import motefw.recorder

@@ -3,7 +3,7 @@
 import binascii
 import gc
 
-from motefw import packet, packet_plain, packet_viper
+from motefw import packet, packet_plain, packet_setup, packet_viper
 
 KERNELS = {"plain": packet_plain, "viper": packet_viper}
 _out = bytearray(packet.MAX_PACKET_BYTES)
@@ -53,7 +53,7 @@ def series(kernel, heads, columns, invalid, linear):
 
 def selected():
     """Return the name of the kernel that the boot chooses."""
-    return packet.select_kernel()[0]
+    return packet_setup.select_kernel()[0]
 
 
 def functions():

@@ -69,6 +69,7 @@ class PMS5003(Driver):
         self._have = 0
         self._queue = array("H", bytes(2 * _WORDS * _QUEUE))
         self._waiting = 0
+        self._given = 0  # of those that wait
         self._good = 0  # bit i: sample i of the queue is valid
         self._passive = False
         self._warm = False
@@ -77,7 +78,7 @@ class PMS5003(Driver):
 
     def configure(self, mode, period_s, warmup_s):
         """Wake the part and set its mode; `period_s` is the pace of the passive mode."""
-        self._have = self._waiting = self._good = 0
+        self._have = self._waiting = self._given = self._good = 0
         self._passive = mode == "passive"
         self._warm = False
         self._warmup_ms = 1000 * warmup_s
@@ -107,23 +108,23 @@ class PMS5003(Driver):
         if time.ticks_diff(now, self._heard_ms) > _SILENCE_MS + self._period_ms:
             self._heard_ms = now
             raise self.error("no frame for 10 s (5 V supply, wiring, 9600 baud?)")
-        return self._waiting
+        return self._waiting - self._given
 
     def drain(self, block, n):
         """Append n of the samples that wait."""
         queue = self._queue
-        for sample in range(n):
+        for _ in range(n):
+            sample = self._given
             for channel in range(_WORDS):
                 # The frame has "CF=1" first, a sample what is in the air.
                 word = (channel + 3) % 6 if channel < 6 else channel
                 block.columns[channel][block.count] = queue[sample * _WORDS + word]
                 if not self._good >> sample & 1:
                     block.mark_invalid(channel, block.count)
-            block.count += 1
-        self._waiting -= n
-        self._good >>= n
-        for i in range(self._waiting * _WORDS):
-            queue[i] = queue[n * _WORDS + i]
+            block.count += 1  # an interrupt finds both done, or neither
+            self._given = sample + 1
+        if self._given == self._waiting:
+            self._waiting = self._given = self._good = 0
 
     def stop(self):
         """Put the part to sleep: fan and laser off."""
@@ -172,12 +173,14 @@ class PMS5003(Driver):
             raise self.error(f"its frames are those of a {_VARIANTS[length]}")
         if length == _ACK:
             return
-        if self._warm and sum16(window, 4, _FRAME_BYTES - 2):
-            self._good |= 1 << self._waiting
+        good = self._warm and sum16(window, 4, _FRAME_BYTES - 2) != 0
         base = self._waiting * _WORDS
         for i in range(_WORDS):
             self._queue[base + i] = window[4 + 2 * i] << 8 | window[5 + 2 * i]
+        # Together, so that an interrupt makes no second sample of what is in the window.
+        self._good |= good << self._waiting
         self._waiting += 1
+        window[0] = 0
 
     def _drop(self, n):
         """Move the window on by n bytes."""

@@ -29,6 +29,7 @@ _IN_PIECE_BYTES = const(84)
 _PIECES_MAX = const(32)
 _IN_BYTES = const(220)
 _AGAIN_MAX = const(8)
+_LOOK_BYTES = const(520)  # twice what the board's ring holds
 _SEND_MS = const(3000)
 _MESSAGE_BYTES = const(1024)  # message.MAX_TO_BOARD_BYTES, which is not loaded for its sake
 
@@ -166,17 +167,41 @@ class SerialLink:
                     self._in[self._have] = b
                 self._have += 1  # beyond the buffer: too long for a frame
             elif self._have:
-                if not self._frame():
+                have = self._have
+                self._have = 0  # before anything that can be interrupted
+                if not self._frame(have):
                     self.frames_bad += 1
-                self._have = 0
 
-    def _frame(self):
+    def noisy(self):
+        """Tell whether the Ctrl-C that came just now is a damaged byte of a frame.
+
+        Frames have no control characters: one beside it was typed. What comes behind a CR is left
+        on the line, for the prompt. A frame that lacks a byte is let go of, so that whoever typed
+        half a line need only press the key again.
+        """
+        have = min(self._have, _IN_BYTES)
+        typed = have and self._in[have - 1] in b"\r\n"
+        bad = self.frames_bad
+        for _ in range(_LOOK_BYTES):
+            if typed:
+                return False
+            b = self._serial.take()
+            if b < 0:
+                break
+            self._chunk[0] = b
+            typed = 0 < b < 0x20
+            self.feed(self._chunk, 1)
+        noise = self._have > 0 or self.frames_bad != bad  # its end may be there by now
+        self._have = 0
+        return noise
+
+    def _frame(self, have):
         """Take what lies between two zeros; False if it is no frame that makes sense."""
         data = self._in
-        if self._have > _IN_BYTES:
+        if have > _IN_BYTES:
             return False
         try:
-            n = frame.decode_into(data, frame.unstuff(data, self._have), data)
+            n = frame.decode_into(data, frame.unstuff(data, have), data)
         except FrameError:
             return False
         if data[0] == _MESSAGE and _HEAD_BYTES < n <= _HEAD_BYTES + _IN_PIECE_BYTES:

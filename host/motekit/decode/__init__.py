@@ -23,7 +23,6 @@ _PLAIN = cast("Any", packet)  # what MicroPython runs carries no types
 # by sample over all packets; few enough for the tables not to outgrow the CPU's caches by far.
 CHUNK_VALUES = 512 * 1024
 CHUNK_BYTES = 1024 * 1024
-MAX_TIME_US = 1 << 62  # 146,000 years of uptime; sums of steps stay within 63 bits
 
 
 class BadPacketError(PacketError):
@@ -64,11 +63,10 @@ def samples(packets: Packets) -> Samples:
     """Return the samples of packets of kind SAMPLES and one channel count.
 
     Raises BadPacketError where the plain decoder refuses a packet, for one of another kind or
-    channel count than the first, and for a time beyond MAX_TIME_US where samples carry times.
+    channel count than the first.
     """
     heads = headers(packets)
     _check_alike(heads)
-    _check_times(heads)
     counts = heads["count"].astype(np.int64)
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
     channels = int(heads["channels"][0]) if len(heads) else 0
@@ -123,14 +121,6 @@ def _check_alike(heads: NDArray[np.void]) -> None:
             raise BadPacketError(
                 int(strange[0]), f"{name} {got}, {np.ravel(expected)[0]} expected"
             )
-
-
-def _check_times(heads: NDArray[np.void]) -> None:
-    """Refuse times that the sums of steps might carry beyond int64."""
-    late = np.flatnonzero(heads["time_us"] > MAX_TIME_US)
-    if heads["timed"].any() and len(late):
-        time_us = heads["time_us"][late[0]]
-        raise BadPacketError(int(late[0]), f"time_us {time_us}, {MAX_TIME_US} at most expected")
 
 
 def _refuse(packets: Packets, bad: Mask, start: int = 0) -> NoReturn:

@@ -23,6 +23,7 @@ SAMPLES = 0
 NOTE = 2
 TIMES, INVALID, RELATIVE, COUNT_HIGH = 1, 2, 4, 8
 OWN_GENERATION = 15
+TIME_BITS = np.uint64(62)
 TIME_LENGTHS = np.array([3, 5, 6, 8])
 INDEX_LENGTHS = np.array([1, 2, 3, 6])
 LENGTHS = np.array([1, 2, 3, 4])
@@ -99,7 +100,7 @@ def parse(joined: Joined) -> tuple[NDArray[np.void], Mask]:
     generation = np.where(own, data[starts + 5], byte[1] >> 4)
     bad |= own & (generation < OWN_GENERATION)
     (epoch, seq, index, time_us), longer = _numbers(words, at, lengths, code)
-    bad |= longer
+    bad |= longer | (time_us >> TIME_BITS != 0)
     count = byte[4] + 1 + np.where(flags & COUNT_HIGH, 256, 0)
     signed_seq, signed_index = seq.astype(np.int64), index.astype(np.int64)
     relative = (flags & RELATIVE) != 0

@@ -8,6 +8,7 @@ with motekit.open("fleet.motekit") as store:
 import os
 import time
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -113,8 +114,8 @@ class Archive:
         self,
         device: Names = None,
         stream: Names = None,
-        since: str | None = None,
-        until: str | None = None,
+        since: str | datetime | None = None,
+        until: str | datetime | None = None,
         *,
         every: str | None = None,
         raw: bool = False,
@@ -135,8 +136,8 @@ class Archive:
         self,
         device: Names = None,
         stream: Names = None,
-        since: str | None = None,
-        until: str | None = None,
+        since: str | datetime | None = None,
+        until: str | datetime | None = None,
         *,
         every: str | None = None,
         raw: bool = False,
@@ -170,8 +171,8 @@ class Archive:
         self,
         device: Names = None,
         stream: Names = None,
-        since: str | None = None,
-        until: str | None = None,
+        since: str | datetime | None = None,
+        until: str | datetime | None = None,
         *,
         every: str | None = None,
         raw: bool = False,
@@ -208,8 +209,8 @@ class _Asked(NamedTuple):
 def _asked(
     device: Names,
     stream: Names,
-    since: str | None,
-    until: str | None,
+    since: str | datetime | None,
+    until: str | datetime | None,
     every: str | None,
     raw: bool,
     verified: bool,

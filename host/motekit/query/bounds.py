@@ -46,12 +46,12 @@ def _duration_ns(text: str) -> int | None:
     return ns if 0 < ns < 1 << 62 else None
 
 
-def time_ns(text: str, now_ns: int, what: str) -> int:
+def time_ns(when: str | datetime, now_ns: int, what: str) -> int:
     """Return the UTC ns of an RFC 3339 time, a date, `now`, or a duration before now (`-1h`).
 
     A time without an offset is UTC.
     """
-    text = text.strip()
+    text = (when.isoformat() if isinstance(when, datetime) else when).strip()
     if text == "now":
         return now_ns
     if text.startswith("-"):
@@ -77,8 +77,8 @@ def time_ns(text: str, now_ns: int, what: str) -> int:
 
 def bounds(
     now_ns: int,
-    since: str | None = None,
-    until: str | None = None,
+    since: str | datetime | None = None,
+    until: str | datetime | None = None,
     device: str | Iterable[str] | None = None,
     stream: str | Iterable[str] | None = None,
     verified: bool = False,

@@ -2,7 +2,8 @@
 
 Between two anchors time runs linearly. Outside them it runs at the rate of the nearest anchors
 that lie far enough apart to tell it better than a crystal holds it, or at 1. Only the anchors of
-the best quality of the epoch count. An epoch without anchors has no UTC.
+the best quality of the epoch count, and none that 64 bits of ns cannot hold. An epoch without
+anchors has no UTC.
 """
 
 from collections.abc import Sequence
@@ -24,8 +25,9 @@ class Clock:
     """The clock of one epoch. Times are int64 ns: the board's, and UTC since 1970."""
 
     def __init__(self, anchors: Sequence[Anchor]) -> None:
-        best = max((anchor.quality for anchor in anchors), default=0)
-        used = sorted(anchor for anchor in anchors if anchor.quality == best and best > 0)
+        told = [a for a in anchors if max(a.time_us, a.utc_us) * US <= TIME_MAX_NS]
+        best = max((anchor.quality for anchor in told), default=0)
+        used = sorted(anchor for anchor in told if anchor.quality == best and best > 0)
         self.quality = best
         self._time = np.array([anchor.time_us * US for anchor in used], np.int64)
         self._utc = np.array([anchor.utc_us * US for anchor in used], np.int64)

@@ -5,15 +5,10 @@ import random
 RING_BYTES = 260  # ports/esp32: what the UART's interrupt handler can keep
 _BURST_S = 0.01
 _BITS_A_BYTE = 10
-_CTRL_C = 3
 
 
 class Noise:
-    """Flips bits of bytes at a rate; the same seed and the same bytes give the same errors.
-
-    It never makes a Ctrl-C: to a board that shares its line with a prompt that is a command, which
-    ends the firmware with what its queue in RAM holds, and no damage that a protocol could mend.
-    """
+    """Flips bits of bytes at a rate; the same seed and the same bytes give the same errors."""
 
     def __init__(self, seed: str) -> None:
         self._random = random.Random(seed)
@@ -41,8 +36,6 @@ class Noise:
         noisy = bytearray(data)
         while at < len(noisy):
             noisy[at] ^= self._random.randrange(1, 256)
-            if noisy[at] == _CTRL_C:
-                noisy[at] |= 0x80
             self.hits += 1
             at += 1 + self._gap()
         self._clean = at - len(noisy)

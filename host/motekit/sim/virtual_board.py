@@ -93,6 +93,7 @@ class VirtualBoard:
             "serial": self._serial,
             "alive": self._keep_alive,
             "fault": self._fault,
+            "i": self._interrupted,
         }
         self._words = {
             "reset": self._reset,
@@ -246,10 +247,13 @@ class VirtualBoard:
         data = self._noise_in.pass_through(data)
         at = data.find(self._intr) if self._who and 0 <= self._intr < 256 else -1
         if at >= 0 and self._child:
-            self._rx += data[:at]
-            self._push(len(self._rx))
-            data = data[at + 1 :]
-            self._interrupt()
+            # It never gets into the ring; a second one before the first is taken is the same.
+            if not self._interrupting:
+                self._rx += data[:at]
+                self._push(len(self._rx))
+                data = data[at + 1 :]
+                self._interrupt()
+            data = data.replace(bytes((self._intr,)), b"")
         self._rx += data
         if len(self._rx) > _QUEUE_BYTES:
             self._loop.remove_reader(self._master)
@@ -285,6 +289,10 @@ class VirtualBoard:
         if not self._interrupting:
             self._interrupting = self._loop.call_later(_INTERRUPT_S, self._force)
             self._tell(b"I")
+
+    def _interrupted(self, _: str) -> None:
+        self._settle_interrupt()
+        self._feed()
 
     def _settle_interrupt(self) -> None:
         if self._interrupting:
@@ -339,9 +347,6 @@ class VirtualBoard:
         if word == "beat":
             self._beat_s = self._loop.time()
             self._spec["start_ms"] = int(rest)  # where a board goes on that has to be forced
-        elif word == "i":
-            self._settle_interrupt()
-            self._feed()
         elif word in self._calls:
             self._take_output()
             self._calls[word](rest)

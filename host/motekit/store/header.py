@@ -12,7 +12,6 @@ from motekit.errors import StoreError
 
 SAMPLES = packet.SAMPLES
 ANCHOR = packet.ANCHOR
-TIME_MAX_US = (1 << 63) - 1  # what SQLite holds
 BATCH_MIN = 256  # packets from which on reading them together is faster
 FIELDS = (
     *("kind", "generation", "stream", "schema", "epoch", "seq", "index", "time_us", "count"),
@@ -40,13 +39,11 @@ _read: Callable[[bytes], Any] = packet.read_header
 
 
 def read_header(data: bytes) -> Head:
-    """Return the header of a whole packet; raise PacketError if it is none that can be stored."""
+    """Return the header of a whole packet; raise PacketError if it is none."""
     usual = _usual(data)
     if usual is not None:
         return usual
     header = _read(data)
-    if header.time_us > TIME_MAX_US:
-        raise PacketError(f"packet: monotonic time {header.time_us} us is beyond 63 bits")
     return Head._make(getattr(header, field) for field in FIELDS)
 
 
@@ -95,7 +92,8 @@ def _usual(data: bytes) -> Head | None:
         or not 0xFF < index <= 0xFFFFFFFFFFFF  # and the index itself takes more
         or epoch < epoch_min
         or seq < seq_min
-        or not time_min <= time_us <= TIME_MAX_US
+        or time_us < time_min
+        or time_us >> packet_header.TIME_BITS
         or end + TAG_BYTES > len(data)
     ):
         return None
@@ -125,8 +123,6 @@ def heads(packets: Sequence[bytes]) -> list[Head]:
 
 def _read_batch(packets: Sequence[bytes]) -> Iterator[Head]:
     rows = decode.headers(packets)
-    if int(rows["time_us"].max()) > TIME_MAX_US:
-        raise PacketError("packet: a monotonic time is beyond 63 bits")
     return map(Head._make, zip(*[rows[field].tolist() for field in FIELDS], strict=True))
 
 

@@ -164,6 +164,24 @@ class Reader:
             after = rows[-1][0]
             yield from (Quarantined(*row[1:]) for row in rows)
 
+    def find(
+        self, device: str, generation: int, epoch: int, first: int, last: int
+    ) -> dict[int, bytes]:
+        """Return what is held of a run from seq first to last, of all streams, by seq."""
+        with self._snapshot() as db:
+            row = _epoch_row(db, device, generation, epoch)
+            if row is None:
+                return {}
+            tail = self._unsealed(db)
+            found = {each.seq: each.data for each in tail.rows() if each.epoch == row}
+            for (blob,) in db.execute(
+                "SELECT data FROM segments WHERE epoch = ? AND last_seq >= ? AND first_seq <= ?",
+                (row, first, last),
+            ):
+                packets = [data for _, data in segment.unpack(blob)]
+                found.update(zip((head.seq for head in heads(packets)), packets, strict=True))
+        return {seq: data for seq, data in found.items() if first <= seq <= last}
+
     def batches(
         self,
         epoch: int,

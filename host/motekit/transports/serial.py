@@ -147,16 +147,26 @@ def group_of(name: str) -> str:
 
 
 def holder(name: str) -> str | None:
-    """Return "program (pid n)" of who has a port open, where the system tells (Linux)."""
+    """Return "program (pid n)" of who has a port open, where the system tells (Linux).
+
+    Whoever made a pty has it open too, and closing that would end the board: others come first.
+    """
     real = os.path.realpath(name)
-    for link in Path("/proc").glob("[0-9]*/fd/*"):
-        process = link.parent.parent
+    makers: list[str] = []
+    for folder in Path("/proc").glob("[0-9]*/fd"):
         try:
-            if int(process.name) != os.getpid() and str(link.readlink()) == real:
-                return f"{(process / 'comm').read_text().strip()} (pid {process.name})"
+            if int(folder.parent.name) == os.getpid():
+                continue
+            opened = {str(link.readlink()) for link in folder.iterdir()}
+            if real in opened:
+                comm = (folder.parent / "comm").read_text().strip()
+                said = f"{comm} (pid {folder.parent.name})"
+                if not opened & {"/dev/ptmx", "/dev/pts/ptmx"}:
+                    return said
+                makers.append(said)
         except OSError:
             continue
-    return None
+    return makers[0] if makers else None
 
 
 class SerialPipe:

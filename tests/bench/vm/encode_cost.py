@@ -8,7 +8,7 @@ COLUMNS are int32 in the native byte order, one column after the other, SAMPLES 
 import gc
 import sys
 
-from motefw import packet
+from motefw import packet, packet_setup
 
 
 def load(samples, channels, count):
@@ -36,7 +36,7 @@ def encode(blocks, kernel, out, rounds):
 def main():
     """Encode every block ROUNDS times; print the heap bytes that it took."""
     wanted, linear, samples, channels, count, rounds = sys.argv[1:]
-    name, kernel = packet.select_kernel()
+    name, kernel = packet_setup.select_kernel()
     if wanted == "plain":
         name, kernel = "plain", None
     if name != wanted:

@@ -4,8 +4,8 @@
                           watchdog MS | reset {...} | fault KIND VALUE | left N | done N
     supervisor -> board   I  raise KeyboardInterrupt     .  a call is done
 
-A call (run, prompt, intr, serial, alive, fault) waits for its `.`, so that what was printed before
-it has been taken under the old rules. The end of the channel ends the board.
+A call (run, prompt, intr, serial, alive, fault, i) waits for its `.`, so that what was printed
+before it has been taken under the old rules. The end of the channel ends the board.
 """
 
 import json
@@ -52,10 +52,16 @@ def beat():
 
 
 def call(text):
-    """Tell the supervisor one line and wait until it has acted."""
+    """Tell the supervisor one line and wait until it has acted; Ctrl-C has to wait as well."""
+    global interruptible
+    before = interruptible
+    interruptible = False
     stream.write(text + "\n")
     while _receive() != b".":
         pass
+    interruptible = before
+    if before:
+        interrupt()
 
 
 def _receive():
@@ -71,12 +77,21 @@ def _receive():
 
 
 def interrupt():
-    """Raise KeyboardInterrupt if one is due, and say so."""
-    global _pending
+    """Raise KeyboardInterrupt if one is due, with what lies behind it on the line."""
+    global _pending, interruptible
     if _pending:
+        before = interruptible
+        interruptible = False
+        call("i")
+        interruptible = before
         _pending = False
-        stream.write("i\n")
         raise KeyboardInterrupt
+
+
+def forget():
+    """Let go of a Ctrl-C that came when the program had ended."""
+    global _pending
+    _pending = False
 
 
 def receive():

@@ -25,6 +25,7 @@ _IDLE_MS = const(60000)  # no line is busy for so long with what it was given
 _KEEP_MS = const(4000)
 _WINDOW = const(8)  # at least as many packets as are under way at once
 _CREEP_MS = const(1500)
+_NEXT_MS = const(10)
 _HEAD_BYTES = const(24)  # of a host's frame: what an ack needs to be known by
 
 stdin = open(0, "rb")
@@ -178,6 +179,17 @@ class Serial:
                 _started = True
                 control.say("hello")
         return n
+
+    def take(self):
+        """Return the next byte, -1 if none is on its way."""
+        p = uselect.poll()
+        p.register(stdin, uselect.POLLIN)
+        for _ in p.ipoll(_NEXT_MS):  # real time: the supervisor says first what lies behind
+            b = stdin.read(1)
+            if b:
+                _listen(b[0])
+                return b[0]
+        return -1
 
     def write(self, buf):
         """Send all of buf; return once all but the FIFO's 128 bytes are on the line."""

@@ -77,6 +77,7 @@ def execute(source, name, mode, who, globals):
         ended = e
     line.release()
     control.call("prompt")
+    control.forget()
     return ended
 
 
