@@ -221,7 +221,9 @@ def test_formats_follow_the_name_of_the_file():
     assert format_of("a/b.parquet") == "parquet"
     assert format_of("-") == "csv"
     assert format_of("plain") == "csv"
-    assert format_of("b.csv", "jsonl") == "jsonl"
+    assert format_of("b.txt", "jsonl") == "jsonl"
+    with pytest.raises(UsageError, match="named as csv, but jsonl was asked for"):
+        format_of("b.csv", "jsonl")
     with pytest.raises(UsageError, match=r"no format ends in \.xlsx"):
         format_of("b.xlsx")
     with pytest.raises(UsageError, match="one of csv, jsonl"):

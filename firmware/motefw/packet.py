@@ -58,6 +58,19 @@ class Block:
         bit = channel * self.capacity + sample
         return self.invalid[bit >> 3] >> (bit & 7) & 1
 
+    def part(self, start, stop):
+        """Return the samples from start to stop in a block of their own."""
+        part = Block(len(self.columns), stop - start, self.timed)
+        for c in range(len(self.columns)):
+            part.columns[c][:] = self.columns[c][start:stop]
+            for i in range(start, stop):
+                if self.is_invalid(c, i):
+                    part.mark_invalid(c, i - start)
+        if self.timed:
+            part.steps_us[:] = self.steps_us[start:stop]
+        part.count = stop - start
+        return part
+
     def clear(self):
         """Forget the samples."""
         self.count = 0  # first: an interrupt must not find samples that are logged already

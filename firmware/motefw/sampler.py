@@ -174,10 +174,7 @@ class Stream:
         if self.cls.STREAMING:
             half_ms = period_us * self.cls.FIFO // 2000
             self._wait_poll_ms = max(1, min(half_ms, _POLL_MAX_MS))
-        self.block = self._new_block(n)
-
-    def _new_block(self, capacity):
-        return packet.Block(len(self.cls.CHANNELS), capacity, self.cls.TIMED)
+        self.block = packet.Block(len(self.cls.CHANNELS), n, self.cls.TIMED)
 
     # Streaming parts: a FIFO, or a line on which the part speaks.
 
@@ -390,24 +387,12 @@ class Stream:
             if block.count < 2:
                 raise
             half = block.count // 2
-            self._emit(self._part(block, 0, half), index, time_us)
+            self._emit(block.part(0, half), index, time_us)
             if self.cls.TIMED:
                 time_us += sum(block.steps_us[1 : half + 1])
             else:
                 time_us += half * (self.period_ms * 1000 or self.driver.period_us)
-            self._emit(self._part(block, half, block.count), index + half, time_us)
-
-    def _part(self, block, start, stop):
-        part = self._new_block(stop - start)
-        for c in range(len(block.columns)):
-            for i in range(start, stop):
-                part.columns[c][i - start] = block.columns[c][i]
-                if block.is_invalid(c, i):
-                    part.mark_invalid(c, i - start)
-        if self.cls.TIMED:
-            part.steps_us[:] = block.steps_us[start:stop]
-        part.count = stop - start
-        return part
+            self._emit(block.part(half, block.count), index + half, time_us)
 
     def _good(self):
         self._failures = 0

@@ -345,6 +345,7 @@ class FakeBoard:
         self.counters = {}
         self.tasks = []
         self.refused = self.starved = self.messages_bad = self.heap_min_bytes = 0
+        self.interrupts_ignored = 0
 
     def reset_cause(self):
         return "power_on"
