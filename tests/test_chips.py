@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from motekit.sim import models
 from motekit.sim.rom import chips
 from motekit.sim.rom.bus import I2CBus, Uart
 from motekit.sim.rom.chips.adxl345 import Adxl345
@@ -372,7 +373,7 @@ class TestUart:
         assert uart.dropped == 64
 
 
-@pytest.mark.parametrize("name", sorted(chips.CHIPS))
+@pytest.mark.parametrize("name", models.NAMES)
 def test_an_unknown_fault_is_refused(name):
     model = chips.load(name)(Rows([]), Clock().clock_us)
     with pytest.raises(ValueError, match="known are"):

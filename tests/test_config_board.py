@@ -54,7 +54,7 @@ BAD = [
     (("buses", "i2c0", "sda", None), "buses.i2c0: sda is missing"),
     (("sensors", 0, "bus", "i2c9"), "sensors[0].bus: i2c9 is not among the buses: i2c0, uart1"),
     (("sensors", 0, "bus", "uart1"), "sensors[0].bus: uart1 is uart, the part needs i2c"),
-    (("sensors", 0, "driver", "bme999"), "sensors[0].driver: bme999 is not one of adxl345"),
+    (("sensors", 0, "driver", "bme999"), "sensors[0].driver: bme999 is not on this board"),
     (("sensors", 0, "address", 0x44), "sensors[0].address: 68 is not one of (83, 29)"),
     (("sensors", 0, "options", {"rate_hz": 201}), "sensors[0].rate_hz: 201 is not one of"),
     (("sensors", 0, "options", {"rate": 200}), "sensors[0].rate: unknown option"),

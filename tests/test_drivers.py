@@ -8,10 +8,10 @@ import pytest
 from motefw import drivers
 from motefw.driver import Driver, check_options
 from motefw.errors import ConfigError
+from motekit.drivers import NAMES
 from motekit.sim.rom import chips
 from tests.coprocess import CoProcess, VmError
 
-NAMES = sorted(drivers.DRIVERS)
 LINES = ("Maker: ", "Bus: ", "Source: ", "Rates: ")
 CHANNELS_MAX = 16  # of a packet
 
@@ -61,7 +61,7 @@ def start_and_poll(vm):
 
 
 def test_the_module_says_what_the_part_is(name):
-    module = importlib.import_module(f"motefw.drivers.{drivers.DRIVERS[name][0]}")
+    module = importlib.import_module(f"motefw.drivers.{name}")
     lines = module.__doc__.splitlines()
     assert ": " in lines[0]
     for start in LINES:
@@ -156,8 +156,8 @@ def test_an_address_that_the_part_cannot_have_is_refused(name):
             cls(None, 9)
 
 
-def test_an_unknown_driver_is_refused_with_the_known(vm):
-    with pytest.raises(ConfigError, match=r"^driver: nose is not one of adxl345, pms5003, sht4x$"):
+def test_an_unknown_driver_is_refused(vm):
+    with pytest.raises(ConfigError, match=r"^driver: nose is not on this board; "):
         drivers.load("nose")
     with pytest.raises(VmError) as caught:
         vm.call("new", "nose", [], True, {})

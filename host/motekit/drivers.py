@@ -4,14 +4,15 @@ import importlib
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pkgutil import iter_modules
 from typing import Any
 
 from motefw.errors import ConfigError
 
 # imported by name: drivers are MicroPython code and carry no types
 _base: Any = importlib.import_module("motefw.driver")
-_table: Any = importlib.import_module("motefw.drivers")
-NAMES: tuple[str, ...] = tuple(sorted(_table.DRIVERS))
+_package: Any = importlib.import_module("motefw.drivers")
+NAMES: tuple[str, ...] = tuple(sorted(each.name for each in iter_modules(_package.__path__)))
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def check_options(name: str, options: dict[str, object]) -> str:
 
 
 def _class(name: str) -> Any:
-    return _table.load(name)
+    return _package.load(name)
 
 
 def _docstring(text: str) -> tuple[str, dict[str, str]]:

@@ -6,7 +6,7 @@ part, so that a sample's bytes are the driver's own. Heap bytes are what `gc.mem
 
 import re
 
-from motefw.drivers import DRIVERS
+from motekit.drivers import NAMES
 
 from .encode import VM_SCRIPTS, command, find, output
 
@@ -26,7 +26,7 @@ def run(report, _traces):
     """Measure every driver of the table."""
     machine = find(32, report, "drivers")
     figures = []
-    for name in sorted(DRIVERS) if machine else ():
+    for name in NAMES if machine else ():
         if name not in REPLIES:
             report.missing("no reply to sample it with", f"drivers {name}")
             continue

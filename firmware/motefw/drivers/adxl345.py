@@ -120,3 +120,6 @@ class ADXL345(Driver):
     def _get(self, register):
         self._read(self.address, register, self._byte)
         return self._byte[0]
+
+
+DRIVER = ADXL345

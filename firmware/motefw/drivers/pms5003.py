@@ -188,3 +188,6 @@ class PMS5003(Driver):
         self._have -= n
         for i in range(self._have):
             window[i] = window[n + i]
+
+
+DRIVER = PMS5003

@@ -94,3 +94,6 @@ class SHT4x(Driver):
                     f"CRC of word {at // 3} is 0x{got:02x}, expected 0x{expected:02x}"
                     " (noise, or another part?)"
                 )
+
+
+DRIVER = SHT4x

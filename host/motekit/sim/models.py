@@ -1,11 +1,12 @@
 """The chip models, for the host: who they are and what they can do."""
 
 import importlib
+from pkgutil import iter_modules
 from typing import Any
 
 _CHIPS = importlib.import_module("motekit.sim.rom.chips")
 
-NAMES: tuple[str, ...] = tuple(sorted(_CHIPS.CHIPS))
+NAMES: tuple[str, ...] = tuple(sorted(each.name for each in iter_modules(_CHIPS.__path__)))
 
 
 def load(driver: str) -> Any:

@@ -11,22 +11,16 @@ asked; both return a tuple in the order of the driver's channels, or None after 
 A model is an I2C part (`write(data)`, `read_into(buf)`; OSError is a missing acknowledge) or a
 UART part (`write(data)`, `poll(now_us)`). `fault(kind, on)` breaks and mends it; `FAULTS` names
 the kinds. `RATES` are the samples a second it can do (empty: any), `limits(options)` the lowest
-and highest raw value of each channel.
+and highest raw value of each channel. A module has the driver's name, and its `CHIP` is the model.
 """
-
-CHIPS = {
-    "adxl345": ("adxl345", "Adxl345"),
-    "pms5003": ("pms5003", "Pms5003"),
-    "sht4x": ("sht4x", "Sht4x"),
-}  # driver: (module, class)
 
 
 def load(driver):
     """Return the model class for a driver's name, or None where there is no model."""
-    if driver not in CHIPS:
+    try:
+        return __import__(__name__ + "." + driver, None, None, ("CHIP",)).CHIP
+    except (ImportError, AttributeError):
         return None
-    module, cls = CHIPS[driver]
-    return getattr(__import__(__name__ + "." + module, None, None, (cls,)), cls)
 
 
 class Faults:

@@ -212,3 +212,6 @@ class Adxl345(Faults):
         if self._count:
             self._count -= 1
             self._head = (self._head + 1) % _DEPTH
+
+
+CHIP = Adxl345

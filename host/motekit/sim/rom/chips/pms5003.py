@@ -134,3 +134,6 @@ class Pms5003(Faults):
     def _send(self, data):
         if len(self._out) + len(data) <= _QUEUE_BYTES:
             self._out += data
+
+
+CHIP = Pms5003

@@ -110,3 +110,6 @@ class Sht4x(Faults):
             values = ((values[0] + 45) * 65535 / 175, (values[1] + 6) * 65535 / 125)
         self._words = tuple(max(0, min(65535, round(v))) for v in values)
         self._ready_us = now + duration_us
+
+
+CHIP = Sht4x
