@@ -35,7 +35,7 @@ HOST_LAYERS = (
     ("config", "client", "prompt", "inbox", "intake", "live", "query"),
     ("session", "recognition", "caretaker", "probe", "sim", "sinks", "bundle"),
     ("collector", "doctor"),
-    ("demo",),
+    ("demo", "sim.world"),
     ("cli",),
     ("__main__",),
 )

@@ -12,7 +12,7 @@ again, and what was committed but not acknowledged comes again and is known.
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from .clock import SYSTEM, Clock
 from .errors import LinkError, MotekitError
@@ -41,6 +41,14 @@ class Limits(NamedTuple):
 
 
 FOR_EVER = Limits()
+
+
+class Threads(Protocol):
+    """Where sessions run; an Executor is one."""
+
+    def submit(self, fn: Callable[..., None], /, *args: Any) -> Future[None]:
+        """Have fn(*args) called."""
+        ...
 
 
 class _Line:
@@ -136,9 +144,9 @@ class Collector:
             committer.add_done_callback(lambda _: self.stop())
             try:
                 while not self._stop.is_set():
-                    self._scan(ports)
+                    over = self.step(ports, limits, self._now() - began)
                     tick()
-                    if self._over(limits, self._now() - began):
+                    if over:
                         break
                     self._stop.wait(SCAN_S)
             finally:
@@ -151,6 +159,11 @@ class Collector:
             committer.result()
             for line in self._lines.values():
                 self._look_at(line)
+
+    def step(self, ports: Threads, limits: Limits = FOR_EVER, elapsed_s: float = 0.0) -> bool:
+        """Look after all ports, each session on a thread of `ports`; tell whether to end."""
+        self._scan(ports)
+        return self._over(limits, elapsed_s)
 
     def stop(self) -> None:
         """End as soon as what has arrived is durable; may be called from any thread."""
@@ -193,7 +206,7 @@ class Collector:
                 self.report(line.untold)
                 line.untold = None
 
-    def _scan(self, ports: ThreadPoolExecutor) -> None:
+    def _scan(self, ports: Threads) -> None:
         """Start a session on each port that is there and has none."""
         for line in list(self._lines.values()):
             self._look_at(line)
@@ -246,11 +259,12 @@ class Collector:
         while True:
             batches = self._inbox.take(self._group_max, wait_s=0.1)
             if batches:
-                self._commit(batches)
+                self.commit_group(batches)
             elif self._no_more.is_set():
                 return
 
-    def _commit(self, batches: list[Arrivals]) -> None:
+    def commit_group(self, batches: list[Arrivals]) -> None:
+        """Make durable what has arrived, in one commit, and have it acknowledged."""
         group = [received for batch in batches for received in batch.packets]
         appended = self.store.append(group, self._inbox.forget)
         self.live.stored(appended.new, appended.by_stream)
