@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from math import ceil
 
-from motekit.sim.world_board import WorldBoard
+from motekit.sim.stepped_board import WorldBoard
 from motekit.transports.link_pipe import LinkPipe
 from motekit.transports.serial import PortGoneError
 

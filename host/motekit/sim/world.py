@@ -33,8 +33,8 @@ from motekit.sim import vm as vms
 from motekit.sim.preparation import HEAP_BYTES, Workshop, allow_files
 from motekit.sim.scenario import Scenario
 from motekit.sim.sim_pipe import SimPipe, Turn, VirtualTime
+from motekit.sim.stepped_board import WorldBoard
 from motekit.sim.vm import Vm
-from motekit.sim.world_board import WorldBoard
 from motekit.store import Store
 
 WINDOW_MS = 500
