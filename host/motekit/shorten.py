@@ -74,18 +74,20 @@ def _candidates() -> Iterator[str]:
 def _names(node: ast.AST) -> list[str]:
     """Return the names that stand in a node itself."""
     match node:
-        case ast.Name():
-            return [node.id]
-        case ast.Attribute():
-            return [node.attr]
-        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-            return [node.name]
-        case ast.arg() | ast.keyword():
-            return [node.arg] if node.arg else []
-        case ast.alias():
-            return [node.asname or node.name]
-        case ast.Global() | ast.Nonlocal():
-            return node.names
+        case (
+            ast.Name(id=name)
+            | ast.Attribute(attr=name)
+            | ast.FunctionDef(name=name)
+            | ast.AsyncFunctionDef(name=name)
+            | ast.ClassDef(name=name)
+            | ast.arg(arg=name)
+            | ast.keyword(arg=str(name))
+        ):
+            return [name]
+        case ast.alias(name=name, asname=other):
+            return [other or name]
+        case ast.Global(names=names) | ast.Nonlocal(names=names):
+            return names
         case _:
             return []
 
