@@ -33,7 +33,7 @@ HOST_LAYERS = (
     ("fields", "resources", "keys", "drivers", "hello", "decode", "places", "disk"),
     ("board", "firmware", "store", "transports"),
     ("config", "flash", "client", "prompt", "inbox", "intake", "live", "query"),
-    ("session", "recognition", "caretaker", "probe", "sim", "sinks", "bundle"),
+    ("session", "recognition", "caretaker", "probe", "sim", "sinks", "bundle", "flasher"),
     ("collector", "doctor"),
     ("demo",),
     ("cli",),
