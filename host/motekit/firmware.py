@@ -22,6 +22,7 @@ from motekit import places, resources, shorten
 from motekit.errors import MotekitError
 
 _NATIVE = "packet_viper"  # machine code alone: the firmware does without where it cannot be
+_VIPER = "@micropython.viper\n"
 _DEBUG = "MOTEKIT_DEBUG"
 MARCHES = ("x86", "x64", "xtensawin", "rv32imc")
 
@@ -59,10 +60,17 @@ def compiled(march: str | None = None) -> Path:
     return compiled_tree({f"motefw/{p.relative_to(package)}": p for p in modules}, march)
 
 
-def compiled_tree(modules: dict[str, Path], march: str | None = None) -> Path:
-    """Compile modules, by the name that each shall have; made once for the same content."""
+def compiled_tree(
+    modules: dict[str, Path], march: str | None = None, *, plain: bool = False
+) -> Path:
+    """Compile modules, by the name that each shall have; made once for the same content.
+
+    `plain`: viper functions as well, as bytecode of the same source.
+    """
     options = _options(march)
     sources = {name: path.read_text("utf-8") for name, path in sorted(modules.items())}
+    if plain:
+        sources = {name: text.replace(_VIPER, "") for name, text in sources.items()}
     if not os.environ.get(_DEBUG):
         with contextlib.suppress(SyntaxError):  # mpy-cross says where
             sources = shorten.shorten(sources)

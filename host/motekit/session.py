@@ -260,7 +260,10 @@ class Session:
             self._hub.record(hello.device, event.data)
         taken = self._submit(verdicts)
         for header in [received.header for received in taken if received.header is not None]:
-            if (header.generation, header.epoch) == (hello.generation, hello.epoch):
+            key = header.generation, header.epoch
+            if key == (hello.generation, hello.epoch):
+                if self._highest <= self._acked.get(key, -1) < header.seq:
+                    self._moved_at = self._now()  # from here on an ack is waited for
                 self._highest = max(self._highest, header.seq)
             else:
                 self._ask_anew()  # it has started again, and the hello that told was lost

@@ -121,6 +121,6 @@ def _start(
             stdout=printed,
             stderr=stderr,
             pass_fds=(control.fileno(),),
-            env=environment(),
+            env=environment(vm),
             start_new_session=True,  # a terminal's Ctrl-C is for the supervisor alone
         )

@@ -91,7 +91,7 @@ def _record(kind, data):
     n = len(data)
     if _have + _RECORD_BYTES + n > _OUT_BYTES:
         _report()
-    struct.pack_into("<BIH", _out, _have, kind, clock.now_ms, n)
+    struct.pack_into("<BIH", _out, _have, kind, clock.now_ms(), n)
     _have += _RECORD_BYTES
     _out[_have : _have + n] = data
     _have += n
@@ -106,7 +106,7 @@ def wrote(data, free_ms):
 def touch(free_ms):
     """Have a report made soon: something was written, and the line is busy for free_ms."""
     global _first_ms
-    now = clock.now_ms
+    now = clock.now_ms()
     if _first_ms < 0:
         _first_ms = now
     else:
@@ -120,7 +120,7 @@ def _soon():
 
 def _send():
     global _have, _first_ms
-    struct.pack_into("<II", _out, 0, _have - _HEAD_BYTES, clock.now_ms)
+    struct.pack_into("<II", _out, 0, _have - _HEAD_BYTES, clock.now_ms())
     _stream.write(memoryview(_out)[:_have])
     _have = _HEAD_BYTES
     _first_ms = -1
