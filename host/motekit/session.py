@@ -25,7 +25,8 @@ from .store import Received, Store
 from .transports import Ended, Pipe, Recorded
 from .transports.link import Event, Log, Packet
 
-STEP_S = 0.5
+SOON_S = 0.01
+STEP_S = 0.5  # while something may be wrong
 STUCK_S = 2.0  # packets came, but not the next in order: ask where the board's queue begins
 FAREWELL_S = 1.0
 WINDOW = 8
@@ -110,7 +111,7 @@ class Session:
             if self.pipe.live:
                 self._client.connect()
             while not self._hub.stopping():
-                if self._ended(self._client.step(STEP_S) if self.pipe.live else self._replay()):
+                if self._ended(self._step() if self.pipe.live else self._replay()):
                     return
                 if self.pipe.live:
                     self._send_acks()
@@ -119,6 +120,9 @@ class Session:
             return
         finally:
             self._farewell()
+
+    def _step(self) -> list[Any]:
+        return list(self._client.step(self._patience_s()))
 
     def _replay(self) -> list[Any]:
         return list(self.pipe.receive(STEP_S))
@@ -325,6 +329,15 @@ class Session:
         self._catch_up(hello)
 
     # -- what is due ------------------------------------------------------------------------
+
+    def _patience_s(self) -> float:
+        """Return how long nothing but the board, a commit or the collector's end is waited for."""
+        hello = self._client.hello
+        if hello is None or not self._recognition.certain or self._client.deaf:
+            return STEP_S
+        if self._highest > self._acked.get((hello.generation, hello.epoch), -1):
+            return STEP_S
+        return max(min(self._client.due_at(), self._caretaker.due_at()) - self._now(), SOON_S)
 
     def _send_acks(self) -> None:
         if not self._recognition.certain:
