@@ -6,7 +6,7 @@ import math
 import pytest
 
 from motefw import drivers
-from motefw.driver import Driver, check_options
+from motefw.driver import Driver, channels_of, check_options
 from motefw.errors import ConfigError
 from motekit.drivers import NAMES
 from motekit.sim.rom import chips
@@ -35,18 +35,23 @@ def allowed_options(cls):
             yield {option: value}
 
 
-def rows_of(cls):
-    return [[100 + i % 300 + c for c in range(len(cls.CHANNELS))] for i in range(1000)]
+def rows_of(cls, options=None):
+    width = len(channels_of(cls, options or {}))
+    return [[100 + i % 300 + c for c in range(width)] for i in range(1000)]
 
 
 def samples(vm, name, options):
     """Start a driver on its model and return some samples."""
     cls = drivers.load(name)
-    vm.call("new", name, rows_of(cls), True, options)
+    vm.call("new", name, rows_of(cls, options), True, options)
     vm.call("start", options)
-    if cls.STREAMING:
-        return poll(vm, 50)
-    return [row for _ in range(3) for row in vm.call("measure")]
+    return poll(vm, 50) if cls.STREAMING else [row for _ in range(3) for row in measure(vm)]
+
+
+def measure(vm):
+    """Ask a polled driver a second after the last time."""
+    vm.call("advance", 1_000_000)
+    return vm.call("measure")
 
 
 def poll(vm, steps):
@@ -75,18 +80,23 @@ def test_the_class_is_complete(name):
     assert cls.BUS in ("i2c", "uart")
     assert bool(cls.ADDRESSES) == (cls.BUS == "i2c")
     assert all(0x08 <= address <= 0x77 for address in cls.ADDRESSES)
-    assert 1 <= len(cls.CHANNELS) <= CHANNELS_MAX
-    assert len({channel[0] for channel in cls.CHANNELS}) == len(cls.CHANNELS)
-    for channel, unit, scale, offset in cls.CHANNELS:
+    for options in ({}, *allowed_options(cls)):
+        check_channels(channels_of(cls, options))
+    needed = ("pending", "drain") if cls.STREAMING else ("measure", "read")
+    assert all(callable(getattr(cls, method)) for method in (*needed, "start", "stop"))
+    assert cls.STREAMING or not cls.TIMED
+
+
+def check_channels(channels):
+    assert 1 <= len(channels) <= CHANNELS_MAX
+    assert len({channel[0] for channel in channels}) == len(channels)
+    for channel, unit, scale, offset in channels:
         assert channel.replace("_", "").isalnum()
         assert channel == channel.lower()
         assert unit
         assert scale
         assert math.isfinite(scale)
         assert math.isfinite(offset)
-    needed = ("pending", "drain") if cls.STREAMING else ("measure", "read")
-    assert all(callable(getattr(cls, method)) for method in (*needed, "start", "stop"))
-    assert cls.STREAMING or not cls.TIMED
 
 
 def test_options_have_defaults_that_are_allowed(name):
@@ -107,14 +117,15 @@ def test_a_wrong_option_is_refused_by_name(name):
 def test_the_model_is_of_the_same_part(name):
     cls, model = drivers.load(name), chips.load(name)
     assert getattr(model, "ADDRESSES", ()) == cls.ADDRESSES
-    assert len(model.limits({})) == len(cls.CHANNELS)
+    for options in ({}, *allowed_options(cls)):
+        assert len(model.limits(options)) == len(channels_of(cls, options))
 
 
 def test_runs_with_each_option_on_its_model(vm, name):
     cls = drivers.load(name)
     for options in ({}, *allowed_options(cls)):
         got = [row for row in samples(vm, name, options) if None not in row]
-        assert got == rows_of(cls)[: len(got)]
+        assert got == rows_of(cls, options)[: len(got)]
         assert got or options.get("warmup_s", 30) or options.get("period_s", 1) > 4
         assert vm.call("get", "period_us") > 0
 
@@ -126,7 +137,7 @@ def test_starts_again_at_any_time(vm, name):
         vm.call("start", {})
     vm.call("stop")
     vm.call("start", {})
-    row = poll(vm, 20) if cls.STREAMING else vm.call("measure")
+    row = poll(vm, 20) if cls.STREAMING else measure(vm)
     assert row
 
 

@@ -12,6 +12,7 @@ from time import ticks_add, ticks_diff
 
 from . import packet
 from .compat import const
+from .driver import channels_of
 from .errors import MoteError, SensorError
 
 _START = const(0)
@@ -42,6 +43,7 @@ class Stream:
         self.name = sensor["name"]
         self.driver_name = sensor["driver"]
         self._sensor = sensor
+        self.options = sensor.get("options", {})
         self.cls = cls
         self._recorder = recorder
         self._clock = recorder.clock
@@ -154,7 +156,7 @@ class Stream:
         if self.driver is None:
             self.driver = self.cls(self._hands.bus(self._spec), self._sensor.get("address"))
         self._skip_slots()
-        self.driver.start(**self._sensor.get("options", {}))
+        self.driver.start(**self.options)
         if self.block is None:
             self._make_block()
         self._failures = 0
@@ -174,7 +176,8 @@ class Stream:
         if self.cls.STREAMING:
             half_ms = period_us * self.cls.FIFO // 2000
             self._wait_poll_ms = max(1, min(half_ms, _POLL_MAX_MS))
-        self.block = packet.Block(len(self.cls.CHANNELS), n, self.cls.TIMED)
+        channels = len(channels_of(self.cls, self.options))
+        self.block = packet.Block(channels, n, self.cls.TIMED)
 
     # Streaming parts: a FIFO, or a line on which the part speaks.
 
