@@ -33,14 +33,28 @@ class Rows:
 
 
 class Flipping(I2CBus):
-    """A bus on which one bit of what is read is another: `mask` at byte `at`."""
+    """A bus on which one bit of what is read is another: `mask` at byte `at`.
 
-    at = mask = 0
+    `frozen` registers always read the same; every transaction takes `slow_us`.
+    """
+
+    at = mask = slow_us = 0
+
+    def __init__(self, models):
+        super().__init__(models)
+        self.frozen = {}
 
     def readfrom_into(self, addr, buf, stop=True):
         super().readfrom_into(addr, buf, stop)
+        clock.now_us += self.slow_us
         if self.mask:
             buf[self.at] ^= self.mask
+
+    def readfrom_mem_into(self, addr, memaddr, buf, *, addrsize=8):
+        super().readfrom_mem_into(addr, memaddr, buf, addrsize=addrsize)
+        clock.now_us += self.slow_us
+        if memaddr in self.frozen:
+            buf[0] = self.frozen[memaddr]
 
 
 class Script:
@@ -125,6 +139,16 @@ def written():
 def flip(at, mask):
     """Let one bit of what is read be another."""
     bed.bus.at, bed.bus.mask = at, mask
+
+
+def freeze(register, value):
+    """Let a register read always the same, whatever the part does."""
+    bed.bus.frozen[register] = value
+
+
+def slow_bus(us):
+    """Let every transaction take its time."""
+    bed.bus.slow_us = us
 
 
 def transcript(name, width, raw, options, ops):
@@ -244,14 +268,28 @@ def write(hexadecimal):
 
 
 class Fixed:
-    """A bus that costs nothing: each read gives the same bytes."""
+    """A bus that costs nothing: each read gives the same bytes.
 
-    def __init__(self, data):
-        self.data = data
+    A register may have replies of its own, which it gives in turn: {"2d": "80/00"}.
+    """
 
-    def readfrom_mem_into(self, _addr, _register, buf):
+    def __init__(self, replies):
+        own = replies if isinstance(replies, dict) else {}
+        self.data = b"\0" if own else bytes.fromhex(replies)
+        self.own = {int(r, 16): [bytes.fromhex(x) for x in own[r].split("/")] for r in own}
+        self.turn = {register: 0 for register in self.own}
+
+    def readfrom_mem_into(self, _addr, register, buf):
+        data = self.data
+        if register in self.own:
+            turns = self.own[register]
+            data = turns[self.turn[register]]
+            self.turn[register] = (self.turn[register] + 1) % len(turns)
         for i in range(len(buf)):
-            buf[i] = self.data[i % len(self.data)]
+            buf[i] = data[i % len(data)]
+
+    def writeto_mem(self, _addr, _register, _buf):
+        pass
 
     def readfrom_into(self, _addr, buf):
         for i in range(len(buf)):
@@ -270,9 +308,9 @@ class Fixed:
         return n
 
 
-def bytes_allocated(name, data_hex, n, rounds):
+def bytes_allocated(name, replies, n, rounds):
     """Return the heap bytes that `rounds` bursts of n samples take from a bus that takes none."""
-    driver = drivers.load(name)(Fixed(bytes.fromhex(data_hex)))
+    driver = drivers.load(name)(Fixed(replies))
     block = Block(len(channels_of(driver, {})), 64)
     burst(driver, block, n)
     gc.collect()
@@ -296,9 +334,9 @@ def burst(driver, block, n):
             driver.read(block)
 
 
-def locked_burst(name, data_hex, n):
+def locked_burst(name, replies, n):
     """Take a burst with the heap locked: any allocation is a MemoryError."""
-    driver = drivers.load(name)(Fixed(bytes.fromhex(data_hex)))
+    driver = drivers.load(name)(Fixed(replies))
     block = Block(len(channels_of(driver, {})), 64)
     burst(driver, block, n)
     micropython.heap_lock()
