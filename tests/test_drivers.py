@@ -1,7 +1,9 @@
 """What every driver of the table must be, whoever wrote it: described, bounded, able to run."""
 
+import ast
 import importlib
 import math
+from pathlib import Path
 
 import pytest
 
@@ -165,6 +167,18 @@ def test_an_address_that_the_part_cannot_have_is_refused(name):
     if cls.BUS == "i2c":
         with pytest.raises(ConfigError, match=r"^address: 9 is not one of "):
             cls(None, 9)
+
+
+@pytest.mark.parametrize("module", ["driver", "accelerometer"])
+def test_what_drivers_are_built_on_has_no_private_attributes(module):
+    """On a board each file has short private names of its own: a subclass's would be the same."""
+    source = importlib.import_module(f"motefw.{module}").__file__
+    names = {
+        node.attr
+        for node in ast.walk(ast.parse(Path(source).read_text("utf-8")))
+        if isinstance(node, ast.Attribute)
+    }
+    assert not [name for name in names if name.startswith("_") and not name.endswith("__")]
 
 
 def test_an_unknown_driver_is_refused(vm):

@@ -1,5 +1,7 @@
 """What accelerometers have in common: units that follow the range, and a FIFO that is drained.
 
+No name here is private: those are short on a board, and would meet a subclass's.
+
 A FIFO in stream mode keeps the latest samples. One that is found full may have lost some: that is
 a gap, told once, until a sample is taken out. Whether it has run over is looked at again before
 anything is taken out, since making a packet between two calls may take longer than it lasts.
@@ -33,24 +35,24 @@ class Accelerometer(Driver):
 
     def __init__(self, bus, address=None):
         super().__init__(bus, address)
-        self._read = bus.readfrom_mem_into
-        self._byte = bytearray(1)
-        self._sample = bytearray(6)
+        self.fetch = bus.readfrom_mem_into
+        self.byte = bytearray(1)
+        self.data = bytearray(6)
 
     def get(self, register):
         """Return a register."""
-        self._read(self.address, register, self._byte)
-        return self._byte[0]
+        self.fetch(self.address, register, self.byte)
+        return self.byte[0]
 
     def put(self, register, value):
         """Write a register."""
-        self._byte[0] = value
-        self.bus.writeto_mem(self.address, register, self._byte)
+        self.byte[0] = value
+        self.bus.writeto_mem(self.address, register, self.byte)
 
     def sample(self, block):
         """Append one sample, read from the part."""
-        data = self._sample
-        self._read(self.address, self.DATA, data)
+        data = self.data
+        self.fetch(self.address, self.DATA, data)
         low = self.HIGH_FIRST
         shift = self.SHIFT
         i = block.count
@@ -68,12 +70,12 @@ class Fifo(Accelerometer):
 
     def __init__(self, bus, address=None):
         super().__init__(bus, address)
-        self._told = False  # of the overrun that the FIFO still shows
+        self.told = False  # of the overrun that the FIFO still shows
 
     def start(self, **options):
         """See Driver; the FIFO is empty then."""
         super().start(**options)
-        self._told = False
+        self.told = False
 
     def waiting(self):
         """Return how many samples wait; FIFO of them where it is full."""
@@ -86,23 +88,23 @@ class Fifo(Accelerometer):
             raise self.error(f"{waiting} samples wait, at most {self.FIFO} expected")
         if not waiting and not self.get(self.RUNS[0]) & self.RUNS[1]:
             raise self.error("it has stopped measuring (supply interrupted?)")
-        self._ran_over(waiting)
+        self.ran_over(waiting)
         return waiting
 
     def drain(self, block, n):
         """Append n samples; or none, and a `gap`, if the FIFO has run over since the last look."""
         waiting = self.waiting()
-        if self._ran_over(waiting) or waiting < n:
+        if self.ran_over(waiting) or waiting < n:
             return
         for _ in range(n):
             self.sample(block)
-            self._told = False
+            self.told = False
 
-    def _ran_over(self, waiting):
+    def ran_over(self, waiting):
         """Tell of an overrun once, and set `gap`: the FIFO stays full until data are read."""
-        before = self._told
-        self._told = waiting >= self.FIFO
-        if before or not self._told:
+        before = self.told
+        self.told = waiting >= self.FIFO
+        if before or not self.told:
             return False
         self.gap = True
         return True

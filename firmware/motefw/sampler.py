@@ -172,11 +172,12 @@ class Stream:
         """Make the block as large as the latency limit lets it grow."""
         period_us = self.period_ms * 1000 or self.driver.period_us
         n = self._latency_ms * 1000 // period_us + 1
-        n = max(1, min(n, self._samples_max, packet.MAX_SAMPLES))
+        channels = len(channels_of(self.cls, self.options))
+        most = min(self._samples_max, packet.MAX_SAMPLES) * 3 // max(channels, 3)  # heap is short
+        n = max(1, min(n, most))
         if self.cls.STREAMING:
             half_ms = period_us * self.cls.FIFO // 2000
             self._wait_poll_ms = max(1, min(half_ms, _POLL_MAX_MS))
-        channels = len(channels_of(self.cls, self.options))
         self.block = packet.Block(channels, n, self.cls.TIMED)
 
     # Streaming parts: a FIFO, or a line on which the part speaks.

@@ -277,7 +277,7 @@ class Fixed:
         own = replies if isinstance(replies, dict) else {}
         self.data = b"\0" if own else bytes.fromhex(replies)
         self.own = {int(r, 16): [bytes.fromhex(x) for x in own[r].split("/")] for r in own}
-        self.turn = {register: 0 for register in self.own}
+        self.turn = dict.fromkeys(self.own, 0)
 
     def readfrom_mem_into(self, _addr, register, buf):
         data = self.data

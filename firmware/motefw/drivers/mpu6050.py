@@ -66,18 +66,18 @@ class MPU6050(Fifo):
         self.put(_ACCEL_CONFIG, _RANGES.index(range_g) << 3)
         self.put(_GYRO_CONFIG, max(_DPS.index(gyro_dps) - 1, 0) << 3)
         self.put(_FIFO_EN, 0x78 if gyro_dps else 0x08)
-        self._sample = bytearray(12 if gyro_dps else 6)
-        self.FIFO = 1024 // len(self._sample) + 1  # never reached: as many are told otherwise
+        self.data = bytearray(12 if gyro_dps else 6)
+        self.FIFO = 1024 // len(self.data) + 1  # never reached: as many are told otherwise
         self._empty()
         self.period_us = 1000000 // rate_hz
 
     def waiting(self):
         """Return how many whole samples wait; a FIFO that ends in a part of one ran over."""
         for _ in range(2):  # the first may have been read in the middle of a sample
-            self._read(self.address, _FIFO_COUNT, self._count)
+            self.fetch(self.address, _FIFO_COUNT, self._count)
             count = self._count[0] << 8 | self._count[1]
-            if not count % len(self._sample):
-                return count // len(self._sample)
+            if not count % len(self.data):
+                return count // len(self.data)
         self._empty()
         self.gap = True
         return 0

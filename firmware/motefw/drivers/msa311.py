@@ -35,7 +35,7 @@ class MSA311(Accelerometer):
 
     def __init__(self, bus, address=None):
         super().__init__(bus, address)
-        self._sample = bytearray(_POWER - _DATA + 1)
+        self.data = bytearray(_POWER - _DATA + 1)
         self._power = self._wait_ms = 0
 
     def configure(self, bandwidth_hz, range_g):
@@ -59,7 +59,7 @@ class MSA311(Accelerometer):
         """Append (x, y, z); nothing is appended when it raises."""
         i = block.count
         self.sample(block)
-        if self._sample[_POWER - _DATA] != self._power:
+        if self.data[_POWER - _DATA] != self._power:
             block.count = i
             raise self.error("it has lost its settings (supply interrupted?)")
 

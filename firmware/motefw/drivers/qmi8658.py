@@ -75,13 +75,13 @@ class QMI8658(Fifo):
         self._command(0x04)  # empty the FIFO
         self.put(_FIFO_CTRL, _STREAM_128)
         self.put(_CTRL7, 0x03 if gyro_dps else 0x01)
-        self._sample = bytearray(12 if gyro_dps else 6)
+        self.data = bytearray(12 if gyro_dps else 6)
         self.period_us = (156250 << code) // 1121 if gyro_dps else 125 << code
 
     def waiting(self):
         """Return how many samples wait; the part counts words of two bytes."""
-        self._read(self.address, _FIFO_COUNT, self._count)
-        return 2 * (self._count[0] | (self._count[1] & 3) << 8) // len(self._sample)
+        self.fetch(self.address, _FIFO_COUNT, self._count)
+        return 2 * (self._count[0] | (self._count[1] & 3) << 8) // len(self.data)
 
     def pending(self):
         """See Fifo; but for less than eight samples it is not worth it."""
@@ -91,7 +91,7 @@ class QMI8658(Fifo):
     def drain(self, block, n):
         """See Fifo; after a sample was missed nothing is given until the gap has been seen."""
         waiting = self.waiting()
-        if self._ran_over(waiting) or waiting < n:
+        if self.ran_over(waiting) or waiting < n:
             return
         while n > 0 and not self.gap:
             self._take(block, min(n, _AT_ONCE))
@@ -104,7 +104,7 @@ class QMI8658(Fifo):
         try:
             for _ in range(n):
                 self.sample(block)
-                self._told = False
+                self.told = False
         finally:
             self.put(_FIFO_CTRL, _STREAM_128)
         self.gap = self.get(_TIMESTAMP) != newest

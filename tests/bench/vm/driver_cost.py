@@ -2,26 +2,44 @@
 
     driver_cost.py DRIVER SAMPLES ROUNDS REPLY
 
-The bus costs nothing: each read gives the bytes of REPLY (hexadecimal) again.
+The bus costs nothing: each read gives the bytes of REPLY (hexadecimal) again. A register may have
+replies of its own, given in turn: `15=6000 2d=80/00`.
 """
 
 import gc
 import sys
 
-from motefw import drivers, packet
+from motefw import driver, drivers, packet
 
-SHARED = ("driver", "register", "crc")  # what drivers have in common
+SHARED = ("driver", "register", "accelerometer", "crc")  # what drivers have in common
 
 
 class Bus:
     """I2C and UART of a part that always says the same."""
 
-    def __init__(self, reply):
-        self.reply = reply
+    def __init__(self, text):
+        self.own = {}
+        self.turn = {}
+        self.reply = b""
+        for word in text.split():
+            register, _, replies = word.rpartition("=")
+            if register:
+                self.own[int(register, 16)] = [bytes.fromhex(r) for r in replies.split("/")]
+                self.turn[int(register, 16)] = 0
+            else:
+                self.reply = bytes.fromhex(replies)
 
-    def readfrom_mem_into(self, _addr, _memaddr, buf):
+    def readfrom_mem_into(self, _addr, memaddr, buf):
+        reply = self.reply
+        if memaddr in self.own:
+            turn = self.turn[memaddr]
+            reply = self.own[memaddr][turn]
+            self.turn[memaddr] = (turn + 1) % len(self.own[memaddr])
         for i in range(len(buf)):
-            buf[i] = self.reply[i]
+            buf[i] = reply[i]
+
+    def writeto_mem(self, _addr, _memaddr, _buf):
+        pass
 
     def readfrom_into(self, _addr, buf):
         for i in range(len(buf)):
@@ -54,7 +72,7 @@ def sample(part, block, n):
 def main():
     """Print the bytes that the driver's module takes, its object, and all rounds of samples."""
     name, samples, rounds, reply = sys.argv[1:]
-    bus = Bus(bytes.fromhex(reply))
+    bus = Bus(reply)
     for module in SHARED:
         __import__("motefw." + module)
     gc.collect()
@@ -65,7 +83,7 @@ def main():
     part = cls(bus)
     gc.collect()
     made = gc.mem_alloc()
-    block = packet.Block(len(cls.CHANNELS), 64)
+    block = packet.Block(len(driver.channels_of(cls, {})), 64)
     sample(part, block, int(samples))
     gc.collect()
     gc.disable()

@@ -2,7 +2,7 @@
 
 Samples that are due are worked out from the clock when the bus looks: an idle part costs nothing.
 A model that is built on this says how long a sample takes, whether it runs, and what its registers
-show; it may override `_set`, `_byte` and `_after` where a register is more than a place.
+show; it may override `put`, `get` and `following` where a register is more than a place.
 """
 
 from . import Faults
@@ -34,24 +34,24 @@ class Motion(Faults):
 
     def __init__(self, source, clock_us, _options=None):
         super().__init__()
-        self._source = source
-        self._clock_us = clock_us
-        self._index = 0  # of the next sample asked of the source
-        self._ended = False
-        self._fifo = bytearray(self.FIFO_BYTES)
+        self.source = source
+        self.clock_us = clock_us
+        self.index = 0  # of the next sample asked of the source
+        self.ended = False
+        self.fifo = bytearray(self.FIFO_BYTES)
         self.lost = 0  # samples that a full FIFO gave up
         self.power_cycle()
 
     def power_cycle(self):
         """Forget everything, as after an interruption of the supply."""
-        self._registers = bytearray(0x80)
+        self.registers = bytearray(0x80)
         for register, value in self.RESET:
-            self._registers[register] = value
-        self._pointer = 0
-        self._latest = [0] * 6  # words
-        self._new = False
-        self._empty()
-        self._begin()
+            self.registers[register] = value
+        self.pointer = 0
+        self.latest = [0] * 6  # words
+        self.fresh = False
+        self.empty()
+        self.restart()
 
     def fault(self, kind, on=True):
         """Begin or end a fault; a brownout is over at once."""
@@ -62,139 +62,139 @@ class Motion(Faults):
 
     def write(self, data):
         """Take one write transaction: the register pointer, then values from there on."""
-        self._answer()
+        self.answer()
         if not data:
             return
-        self._advance()
-        self._pointer = data[0]
+        self.advance()
+        self.pointer = data[0]
         for i in range(1, len(data)):
-            register = self._pointer & 0x7F
+            register = self.pointer & 0x7F
             if register not in self.READ_ONLY:
-                self._set(register, data[i])
-            self._pointer = self._after(self._pointer)
+                self.put(register, data[i])
+            self.pointer = self.following(self.pointer)
 
     def read_into(self, buf):
         """Give one read transaction, from the register pointer on."""
-        self._answer()
-        self._advance()
-        self._show()
+        self.answer()
+        self.advance()
+        self.show()
         for i in range(len(buf)):
-            buf[i] = self._byte(self._pointer & 0x7F)
-            self._pointer = self._after(self._pointer)
+            buf[i] = self.get(self.pointer & 0x7F)
+            self.pointer = self.following(self.pointer)
 
-    def _answer(self):
+    def answer(self):
         if "nack" in self.faults:
             raise OSError(_NACK)
 
     # What a part does otherwise.
 
-    def _set(self, register, value):
-        self._registers[register] = value
+    def put(self, register, value):
+        self.registers[register] = value
 
-    def _show(self):
+    def show(self):
         """Put what a read sees now into the registers."""
 
-    def _byte(self, register):
+    def get(self, register):
         if register == self.ID and "wrong_id" in self.faults:
-            return self._registers[register] ^ 0x5A
-        return self._registers[register]
+            return self.registers[register] ^ 0x5A
+        return self.registers[register]
 
-    def _after(self, pointer):
+    def following(self, pointer):
         return (pointer + 1) & 0x7F
 
-    def _running(self):
+    def running(self):
         return False
 
-    def _period(self):
+    def period(self):
         """Return (microseconds, samples that they are)."""
         return 1000000, 1
 
-    def _scale(self, axis):
+    def scale(self, axis):
         """Return counts a unit of an axis, 0..2 acceleration, 3..5 rotation."""
         return 1
 
-    def _frame(self):
+    def frame(self):
         """Return the words of the latest sample that go to the FIFO."""
         return ()
 
-    def _keeps_oldest(self):
+    def keeps_oldest(self):
         """Tell whether a full FIFO takes no more, rather than give up its oldest."""
         return False
 
     # Samples.
 
-    def _begin(self):
+    def restart(self):
         """Begin the sampling clock anew."""
-        self._start_us = self._clock_us() + self.TURN_ON_US
-        self._taken = 0  # samples since `_start_us`
+        self.start_us = self.clock_us() + self.TURN_ON_US
+        self.taken = 0  # samples since `start_us`
 
-    def _advance(self):
+    def advance(self):
         """Take the samples that are due."""
-        if self._ended or not self._running():
+        if self.ended or not self.running():
             return
-        us, samples = self._period()
-        due = (self._clock_us() - self._start_us) * samples // us
-        while self._taken < due and not self._ended:
-            self._taken += 1
+        us, samples = self.period()
+        due = (self.clock_us() - self.start_us) * samples // us
+        while self.taken < due and not self.ended:
+            self.taken += 1
             if "silent" not in self.faults:
-                self._sample()
+                self.take_sample()
         # Move the start on by whole periods, so that the figures stay small.
-        periods = self._taken // samples
-        self._start_us += periods * us
-        self._taken -= periods * samples
+        periods = self.taken // samples
+        self.start_us += periods * us
+        self.taken -= periods * samples
 
-    def _sample(self):
-        values = self._source.sample(self._index)
+    def take_sample(self):
+        values = self.source.sample(self.index)
         if values is None:
-            self._ended = True
+            self.ended = True
             return
-        self._index += 1
-        self._take(values)
-        frame = self._frame()
+        self.index += 1
+        self.convert(values)
+        frame = self.frame()
         if frame:
-            self._push(frame)
+            self.push(frame)
 
-    def _take(self, values):
+    def convert(self, values):
         """Turn a row of the source into words."""
         top = 1 << (self.BITS - 1)
         for axis in range(len(values)):
             value = values[axis]
-            if not self._source.raw:
-                value = round(value * self._scale(axis))
-            self._latest[axis] = max(-top, min(top - 1, value)) << self.SHIFT
-        self._new = True
+            if not self.source.raw:
+                value = round(value * self.scale(axis))
+            self.latest[axis] = max(-top, min(top - 1, value)) << self.SHIFT
+        self.fresh = True
 
     # The FIFO, byte by byte.
 
-    def _empty(self):
-        self._head = self._count = 0
+    def empty(self):
+        self.head = self.held = 0
 
-    def _push(self, frame):
-        """Put words into the FIFO, low byte first or as `_pair` says."""
+    def push(self, frame):
+        """Put words into the FIFO, low byte first or as `pair` says."""
         size = self.FIFO_BYTES
-        excess = self._count + 2 * len(frame) - size
+        excess = self.held + 2 * len(frame) - size
         if excess > 0:
             self.lost += 1
-            if self._keeps_oldest():
+            if self.keeps_oldest():
                 return
-            self._head = (self._head + excess) % size
-            self._count -= excess
-        at = self._head + self._count
+            self.head = (self.head + excess) % size
+            self.held -= excess
+        at = self.head + self.held
         for word in frame:
-            for byte in self._pair(word):
-                self._fifo[at % size] = byte
+            for byte in self.pair(word):
+                self.fifo[at % size] = byte
                 at += 1
-        self._count += 2 * len(frame)
+        self.held += 2 * len(frame)
 
-    def _pop(self):
+    def pop(self):
         """Take the oldest byte out; 0 if there is none."""
-        if not self._count:
+        if not self.held:
             return 0
-        byte = self._fifo[self._head]
-        self._head = (self._head + 1) % self.FIFO_BYTES
-        self._count -= 1
+        byte = self.fifo[self.head]
+        self.head = (self.head + 1) % self.FIFO_BYTES
+        self.held -= 1
         return byte
 
-    def _pair(self, word):
+    def pair(self, word):
         """Return the two bytes of a word in the order of their addresses."""
         return word & 0xFF, word >> 8 & 0xFF

@@ -37,72 +37,81 @@ class Lis3dh(Motion):
     FIFO_BYTES = _FRAME * _DEPTH
     PER_G = (1000, 500, 250, 1000 / 12)  # digits at 2, 4, 8, 16 g
 
-    def _set(self, register, value):
-        before = self._registers[register]
-        self._registers[register] = value
+    def put(self, register, value):
+        """See Motion."""
+        before = self.registers[register]
+        self.registers[register] = value
         if register == _CTRL1 and (value ^ before) & 0xF8:
-            self._begin()
+            self.restart()
         elif register == _CTRL5:
-            self._registers[register] = value & 0x7F  # the reboot bit clears itself
+            self.registers[register] = value & 0x7F  # the reboot bit clears itself
         if register in (_CTRL5, _FIFO_CTRL) and not self._mode():
-            self._empty()
+            self.empty()
 
     def _mode(self):
         """Return the FIFO's mode, 0 while it is off."""
-        return self._registers[_FIFO_CTRL] >> 6 if self._registers[_CTRL5] & 0x40 else 0
+        return self.registers[_FIFO_CTRL] >> 6 if self.registers[_CTRL5] & 0x40 else 0
 
-    def _running(self):
-        return 0 < self._registers[_CTRL1] >> 4 < len(_RATES)
+    def running(self):
+        """See Motion."""
+        return 0 < self.registers[_CTRL1] >> 4 < len(_RATES)
 
-    def _period(self):
-        code = self._registers[_CTRL1] >> 4
-        hz = _LOW_POWER_HZ if code == 9 and self._registers[_CTRL1] & 8 else _RATES[code]
+    def period(self):
+        """See Motion."""
+        code = self.registers[_CTRL1] >> 4
+        hz = _LOW_POWER_HZ if code == 9 and self.registers[_CTRL1] & 8 else _RATES[code]
         return 1000000, hz
 
-    def _scale(self, axis):
-        return self.PER_G[self._registers[_CTRL4] >> 4 & 3]
+    def scale(self, axis):
+        """See Motion."""
+        return self.PER_G[self.registers[_CTRL4] >> 4 & 3]
 
-    def _take(self, values):
-        super()._take(values)
-        mask = ~0xFF if self._registers[_CTRL1] & 8 else -1 if self._registers[_CTRL4] & 8 else ~63
+    def convert(self, values):
+        """See Motion."""
+        super().convert(values)
+        mask = ~0xFF if self.registers[_CTRL1] & 8 else -1 if self.registers[_CTRL4] & 8 else ~63
         for axis in range(3):
-            enabled = self._registers[_CTRL1] >> axis & 1
-            self._latest[axis] = self._latest[axis] & mask if enabled else 0
+            enabled = self.registers[_CTRL1] >> axis & 1
+            self.latest[axis] = self.latest[axis] & mask if enabled else 0
 
-    def _frame(self):
-        return self._latest[:3] if self._mode() else ()
+    def frame(self):
+        """See Motion."""
+        return self.latest[:3] if self._mode() else ()
 
-    def _keeps_oldest(self):
+    def keeps_oldest(self):
+        """See Motion."""
         return self._mode() == 1
 
-    def _byte(self, register):
-        samples = self._count // _FRAME
+    def get(self, register):
+        """See Motion."""
+        samples = self.held // _FRAME
         if register == _STATUS:
-            return 0x0F if self._new else 0
+            return 0x0F if self.fresh else 0
         if register == _FIFO_SRC:
             return self._source_byte(samples)
         if not _OUT <= register <= _OUT_END:
-            return super()._byte(register)
+            return super().get(register)
         at = register - _OUT
         if samples:
-            byte = self._fifo[(self._head + at) % self.FIFO_BYTES]
+            byte = self.fifo[(self.head + at) % self.FIFO_BYTES]
         else:
-            byte = self._pair(self._latest[at >> 1])[at & 1]
+            byte = self.pair(self.latest[at >> 1])[at & 1]
         if register == _OUT_END:
-            self._new = False
+            self.fresh = False
             for _ in range(_FRAME if samples else 0):
-                self._pop()
+                self.pop()
         return byte
 
     def _source_byte(self, samples):
         source = min(samples, _DEPTH - 1)
-        if samples > self._registers[_FIFO_CTRL] & 0x1F:
+        if samples > self.registers[_FIFO_CTRL] & 0x1F:
             source |= 0x80
         if samples == _DEPTH:
             source |= 0x40
         return source if samples else 0x20
 
-    def _after(self, pointer):
+    def following(self, pointer):
+        """See Motion."""
         if not pointer & 0x80:
             return pointer
         if pointer & 0x7F == _OUT_END:

@@ -44,75 +44,84 @@ class Mpu6050(Motion):
         self._overflow = False
         self._last = 0
 
-    def _set(self, register, value):
-        registers = self._registers
+    def put(self, register, value):
+        """See Motion."""
+        registers = self.registers
         before = registers[register]
         registers[register] = value
         if register == _PWR_MGMT_1 and value & 0x80:
             self.power_cycle()
-            self._reset_us = self._clock_us() + _RESET_US
+            self._reset_us = self.clock_us() + _RESET_US
         elif register in (_SMPLRT_DIV, _CONFIG) and value != before:
-            self._begin()
+            self.restart()
         elif register == _PWR_MGMT_1 and (value ^ before) & 0x40:
-            self._begin()
+            self.restart()
         elif register == _USER_CTRL:
             if value & 0x04 and not value & 0x40:  # the register map: reset only while disabled
-                self._empty()
+                self.empty()
             registers[register] = value & ~0x07
 
-    def _running(self):
-        return not self._registers[_PWR_MGMT_1] & 0x40 and self._clock_us() >= self._reset_us
+    def running(self):
+        """See Motion."""
+        return not self.registers[_PWR_MGMT_1] & 0x40 and self.clock_us() >= self._reset_us
 
-    def _period(self):
-        filtered = 0 < self._registers[_CONFIG] & 7 < 7
-        return (1000 if filtered else 125) * (1 + self._registers[_SMPLRT_DIV]), 1
+    def period(self):
+        """See Motion."""
+        filtered = 0 < self.registers[_CONFIG] & 7 < 7
+        return (1000 if filtered else 125) * (1 + self.registers[_SMPLRT_DIV]), 1
 
-    def _scale(self, axis):
+    def scale(self, axis):
+        """See Motion."""
         if axis < 3:
-            return 16384 >> (self._registers[_ACCEL_CONFIG] >> 3 & 3)
-        return 32768 / (250 << (self._registers[_GYRO_CONFIG] >> 3 & 3))
+            return 16384 >> (self.registers[_ACCEL_CONFIG] >> 3 & 3)
+        return 32768 / (250 << (self.registers[_GYRO_CONFIG] >> 3 & 3))
 
-    def _frame(self):
-        registers = self._registers
+    def frame(self):
+        """See Motion."""
+        registers = self.registers
         if not registers[_USER_CTRL] & 0x40:
             return ()
         what = registers[_FIFO_EN]
-        words = self._latest[:3] if what & 0x08 else []
+        words = self.latest[:3] if what & 0x08 else []
         if what & 0x80:
             words = words + [_TEMPERATURE]
         for axis in range(3):
             if what & 0x40 >> axis:
-                words = words + [self._latest[3 + axis]]
+                words = words + [self.latest[3 + axis]]
         return words
 
-    def _push(self, frame):
+    def push(self, frame):
+        """See Motion."""
         lost = self.lost
-        super()._push(frame)
+        super().push(frame)
         self._overflow = self._overflow or self.lost > lost
 
-    def _byte(self, register):
-        if register == _PWR_MGMT_1 and self._clock_us() < self._reset_us:
-            return 0x80 | self._registers[register]
+    def get(self, register):
+        """See Motion."""
+        if register == _PWR_MGMT_1 and self.clock_us() < self._reset_us:
+            return 0x80 | self.registers[register]
         if register == _INT_STATUS:
-            status = (0x10 if self._overflow else 0) | (1 if self._new else 0)
-            self._overflow = self._new = False
+            status = (0x10 if self._overflow else 0) | (1 if self.fresh else 0)
+            self._overflow = self.fresh = False
             return status
         if _DATA <= register <= _DATA_END:
             at = register - _DATA
-            words = self._latest[:3] + [_TEMPERATURE] + self._latest[3:]
-            return self._pair(words[at >> 1])[at & 1]
+            words = self.latest[:3] + [_TEMPERATURE] + self.latest[3:]
+            return self.pair(words[at >> 1])[at & 1]
         if register in (_FIFO_COUNT, _FIFO_COUNT + 1):
-            return self._pair(self._count)[register - _FIFO_COUNT]
+            return self.pair(self.held)[register - _FIFO_COUNT]
         if register == _FIFO_R_W:
-            if self._count:
-                self._last = self._pop()
+            if self.held:
+                self._last = self.pop()
             return self._last
-        return super()._byte(register)
+        return super().get(register)
 
-    def _after(self, pointer):
+    def following(self, pointer):
+        """See Motion."""
         return pointer if pointer == _FIFO_R_W else (pointer + 1) & 0x7F
 
-    def _pair(self, word):
+    def pair(self, word):
+        """See Motion."""
         return word >> 8 & 0xFF, word & 0xFF
 
 

@@ -28,48 +28,53 @@ class Msa311(Motion):
     BITS = 12
     SHIFT = 4
 
-    def _set(self, register, value):
-        before = self._registers[register]
-        self._registers[register] = value
+    def put(self, register, value):
+        """See Motion."""
+        before = self.registers[register]
+        self.registers[register] = value
         if register == _SOFT_RESET and value & 0x24:
             self.power_cycle()
         elif register in (_ODR, _POWER) and value != before:
-            self._begin()
+            self.restart()
 
-    def _running(self):
-        return not self._registers[_POWER] & 0xC0
+    def running(self):
+        """See Motion."""
+        return not self.registers[_POWER] & 0xC0
 
-    def _period(self):
-        return 1000 << (10 - min(self._registers[_ODR] & 0x0F, 10)), 1
+    def period(self):
+        """See Motion."""
+        return 1000 << (10 - min(self.registers[_ODR] & 0x0F, 10)), 1
 
-    def _scale(self, axis):
-        return 1024 >> (self._registers[_RESRANGE] & 3)
+    def scale(self, axis):
+        """See Motion."""
+        return 1024 >> (self.registers[_RESRANGE] & 3)
 
-    def _advance(self):
+    def advance(self):
         """Convert: the source is asked only for what somebody may read."""
-        if self._ended or not self._running():
+        if self.ended or not self.running():
             return
-        us, _ = self._period()
-        due = (self._clock_us() - self._start_us) // us
+        us, _ = self.period()
+        due = (self.clock_us() - self.start_us) // us
         if due <= 0:
             return
-        self._start_us += due * us
+        self.start_us += due * us
         if "silent" in self.faults:
             return
-        values = self._source.at(self._start_us)
+        values = self.source.at(self.start_us)
         if values is None:
-            self._ended = True
+            self.ended = True
             return
-        self._take(values)
+        self.convert(values)
         for axis in range(3):
-            if self._registers[_ODR] & 0x80 >> axis:
-                self._latest[axis] = 0
+            if self.registers[_ODR] & 0x80 >> axis:
+                self.latest[axis] = 0
 
-    def _byte(self, register):
+    def get(self, register):
+        """See Motion."""
         if _DATA <= register <= _DATA_END:
             at = register - _DATA
-            return self._pair(self._latest[at >> 1])[at & 1]
-        return super()._byte(register)
+            return self.pair(self.latest[at >> 1])[at & 1]
+        return super().get(register)
 
 
 CHIP = Msa311

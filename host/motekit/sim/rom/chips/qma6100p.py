@@ -40,64 +40,72 @@ class Qma6100p(Motion):
     SHIFT = 2
     FIFO_BYTES = 6 * _DEPTH
 
-    def _set(self, register, value):
-        registers = self._registers
+    def put(self, register, value):
+        """See Motion."""
+        registers = self.registers
         before = registers[register]
         if register == _RESET:
             if value == 0xB6:
                 self.power_cycle()
-            self._registers[register] = value
+            self.registers[register] = value
         elif registers[_RESET] != 0xB6:  # else held in reset
             registers[register] = value
             if register == _BANDWIDTH or (register == _POWER and (value ^ before) & 0x8F):
-                self._begin()
+                self.restart()
             elif register == _FIFO_CFG:
-                self._empty()
+                self.empty()
 
-    def _running(self):
-        return self._registers[_POWER] & 0x80
+    def running(self):
+        """See Motion."""
+        return self.registers[_POWER] & 0x80
 
-    def _period(self):
-        hz, halves = _RATES[self._registers[_BANDWIDTH] & 7]
-        clock = self._registers[_POWER] & 0x0F  # 4: nominal; one more halves it
+    def period(self):
+        """See Motion."""
+        hz, halves = _RATES[self.registers[_BANDWIDTH] & 7]
+        clock = self.registers[_POWER] & 0x0F  # 4: nominal; one more halves it
         return 1000000 * halves << max(clock - 3, 0), 2 * hz
 
-    def _scale(self, axis):
-        return _RANGES.get(self._registers[_RANGE] & 0x0F, 4096)
+    def scale(self, axis):
+        """See Motion."""
+        return _RANGES.get(self.registers[_RANGE] & 0x0F, 4096)
 
-    def _frame(self):
-        cfg = self._registers[_FIFO_CFG]
+    def frame(self):
+        """See Motion."""
+        cfg = self.registers[_FIFO_CFG]
         if not cfg >> 6:
             return ()
-        return [self._latest[axis] | _NEW for axis in range(3) if cfg >> axis & 1]
+        return [self.latest[axis] | _NEW for axis in range(3) if cfg >> axis & 1]
 
-    def _keeps_oldest(self):
-        return self._registers[_FIFO_CFG] >> 6 == 1
+    def keeps_oldest(self):
+        """See Motion."""
+        return self.registers[_FIFO_CFG] >> 6 == 1
 
     def _samples(self):
-        cfg = self._registers[_FIFO_CFG] & 7
-        return self._count // (2 * sum([cfg >> axis & 1 for axis in range(3)]) or 1)
+        cfg = self.registers[_FIFO_CFG] & 7
+        return self.held // (2 * sum([cfg >> axis & 1 for axis in range(3)]) or 1)
 
-    def _byte(self, register):
+    def get(self, register):
+        """See Motion."""
         if register == _FIFO_STATE:
             return self._samples()
         if register == _INT_ST2:
             samples = self._samples()
             status = 0x20 if samples >= _DEPTH else 0
-            return status | (0x40 if samples >= self._registers[_WATERMARK] else 0)
+            return status | (0x40 if samples >= self.registers[_WATERMARK] else 0)
         if register == _FIFO_DATA:
-            return self._pop()
+            return self.pop()
         if _DATA <= register <= _DATA_END:
             at = register - _DATA
-            byte = self._pair(self._latest[at >> 1])[at & 1]
-            if not at & 1 and self._new:
+            byte = self.pair(self.latest[at >> 1])[at & 1]
+            if not at & 1 and self.fresh:
                 byte |= _NEW
             if register == _DATA_END:
-                self._new = False
+                self.fresh = False
             return byte
-        return super()._byte(register)
+        return super().get(register)
 
-    def _after(self, pointer):
+    def following(self, pointer):
+        """See Motion."""
         return pointer if pointer == _FIFO_DATA else (pointer + 1) & 0x7F
 
 

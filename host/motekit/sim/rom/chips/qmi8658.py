@@ -54,117 +54,129 @@ class Qmi8658(Motion):
         self._overflow = False
         self._number = 0  # of samples
 
-    def _set(self, register, value):
-        if self._clock_us() < self._reset_us:
+    def put(self, register, value):
+        """See Motion."""
+        if self.clock_us() < self._reset_us:
             return
-        registers = self._registers
+        registers = self.registers
         before = registers[register]
         registers[register] = value
         if register == _RESET and value == 0xB0:
             self.power_cycle()
-            self._reset_us = self._clock_us() + _RESET_US
+            self._reset_us = self.clock_us() + _RESET_US
         elif register in (_CTRL2, _CTRL3, _CTRL7) and value != before:
-            self._begin()
+            self.restart()
         elif register == _FIFO_CTRL:
             registers[register] = value & 0x0F
             if not value & 3 or (value ^ before) & 0x0F:
-                self._empty()
+                self.empty()
         elif register == _CTRL9:
             self._command(value)
 
     def _command(self, value):
-        self._done_us = self._clock_us() + _COMMAND_US if value else _NEVER
+        self._done_us = self.clock_us() + _COMMAND_US if value else _NEVER
         if value == 0x04:
-            self._empty()
+            self.empty()
         elif value == 0x05:
-            self._registers[_FIFO_CTRL] |= _READING
+            self.registers[_FIFO_CTRL] |= _READING
 
-    def _empty(self):
-        super()._empty()
+    def empty(self):
+        """See Motion."""
+        super().empty()
         self._overflow = False
 
-    def _running(self):
-        return self._registers[_CTRL7] & 3
+    def running(self):
+        """See Motion."""
+        return self.registers[_CTRL7] & 3
 
-    def _period(self):
-        if self._registers[_CTRL7] & 2:
-            return 156250 << (self._registers[_CTRL3] & 0x0F), 1121
-        return 125 << (self._registers[_CTRL2] & 0x0F), 1
+    def period(self):
+        """See Motion."""
+        if self.registers[_CTRL7] & 2:
+            return 156250 << (self.registers[_CTRL3] & 0x0F), 1121
+        return 125 << (self.registers[_CTRL2] & 0x0F), 1
 
-    def _scale(self, axis):
+    def scale(self, axis):
+        """See Motion."""
         if axis < 3:
-            return 16384 >> (self._registers[_CTRL2] >> 4 & 3)
-        return 32768 / (16 << (self._registers[_CTRL3] >> 4 & 7))
+            return 16384 >> (self.registers[_CTRL2] >> 4 & 3)
+        return 32768 / (16 << (self.registers[_CTRL3] >> 4 & 7))
 
-    def _frame(self):
-        if not self._registers[_FIFO_CTRL] & 3:
+    def frame(self):
+        """See Motion."""
+        if not self.registers[_FIFO_CTRL] & 3:
             return ()
-        enabled = self._registers[_CTRL7]
-        words = self._latest[:3] if enabled & 1 else []
-        return words + self._latest[3:] if enabled & 2 else words
+        enabled = self.registers[_CTRL7]
+        words = self.latest[:3] if enabled & 1 else []
+        return words + self.latest[3:] if enabled & 2 else words
 
-    def _take(self, values):
-        super()._take(values)
+    def convert(self, values):
+        """See Motion."""
+        super().convert(values)
         self._number += 1
 
     def _depth(self):
         """Return the bytes that the FIFO is set to hold."""
-        frame = 12 if self._registers[_CTRL7] & 3 == 3 else 6
-        return (16 << (self._registers[_FIFO_CTRL] >> 2 & 3)) * frame
+        frame = 12 if self.registers[_CTRL7] & 3 == 3 else 6
+        return (16 << (self.registers[_FIFO_CTRL] >> 2 & 3)) * frame
 
-    def _push(self, frame):
-        if self._registers[_FIFO_CTRL] & _READING:
+    def push(self, frame):
+        """See Motion."""
+        if self.registers[_FIFO_CTRL] & _READING:
             self.lost += 1
             self._overflow = True
             return
-        if self._count + 2 * len(frame) > self._depth():
+        if self.held + 2 * len(frame) > self._depth():
             self._overflow = True
             self.lost += 1
-            if self._registers[_FIFO_CTRL] & 3 == 1:
+            if self.registers[_FIFO_CTRL] & 3 == 1:
                 return
             for _ in range(2 * len(frame)):
-                self._pop()
-        super()._push(frame)
+                self.pop()
+        super().push(frame)
 
-    def _show(self):
-        now = self._clock_us()
-        registers = self._registers
+    def show(self):
+        """See Motion."""
+        now = self.clock_us()
+        registers = self.registers
         registers[_RESET_DONE] = 0x80 if _NEVER < self._reset_us <= now else 0
         done = _NEVER < self._done_us <= now and registers[_CTRL8] & 0x80
         registers[_STATUSINT] = 0x80 if done else 0
-        registers[_STATUS0] = registers[_CTRL7] & 3 if self._new else 0
+        registers[_STATUS0] = registers[_CTRL7] & 3 if self.fresh else 0
         for i in range(3):
             registers[_TIMESTAMP + i] = self._number >> 8 * i & 0xFF
-        registers[_FIFO_COUNT] = self._count >> 1 & 0xFF
+        registers[_FIFO_COUNT] = self.held >> 1 & 0xFF
         registers[_FIFO_STATUS] = self._fifo_status()
 
     def _fifo_status(self):
-        status = self._count >> 9 & 3
-        if self._count:
+        status = self.held >> 9 & 3
+        if self.held:
             status |= 0x10
         if self._overflow:
             status |= 0x20
-        if self._count >= self._registers[_FIFO_WTM] * self._depth() // 128:
+        if self.held >= self.registers[_FIFO_WTM] * self._depth() // 128:
             status |= 0x40
-        return status | 0x80 if self._count >= self._depth() else status
+        return status | 0x80 if self.held >= self._depth() else status
 
-    def _byte(self, register):
+    def get(self, register):
+        """See Motion."""
         if register == _FIFO_DATA:
-            return self._pop() if self._registers[_FIFO_CTRL] & _READING else 0
+            return self.pop() if self.registers[_FIFO_CTRL] & _READING else 0
         if _DATA <= register <= _DATA_END:
-            self._new = False
+            self.fresh = False
             at = register - _DATA
-            return self._pair(self._latest[at >> 1])[at & 1]
-        return super()._byte(register)
+            return self.pair(self.latest[at >> 1])[at & 1]
+        return super().get(register)
 
-    def _after(self, pointer):
-        if pointer == _FIFO_DATA or not self._registers[_CTRL1] & 0x40:
+    def following(self, pointer):
+        """See Motion."""
+        if pointer == _FIFO_DATA or not self.registers[_CTRL1] & 0x40:
             return pointer
         return (pointer + 1) & 0x7F
 
-    def _pair(self, word):
+    def pair(self, word):
+        """See Motion."""
         low, high = word & 0xFF, word >> 8 & 0xFF
-        return (high, low) if self._registers[_CTRL1] & 0x20 else (low, high)
+        return (high, low) if self.registers[_CTRL1] & 0x20 else (low, high)
 
 
 CHIP = Qmi8658
