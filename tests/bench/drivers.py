@@ -18,6 +18,10 @@ REPLIES = {
     "adxl345": (16, "101010101010"),
     "pms5003": (3, "424d001c0007000c000f0007000c000f0384012c003c00080002000197000281"),
     "sht4x": (8, "000081000081"),
+    "sht3x": (8, "000081000081"),
+    "gxht30": (8, "000081000081"),
+    "aht20": (8, "1874ea45e147a0"),
+    "cht8305": (8, "64308000"),
 }
 CAPTION = f"32-bit VM, compiled. A board's heap is {HEAP_BYTES} bytes, its program included."
 

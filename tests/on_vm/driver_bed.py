@@ -269,6 +269,15 @@ class Fixed:
         return n
 
 
+def fixed_sample(name, data_hex):
+    """Return the rows of one sample from a part that says these bytes."""
+    driver = drivers.load(name)(Fixed(bytes.fromhex(data_hex)))
+    bed.driver = driver
+    bed.block = Block(len(driver.CHANNELS), 4)
+    burst(driver, bed.block, 1)
+    return rows()
+
+
 def bytes_allocated(name, data_hex, n, rounds):
     """Return the heap bytes that `rounds` bursts of n samples take from a bus that takes none."""
     driver = drivers.load(name)(Fixed(bytes.fromhex(data_hex)))
