@@ -29,7 +29,7 @@ FIRMWARE_LAYERS = (
     ("port_esp32",),
 )
 HOST_LAYERS = (
-    ("errors", "chips"),
+    ("errors", "chips", "shorten"),
     ("fields", "resources", "keys", "drivers", "hello", "decode", "places", "disk"),
     ("board", "firmware", "store", "transports"),
     ("config", "client", "prompt", "inbox", "intake", "live", "query"),
