@@ -34,18 +34,18 @@ class SHT3x(SHT4x):
     def identify(self):
         """Make the part idle and cold; a status word whose CRC holds is an SHT3x's."""
         self.stop()
-        self._command(_STATUS)
+        self.command(_STATUS)
         status = bytearray(3)
-        self._receive(status)
+        self.receive(status)
         if status[0] & _HEATER:
             raise self.error("its heater does not go off")
 
     def stop(self):
         """End periodic measurements and the heater."""
-        self._command(_BREAK)
-        self._command(_HEATER_OFF)
+        self.command(_BREAK)
+        self.command(_HEATER_OFF)
 
-    def _command(self, command):
+    def command(self, command):
         """Send a command; one that is not acknowledged may have met a measurement."""
         for left in range(_TRIES - 1, -1, -1):
             try:

@@ -46,7 +46,7 @@ class SHT4x(Driver):
         self.bus.writeto(self.address, _SERIAL)
         time.sleep_ms(2)
         data = self._reply
-        self._receive(data)
+        self.receive(data)
         self.serial = data[0] << 24 | data[1] << 16 | data[3] << 8 | data[4]
 
     def configure(self, precision):
@@ -62,7 +62,7 @@ class SHT4x(Driver):
     def read(self, block):
         """Append (temperature, humidity); nothing is appended when it raises."""
         data = self._reply
-        self._receive(data)
+        self.receive(data)
         i = block.count
         block.columns[0][i] = temperature = data[0] << 8 | data[1]
         block.columns[1][i] = humidity = data[3] << 8 | data[4]
@@ -75,7 +75,7 @@ class SHT4x(Driver):
         """Reset the part: it ends a measurement and a heater pulse at once."""
         self.bus.writeto(self.address, _RESET)
 
-    def _receive(self, data):
+    def receive(self, data):
         """Read words; a part that still measures does not acknowledge, so wait a little."""
         for left in range(_TRIES - 1, -1, -1):
             try:
