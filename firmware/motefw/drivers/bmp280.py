@@ -48,7 +48,7 @@ class BMP280(Driver):
     def __init__(self, bus, address=None):
         super().__init__(bus, address)
         self.data = bytearray(self.BURST)
-        self.trim = None
+        self.trim: tuple = ()
 
     def configure(self):
         """Reset the part and fetch its trimming values."""

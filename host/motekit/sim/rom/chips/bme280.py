@@ -27,29 +27,33 @@ class Bme280(Bmp280):
 
     def trim_humidity(self, values):
         """Set the trimming values, H1 to H6."""
-        self._trim_h = values
+        self.trim_h = values
 
-    def _duration_us(self):
-        us = super()._duration_us()
-        times = (0, 1, 2, 4, 8, 16, 16, 16)[self._oversampled & 7]
+    def duration_us(self):
+        """Return the longest time of a measurement."""
+        us = super().duration_us()
+        times = (0, 1, 2, 4, 8, 16, 16, 16)[self.oversampled & 7]
         return us + 2300 * times + 575 if times else us
 
-    def _trim_bytes(self):
-        h1, h2, h3, h4, h5, h6 = self._trim_h
+    def trim_bytes(self):
+        """Return (register, bytes) of the trimming values."""
+        h1, h2, h3, h4, h5, h6 = self.trim_h
         shared = h4 & 0x0F | (h5 & 0x0F) << 4
         more = (h2 & 0xFF, h2 >> 8 & 0xFF, h3, h4 >> 4 & 0xFF, shared, h5 >> 4 & 0xFF, h6 & 0xFF)
-        (common,) = super()._trim_bytes()
+        (common,) = super().trim_bytes()
         return common, (0xA1, bytes((h1,))), (0xE1, bytes(more))
 
-    def _humidity(self, fine, values):
-        if not self._oversampled & 7:
+    def humidity_counts(self, fine, values):
+        """Return what the converter says of the humidity."""
+        if not self.oversampled & 7:
             return 0x8000  # skipped
-        percent = max(0.0, min(100.0, values[2]))
-        counts = solve(lambda x: self._percent(fine, x), percent, 30000)
+        wanted = max(0.0, min(100.0, values[2]))
+        counts = solve(lambda x: self.percent(fine, x), wanted, 30000)
         return max(0, min(0xFFFF, round(counts)))
 
-    def _percent(self, fine, adc):
-        h1, h2, h3, h4, h5, h6 = self._trim_h
+    def percent(self, fine, adc):
+        """Return the humidity of counts, before it is cut."""
+        h1, h2, h3, h4, h5, h6 = self.trim_h
         v = fine - 76800
         slope = h2 / 65536 * (1 + h6 / 67108864 * v * (1 + h3 / 67108864 * v))
         h = (adc - (h4 * 64 + h5 / 16384 * v)) * slope

@@ -84,7 +84,7 @@ class Bmp280(Faults):
         self._set_data(0x80000, 0x80000, 0x8000)
         self._pointer = 0
         self._busy_us = 0
-        self._oversampled = 0  # the humidity's, as taken over by the last write of the control
+        self.oversampled = 0  # the humidity's, as taken over by the last write of the control
 
     def write(self, data):
         """Take a pointer, or pairs of register and value."""
@@ -115,14 +115,14 @@ class Bmp280(Faults):
                 self._reset()
         elif register == _CONTROL:
             self._registers[register] = value
-            self._oversampled = self._registers[0xF2]
+            self.oversampled = self._registers[0xF2]
             if value & 3:
-                self._busy_us = self._clock_us() + self._duration_us()
+                self._busy_us = self._clock_us() + self.duration_us()
                 self._convert(self._clock_us())
         elif register == _CONFIG or (register == 0xF2 and self.IDENTITY == 0x60):
             self._registers[register] = value
 
-    def _duration_us(self):
+    def duration_us(self):
         """Return the longest time of a measurement."""
         control = self._registers[_CONTROL]
         pressure = _TIMES[control >> 2 & 7]
@@ -134,7 +134,7 @@ class Bmp280(Faults):
         if not self._busy_us or "slow" in self.faults or self._clock_us() < self._busy_us:
             return
         if self._registers[_CONTROL] & 3 == 3:
-            cycle = self._duration_us() + _STANDBY_US[self._registers[_CONFIG] >> 5]
+            cycle = self.duration_us() + _STANDBY_US[self._registers[_CONFIG] >> 5]
             late = (self._clock_us() - self._busy_us) // cycle
             if late:
                 self._convert(self._busy_us + late * cycle)
@@ -153,10 +153,11 @@ class Bmp280(Faults):
         registers[_ID] = self.OTHER if "wrong_id" in self.faults else self.IDENTITY
         registers[_STATUS] = (0x08 if forced else 0) | (0x01 if copying else 0)
         blank = copying or "untrimmed" in self.faults
-        for at, data in self._trim_bytes():
+        for at, data in self.trim_bytes():
             registers[at : at + len(data)] = bytes(len(data)) if blank else data
 
-    def _trim_bytes(self):
+    def trim_bytes(self):
+        """Return (register, bytes) of the trimming values."""
         return ((_TRIM, struct.pack("<HhhHhhhhhhhh", *self._trim)),)
 
     def _set_data(self, temperature, pressure, humidity):
@@ -183,9 +184,10 @@ class Bmp280(Faults):
         fine = self._fine(t)
         pascal = max(30000.0, min(110000.0, values[1]))
         p = solve(lambda x: self._pascal(fine, x), pascal, 400000)
-        return t, _counted(p, 20, control >> 2 & 7), self._humidity(fine, values)
+        return t, _counted(p, 20, control >> 2 & 7), self.humidity_counts(fine, values)
 
-    def _humidity(self, _fine, _values):
+    def humidity_counts(self, _fine, _values):
+        """Return what the converter says of the humidity, which this part does not measure."""
         return 0x8000
 
     def _fine(self, adc):
