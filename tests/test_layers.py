@@ -30,6 +30,7 @@ FIRMWARE_LAYERS = (
 )
 HOST_LAYERS = (
     ("errors", "chips", "shorten"),
+    ("link",),
     ("fields", "resources", "keys", "drivers", "hello", "decode", "places", "disk"),
     ("board", "firmware", "store", "transports"),
     ("config", "client", "prompt", "inbox", "intake", "live", "query"),
