@@ -29,7 +29,7 @@ _CORE = (
     *("uplink", "links.serial", "app"),
 )  # what every board runs all the time
 _PUBLIC = {
-    "app": ("run",),
+    "app": ("Board", "run"),
     "compat": ("const",),
     "crc": ("crc8_sensirion", "sum16"),
     "driver": ("Driver",),
