@@ -30,9 +30,10 @@ FIRMWARE_LAYERS = (
 )
 HOST_LAYERS = (
     ("errors", "chips", "clock", "shorten"),
+    ("link",),
     ("fields", "resources", "keys", "drivers", "hello", "decode", "places", "disk"),
     ("board", "firmware", "store", "transports"),
-    ("config", "flash", "client", "prompt", "inbox", "intake", "live", "query"),
+    ("config", "flash", "client", "prompt", "raw_prompt", "inbox", "intake", "live", "query"),
     ("session", "recognition", "caretaker", "probe", "sim", "sinks", "bundle", "flasher"),
     ("collector", "doctor"),
     ("demo", "sim.world"),
