@@ -94,9 +94,10 @@ def judge(packets: Sequence[tuple[Intake, bytes]]) -> list[Verdict]:
     verdicts: list[Verdict] = []
     headers = read_headers([data for _, data in packets])
     for (intake, data), header in zip(packets, headers, strict=True):
-        good = intake.good.get(header.generation) if isinstance(header, Head) else None
-        if good is not None and good.holds(data):  # the usual case, short
-            verdicts.append(Received(intake.device, data, True, header))
-        else:
-            verdicts.append(intake.judge(data, header))
+        if isinstance(header, Head):
+            good = intake.good.get(header.generation)
+            if good is not None and good.holds(data):  # the usual case, short
+                verdicts.append(Received(intake.device, data, True, header))
+                continue
+        verdicts.append(intake.judge(data, header))
     return verdicts

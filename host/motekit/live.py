@@ -5,7 +5,6 @@ The threads of a collector write here, under one lock; `rows` hands out a copy.
 
 import json
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -14,6 +13,7 @@ from motefw import packet
 from motefw.errors import PacketError
 from motefw.keys import TAG_BYTES
 
+from .clock import SYSTEM, Clock
 from .hello import Hello
 from .store import Head, Received
 
@@ -87,10 +87,11 @@ class LiveBoard:
 class Live:
     """All boards of a collector."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = SYSTEM) -> None:
+        self._now = clock.monotonic
         self._lock = threading.Lock()
         self._boards: dict[str, LiveBoard] = {}
-        self.stored_at = time.monotonic()  # when something new was last stored
+        self.stored_at = self._now()  # when something new was last stored
         self.new = 0
 
     def rows(self) -> list[LiveBoard]:
@@ -135,7 +136,7 @@ class Live:
             return
         with self._lock:
             self.new += len(packets)
-            self.stored_at = time.monotonic()
+            self.stored_at = self._now()
             boards = self._boards
             for device, data, _, header in packets:
                 board = boards.get(device) or self._board(device)
