@@ -84,13 +84,18 @@ class Store(Reader):
         with self._changing() as db:
             taken = Group(db, self._ledger, self._quarantine)
             taken.take(group)
-            appended = taken.write(self._last_group + 1)
-            committing()
-        self._last_group += appended.new > 0
-        self._tail_bytes += taken.size_bytes()
+            appended = taken.write(self._last_group + 1, committing)
+        if appended.new:
+            self._last_group += 1
+            self._tail_bytes += appended.size
         if self._tail_bytes >= max(self.tail_max_bytes, self._seal_at_bytes):
             self._try_to_seal()
         return appended
+
+    def relax(self) -> None:
+        """Wait for the disk no more: for what can be made again, such as a simulation's store."""
+        with self._lock, translated(self.path):
+            self._connection.execute("PRAGMA synchronous = OFF")
 
     def refuse(self, device: str, generation: int, epoch: int, seq: int) -> None:
         """Give up one packet, which the board is told to skip, so that those behind it count."""

@@ -1,9 +1,10 @@
 """Runs on the MicroPython VM: load one driver, sample over and over; print what the heap lost.
 
-    driver_cost.py DRIVER SAMPLES ROUNDS REPLY
+    driver_cost.py DRIVER SAMPLES ROUNDS REPLY [REGISTERS]
 
 The bus costs nothing: each read gives the bytes of REPLY (hexadecimal) again. A register may have
-replies of its own, given in turn: `15=6000 2d=80/00`.
+replies of its own, given in turn: `15=6000 2d=80/00`. A part that needs to be set up first is,
+from REGISTERS, which begin at 0x88.
 """
 
 import gc
@@ -11,13 +12,15 @@ import sys
 
 from motefw import driver, drivers, packet
 
+FIRST = 0x88
 SHARED = ("driver", "register", "accelerometer", "crc")  # what drivers have in common
 
 
 class Bus:
     """I2C and UART of a part that always says the same."""
 
-    def __init__(self, text):
+    def __init__(self, text, registers):
+        self.registers = registers
         self.own = {}
         self.turn = {}
         self.reply = b""
@@ -28,6 +31,10 @@ class Bus:
                 self.turn[int(register, 16)] = 0
             else:
                 self.reply = bytes.fromhex(replies)
+
+    def readfrom_mem(self, _addr, memaddr, nbytes):
+        data = self.registers[memaddr - FIRST :][:nbytes]
+        return data + bytes(nbytes - len(data))
 
     def readfrom_mem_into(self, _addr, memaddr, buf):
         reply = self.reply
@@ -71,8 +78,9 @@ def sample(part, block, n):
 
 def main():
     """Print the bytes that the driver's module takes, its object, and all rounds of samples."""
-    name, samples, rounds, reply = sys.argv[1:]
-    bus = Bus(reply)
+    name, samples, rounds, reply = sys.argv[1:5]
+    registers = sys.argv[5] if len(sys.argv) > 5 else ""
+    bus = Bus(reply, bytes.fromhex(registers))
     for module in SHARED:
         __import__("motefw." + module)
     gc.collect()
@@ -83,6 +91,8 @@ def main():
     part = cls(bus)
     gc.collect()
     made = gc.mem_alloc()
+    if registers:
+        part.configure()
     block = packet.Block(len(driver.channels_of(cls, {})), 64)
     sample(part, block, int(samples))
     gc.collect()
