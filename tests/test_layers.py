@@ -21,7 +21,7 @@ FIRMWARE_LAYERS = (
     ("errors", "compat"),
     ("crc", "cobs", "register", "keys", "files", "clock"),
     ("frame", "receipt", "driver", "packet"),
-    ("message",),
+    ("message", "sensirion", "uart_part"),
     ("log", "config", "identity", "drivers", "links"),
     ("sampler", "recorder", "uplink", "commands", "describe"),
     ("boot",),
