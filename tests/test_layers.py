@@ -21,7 +21,7 @@ FIRMWARE_LAYERS = (
     ("errors", "compat"),
     ("crc", "cobs", "register", "keys", "files", "clock"),
     ("frame", "receipt", "driver", "packet"),
-    ("message", "sensirion", "uart_part"),
+    ("message", "sensirion", "uart_part", "uart_asked"),
     ("log", "config", "identity", "drivers", "links"),
     ("sampler", "recorder", "uplink", "commands", "describe"),
     ("boot",),

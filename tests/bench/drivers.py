@@ -16,7 +16,16 @@ HEAP_BYTES = 64 * 1024
 # driver: (samples a round, what the part says)
 REPLIES = {
     "adxl345": (16, "101010101010"),
+    "ens160": (1, "820264009001"),
+    "mhz19c": (8, "ff8602200000000058"),
     "pms5003": (3, "424d001c0007000c000f0007000c000f0384012c003c00080002000197000281"),
+    "pmsa003i": (8, "424d001c0007000c000f0007000c000f0384012c003c00080002000197000281"),
+    "s8": (8, "fe0408000000000000019016e6"),
+    "scd4x": (1, "01f4336667a25eb93c"),
+    "sds011": (1, "aac0d4043a0aa1601dab"),
+    "sen55": (8, "000081" * 8),
+    "sgp41": (8, "000081000081"),
+    "zh03b": (8, "ff86008500960065fa"),
     "sht4x": (8, "000081000081"),
 }
 CAPTION = f"32-bit VM, compiled. A board's heap is {HEAP_BYTES} bytes, its program included."

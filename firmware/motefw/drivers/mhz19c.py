@@ -14,18 +14,17 @@ among it a temperature, is not read. A reading of zero is none.
 
 from motefw.compat import const
 from motefw.crc import sum16
-from motefw.uart_part import UartPart
+from motefw.uart_asked import UartAsked
 
 _FRAME_BYTES = const(9)
 _CALIBRATION = {"on": b"\xff\x01\x79\xa0\x00\x00\x00\x00\xe6", "off": b"\xff\x01\x79\x00\x00\x00\x00\x00\x86"}
 
 
-class MHZ19C(UartPart):
+class MHZ19C(UartAsked):
     """Measures CO2 when asked."""
 
     CHANNELS = (("co2", "ppm", 1, 0),)
     OPTIONS = (("self_calibration", "on", ("on", "off")), ("warmup_s", 60, range(601)))
-    LONGEST = _FRAME_BYTES
     REQUEST = b"\xff\x01\x86\x00\x00\x00\x00\x00\x79"
 
     _setting = None  # still to be sent
@@ -35,15 +34,13 @@ class MHZ19C(UartPart):
         self._setting = _CALIBRATION[self_calibration]
         self.begin(1, warmup_s)
 
-    def size(self, have):
+    def size(self):
         """Return what a reply takes."""
-        if self.frame[0] != 0xFF or (have > 1 and self.frame[1] != 0x86):
-            return 0
-        return 2 if have < 2 else _FRAME_BYTES
+        return _FRAME_BYTES if self.frame[0] == 0xFF and self.frame[1] == 0x86 else 0
 
-    def sound(self, _size):
+    def sound(self, size):
         """Tell whether the sum of all bytes but the first is zero."""
-        return not sum16(self.frame, 1) & 0xFF
+        return not sum16(self.frame, 1, size) & 0xFF
 
     def values(self, block, i):
         """Write the concentration."""

@@ -13,14 +13,20 @@ not air: a sample is made of it, so that the part is seen to be alive, but marke
 """
 
 import time
+from array import array
 
 from motefw.compat import const
 from motefw.crc import sum16
-from motefw.uart_part import UartPart
+from motefw.driver import Driver
 
 _FRAME_BYTES = const(32)
+_WORDS = const(12)
 _VARIANTS = {0x14: "PMS3003", 0x24: "PMS5003ST"}  # length field: part
 _ACK = const(4)  # length field of the answer to a command
+_LONGEST = const(40)
+_QUEUE = const(4)
+_READS = const(16)  # at most, in one go
+_SILENCE_MS = const(10000)
 
 _ACTIVE = const(b"\x42\x4d\xe1\x00\x01\x01\x71")
 _PASSIVE = const(b"\x42\x4d\xe1\x00\x00\x01\x70")
@@ -29,9 +35,10 @@ _SLEEP = const(b"\x42\x4d\xe4\x00\x00\x01\x73")
 _WAKE = const(b"\x42\x4d\xe4\x00\x01\x01\x74")
 
 
-class PMS5003(UartPart):
+class PMS5003(Driver):
     """Streams mass in ug/m3 (ambient, then "CF=1") and counts above a diameter per 0.1 litre."""
 
+    BUS = "uart"
     CHANNELS = (
         ("pm1_0", "ug/m3", 1, 0),
         ("pm2_5", "ug/m3", 1, 0),
@@ -53,65 +60,134 @@ class PMS5003(UartPart):
     )
     STREAMING = True
     TIMED = True
-    LONGEST = 40
+    FIFO = _QUEUE
 
-    _pace_ms = 0  # of the passive mode
-    _asked_ms = 0
+    def __init__(self, bus, address=None):
+        super().__init__(bus, address)
+        self._chunk = bytearray(_FRAME_BYTES)
+        self._window = bytearray(_LONGEST)
+        self._have = 0
+        self._queue = array("H", bytes(2 * _WORDS * _QUEUE))
+        self._waiting = 0
+        self._given = 0  # of those that wait
+        self._good = 0  # bit i: sample i of the queue is valid
+        self._passive = False
+        self._warm = False
+        self._woken_ms = self._heard_ms = self._asked_ms = 0
+        self._warmup_ms = self._period_ms = 0
 
     def configure(self, mode, period_s, warmup_s):
         """Wake the part and set its mode; `period_s` is the pace of the passive mode."""
-        passive = mode == "passive"
+        self._have = self._waiting = self._given = self._good = 0
+        self._passive = mode == "passive"
+        self._warm = False
+        self._warmup_ms = 1000 * warmup_s
+        self._period_ms = 1000 * period_s if self._passive else 1000
+        self.period_us = 1000 * self._period_ms
         self.bus.write(_WAKE)
-        self.bus.write(_PASSIVE if passive else _ACTIVE)
-        self.begin(period_s if passive else 1, warmup_s)
-        self._pace_ms = 1000 * period_s if passive else 0
-        self._asked_ms = time.ticks_ms()
+        self.bus.write(_PASSIVE if self._passive else _ACTIVE)
+        self._woken_ms = self._heard_ms = self._asked_ms = time.ticks_ms()
 
     def pending(self):
-        """Ask in passive mode; take what the line brought, return 1 when a sample waits."""
+        """Take what the line brought; return how many samples wait.
+
+        SensorError after 10 s without a frame.
+        """
         now = time.ticks_ms()
-        if self._pace_ms and time.ticks_diff(now, self._asked_ms) >= self._pace_ms:
+        if not self._warm:
+            self._warm = time.ticks_diff(now, self._woken_ms) >= self._warmup_ms
+        if self._passive and time.ticks_diff(now, self._asked_ms) >= self._period_ms:
             self._asked_ms = now
             self.bus.write(_READ)
-        return super().pending()
+        for _ in range(_READS):
+            if self._waiting > _QUEUE - 2 or not self.bus.any():
+                break
+            got = self.bus.readinto(self._chunk) or 0
+            for i in range(got):
+                self._take(self._chunk[i], now)
+        if time.ticks_diff(now, self._heard_ms) > _SILENCE_MS + self._period_ms:
+            self._heard_ms = now
+            raise self.error("no frame for 10 s (5 V supply, wiring, 9600 baud?)")
+        return self._waiting - self._given
+
+    def drain(self, block, n):
+        """Append n of the samples that wait."""
+        queue = self._queue
+        for _ in range(n):
+            sample = self._given
+            for channel in range(_WORDS):
+                # The frame has "CF=1" first, a sample what is in the air.
+                word = (channel + 3) % 6 if channel < 6 else channel
+                block.columns[channel][block.count] = queue[sample * _WORDS + word]
+                if not self._good >> sample & 1:
+                    block.mark_invalid(channel, block.count)
+            block.count += 1  # an interrupt finds both done, or neither
+            self._given = sample + 1
+        if self._given == self._waiting:
+            self._waiting = self._given = self._good = 0
 
     def stop(self):
         """Put the part to sleep: fan and laser off."""
         self.bus.write(_SLEEP)
 
-    def size(self, have):
-        """Return what a frame of the length in its head takes."""
-        frame = self.frame
-        if frame[0] != 0x42 or (have > 1 and frame[1] != 0x4D):
-            return 0
+    def _take(self, byte, now):
+        window = self._window
+        window[self._have] = byte
+        self._have += 1
+        while self._have:
+            verdict = self._judge()
+            if not verdict:
+                return
+            if verdict > 0:
+                self._heard_ms = now
+                self._keep()
+                self._drop(verdict)
+            else:
+                self._drop(1)
+
+    def _judge(self):
+        """Return the bytes of a whole frame, 0 while one may still come, -1 when none can."""
+        window = self._window
+        have = self._have
+        if window[0] != 0x42 or (have > 1 and window[1] != 0x4D):
+            return -1
         if have < 4:
-            return 4
-        length = frame[2] << 8 | frame[3]
-        if length == _FRAME_BYTES - 4 or length == _ACK or length in _VARIANTS:
-            return length + 4
-        self.bad += 1
-        return 0
+            return 0
+        length = window[2] << 8 | window[3]
+        if length != _FRAME_BYTES - 4 and length != _ACK and length not in _VARIANTS:
+            self.bad += 1
+            return -1
+        if have < length + 4:
+            return 0
+        if sum16(window, 0, length + 2) != window[length + 2] << 8 | window[length + 3]:
+            self.bad += 1
+            return -1
+        return length + 4
 
-    def sound(self, size):
-        """Tell whether the sum is right."""
-        frame = self.frame
-        return sum16(frame, 0, size - 2) == frame[size - 2] << 8 | frame[size - 1]
-
-    def is_sample(self):
-        """Tell it from an answer; SensorError for a variant's, whose columns are others."""
-        length = self.frame[3]
+    def _keep(self):
+        """Queue the sample of the frame in the window, unless it is an answer to a command."""
+        window = self._window
+        length = window[3]
         if length in _VARIANTS:
-            self._forget()
+            self._have = 0
             raise self.error(f"its frames are those of a {_VARIANTS[length]}")
-        return length != _ACK
+        if length == _ACK:
+            return
+        good = self._warm and sum16(window, 4, _FRAME_BYTES - 2) != 0
+        base = self._waiting * _WORDS
+        for i in range(_WORDS):
+            self._queue[base + i] = window[4 + 2 * i] << 8 | window[5 + 2 * i]
+        # Together, so that an interrupt makes no second sample of what is in the window.
+        self._good |= good << self._waiting
+        self._waiting += 1
+        window[0] = 0
 
-    def values(self, block, i):
-        """Write masses and counts; the frame has "CF=1" first, a sample what is in the air."""
-        frame = self.frame
-        for c in range(12):
-            at = 4 + 2 * ((c + 3) % 6 if c < 6 else c)
-            block.columns[c][i] = frame[at] << 8 | frame[at + 1]
-        return sum16(frame, 4, _FRAME_BYTES - 2) != 0
+    def _drop(self, n):
+        """Move the window on by n bytes."""
+        window = self._window
+        self._have -= n
+        for i in range(self._have):
+            window[i] = window[n + i]
 
 
 DRIVER = PMS5003

@@ -13,17 +13,17 @@ range is marked invalid; a meter that reports an error of its own says so.
 """
 
 from motefw.compat import const
-from motefw.uart_part import UartPart
+from motefw.uart_asked import UartAsked
 
 _REPLY_BYTES = const(13)
 _OUT_OF_RANGE = const(0x20)
 
 
-def crc16(data):
+def crc16(data, size):
     """Return the CRC of Modbus RTU: reflected 0xA001, initial 0xFFFF, sent low byte first."""
     crc = 0xFFFF
-    for byte in data:
-        crc ^= byte
+    for i in range(size):
+        crc ^= data[i]
         for _ in range(8):
             crc = crc >> 1 ^ 0xA001 if crc & 1 else crc >> 1
     return crc
@@ -31,16 +31,15 @@ def crc16(data):
 
 def request(data):
     """Return a request with its CRC."""
-    crc = crc16(data)
+    crc = crc16(data, len(data))
     return data + bytes((crc & 0xFF, crc >> 8))
 
 
-class S8(UartPart):
+class S8(UartAsked):
     """Measures CO2 when asked."""
 
     CHANNELS = (("co2", "ppm", 1, 0),)
     OPTIONS = (("self_calibration_h", 180, range(4801)),)
-    LONGEST = _REPLY_BYTES
     REQUEST = b"\xfe\x04\x00\x00\x00\x04\xe5\xc6"  # meter status .. space CO2
     REPLY_MS = 200
 
@@ -52,16 +51,15 @@ class S8(UartPart):
         self._setting = request(b"\xfe\x06\x00\x1f" + bytes((hours >> 8, hours & 0xFF)))
         self.begin(2)
 
-    def size(self, have):
+    def size(self):
         """Return what a reply takes."""
-        for i in range(min(have, 3)):
-            if self.frame[i] != (0xFE, 0x04, 0x08)[i]:
-                return 0
-        return 3 if have < 3 else _REPLY_BYTES
+        frame = self.frame
+        head = frame[0] == 0xFE and frame[1] == 0x04 and frame[2] == 0x08
+        return _REPLY_BYTES if head else 0
 
-    def sound(self, _size):
+    def sound(self, size):
         """Tell whether the CRC over all, itself included, is zero."""
-        return not crc16(self.frame)
+        return not crc16(self.frame, size)
 
     def values(self, block, i):
         """Write the concentration; SensorError when the meter reports an error."""

@@ -56,7 +56,6 @@ class SCD4x(Sensirion):
             self.ask(_SERIAL, self._reply)
         except OSError:
             self.stop()
-            time.sleep_ms(_STOP_MS)
             self.ask(_SERIAL, self._reply)
         self.serial = bytes([self._reply[i] for i in (0, 1, 3, 4, 6, 7)])
 
@@ -98,8 +97,9 @@ class SCD4x(Sensirion):
         block.count = i + 1
 
     def stop(self):
-        """End the measurement; the part is ready for other commands half a second later."""
+        """End the measurement, and wait until the part takes other commands."""
         self.send(_STOP)
+        time.sleep_ms(_STOP_MS)
 
 
 DRIVER = SCD4x

@@ -36,9 +36,6 @@ class SDS011(UartPart):
 
     CHANNELS = (("pm2_5", "ug/m3", 0.1, 0), ("pm10", "ug/m3", 0.1, 0))
     OPTIONS = (("work_period_min", 0, range(31)), ("warmup_s", 30, range(601)))
-    STREAMING = True
-    TIMED = True
-    LONGEST = _FRAME_BYTES
 
     _minutes = 0
 
@@ -54,11 +51,10 @@ class SDS011(UartPart):
         """Put the part to sleep: fan and laser off."""
         self.bus.write(command(_WORK, 1, 0))
 
-    def size(self, have):
+    def size(self):
         """Return what a report or an answer takes."""
-        if self.frame[0] != 0xAA or (have > 1 and self.frame[1] not in (_REPORT, _ANSWER)):
-            return 0
-        return 2 if have < 2 else _FRAME_BYTES
+        head = self.frame[0] == 0xAA and self.frame[1] in (_REPORT, _ANSWER)
+        return _FRAME_BYTES if head else 0
 
     def sound(self, _size):
         """Tell whether sum and tail are right."""

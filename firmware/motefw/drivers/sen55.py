@@ -22,6 +22,7 @@ _READ = const(b"\x03\xc4")
 _BEGIN = {"on": b"\x00\x21", "off": b"\x00\x37"}
 _NAME_BYTES = const(48)
 _WAIT_MS = const(20)
+_BEGIN_MS = const(50)
 _STOP_MS = const(200)
 _UNKNOWN_MAX = const(5)
 
@@ -60,8 +61,8 @@ class SEN55(Sensirion):
             self.send(_BEGIN[particles])
         except OSError:
             self.stop()
-            time.sleep_ms(_STOP_MS)
             self.send(_BEGIN[particles])
+        time.sleep_ms(_BEGIN_MS)
         self._unknown = 0
         self.period_us = 1000000
 
@@ -89,8 +90,9 @@ class SEN55(Sensirion):
         block.count = i + 1
 
     def stop(self):
-        """End the measurement: fan, laser and heater off."""
+        """End the measurement: fan, laser and heater off; wait until that is done."""
         self.send(_STOP)
+        time.sleep_ms(_STOP_MS)
 
 
 DRIVER = SEN55

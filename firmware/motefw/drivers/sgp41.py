@@ -45,7 +45,6 @@ class SGP41(Sensirion):
     def identify(self):
         """Turn the heater off, which ends whatever was begun, and read the serial number."""
         self.stop()
-        time.sleep_ms(1)
         reply = bytearray(9)
         self.ask(_SERIAL, reply)
         self.serial = bytes([reply[i] for i in (0, 1, 3, 4, 6, 7)])
@@ -91,6 +90,7 @@ class SGP41(Sensirion):
     def stop(self):
         """Turn the heater off."""
         self.send(_HEATER_OFF)
+        time.sleep_ms(1)
 
 
 DRIVER = SGP41

@@ -19,7 +19,6 @@ _ECO2 = 0x24
 _DATA_T = 0x30
 _GPR_READ = 0x48
 _SIZE = 0x50
-_WRITABLE = (*range(0x10, 0x17), *range(0x40, 0x48))
 _STANDARD = 0x02
 _RESET = 0xF0
 _MODES = (0x00, 0x01, _STANDARD)
@@ -102,7 +101,7 @@ class Ens160(Faults):
             raise OSError(_NACK)
 
     def _set(self, register, value):
-        if register not in _WRITABLE:
+        if not (0x10 <= register < 0x17 or 0x40 <= register < 0x48):
             return
         before = self.registers[register]
         self.registers[register] = value
@@ -154,9 +153,7 @@ class Ens160(Faults):
 
     def _show(self):
         """Put what a read sees now into the registers."""
-        part = 0x0161 if "wrong_id" not in self.faults and self._id == 0x0161 else self._id
-        if "wrong_id" in self.faults:
-            part = 0xE5
+        part = 0xE5 if "wrong_id" in self.faults else self._id
         self.registers[0], self.registers[1] = part & 0xFF, part >> 8
         mode = self.registers[_OPMODE]
         status = self._new
