@@ -1,8 +1,9 @@
 """Parts on a UART that speak when they are asked."""
 
+from .compat import const
 from .uart_part import UartPart
 
-_READS = 16
+_READS = const(16)
 
 
 class UartAsked(UartPart):
@@ -30,7 +31,3 @@ class UartAsked(UartPart):
             what = "no reply (5 V supply, wiring, 9600 baud?)"
             raise self.error(what if bad == self.bad else "checksum of its reply is wrong")
         self.drain(block, 1)
-
-    def is_sample(self):
-        """Tell that any frame is one."""
-        return True

@@ -1,11 +1,7 @@
 """What parts on a UART have in common: frames among whatever else is on the line.
 
 A window over the bytes moves on by one until a frame's size and checksum hold, so garbage costs no
-frame that came whole. Of what stands in `frame` a subclass says `size()`, the bytes of a frame that
-begins with these four (0: none does), `sound(size)`, whether its checksum holds, `is_sample()`,
-whether it is more than the answer to a command, and `values(block, i)`, which writes the sample and
-tells whether it is a measurement.
-
+frame that came whole. A subclass says what `frame` holds: `size`, `sound`, `is_sample`, `values`.
 Until the warm-up has passed samples are made, so that the part is seen to be alive, but marked
 invalid.
 """
@@ -69,6 +65,22 @@ class UartPart(Driver):
             block.mark_invalid(c, i)
         self.drop(self.used)  # first: an interrupt loses the sample rather than doubles it
         block.count = i + 1
+
+    def size(self):
+        """Return the bytes of a frame that begins with these four; 0: none does."""
+        return 0
+
+    def sound(self, _size):
+        """Tell whether the checksum holds."""
+        return False
+
+    def is_sample(self):
+        """Tell whether the frame is more than the answer to a command."""
+        return True
+
+    def values(self, _block, _i):
+        """Write sample i of a block; tell whether it is a measurement."""
+        return False
 
     def find(self):
         """Look for the next sample's frame; return whether one begins the window now."""

@@ -17,7 +17,10 @@ from motefw.crc import sum16
 from motefw.uart_asked import UartAsked
 
 _FRAME_BYTES = const(9)
-_CALIBRATION = {"on": b"\xff\x01\x79\xa0\x00\x00\x00\x00\xe6", "off": b"\xff\x01\x79\x00\x00\x00\x00\x00\x86"}
+_CALIBRATION = {
+    "on": b"\xff\x01\x79\xa0\x00\x00\x00\x00\xe6",
+    "off": b"\xff\x01\x79\x00\x00\x00\x00\x00\x86",
+}
 
 
 class MHZ19C(UartAsked):

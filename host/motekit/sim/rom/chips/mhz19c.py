@@ -6,9 +6,9 @@ Until it is warm it says 400 ppm, and nothing is asked of the source. (What real
 meanwhile differs: unverified.)
 """
 
-from .. import winsen
-from ..talker import Talker
-from ..words import clipped
+from . import _winsen as winsen
+from ._talker import Talker
+from ._words import clipped
 
 
 class Mhz19c(Talker):
@@ -58,9 +58,7 @@ class Mhz19c(Talker):
             if values is None:
                 return
             ppm = clipped(values[0], *self.limits(None)[0])
-        self.report(
-            winsen.frame((0xFF, 0x86, ppm >> 8, ppm & 0xFF, 0x40)), now + self.REPLY_US
-        )
+        self.report(winsen.frame((0xFF, 0x86, ppm >> 8, ppm & 0xFF, 0x40)), now + self.REPLY_US)
 
 
 CHIP = Mhz19c

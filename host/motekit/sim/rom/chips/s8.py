@@ -5,8 +5,8 @@ Source: Modbus on Senseair S8, TDE2067, "Register map" and "Application examples
 A request whose CRC is wrong or that is for another address is not answered.
 """
 
-from ..talker import Talker
-from ..words import clipped
+from ._talker import Talker
+from ._words import clipped
 
 _ANY = 0xFE
 _ADDRESS = 0x68
@@ -65,9 +65,7 @@ class S8(Talker):
         inputs = function == 4
         if function not in (3, 4):
             error = _ILLEGAL_FUNCTION
-        elif not 1 <= value <= 8 or not all(
-            [self._has(inputs, register + i) for i in range(value)]
-        ):
+        elif not self._has(inputs, register, value):
             error = _ILLEGAL_ADDRESS
         else:
             self._answer(address, function, register, value, now)
@@ -76,8 +74,9 @@ class S8(Talker):
         self.say(reply + crc16(reply), now + self.REPLY_US)
         return True
 
-    def _has(self, inputs, register):
-        return register < 4 if inputs else register in self.holding
+    def _has(self, inputs, register, count):
+        has = range(4) if inputs else self.holding
+        return 1 <= count <= 8 and all(r in has for r in range(register, register + count))
 
     def _answer(self, address, function, register, count, now):
         words = []

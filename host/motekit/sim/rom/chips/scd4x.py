@@ -6,7 +6,7 @@ While it measures it takes only what reads, what stops and the ambient pressure.
 be read once; unread, it is replaced by the next.
 """
 
-from ..words import Words, clipped
+from ._words import Words, clipped
 
 _PERIODS_US = {0x21B1: 5000000, 0x21AC: 30000000}
 _SETTINGS = {  # read: (write, factory's value)

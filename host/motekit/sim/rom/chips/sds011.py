@@ -7,8 +7,8 @@ starts the warm-up: until its end both values are zero, and nothing is asked of 
 (Whether real parts say zeros is unverified.)
 """
 
-from ..talker import Talker
-from ..words import clipped
+from ._talker import Talker
+from ._words import clipped
 
 _PERIOD_US = 1000000
 _RUN_US = 30000000

@@ -6,7 +6,7 @@ The latest measurement can be read over and over; what the part does not have or
 is 0xFFFF, 0x7FFF in signed words.
 """
 
-from ..words import Words, clipped
+from ._words import Words, clipped
 
 _SCALES = (10, 10, 10, 10, 100, 200, 10, 10)  # counts a unit
 _CHANNELS = {"SEN50": range(4), "SEN54": range(7), "SEN55": range(8)}

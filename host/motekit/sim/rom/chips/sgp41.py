@@ -5,7 +5,7 @@ Source: SGP41 datasheet v1.0, Tables 9 (times) and 10 (commands).
 Conditioning goes on from its command to the next one, and would harm the part after 10 s.
 """
 
-from ..words import Words, clipped
+from ._words import Words, clipped
 
 _MEASURE_US = 50000
 

@@ -6,9 +6,9 @@ Waking it starts the warm-up: until its end all is zero, and nothing is asked of
 (Whether real parts say zeros is unverified, as is their place in the unasked report.)
 """
 
-from .. import winsen
-from ..talker import Talker
-from ..words import clipped
+from . import _winsen as winsen
+from ._talker import Talker
+from ._words import clipped
 from .pms5003 import frame
 
 _PERIOD_US = 1000000

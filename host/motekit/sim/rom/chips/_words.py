@@ -5,7 +5,7 @@ work acknowledges nothing, nor does it a read that no command prepared, a comman
 and an argument whose CRC is wrong.
 """
 
-from .chips import Faults
+from . import Faults
 
 NACK = 19  # ENODEV, as the ESP32's I2C says it
 
@@ -26,11 +26,7 @@ def clipped(value, low, high):
 
 
 class Words(Faults):
-    """A part; a subclass has `reset()` and `obey(code, arguments)`.
-
-    `obey` returns the microseconds for which the part is busy then, None for a command that it
-    does not take, and sets `words`, the reply.
-    """
+    """A part; a subclass says how it is reset and what a command does."""
 
     FAULTS = ("nack", "bad_crc", "wrong_id", "brownout")
     POWER_UP_US = 1000
@@ -43,9 +39,19 @@ class Words(Faults):
 
     def power_cycle(self):
         """Forget everything, as after an interruption of the supply."""
-        self.words = None
+        self.words = ()  # the reply that waits
         self._busy_us = self._clock_us() + self.POWER_UP_US
         self.reset()
+
+    def reset(self):
+        """Be as after power-on."""
+
+    def obey(self, _code, _arguments):
+        """Do what a command says, set `words`; return the microseconds that it takes.
+
+        None for a command that the part does not take.
+        """
+        return None
 
     def fault(self, kind, on=True):
         """Begin or end a fault; a brownout is over at once."""
@@ -66,7 +72,7 @@ class Words(Faults):
             if at + 3 > len(data) or crc8(data[at], data[at + 1]) != data[at + 2]:
                 raise OSError(NACK)
             arguments.append(data[at] << 8 | data[at + 1])
-        self.words = None
+        self.words = ()
         busy_us = self.obey(data[0] << 8 | data[1], arguments)
         if busy_us is None:
             raise OSError(NACK)
@@ -74,7 +80,7 @@ class Words(Faults):
 
     def read_into(self, buf):
         """Give the words with their CRCs, as far as the buffer goes; 0xFF after their end."""
-        if "nack" in self.faults or self._clock_us() < self._busy_us or self.words is None:
+        if "nack" in self.faults or self._clock_us() < self._busy_us or not self.words:
             raise OSError(NACK)
         reply = bytearray(0)
         for word in self.words:
@@ -84,4 +90,4 @@ class Words(Faults):
             reply[-1] ^= 0x01
         for i in range(len(buf)):
             buf[i] = reply[i] if i < len(reply) else 0xFF
-        self.words = None
+        self.words = ()

@@ -3,17 +3,14 @@
 A command is found among garbage as a frame is: byte by byte, until its head and checksum hold.
 """
 
-from .chips import Faults
+from . import Faults
 
 _QUEUE_BYTES = 512
 _NOISE_BYTES = 12
 
 
 class Talker(Faults):
-    """A part; a subclass has `reset()`, `tick(now_us)`, `size(command)` and `obey(command)`.
-
-    `tick` says what is due by itself. `size` returns the bytes that a command which begins so must
-    have, 0 for none; `obey` is given a whole one and says False when its checksum is wrong.
+    """A part; a subclass says how it is reset, what a command is and what that does.
 
     Faults: `silent` (says nothing), `bad_sum` (checksums are wrong), `garbage` (noise with a false
     header before each frame), `wrong_id` (speaks otherwise), `brownout` (forgets its settings).
@@ -70,8 +67,19 @@ class Talker(Faults):
             out += self._out.pop(0)[1]
         return bytes(out)
 
-    def tick(self, now_us):
-        """Say what is due."""
+    def reset(self):
+        """Be as after power-on."""
+
+    def size(self, _command):
+        """Return the bytes of a command that begins so, 0 for none."""
+        return 0
+
+    def obey(self, _command):
+        """Do what a whole command says; return False when its checksum is wrong."""
+        return False
+
+    def tick(self, _now_us):
+        """Say what is due by itself."""
 
     def report(self, data, at_us):
         """Say a measurement, with what is wrong with the part."""
