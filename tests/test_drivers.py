@@ -36,9 +36,12 @@ def allowed_options(cls):
 
 
 def rows_of(name):
-    """Return rows of what the part can produce, different from each other nearby."""
-    limits = list(enumerate(chips.load(name).limits({})))
-    return [[max(a, min(100 + i % 300 + c, b)) for c, (a, b) in limits] for i in range(1000)]
+    """Return rows that the part can say: by eights, for parts of coarser options."""
+    limits = [(max(32, low), high) for low, high in chips.load(name).limits({})]
+    return [
+        [min(low + 8 * (i % 29 + c), high) for c, (low, high) in enumerate(limits)]
+        for i in range(1000)
+    ]
 
 
 def samples(vm, name, options):

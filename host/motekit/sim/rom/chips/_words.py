@@ -51,7 +51,7 @@ class Words(Faults):
 
         None for a command that the part does not take.
         """
-        return None
+        return 0
 
     def fault(self, kind, on=True):
         """Begin or end a fault; a brownout is over at once."""
