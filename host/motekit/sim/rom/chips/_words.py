@@ -39,7 +39,7 @@ class Words(Faults):
 
     def power_cycle(self):
         """Forget everything, as after an interruption of the supply."""
-        self.words = ()  # the reply that waits
+        self.words: tuple = ()  # the reply that waits
         self._busy_us = self._clock_us() + self.POWER_UP_US
         self.reset()
 
