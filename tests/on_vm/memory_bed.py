@@ -89,15 +89,16 @@ with open(sys.argv[3] + "/config.json", "w") as file:
 gc.collect()
 base = gc.mem_alloc()
 
-from motefw import app
+from motefw import app, overlay
 
 say("app")
+overlay.heap = port.heap
 board = app.Board(port)
 say("queue")
 import motefw.packet_setup
 
 motefw.packet_setup.select_kernel()
-board.tidy()
+overlay.tidy()
 say("packet")
 import motefw.links.serial
 import motefw.recorder
@@ -111,8 +112,8 @@ for sensor in CONFIG["sensors"]:
     motefw.drivers.load(sensor["driver"])
 say("drivers")
 board.report = lambda text: None
-board.boot()
-board.tidy()
+overlay.call("boot", "build", board)
+overlay.tidy()
 say("buffers and blocks")
 
 
