@@ -30,13 +30,13 @@ FIRMWARE_LAYERS = (
     ("port_esp32",),
 )
 HOST_LAYERS = (
-    ("errors", "chips", "shorten"),
+    ("errors", "chips", "clock", "shorten"),
     ("fields", "resources", "keys", "drivers", "hello", "decode", "places", "disk"),
     ("board", "firmware", "store", "transports"),
-    ("config", "flash", "client", "prompt", "inbox", "intake", "live", "query"),
-    ("session", "recognition", "caretaker", "probe", "sim", "sinks", "bundle"),
+    ("config", "flash", "client", "prompt", "raw_prompt", "inbox", "intake", "live", "query"),
+    ("session", "recognition", "caretaker", "probe", "sim", "sinks", "bundle", "flasher"),
     ("collector", "doctor"),
-    ("demo",),
+    ("demo", "sim.world"),
     ("cli",),
     ("__main__",),
 )
