@@ -99,9 +99,8 @@ class Board:
 
     async def run(self):
         """Run until somebody wants a reboot."""
-        for task in self.tasks:
-            asyncio.create_task(self._guard(task))
-        while not self._flushed():
+        running = [asyncio.create_task(self._guard(task)) for task in self.tasks]
+        while running and not self._flushed():
             await asyncio.sleep_ms(_TICK_MS)
             try:
                 self._tick()

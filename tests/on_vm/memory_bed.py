@@ -91,12 +91,17 @@ base = gc.mem_alloc()
 
 from motefw import app, overlay
 
+<<<<<<< HEAD
 say("app")
 overlay.heap = port.heap
+=======
+say("program")
+>>>>>>> main
 board = app.Board(port)
 say("queue")
-import motefw.packet_setup
+from motefw import packet_setup
 
+<<<<<<< HEAD
 motefw.packet_setup.select_kernel()
 overlay.tidy()
 say("packet")
@@ -107,9 +112,16 @@ import motefw.uplink
 
 say("sampler, uplink, link")
 import motefw.drivers
+=======
+packet_setup.select_kernel()
+packet_setup = None
+board.tidy()
+say("kernel of the encoder")
+from motefw import drivers
+>>>>>>> main
 
 for sensor in CONFIG["sensors"]:
-    motefw.drivers.load(sensor["driver"])
+    drivers.load(sensor["driver"])
 say("drivers")
 board.report = lambda text: None
 overlay.call("boot", "build", board)
