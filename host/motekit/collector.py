@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .errors import LinkError, MotekitError
 from .inbox import Inbox
@@ -31,6 +31,7 @@ SCAN_S = 0.5
 RETRY_S = 2.0
 RETRY_MAX_S = 15.0
 PORTS_MAX = 1024
+ASK_S = 15.0
 
 
 class Limits(NamedTuple):
@@ -123,6 +124,24 @@ class Collector:
     def stopping(self) -> bool:
         """Tell whether the collector ends."""
         return self._stop.is_set()
+
+    # -- asked by others ----------------------------------------------------------------------
+
+    def request(
+        self, device: str, name: str, args: dict[str, Any] | None = None, wait_s: float = ASK_S
+    ) -> Any:
+        """Ask a board that is being collected from; return the result, from any thread.
+
+        Raises RefusedError with the board's reason, and LinkError where no answer came.
+        """
+        with self._lock:
+            session = self._devices.get(device)
+        if session is None:
+            raise LinkError(f"{device}: no collector is in contact with it")
+        try:
+            return session.ask(name, args or {}).result(wait_s)
+        except TimeoutError:
+            raise LinkError(f"{device}: no answer to {name!r} in {wait_s:g} s") from None
 
     # -- running ----------------------------------------------------------------------------
 

@@ -27,6 +27,11 @@ MARCHES = ("x86", "x64", "xtensawin", "rv32imc")
 class FirmwareError(MotekitError):
     """Firmware that does not compile, or that the VM cannot load."""
 
+    def said(self) -> str:
+        """Return where and what, without the compiler's call."""
+        found = re.search(r"line (\d+)(?:, in .*)?\n(.+)\s*$", str(self))
+        return f"line {found[1]}: {found[2]}" if found else str(self)
+
 
 @cache
 def mpy_version() -> str:
@@ -39,7 +44,10 @@ def mpy_version() -> str:
 
 
 def compile_to(folder: Path, march: str | None = None) -> Path:
-    """Compile package `motefw` for an architecture (None: bytecode alone) into folder/motefw."""
+    """Compile package `motefw` for an architecture (None: bytecode alone) into folder/motefw.
+
+    Modules of the user's own that are taken in (see own.py) go with it.
+    """
     source = compiled(march)
     for path in _files(source):
         target = folder / path.relative_to(source)
@@ -49,12 +57,13 @@ def compile_to(folder: Path, march: str | None = None) -> Path:
 
 
 def compiled(march: str | None = None) -> Path:
-    """Return a folder that holds `motefw` compiled; shared, not to be written to."""
+    """Return a folder with `motefw` and the user's own compiled; shared, never written to."""
     package = resources.firmware_package()
     modules = _modules(package)
     if march is None:
         modules = [p for p in modules if p.stem != _NATIVE]
-    return compiled_tree({f"motefw/{p.relative_to(package)}": p for p in modules}, march)
+    named = {f"motefw/{p.relative_to(package)}": p for p in modules}
+    return compiled_tree({**named, **resources.own}, march)
 
 
 def compiled_tree(modules: dict[str, Path], march: str | None = None) -> Path:
