@@ -29,10 +29,10 @@ FIRMWARE_LAYERS = (
     ("port_esp32",),
 )
 HOST_LAYERS = (
-    ("errors", "chips"),
+    ("errors", "chips", "shorten"),
     ("fields", "resources", "keys", "drivers", "hello", "decode", "places", "disk"),
     ("board", "firmware", "store", "transports"),
-    ("own", "config", "client", "prompt", "inbox", "intake", "live", "query"),
+    ("own", "config", "flash", "client", "prompt", "inbox", "intake", "live", "query"),
     ("session", "recognition", "caretaker", "probe", "sim", "sinks", "bundle"),
     ("collector", "doctor"),
     ("demo", "testing"),

@@ -11,7 +11,7 @@ from motekit.errors import UsageError
 
 START_FILES = ("boot.py", "main.py")
 _ELSEWHERE = "name a folder elsewhere with --out"
-CHIP_MARCHES = ("xtensawin", "rv32imc")  # ESP32 and ESP32-S3; ESP32-C3
+CHIP_MARCHES = ("xtensawin", "rv32imc")  # ESP32 and ESP32-S3; ESP32-C3 and ESP32-C6
 
 
 def write(board: Board, folder: Path) -> list[Path]:

@@ -1,7 +1,8 @@
 """What the chips have: pins, buses and the compiler's name for their instruction set.
 
 Source: ESP-IDF, "GPIO & RTC GPIO", pin tables of each chip; the chips' datasheets, "Strapping
-Pins"; MicroPython's ESP32 port for the console (UART0, and USB where the chip has it).
+Pins"; esptool's documentation for image ids and bootloader offsets; MicroPython's ESP32 port for
+the console (UART0, and USB where the chip has it).
 """
 
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ class Chip:
     i2c: int  # controllers
     uarts: int  # UART0, the console, included
     march: str  # for mpy-cross
+    image_id: int  # in the header of what it boots
+    bootloader_offset: int  # where in flash that begins
+    micropython: str  # board name of MicroPython's generic build
 
 
 CHIPS = {
@@ -36,6 +40,9 @@ CHIPS = {
             i2c=2,
             uarts=3,
             march="xtensawin",
+            image_id=0,
+            bootloader_offset=0x1000,
+            micropython="ESP32_GENERIC",
         ),
         Chip(
             name="esp32c3",
@@ -50,6 +57,9 @@ CHIPS = {
             i2c=1,
             uarts=2,
             march="rv32imc",
+            image_id=5,
+            bootloader_offset=0,
+            micropython="ESP32_GENERIC_C3",
         ),
         Chip(
             name="esp32s3",
@@ -64,6 +74,26 @@ CHIPS = {
             i2c=2,
             uarts=3,
             march="xtensawin",
+            image_id=9,
+            bootloader_offset=0,
+            micropython="ESP32_GENERIC_S3",
+        ),
+        Chip(
+            name="esp32c6",
+            pins=frozenset(range(31)),
+            input_only=frozenset(),
+            strapping=frozenset({4, 5, 8, 9, 15}),
+            taken={
+                "flash": frozenset(range(24, 31)),
+                "USB": frozenset({12, 13}),
+                "console UART": frozenset({16, 17}),
+            },
+            i2c=1,
+            uarts=2,
+            march="rv32imc",
+            image_id=13,
+            bootloader_offset=0,
+            micropython="ESP32_GENERIC_C6",
         ),
     )
 }

@@ -117,7 +117,7 @@ def _compiled(path: Path) -> Path:
     if not path.is_file():
         raise OwnError(f"{path}: no such file")
     try:
-        firmware.compiled_tree({path.name: path})
+        firmware.check(path)
     except firmware.FirmwareError as error:
         raise OwnError(f"{path}: does not compile for MicroPython: {error.said()}") from None
     return path

@@ -1,0 +1,77 @@
+"""The board's file system, littlefs, made and read on the host.
+
+The geometry is that of MicroPython's ESP32 port: blocks of 4 KiB, reads and writes of 32 bytes,
+cache of 128, lookahead of 32 (`ports/esp32/modules/inisetup.py`, `extmod/vfs_lfsx.c`).
+"""
+
+import importlib
+from pathlib import PurePosixPath
+from typing import Any
+
+from motekit.errors import MotekitError
+
+BLOCK_BYTES = 4096
+_GEOMETRY = {"read_size": 32, "prog_size": 32, "cache_size": 128, "lookahead_size": 32}
+_DISK_VERSION = 0x0002_0000  # 2.0: what every MicroPython with littlefs 2 mounts
+
+
+class FilesystemError(MotekitError):
+    """A file system that cannot be made or mounted."""
+
+
+def build(files: dict[str, bytes], size_bytes: int) -> bytes:
+    """Return a littlefs of size_bytes that holds the files, by absolute path.
+
+    Raises FilesystemError when they do not fit.
+    """
+    system = _littlefs(size_bytes)
+    for name, data in sorted(files.items()):
+        try:
+            system.makedirs(str(PurePosixPath(name).parent), exist_ok=True)
+            with system.open(name, "wb") as f:
+                f.write(data)
+        except Exception as e:
+            total = sum(map(len, files.values()))
+            raise FilesystemError(
+                f"{name}: {len(files)} files of {total:,} bytes do not fit into {size_bytes:,}"
+                f" bytes of littlefs ({e})"
+            ) from e
+    return bytes(system.context.buffer)
+
+
+def read(image: bytes, where: str = "file system") -> dict[str, bytes]:
+    """Return all files of a littlefs, by absolute path; FilesystemError if it does not mount."""
+    try:
+        system = _littlefs(len(image), image)
+        found: dict[str, bytes] = {}
+        for folder, _, names in system.walk("/"):
+            for name in names:
+                path = str(PurePosixPath(folder) / name)
+                with system.open(path, "rb") as f:
+                    found[path] = f.read()
+    except Exception as e:
+        raise FilesystemError(f"{where}: no littlefs that mounts ({e})") from e
+    return found
+
+
+def _littlefs(size_bytes: int, image: bytes | None = None) -> Any:
+    """Return a mounted file system, a new one unless an image is given."""
+    try:
+        littlefs: Any = importlib.import_module("littlefs")  # it carries no types
+    except ImportError as e:
+        raise FilesystemError(
+            "littlefs-python is missing: pip install 'motekit[flash]' brings it"
+        ) from e
+    system = littlefs.LittleFS(
+        block_size=BLOCK_BYTES,
+        block_count=size_bytes // BLOCK_BYTES,
+        disk_version=_DISK_VERSION,
+        mount=False,
+        **_GEOMETRY,
+    )
+    if image is None:
+        system.format()
+    else:
+        system.context.buffer[:] = image
+    system.mount()
+    return system

@@ -1,0 +1,130 @@
+"""Shorter private names for the firmware on a board, where each name takes heap for ever.
+
+MicroPython keeps every name of loaded code once, as text: some 25 bytes each. A name that begins
+with one underscore stays in its file (a lint rule, SLF001, holds that), so here each file has its
+own numbered from `_a` on, and all files have the same few. So have parameters, unless a call
+anywhere names one, or a text is the same. What `const` folds away stays as it is.
+
+The sources are what people read: with MOTEKIT_DEBUG set, nothing is renamed.
+"""
+
+import ast
+import itertools
+import string
+from collections.abc import Iterator, Mapping
+
+
+def shorten(sources: Mapping[str, str]) -> dict[str, str]:
+    """Return the sources of a program, by the same names, with shorter names in them.
+
+    Raises SyntaxError for one that is no Python.
+    """
+    trees = {name: ast.parse(source) for name, source in sources.items()}
+    spoken = {word for tree in trees.values() for node in ast.walk(tree) for word in _said(node)}
+    for tree in trees.values():
+        _shorten_parameters(tree, spoken)
+        _shorten_private(tree)
+    return {name: ast.unparse(tree) + "\n" for name, tree in trees.items()}
+
+
+def _said(node: ast.AST) -> list[str]:
+    """Return what may name a parameter: the keyword of a call, or a text that becomes one."""
+    match node:
+        case ast.keyword(arg=str(name)) | ast.Constant(value=str(name)):
+            return [name]
+        case _:
+            return []
+
+
+def _shorten_private(tree: ast.Module) -> None:
+    used = {name for node in ast.walk(tree) for name in _names(node)}
+    folded = {name for node in tree.body for name in _folded(node)}
+    bound = [name for node in ast.walk(tree) for name in _bound(node)]
+    private = dict.fromkeys(name for name in bound if _is_private(name) and name not in folded)
+    free = (name for name in _candidates() if name not in used)
+    short = dict(zip(private, free, strict=False))
+    for node in ast.walk(tree):
+        _rename(node, short)
+
+
+def _shorten_parameters(tree: ast.Module, keep: set[str]) -> None:
+    """Rename parameters in each function and in what is defined within, the outermost first."""
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            used = {name for node in ast.walk(function) for name in _names(node)}
+            own = [a.arg for a in function.args.args if a.arg != "self" and a.arg[0] != "_"]
+            free = (name for name in map("_{}".format, itertools.count()) if name not in used)
+            short = dict(zip((name for name in own if name not in keep), free, strict=False))
+            for node in ast.walk(function):
+                if isinstance(node, ast.Name | ast.arg):
+                    _rename(node, short)
+
+
+def _is_private(name: str) -> bool:
+    return len(name) > 1 and name[0] == "_" and name[1] != "_"
+
+
+def _candidates() -> Iterator[str]:
+    """Return `_a` to `_Z`, then `_aa`..."""
+    for length in itertools.count(1):
+        for letters in itertools.product(string.ascii_letters, repeat=length):
+            yield "_" + "".join(letters)
+
+
+def _names(node: ast.AST) -> list[str]:
+    """Return the names that stand in a node itself."""
+    match node:
+        case (
+            ast.Name(id=name)
+            | ast.Attribute(attr=name)
+            | ast.FunctionDef(name=name)
+            | ast.AsyncFunctionDef(name=name)
+            | ast.ClassDef(name=name)
+            | ast.arg(arg=name)
+            | ast.keyword(arg=str(name))
+        ):
+            return [name]
+        case ast.alias(name=name, asname=other):
+            return [other or name]
+        case ast.Global(names=names) | ast.Nonlocal(names=names):
+            return names
+        case _:
+            return []
+
+
+def _bound(node: ast.AST) -> list[str]:
+    """Return the names that a node gives a meaning to; what is imported has one elsewhere."""
+    match node:
+        case ast.Name(ctx=ast.Store()) | ast.Attribute(ctx=ast.Store()):
+            return _names(node)
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+            return _names(node)
+        case _:
+            return []
+
+
+def _folded(node: ast.AST) -> list[str]:
+    """Return the name that a statement `_NAME = const(...)` defines: mpy-cross leaves none."""
+    match node:
+        case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=ast.Name(id="const"))):
+            return [name]
+        case _:
+            return []
+
+
+def _rename(node: ast.AST, short: dict[str, str]) -> None:
+    match node:
+        case ast.Name():
+            node.id = short.get(node.id, node.id)
+        case ast.Attribute():
+            node.attr = short.get(node.attr, node.attr)
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+            node.name = short.get(node.name, node.name)
+        case ast.arg():
+            node.arg = short.get(node.arg, node.arg)
+        case ast.keyword():
+            node.arg = short.get(node.arg, node.arg) if node.arg else None
+        case ast.Global() | ast.Nonlocal():
+            node.names = [short.get(name, name) for name in node.names]
+        case _:
+            pass
