@@ -1,5 +1,6 @@
 """Shorter names in the firmware that a board loads."""
 
+import re
 import runpy
 
 import pytest
@@ -69,3 +70,13 @@ def test_a_name_that_is_there_is_not_given_twice():
 def test_what_is_no_python_is_refused():
     with pytest.raises(SyntaxError):
         shorten.shorten({"m": "def f(:\n"})
+
+
+def test_what_stands_beside_may_use_every_name():
+    other = (
+        "class Mine(Thing):\n    def left(self):\n        self._a = 1\n        return self._left\n"
+    )
+    short = shorten.shorten({"thing": SOURCE}, [other])["thing"]
+    assert "_left" in short
+    assert "_a" not in re.findall(r"\w+", short)
+    assert "_take_one" not in short

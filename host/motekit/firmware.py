@@ -65,7 +65,7 @@ def compiled(march: str | None = None) -> Path:
     if march is None:
         modules = [p for p in modules if p.stem != _NATIVE]
     named = {f"motefw/{p.relative_to(package)}": p for p in modules}
-    return compiled_tree({**named, **resources.own}, march)
+    return compiled_tree(named, march, resources.own)
 
 
 def check(path: Path) -> None:
@@ -74,13 +74,20 @@ def check(path: Path) -> None:
         _run([*_options(None), "-o", str(Path(temporary) / "checked.mpy"), str(path)])
 
 
-def compiled_tree(modules: dict[str, Path], march: str | None = None) -> Path:
-    """Compile modules, by the name that each shall have; made once for the same content."""
+def compiled_tree(
+    modules: dict[str, Path], march: str | None = None, own: dict[str, Path] | None = None
+) -> Path:
+    """Compile modules, by the name that each shall have; made once for the same content.
+
+    `own` are the user's, which take the place of others of the same name.
+    """
     options = _options(march)
-    sources = {name: path.read_text("utf-8") for name, path in sorted(modules.items())}
+    others = _read(own or {})
+    sources = {name: text for name, text in _read(modules).items() if name not in others}
     if not os.environ.get(_DEBUG):
         with contextlib.suppress(SyntaxError):  # mpy-cross says where
-            sources = shorten.shorten(sources)
+            sources = shorten.shorten(sources, others.values())
+    sources |= others
     digest = hashlib.sha256(f"{mpy_version()} {' '.join(options)}".encode())
     for name, source in sources.items():
         digest.update(f"\0{name}\0{source}".encode())
@@ -88,6 +95,10 @@ def compiled_tree(modules: dict[str, Path], march: str | None = None) -> Path:
     if not home.is_dir():
         _make(home, sources, options)
     return home
+
+
+def _read(modules: dict[str, Path]) -> dict[str, str]:
+    return {name: path.read_text("utf-8") for name, path in sorted(modules.items())}
 
 
 def _options(march: str | None) -> list[str]:

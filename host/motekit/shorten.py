@@ -11,19 +11,23 @@ The sources are what people read: with MOTEKIT_DEBUG set, nothing is renamed.
 import ast
 import itertools
 import string
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 
-def shorten(sources: Mapping[str, str]) -> dict[str, str]:
+def shorten(sources: Mapping[str, str], others: Iterable[str] = ()) -> dict[str, str]:
     """Return the sources of a program, by the same names, with shorter names in them.
 
-    Raises SyntaxError for one that is no Python.
+    `others` are sources beside it that stay as they are: no name that stands in them is changed
+    anywhere, so that they may do what they like with it. Raises SyntaxError for one that is no
+    Python.
     """
     trees = {name: ast.parse(source) for name, source in sources.items()}
+    strange = [node for source in others for node in ast.walk(ast.parse(source))]
+    kept = {word for node in strange for word in (*_names(node), *_said(node))}
     spoken = {word for tree in trees.values() for node in ast.walk(tree) for word in _said(node)}
     for tree in trees.values():
-        _shorten_parameters(tree, spoken)
-        _shorten_private(tree)
+        _shorten_parameters(tree, spoken | kept)
+        _shorten_private(tree, kept)
     return {name: ast.unparse(tree) + "\n" for name, tree in trees.items()}
 
 
@@ -36,11 +40,12 @@ def _said(node: ast.AST) -> list[str]:
             return []
 
 
-def _shorten_private(tree: ast.Module) -> None:
-    used = {name for node in ast.walk(tree) for name in _names(node)}
+def _shorten_private(tree: ast.Module, kept: set[str]) -> None:
+    used = kept | {name for node in ast.walk(tree) for name in _names(node)}
     folded = {name for node in tree.body for name in _folded(node)}
     bound = [name for node in ast.walk(tree) for name in _bound(node)]
-    private = dict.fromkeys(name for name in bound if _is_private(name) and name not in folded)
+    plain = kept | folded
+    private = dict.fromkeys(name for name in bound if _is_private(name) and name not in plain)
     free = (name for name in _candidates() if name not in used)
     short = dict(zip(private, free, strict=False))
     for node in ast.walk(tree):

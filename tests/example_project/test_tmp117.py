@@ -1,3 +1,6 @@
+"""The TMP117 driver on a virtual board."""
+
+
 def test_rides_out_a_part_that_does_not_answer(virtual_board):
     board = virtual_board(
         sensors=[{"driver": "tmp117", "source": {"temperature": -12.5}}],

@@ -29,8 +29,8 @@ def _rom(own_models: tuple[tuple[str, Path], ...]) -> Path:
     modules = {f"rom/{p.relative_to(_ROM)}": p for p in _ROM.glob("*.py")}
     modules |= {f"rom/chips/{p.name}": p for p in (_ROM / "chips").glob("*.py")}
     modules |= {p.name: p for p in (_ROM / "shadow").glob("*.py")}
-    modules |= {f"rom/chips/{name}.py": path for name, path in own_models}
-    return firmware.compiled_tree(modules)
+    own = {f"rom/chips/{name}.py": path for name, path in own_models}
+    return firmware.compiled_tree(modules, own=own)
 
 
 def environment() -> dict[str, str]:

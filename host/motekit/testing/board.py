@@ -11,6 +11,7 @@ from motekit.errors import MotekitError
 if TYPE_CHECKING:
     from motekit.query import Archive
     from motekit.session import Notice
+    from motekit.sim.vm import Vm
     from motekit.store import DeviceSummary, Store, Summary
 
     from .readings import Gap, Note, Readings
@@ -255,9 +256,9 @@ class CollectorControl:
 class Bench:
     """Boards that share one time, their collector and its store."""
 
-    def __init__(self, folder: Path, real: bool) -> None:
+    def __init__(self, folder: Path, vm: "Vm | None") -> None:
         self.folder = folder
-        self.real = real
+        self.vm = vm  # what virtual boards run on; None: they are real
         self.store_path = folder / "store.motekit"
         self.boards: list[Board] = []
         self.heard: list[tuple[float, Notice]] = []
@@ -318,7 +319,7 @@ class Bench:
 
     def times(self) -> tuple[int, float]:
         """Return UTC ns of its time's beginning, and from when on what arrives counts."""
-        return self.engine.origin_ns, 0.0 if self.real else -float("inf")
+        return self.engine.origin_ns, 0.0 if self.vm is None else -float("inf")
 
     def said(self, board: Board) -> list[tuple[float, str, str]]:
         """Return (time, kind, text) of what is known of a board by its own and others' words."""

@@ -83,7 +83,7 @@ def read(source: str | Path | Table, base: Path, seed: int, where: str = "scenar
             source = tomllib.loads(source)
         except tomllib.TOMLDecodeError as error:
             raise ScenarioError(f"{where}: not TOML: {error}") from None
-    table = _bare({"seed": seed, "clock": "virtual", **source})
+    table = {"seed": seed, "clock": "virtual", **_bare(source)}
     parsed = scenarios.parse(Fields(where, table, ScenarioError), base)
     return Plan(table, base, parsed)
 

@@ -9,7 +9,7 @@ import re
 import shlex
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -22,12 +22,15 @@ if TYPE_CHECKING:
     MakeFleet = Callable[..., Bench]
     MakeBoard = Callable[..., Board]
 
+Built = TypeVar("Built")
+
 _RIG: pytest.StashKey["Rig"] = pytest.StashKey()
 _SEED: pytest.StashKey[int] = pytest.StashKey()
 _SEED_MAX = 1_000_000
 _MARKER = (
     "board_vm(bits=None, heap_kib=None): the VM of this test's virtual boards: 32 or 64 bits "
-    "(default: 32 where there is one), and the heap that the firmware has (109, an ESP32's)"
+    "(default: 32 where there is one), and the heap that the firmware has (109, an ESP32's, "
+    "or twice that on 64 bits)"
 )
 _HEAP_KIB = (16, 65536)
 
@@ -140,10 +143,15 @@ def scenario(_rig: "Rig") -> "MakeScenario":
         __tracebackhide__ = True
         from . import plans
 
-        _rig.take(drivers, models, modules)
         if source is not None and table:
             raise pytest.UsageError(f"scenario: a source and {', '.join(table)}: one of both")
-        return plans.read(table if source is None else source, _rig.base, _rig.settings.seed)
+
+        def build() -> "Plan":
+            _rig.take(drivers, models, modules)
+            chosen = table if source is None else source
+            return plans.read(chosen, _rig.base, _rig.settings.seed)
+
+        return _plainly(build)
 
     return make
 
@@ -164,7 +172,7 @@ def fleet(_rig: "Rig", scenario: "MakeScenario") -> "MakeFleet":
         from .plans import Plan
 
         plan = source if isinstance(source, Plan) else scenario(source, **table)
-        return _rig.bench(plan)
+        return _plainly(lambda: _rig.bench(plan))
 
     return make
 
@@ -207,14 +215,16 @@ def virtual_board(_rig: "Rig") -> "MakeBoard":
         __tracebackhide__ = True
         from . import plans
 
-        _rig.take(drivers, models, modules)
-        if str(board).endswith(".toml"):
-            board = _rig.base / board
-        table = plans.one_board(
-            sensors, faults, str(board), clock=clock, seed=seed, name=name, ticks_ms=ticks_ms
-        )
-        plan = plans.read(table, _rig.base, _rig.settings.seed, "virtual_board")
-        return _rig.bench(plan).boards[0]
+        chosen = _rig.base / board if str(board).endswith(".toml") else board
+        others = {"clock": clock, "seed": seed, "name": name, "ticks_ms": ticks_ms}
+        table = plans.one_board(sensors, faults, str(chosen), **others)
+
+        def build() -> "Board":
+            _rig.take(drivers, models, modules)
+            plan = plans.read(table, _rig.base, _rig.settings.seed, "virtual_board")
+            return _rig.bench(plan).boards[0]
+
+        return _plainly(build)
 
     return make
 
@@ -229,6 +239,17 @@ def collector(_rig: "Rig") -> "CollectorControl":
     from .board import CollectorControl
 
     return CollectorControl(lambda: _rig.benches)
+
+
+def _plainly(build: "Callable[[], Built]") -> "Built":
+    """Build something; of an error the test shows what it says, not how motekit came there."""
+    __tracebackhide__ = True
+    from motekit.errors import MotekitError
+
+    try:
+        return build()
+    except MotekitError as error:
+        raise error.with_traceback(None) from None
 
 
 def _settings(request: pytest.FixtureRequest) -> "Settings":

@@ -66,15 +66,16 @@ class Rig:
         real = bool(self.settings.ports)
         if real and (what := plan.simulated()):
             pytest.skip(f"--board-port: a real board has no such thing as {what}")
-        bench = Bench(self._new_folder(), real)
+        machine = None if real else _machine(self.settings.bits)
+        bench = Bench(self._new_folder(), machine)
         self._stack.callback(bench.close)
         self.plans.append(plan)
         self.benches.append(bench)
         names = [board.name for board in plan.scenario.boards]
-        if real:
+        if machine is None:
             self._find(bench, plan, names)
         else:
-            self._start(bench, plan, names)
+            self._start(bench, plan, names, machine)
         return bench
 
     def _new_folder(self) -> Path:
@@ -85,10 +86,9 @@ class Rig:
         folder.mkdir()
         return folder
 
-    def _start(self, bench: Bench, plan: Plan, names: list[str | None]) -> None:
+    def _start(self, bench: Bench, plan: Plan, names: list[str | None], machine: Vm) -> None:
         from . import virtual
 
-        machine = _machine(self.settings.bits)
         engine = virtual.start(plan.scenario, bench, machine, self.settings.heap_kib)
         bench.start(engine, names)
         for board in bench.boards:

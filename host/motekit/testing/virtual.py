@@ -15,9 +15,9 @@ from .lines import Lines
 
 def start(scenario: Scenario, bench: Bench, machine: Vm, heap_kib: int | None) -> Engine:
     """Start the boards of a scenario and their collector."""
-    options: dict[str, Any] = {"vm": machine}
-    if heap_kib is not None:
-        options["heap_bytes"] = heap_kib << 10
+    # a word of 64 bits takes twice the room, and so does nearly all on the heap
+    heap_bytes = fleet.HEAP_BYTES * machine.bits // 32 if heap_kib is None else heap_kib << 10
+    options: dict[str, Any] = {"vm": machine, "heap_bytes": heap_bytes}
     return OnPorts(replace(scenario, clock="real"), bench, options)
 
 
