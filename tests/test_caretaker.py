@@ -18,7 +18,10 @@ class SlowLine:
         self.anchors = []
         self.round_trip_s = 0.0
 
-    def utc_s(self):
+    def monotonic(self):
+        return self.now_s
+
+    def utc(self):
         return UTC_S + self.now_s
 
     def request(self, name, args):
@@ -37,7 +40,7 @@ class SlowLine:
 
 
 def caretaker(line):
-    return Caretaker(line, None, Live(), lambda _kind, _text: None, line.utc_s)
+    return Caretaker(line, None, Live(), lambda _kind, _text: None, line)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import stat
 import threading
 import time
 import tty
+from contextlib import closing
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from motefw.keys import Tagger
 from motefw.keys_host import device_key
 from motekit import client as client_module
 from motekit.client import Client, Greeting, NoKeyError, RefusedError, SilentError
+from motekit.clock import SYSTEM
 from motekit.errors import LinkError
 from motekit.hello import parse
 from motekit.keys import Host, KeyStore, KeyStoreError, create
@@ -78,6 +80,12 @@ def test_hello_then_requests_with_their_replies(connected):
 
 def test_no_client_takes_the_replies_that_another_left_on_the_line(host):
     class Line:
+        clock = SYSTEM
+
+        def __init__(self):
+            with PtyBoard(ModelBoard()) as wire, closing(SerialPipe(wire.path)) as pipe:
+                self.nonce = pipe.nonce
+
         def send(self, data, _key):
             numbers.append(message.request_number(data))
 

@@ -29,13 +29,14 @@ FIRMWARE_LAYERS = (
     ("port_esp32",),
 )
 HOST_LAYERS = (
-    ("errors", "chips", "shorten"),
+    ("errors", "chips", "clock", "shorten"),
     ("fields", "resources", "keys", "drivers", "hello", "decode", "places", "disk"),
     ("board", "firmware", "store", "transports"),
     ("own", "config", "flash", "client", "prompt", "inbox", "intake", "live", "query"),
-    ("session", "recognition", "caretaker", "probe", "sim", "sinks", "bundle"),
+    ("session", "recognition", "caretaker", "probe", "sim", "sinks", "bundle", "flasher"),
     ("collector", "doctor"),
-    ("demo", "testing"),
+    ("demo", "sim.world"),
+    ("testing",),
     ("cli",),
     ("__main__",),
 )

@@ -37,9 +37,9 @@ class Thing:
 
 def test_private_names_and_parameters_become_short_and_mean_the_same(tmp_path):
     short = shorten.shorten({"thing": SOURCE})["thing"]
-    for name in ("_table", "_left", "_take_one", "number", "other", "add"):
+    for name in ("_FOLDED", "const", "_table", "_left", "_take_one", "number", "other", "add"):
         assert name not in short
-    for name in ("_FOLDED", "_outside", "take", "later", "Thing", "asked"):
+    for name in ("_outside", "take", "later", "Thing", "asked"):
         assert name in short
     source = SOURCE.replace("self._outside", "pass")
     results = []
@@ -65,6 +65,18 @@ def test_each_file_has_its_own_few():
 def test_a_name_that_is_there_is_not_given_twice():
     short = shorten.shorten({"m": "def _long(_0, value):\n    return (_0, value, box._a)\n"})["m"]
     assert short == "def _b(_0, _1):\n    return (_0, _1, box._a)\n"
+
+
+def test_a_constant_stands_where_it_is_used_in_other_files_too():
+    sources = {
+        "p/low.py": "from .compat import const\n\nLIMIT = const(7)\nTABLE = (1,)\n",
+        "p/between.py": "from .low import LIMIT, TABLE\n",
+        "p/high.py": "from . import between\nfrom .low import LIMIT\n\nSUM = LIMIT + between.LIMIT\n",
+    }
+    short = shorten.shorten(sources)
+    assert short["p/low.py"] == "TABLE = (1,)\n"
+    assert short["p/between.py"] == "from .low import TABLE\n"
+    assert short["p/high.py"] == "from . import between\nSUM = 7 + 7\n"
 
 
 def test_what_is_no_python_is_refused():

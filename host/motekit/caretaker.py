@@ -4,11 +4,11 @@ Collecting depends on none of it: a request that is refused or not answered is t
 once, and is made again at its next turn.
 """
 
-import time
 from collections.abc import Callable
 from typing import Any, cast
 
 from .client import Client, NoReplyError, RefusedError
+from .clock import Clock
 from .errors import SchemaError
 from .hello import Hello
 from .live import Live
@@ -27,7 +27,7 @@ _U32_MAX = 0xFFFFFFFF
 
 
 class Caretaker:
-    """Looks after one board; `clock` is the host's UTC in seconds."""
+    """Looks after one board; `clock` is the host's."""
 
     def __init__(
         self,
@@ -35,15 +35,16 @@ class Caretaker:
         store: Store,
         live: Live,
         tell: Callable[[str, str], None],
-        clock: Callable[[], float],
+        clock: Clock,
     ) -> None:
         self._client = client
         self._store = store
         self._live = live
         self._tell = tell
-        self._clock = clock
+        self._utc = clock.utc
+        self._now = clock.monotonic
         self._time_due_at: float | None = None
-        self._status_at = time.monotonic() + STATUS_FIRST_S - STATUS_EVERY_S
+        self._status_at = self._now() + STATUS_FIRST_S - STATUS_EVERY_S
         self._known: set[tuple[int, int]] = set()  # (epoch, schema)
         self._unknown: dict[tuple[int, int], float] = {}
         self._told: set[str] = set()
@@ -52,11 +53,11 @@ class Caretaker:
         """Note the schema of a packet of samples."""
         key = (header.epoch, header.schema)
         if key not in self._known:
-            self._unknown.setdefault(key, time.monotonic())
+            self._unknown.setdefault(key, self._now())
 
     def due(self, hello: Hello) -> None:
         """Do what is due now."""
-        now = time.monotonic()
+        now = self._now()
         if self._time_due_at is not None and now > self._time_due_at:
             self.set_time()
         if now - self._status_at > STATUS_EVERY_S:
@@ -71,13 +72,13 @@ class Caretaker:
         A request may be late by seconds on a bad line. So the board is asked for its own time, and
         told what UTC that was: half of how long the answer took is all that it can be off.
         """
-        self._time_due_at = time.monotonic() + TIME_SET_EVERY_S
-        if self._clock() < CLOCK_SANE_S:
+        self._time_due_at = self._now() + TIME_SET_EVERY_S
+        if self._utc() < CLOCK_SANE_S:
             self._tell("warning", "this host's clock is not set: samples will have no UTC time")
             return
         measured = self._measure_time()
         if measured is None or self._try("time.set", measured) is None:
-            self._time_due_at = time.monotonic() + TIME_AGAIN_S
+            self._time_due_at = self._now() + TIME_AGAIN_S
 
     def _measure_time(self) -> dict[str, Any] | None:
         """Return the arguments of `time.set`, from the answer that came the soonest."""
@@ -87,7 +88,7 @@ class Caretaker:
             if answer is None:
                 break
             trip_us = round(self._client.round_trip_s * 1e6)
-            utc_us = round(self._clock() * 1e6) - trip_us // 2
+            utc_us = round(self._utc() * 1e6) - trip_us // 2
             error_us = min(trip_us // 2 + HOST_CLOCK_ERROR_US, _U32_MAX)
             if best is None or error_us < best["error_us"]:
                 uptime_us = answer.get("uptime_us")
@@ -97,7 +98,7 @@ class Caretaker:
         return best
 
     def _ask_status(self, hello: Hello) -> None:
-        self._status_at = time.monotonic()
+        self._status_at = self._now()
         status = self._try("status", {})
         if status is not None:
             frames_bad = self._client.pipe.stats.frames_bad

@@ -10,8 +10,6 @@ out twice); the board refuses any counter that it has seen. `step` gives out pac
 as they come, and keeps the board's idea that a host is there alive. One thread owns a client.
 """
 
-import secrets
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
@@ -61,7 +59,7 @@ class Greeting(NamedTuple):
 
     hello: Hello
     restarted: bool
-    asked_at: float  # time.monotonic() when this hello was asked for: it knows all up to then
+    asked_at: float  # by the pipe's clock, when this hello was asked for: it knows all up to then
 
 
 class Client:
@@ -82,7 +80,8 @@ class Client:
         self._keys = key_store
         self._host = host
         self._cancelled = cancelled
-        self._number = secrets.randbelow(1 << 16)  # what a line still holds answers others
+        self._now = pipe.clock.monotonic
+        self._number = pipe.nonce  # what a line still holds answers others
         self._who: tuple[str, int] | None = None  # device and generation, once it told
         self._only_ask = False
         self._hello_number = -1
@@ -135,8 +134,8 @@ class Client:
         return self.hello if self._greet(wait_s) else None
 
     def _greet(self, wait_s: float) -> bool:
-        end = time.monotonic() + wait_s
-        while time.monotonic() < end:
+        end = self._now() + wait_s
+        while self._now() < end:
             self._who = None
             self.say_hello()
             if self._pump_until(lambda: self._greeted_at > 0.0, HELLO_WAIT_S):
@@ -147,7 +146,7 @@ class Client:
         """Send `hello` without waiting for the reply, which `step` will give out."""
         self._number = (self._number + 1) & 0xFFFF
         self._hello_number = self._number
-        self._hello_at = time.monotonic()
+        self._hello_at = self._now()
         tagger = self._hello_tagger()
         identity, counter = self._host.ticket()
         call = ("hello", cast("dict[str, Any]", {}))
@@ -170,9 +169,9 @@ class Client:
         return " | ".join([*lines[-3:], self.pipe.tail()[-80:]])
 
     def _pump_until(self, done: Callable[[], bool], wait_s: float) -> bool:
-        end = time.monotonic() + wait_s
+        end = self._now() + wait_s
         while not done():
-            left = end - time.monotonic()
+            left = end - self._now()
             if left <= 0:
                 return False
             if self._cancelled():
@@ -219,11 +218,11 @@ class Client:
         self._waiting = number = self._number
         self._undelivered = False
         self._replies.clear()
-        asked_at = time.monotonic()
+        asked_at = self._now()
         try:
             self._send(self._seal(number, name, args))
             self._pump_until(lambda: number in self._replies or self._undelivered, wait_s)
-            self.round_trip_s = time.monotonic() - asked_at
+            self.round_trip_s = self._now() - asked_at
             return self._replies.pop(number, None)
         finally:
             self._waiting = None
@@ -264,14 +263,14 @@ class Client:
 
     def _send(self, data: bytes, key: str | None = None) -> None:
         self.pipe.send(data, key)
-        self._sent_at = time.monotonic()
+        self._sent_at = self._now()
 
     # -- events -----------------------------------------------------------------------------
 
     def step(self, timeout_s: float) -> list[Event | Recorded | Ended | Greeting]:
         """Wait for events, no longer than timeout_s; keep the board informed that we are here."""
         if not self._backlog:
-            self._keep_alive(time.monotonic())
+            self._keep_alive(self._now())
             self._receive(timeout_s)
         events = list(self._backlog)
         self._backlog.clear()
@@ -296,7 +295,7 @@ class Client:
                 self.backlog_dropped += 1  # what is not acknowledged comes again
             else:
                 if not isinstance(event, Log):
-                    self._heard_at = time.monotonic()
+                    self._heard_at = self._now()
                 self._backlog.append(event)
 
     def _message(self, data: bytes) -> None:
@@ -345,7 +344,7 @@ class Client:
             self._greet_back(hello)
 
     def _greet_back(self, hello: Hello) -> None:
-        self._greeted_at = time.monotonic()
+        self._greeted_at = self._now()
         self.deaf = False
         before = self.hello or hello
         restarted = (before.nonce, before.epoch) != (hello.nonce, hello.epoch)

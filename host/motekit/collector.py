@@ -10,11 +10,11 @@ again, and what was committed but not acknowledged comes again and is known.
 """
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
+from .clock import SYSTEM, Clock
 from .errors import LinkError, MotekitError
 from .inbox import Inbox
 from .keys import Host, KeyStore
@@ -31,7 +31,6 @@ SCAN_S = 0.5
 RETRY_S = 2.0
 RETRY_MAX_S = 15.0
 PORTS_MAX = 1024
-ASK_S = 15.0
 
 
 class Limits(NamedTuple):
@@ -42,6 +41,14 @@ class Limits(NamedTuple):
 
 
 FOR_EVER = Limits()
+
+
+class Threads(Protocol):
+    """Where sessions run; an Executor is one."""
+
+    def submit(self, fn: Callable[..., None], /, *args: Any) -> Future[None]:
+        """Have fn(*args) called."""
+        ...
 
 
 class _Line:
@@ -79,12 +86,14 @@ class Collector:
         recorder: Recorder | None = None,
         queue_max: int = QUEUE_MAX,
         group_max: int = GROUP_MAX,
+        clock: Clock = SYSTEM,
     ) -> None:
         self.store = store
-        self.live = Live()
+        self.live = Live(clock)
         self.key_store = key_store
         self.host = host
         self.report = report
+        self._now = clock.monotonic
         self._transports = transports
         self._recorder = recorder
         self._lock = threading.Lock()
@@ -108,7 +117,7 @@ class Collector:
         """Take a device for a session; LinkError if another port has it."""
         with self._lock:
             owner = self._devices.setdefault(device, session)
-            self._met_at = self._met_at or time.monotonic()
+            self._met_at = self._met_at or self._now()
         if owner is not session:
             raise LinkError(
                 f"{session.pipe.name}: {device} is collected from {owner.pipe.name} already: "
@@ -127,35 +136,31 @@ class Collector:
 
     # -- asked by others ----------------------------------------------------------------------
 
-    def request(
-        self, device: str, name: str, args: dict[str, Any] | None = None, wait_s: float = ASK_S
-    ) -> Any:
-        """Ask a board that is being collected from; return the result, from any thread.
+    def ask(self, device: str, name: str, args: dict[str, Any] | None = None) -> "Future[Any]":
+        """Have a board asked that is being collected from; may be called from any thread.
 
-        Raises RefusedError with the board's reason, and LinkError where no answer came.
+        The future has the result, RefusedError with the board's reason, or why none came.
+        Raises LinkError for a board without contact.
         """
         with self._lock:
             session = self._devices.get(device)
         if session is None:
             raise LinkError(f"{device}: no collector is in contact with it")
-        try:
-            return session.ask(name, args or {}).result(wait_s)
-        except TimeoutError:
-            raise LinkError(f"{device}: no answer to {name!r} in {wait_s:g} s") from None
+        return session.ask(name, args or {})
 
     # -- running ----------------------------------------------------------------------------
 
     def run(self, limits: Limits = FOR_EVER, tick: Callable[[], None] = lambda: None) -> None:
         """Collect; `tick` is called twice a second. Raises what made it impossible to go on."""
-        began = time.monotonic()
+        began = self._now()
         with ThreadPoolExecutor(1, "committer") as one, ThreadPoolExecutor(PORTS_MAX) as ports:
             committer = one.submit(self._commit_all)
             committer.add_done_callback(lambda _: self.stop())
             try:
                 while not self._stop.is_set():
-                    self._scan(ports)
+                    over = self.step(ports, limits, self._now() - began)
                     tick()
-                    if self._over(limits, time.monotonic() - began):
+                    if over:
                         break
                     self._stop.wait(SCAN_S)
             finally:
@@ -168,6 +173,11 @@ class Collector:
             committer.result()
             for line in self._lines.values():
                 self._look_at(line)
+
+    def step(self, ports: Threads, limits: Limits = FOR_EVER, elapsed_s: float = 0.0) -> bool:
+        """Look after all ports, each session on a thread of `ports`; tell whether to end."""
+        self._scan(ports)
+        return self._over(limits, elapsed_s)
 
     def stop(self) -> None:
         """End as soon as what has arrived is durable; may be called from any thread."""
@@ -182,7 +192,7 @@ class Collector:
         lines = list(self._lines.values())
         self._give_up_early(lines)
         self._tell(lines)
-        idle_s = time.monotonic() - max(self.live.stored_at, self._met_at)
+        idle_s = self._now() - max(self.live.stored_at, self._met_at)
         if limits.until_idle_s is not None and idle_s >= limits.until_idle_s:
             return not any(line.making_contact() for line in lines)
         if lines and all(line.ended for line in lines) and self._inbox.empty():
@@ -210,11 +220,11 @@ class Collector:
                 self.report(line.untold)
                 line.untold = None
 
-    def _scan(self, ports: ThreadPoolExecutor) -> None:
+    def _scan(self, ports: Threads) -> None:
         """Start a session on each port that is there and has none."""
         for line in list(self._lines.values()):
             self._look_at(line)
-        now = time.monotonic()
+        now = self._now()
         for transport in self._transports:
             for name in transport.find():
                 line = self._lines.setdefault(name, _Line(transport, name))
@@ -253,7 +263,7 @@ class Collector:
                 told += "; trying again"
             line.untold = Notice("warning", line.name, device, told)
         line.failure = error
-        line.next_try = time.monotonic() + line.delay_s
+        line.next_try = self._now() + line.delay_s
         line.delay_s = min(line.delay_s * 1.5, RETRY_MAX_S)
 
     # -- committing -------------------------------------------------------------------------
@@ -263,11 +273,12 @@ class Collector:
         while True:
             batches = self._inbox.take(self._group_max, wait_s=0.1)
             if batches:
-                self._commit(batches)
+                self.commit_group(batches)
             elif self._no_more.is_set():
                 return
 
-    def _commit(self, batches: list[Arrivals]) -> None:
+    def commit_group(self, batches: list[Arrivals]) -> None:
+        """Make durable what has arrived, in one commit, and have it acknowledged."""
         group = [received for batch in batches for received in batch.packets]
         appended = self.store.append(group, self._inbox.forget)
         self.live.stored(appended.new, appended.by_stream)

@@ -5,7 +5,6 @@ The threads of a collector write here, under one lock; `rows` hands out a copy.
 
 import json
 import threading
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -14,6 +13,7 @@ from motefw import packet
 from motefw.errors import PacketError
 from motefw.keys import TAG_BYTES
 
+from .clock import SYSTEM, Clock
 from .hello import Hello
 from .store import Head, Received
 
@@ -53,7 +53,7 @@ class LiveBoard:
     quarantined: int = 0
     frames_bad: int = 0
     errors: tuple[str, ...] = ()  # sensors that are not well, as the board tells
-    heard_at: float = 0.0  # time.monotonic()
+    heard_at: float = 0.0  # by the collector's clock
     streams: dict[int, LiveStream] = field(default_factory=dict[int, LiveStream])
     told: tuple[int, int] = (-1, -1)  # (epoch, seq) of the last note that was counted
 
@@ -61,10 +61,11 @@ class LiveBoard:
 class Live:
     """All boards of a collector."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = SYSTEM) -> None:
+        self._now = clock.monotonic
         self._lock = threading.Lock()
         self._boards: dict[str, LiveBoard] = {}
-        self.stored_at = time.monotonic()  # when something new was last stored
+        self.stored_at = self._now()  # when something new was last stored
         self.new = 0
 
     def rows(self) -> list[LiveBoard]:
@@ -108,7 +109,7 @@ class Live:
         with self._lock:
             self.new += new
             if new:
-                self.stored_at = time.monotonic()
+                self.stored_at = self._now()
             for (device, number), (packets, samples) in by_stream.items():
                 board = self._board(device)
                 board.packets += packets
@@ -121,7 +122,7 @@ class Live:
     def arrived(self, group: Iterable[Received]) -> None:
         """Note packets that are durable now."""
         with self._lock:
-            now = time.monotonic()
+            now = self._now()
             for device, data, _, header in group:
                 board = self._board(device)
                 board.heard_at = now

@@ -9,9 +9,8 @@ known that this is the run that the store holds:
 - a packet that comes again is, byte for byte, the one that came before.
 """
 
-import time
-
 from .client import Greeting
+from .clock import Clock
 from .errors import LinkError
 from .hello import Hello
 from .store import Head, Store
@@ -22,10 +21,11 @@ SENT_FIRST = 4  # so many packets from its oldest on a board sends without an ac
 class Recognition:
     """Of the board at one port; `certain` once nothing speaks against it."""
 
-    def __init__(self, store: Store, port: str) -> None:
+    def __init__(self, store: Store, port: str, clock: Clock) -> None:
         self.certain = False
         self._store = store
         self._port = port
+        self._now = clock.monotonic
         self._hello: Hello | None = None
         self._doubted: tuple[int, float] | None = None  # highest seq stored, and when it was
         self._proof: dict[int, bytes] = {}  # by seq: what it will send again, as it is stored
@@ -65,7 +65,7 @@ class Recognition:
         elif self._confirmed(greeting):
             raise self._other(hello, highest)
         else:  # it may have been slow: what it did not know came meanwhile
-            self._doubted = (highest, time.monotonic())
+            self._doubted = (highest, self._now())
         return self.certain
 
     def compare(self, header: Head, data: bytes) -> bool:

@@ -8,9 +8,7 @@ when the committer has made them durable it leaves the acks here and wakes the p
 
 import re
 import threading
-import time
 from collections import deque
-from collections.abc import Callable
 from concurrent.futures import Future
 from itertools import groupby
 from typing import Any, NamedTuple, Protocol
@@ -94,9 +92,11 @@ class Hub(Protocol):
 class Session:
     """Collects from one pipe until it is gone, it ends, or the collector stops."""
 
-    def __init__(self, hub: Hub, pipe: Pipe, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, hub: Hub, pipe: Pipe) -> None:
         self.pipe = pipe
         self.device: str | None = None
+        self._clock = pipe.clock
+        self._now = pipe.clock.monotonic
         self._hub = hub
         self._client = Client(pipe, hub.key_store, hub.host, hub.stopping)
         self._intake: Intake | None = None
@@ -109,10 +109,10 @@ class Session:
         self._highest = -1
         self._moved_at = 0.0
         self._asked_at = 0.0
-        self._recognition = Recognition(hub.store, pipe.name)
+        self._recognition = Recognition(hub.store, pipe.name, self._clock)
         self._told_time = False  # since the board started
         self._questions: deque[Question] = deque()
-        self._caretaker = Caretaker(self._client, hub.store, hub.live, self._tell, clock)
+        self._caretaker = Caretaker(self._client, hub.store, hub.live, self._tell, self._clock)
         self._client.between = self._send_acks
 
     def run(self) -> None:
@@ -212,7 +212,7 @@ class Session:
         if self._recognition.meet(greeting):
             self._go_on(hello)
             return
-        self._asked_at = time.monotonic()
+        self._asked_at = self._now()
         if self._recognition.doubtful:
             self._client.say_hello()
 
@@ -262,7 +262,7 @@ class Session:
         if done is not None:
             self._acked[key] = done
             self._client.acknowledge(*key, done)
-        self._moved_at = time.monotonic()
+        self._moved_at = self._now()
 
     def _contiguous(self, device: str, key: tuple[int, int]) -> int | None:
         for generation, epoch, seq in self._hub.store.acknowledged(device):
@@ -367,7 +367,7 @@ class Session:
             acks, self._acks = self._acks, {}
         for key, seq in acks.items():
             if self._acked.get(key, -1) < seq:
-                self._moved_at = time.monotonic()
+                self._moved_at = self._now()
             self._acked[key] = seq
             self._client.acknowledge(*key, seq)
             hello = self._client.hello
@@ -378,7 +378,7 @@ class Session:
         hello = self._client.hello
         if hello is None:
             return
-        now = time.monotonic()
+        now = self._now()
         if self._client.deaf:
             self._tell("warning", "the board has stopped answering; greeting it again")
             self._client.connect()
@@ -391,7 +391,7 @@ class Session:
 
     def _ask_anew(self) -> None:
         """Say hello, unless that was done a moment ago."""
-        now = time.monotonic()
+        now = self._now()
         if now - self._asked_at > STUCK_S:
             self._asked_at = now
             self._client.say_hello()
@@ -399,9 +399,9 @@ class Session:
     def _farewell(self) -> None:
         """Give the committer a moment, and tell the board what has become durable."""
         try:
-            end = time.monotonic() + FAREWELL_S
-            while time.monotonic() < end and self._settled < self._submitted:
-                time.sleep(0.01)
+            end = self._now() + FAREWELL_S
+            while self._now() < end and self._settled < self._submitted:
+                self._clock.sleep(0.01)
             if self.pipe.live and self._client.hello is not None:
                 self._send_acks()
                 self.pipe.receive(0.1)

@@ -3,7 +3,8 @@
 MicroPython keeps every name of loaded code once, as text: some 25 bytes each. A name that begins
 with one underscore stays in its file (a lint rule, SLF001, holds that), so here each file has its
 own numbered from `_a` on, and all files have the same few. So have parameters, unless a call
-anywhere names one, or a text is the same. What `const` folds away stays as it is.
+anywhere names one, or a text is the same. What `const` declares stands where it is used, in other
+files too, and its name is gone: mpy-cross would do so for private ones alone.
 
 The sources are what people read: with MOTEKIT_DEBUG set, nothing is renamed.
 """
@@ -25,6 +26,7 @@ def shorten(sources: Mapping[str, str], others: Iterable[str] = ()) -> dict[str,
     strange = [node for source in others for node in ast.walk(ast.parse(source))]
     kept = {word for node in strange for word in (*_names(node), *_said(node))}
     spoken = {word for tree in trees.values() for node in ast.walk(tree) for word in _said(node)}
+    _place_constants(trees)
     for tree in trees.values():
         _shorten_parameters(tree, spoken | kept)
         _shorten_private(tree, kept)
@@ -133,3 +135,73 @@ def _rename(node: ast.AST, short: dict[str, str]) -> None:
             node.names = [short.get(name, name) for name in node.names]
         case _:
             pass
+
+
+def _place_constants(trees: Mapping[str, ast.Module]) -> None:
+    """Put what constants stand for in place of them, in the files that import them, too."""
+    values = {_stem(name): _constants(tree) for name, tree in trees.items()}
+    for _ in trees:  # a module may pass on what it has from another
+        for name, tree in trees.items():
+            for source, alias in _imports(tree):
+                if alias.name in values.get(source, {}):
+                    values[_stem(name)][alias.name] = values[source][alias.name]
+    for name, tree in trees.items():
+        modules = {alias.name: values.get(alias.name, {}) for _, alias in _imports(tree)}
+        _Constants(values[_stem(name)], modules).visit(tree)
+
+
+def _imports(tree: ast.Module) -> Iterator[tuple[str, ast.alias]]:
+    """Yield what a module imports by `from`: the module's last name, and each name from it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                yield (node.module or "").rsplit(".", 1)[-1], alias
+
+
+def _stem(name: str) -> str:
+    return name.removesuffix(".py").removesuffix("/__init__").rsplit("/", 1)[-1]
+
+
+def _constants(tree: ast.Module) -> dict[str, ast.expr]:
+    """Return what a file declares as `NAME = const(...)`; mpy-cross folds what is reckoned."""
+    found: dict[str, ast.expr] = {}
+    for node in tree.body:
+        match node:
+            case ast.Assign(
+                targets=[ast.Name(id=name)],
+                value=ast.Call(func=ast.Name(id="const"), args=[ast.Constant() as value]),
+            ):
+                found[name] = value
+            case _:
+                pass
+    return found
+
+
+class _Constants(ast.NodeTransformer):
+    """Replaces constants of a module (`here`) and of `modules`, and what declares them."""
+
+    def __init__(self, here: dict[str, ast.expr], modules: dict[str, dict[str, ast.expr]]) -> None:
+        self._here = here
+        self._modules = modules
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self._here.get(node.id, node)
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        if isinstance(node.value, ast.Name):
+            value = self._modules.get(node.value.id, {}).get(node.attr)
+            if value:
+                return value
+        return self.generic_visit(node)
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST | None:
+        target = node.targets[0]
+        if isinstance(target, ast.Name) and target.id in self._here:
+            return None
+        return self.generic_visit(node)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom | None:
+        compat = (node.module or "").endswith("compat")
+        gone = {*self._here, "const"} if compat else self._here
+        node.names = [alias for alias in node.names if alias.name not in gone]
+        return node if node.names else None

@@ -12,7 +12,8 @@ import typer
 from motekit.cli import show
 from motekit.errors import MotekitError
 from motekit.sim import scenario as scenarios
-from motekit.sim.fleet import HEAP_BYTES, Fleet
+from motekit.sim.fleet import Fleet
+from motekit.sim.preparation import HEAP_BYTES
 from motekit.sim.virtual_board import VirtualBoard
 
 _PORTS_SHOWN = 4

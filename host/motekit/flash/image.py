@@ -86,14 +86,14 @@ def _segments(
                 f"{where}: segment {number} has {size} bytes, {len(data) - at} are there"
                 " (truncated download?)"
             )
-        checksum = _xor(data[at : at + size], checksum)
+        checksum = xor(data[at : at + size], checksum)
         at += size
         found.append((address, size))
     return tuple(found), at, checksum
 
 
-def _xor(data: bytes, start: int) -> int:
-    """Return the XOR of all bytes, eight at a time."""
+def xor(data: bytes, start: int = _CHECKSUM_SEED) -> int:
+    """Return the checksum of data, the XOR of its bytes; `start` is that of what is before."""
     whole = len(data) & ~7
     words = 0
     for word in memoryview(data[:whole]).cast("Q"):
@@ -124,6 +124,6 @@ def build(chip: str, entry: int, segments: Iterable[tuple[int, bytes]]) -> bytes
     extended = struct.pack("<B3xH9xB", 0xEE, CHIPS[chip].image_id, 1)
     body = b"".join(_SEGMENT.pack(address, len(data)) + data for address, data in parts)
     made = head + extended + body
-    checksum = _xor(b"".join(data for _, data in parts), _CHECKSUM_SEED)
+    checksum = xor(b"".join(data for _, data in parts))
     made += bytes(_ALIGN_BYTES - 1 - len(made) % _ALIGN_BYTES) + bytes([checksum])
     return made + hashlib.sha256(made).digest()

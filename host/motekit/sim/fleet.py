@@ -10,28 +10,20 @@ with running(scenario) as fleet:  # the same in a thread, for those without an e
 
 import asyncio
 import contextlib
-import hashlib
-import json
-import resource
-import shutil
-import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, Self
 
-from motekit import config, disk, firmware
+from motekit import disk
 from motekit.errors import VmError
-from motekit.sim import image
 from motekit.sim import vm as vms
-from motekit.sim.scenario import BoardPlan, Fault, Scenario
+from motekit.sim.preparation import HEAP_BYTES, Prepared, Workshop, allow_files
+from motekit.sim.scenario import Scenario
 from motekit.sim.virtual_board import VirtualBoard
 from motekit.sim.vm import Vm
 
-HEAP_BYTES = 111_936  # what a stock ESP32 starts with, the least of all: two areas of 56 KB each
-BAUD = 115200
-_PROBE_HEAP_BYTES = 1 << 20
 _READY_S = 30.0
 _LAST_S = 30.0  # what an ended scenario gives the host to take the rest
 _FDS_A_BOARD = 8
@@ -74,12 +66,9 @@ class Fleet:
         self.close()
 
     async def _start(self) -> None:
-        if self.vm.mpy != firmware.mpy_version():
-            raise VmError(
-                f"{self.vm.path} loads .mpy files of version {self.vm.mpy}, mpy-cross makes "
-                f"{firmware.mpy_version()}; install the mpy-cross of MicroPython {self.vm.version}"
-            )
-        _raise_limit(len(self.scenario.boards) * _FDS_A_BOARD + 64)
+        workshop = Workshop(self.vm, self.scenario, self._heap_bytes, self._files)
+        workshop.check()
+        allow_files(len(self.scenario.boards) * _FDS_A_BOARD + 64)
         folder = self._folder
         if folder is None:
             folder = Path(
@@ -88,7 +77,7 @@ class Fleet:
         elsewhere = "name a folder elsewhere with --keep" if self._folder else "set TMPDIR"
         with disk.writing(folder, elsewhere):
             for plan in self.scenario.boards:
-                self._add(plan, folder / f"board-{plan.index}")
+                self._add(workshop.prepare(plan, folder / f"board-{plan.index}"))
         self._tasks.append(asyncio.create_task(self._look_after()))
         for board in self.boards:
             await self._until_ready(board)
@@ -99,37 +88,13 @@ class Fleet:
         if not board.ready.is_set() or board.crashed:
             raise VmError(f"virtual board {board.device} did not start: {board.last_words()}")
 
-    def _add(self, plan: BoardPlan, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        files = self._board_files(plan)
-        vfs = next(p for p in plan.board.partitions if p.name == "vfs")
-        flash = folder / "flash"
-        stamp = folder / "flash.stamp"
-        golden = image.flash(self.vm, files, vfs.size)
-        if not flash.exists() or not stamp.exists() or stamp.read_text() != golden.name:
-            image.copy(golden, flash)
-            stamp.write_text(golden.name)
-        spec = board_spec(self.scenario, plan, folder)
-        rom_bytes = rom_size(self.vm, spec)
-        heap = rom_bytes + rom_bytes // 32 + self._heap_bytes
-        spec["fence"] = rom_bytes + self._heap_bytes // 2
-        board = VirtualBoard(self.vm, spec, folder, heap)
-        board.rom_bytes = rom_bytes
+    def _add(self, prepared: Prepared) -> None:
+        board = VirtualBoard(self.vm, prepared)
         if self._on_event:
             board.on_event = self._on_event
         self.boards.append(board)
         self._stack.callback(board.close)
         board.start()
-
-    def _board_files(self, plan: BoardPlan) -> dict[str, bytes]:
-        if self._files is not None:
-            return self._files
-        sensors = [each.sensor for each in plan.sensors]
-        settings = config.device_config(plan.board, sensors)
-        if plan.name:
-            settings["name"] = plan.name
-        files = image.firmware_files(self.vm.march)
-        return {**files, "/config.json": json.dumps(settings).encode()}
 
     async def _look_after(self) -> None:
         """Watch over watchdogs, and over boards whose scenario has ended."""
@@ -190,91 +155,3 @@ def running(scenario: Scenario, **options: Any) -> Generator[Fleet]:
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(stop.set)
         thread.join()
-
-
-def board_spec(scenario: Scenario, plan: BoardPlan, folder: Path) -> dict[str, Any]:
-    """Return what a board's ROM is told; see rom/start.py and rom/port_sim.py."""
-    seed = f"{scenario.seed} {plan.index}"
-    return {
-        "device": plan.device,
-        "board": plan.board.name,
-        "seed": seed,
-        "random": int.from_bytes(hashlib.sha256(seed.encode()).digest()[:3], "big"),
-        "virtual": scenario.clock == "virtual",
-        "duration_ms": round(scenario.duration_s * 1000) if scenario.duration_s else 0,
-        "start_ms": 0,
-        "ticks_ms": plan.ticks_ms,
-        "baud": BAUD,
-        "flash": str(folder / "flash"),
-        "measure": False,
-        "fence": 0,
-        "cursors": {},
-        "buses": {name: bus.kind for name, bus in plan.board.buses.items()},
-        "sensors": [
-            {
-                "name": each.sensor.name,
-                "driver": each.sensor.driver,
-                "bus": each.sensor.bus,
-                "address": each.address,
-                "options": each.sensor.options,
-                "interval_us": each.interval_us,
-                "source": each.source.prepare(folder, each.sensor.name),
-            }
-            for each in plan.sensors
-        ],
-        "faults": [_fault(fault) for fault in plan.faults],
-    }
-
-
-def _fault(fault: Fault) -> dict[str, Any]:
-    at_ms = round(fault.at_s * 1000)
-    return {
-        "kind": fault.kind,
-        "at_ms": at_ms,
-        "end_ms": None if fault.for_s is None else at_ms + round(fault.for_s * 1000),
-        "value": fault.rate,
-        "targets": fault.targets,
-    }
-
-
-def rom_size(vm: Vm, spec: dict[str, Any]) -> int:
-    """Return the bytes of heap that the ROM, its chips and its bookkeeping take on this board."""
-    shape = {**spec, "device": "0" * 12, "seed": "", "random": 0, "flash": "", "measure": True}
-    return _measure(vm, json.dumps(shape, sort_keys=True), spec["flash"])
-
-
-_measured: dict[tuple[Vm, str], int] = {}
-
-
-def _measure(vm: Vm, shape: str, flash: str) -> int:
-    if (vm, shape) not in _measured:
-        _measured[vm, shape] = _ask(vm, {**json.loads(shape), "flash": flash})
-    return _measured[vm, shape]
-
-
-def _ask(vm: Vm, spec: dict[str, Any]) -> int:
-    with tempfile.TemporaryDirectory(prefix="motekit-") as folder:
-        path = Path(folder) / "spec.json"
-        flash = shutil.copyfile(spec["flash"], Path(folder) / "flash")
-        started = {**spec, "reset": "power_on", "then": "prompt", "flash": str(flash)}
-        path.write_text(json.dumps(started))
-        program = f"import rom.start as s; s.measure({str(path)!r})"
-        done = subprocess.run(
-            [*vm.argv, "-X", f"heapsize={_PROBE_HEAP_BYTES}", "-c", program],
-            env=image.environment(),
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-    if done.returncode or not done.stdout.strip().isdigit():
-        raise VmError(f"{vm.path}: the ROM does not start: {(done.stderr or done.stdout).strip()}")
-    return int(done.stdout)
-
-
-def _raise_limit(wanted: int) -> None:
-    """Allow as many open files as the boards need, as far as the system lets us."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < wanted:
-        top = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, top), hard))

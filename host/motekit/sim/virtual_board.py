@@ -11,12 +11,12 @@ import json
 import os
 import tty
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from motefw import frame_host
 from motekit.sim.child import Child, read_last_words
 from motekit.sim.image import environment
+from motekit.sim.preparation import Prepared
 from motekit.sim.serial_line import RING_BYTES, Noise, Pace
 from motekit.sim.vm import Vm
 
@@ -53,7 +53,8 @@ def _ignore(_board: "VirtualBoard", _text: str) -> None:
 class VirtualBoard:
     """A board under a supervisor's event loop; `start` it, and `close` it in any case."""
 
-    def __init__(self, vm: Vm, spec: dict[str, Any], folder: Path, heap_bytes: int) -> None:
+    def __init__(self, vm: Vm, prepared: Prepared) -> None:
+        spec = prepared.spec
         self.device: str = spec["device"]
         self.board: str = spec["board"]
         self.counts = Counts()
@@ -62,12 +63,12 @@ class VirtualBoard:
         self.crashed = False
         self.unacked = 0  # packets that the host had not taken when the scenario ended
         self.stopping_s = 0.0  # when the scenario ended, by the loop's clock
-        self.rom_bytes = 0
+        self.rom_bytes = prepared.rom_bytes
         self.on_event: Callable[[VirtualBoard, str], None] = _ignore
         self._vm = vm
         self._spec = spec
-        self._folder = folder
-        self._heap_bytes = heap_bytes
+        self._folder = prepared.folder
+        self._heap_bytes = prepared.heap_bytes
         self._virtual: bool = spec["virtual"]
         self._loop = asyncio.get_running_loop()
         self._noise_in = Noise(f"{spec['seed']} in")

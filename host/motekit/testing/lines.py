@@ -17,6 +17,7 @@ from motekit.store import Store
 from motekit.transports import serial
 
 MEET_S = 30.0
+ASK_S = 15.0
 _STEP_S = 0.05
 
 
@@ -66,7 +67,10 @@ class Lines:
         """Ask a board; LinkError says why there is no answer."""
         if self._collector is None:
             raise LinkError(f"{device}: cannot be asked for {name!r}: the collector is stopped")
-        return self._collector.request(device, name, args)
+        try:
+            return self._collector.ask(device, name, args).result(ASK_S)
+        except TimeoutError:
+            raise LinkError(f"{device}: no answer to {name!r} in {ASK_S:g} s") from None
 
     def collect(self) -> None:
         """Start a collector, as one that knows nothing but the store."""

@@ -1,36 +1,93 @@
 """Virtual boards for a test: in virtual time, or on the wall's with a serial port each."""
 
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any
 
+from motekit.errors import LinkError
 from motekit.keys import Host, KeyStore
 from motekit.sim import fleet
 from motekit.sim.scenario import Scenario
+from motekit.sim.sim_pipe import START_UTC_S
 from motekit.sim.vm import Vm
+from motekit.sim.world import World
 
 from .board import Bench, Engine
-from .lines import Lines
+from .lines import ASK_S, Lines
+
+_LOOK_S = 0.02
 
 
 def start(scenario: Scenario, bench: Bench, machine: Vm, heap_kib: int | None) -> Engine:
     """Start the boards of a scenario and their collector."""
-    # a word of 64 bits takes twice the room, and so does nearly all on the heap
-    heap_bytes = fleet.HEAP_BYTES * machine.bits // 32 if heap_kib is None else heap_kib << 10
-    options: dict[str, Any] = {"vm": machine, "heap_bytes": heap_bytes}
-    return OnPorts(replace(scenario, clock="real"), bench, options)
+    heap_bytes = None if heap_kib is None else heap_kib << 10
+    if scenario.clock == "real":
+        return OnPorts(scenario, bench, machine, heap_bytes)
+    return InWorld(scenario, bench, machine, heap_bytes)
+
+
+class InWorld:
+    """Boards, lines and collector in one virtual time, which passes as fast as it is computed."""
+
+    origin_ns = round(START_UTC_S * 1e9)
+
+    def __init__(
+        self, scenario: Scenario, bench: Bench, machine: Vm, heap_bytes: int | None
+    ) -> None:
+        self._world = World(
+            scenario,
+            vm=machine,
+            heap_bytes=heap_bytes,
+            store=bench.store_path,
+            folder=bench.folder / "boards",
+            report=bench.hear,
+        )
+        self.devices = [board.device for board in self._world.boards]
+        self.ports = [f"sim:{device}" for device in self.devices]
+
+    @property
+    def now_s(self) -> float:
+        """Return the scenario's time."""
+        return self._world.now_s
+
+    def run(self, seconds: float) -> None:
+        """Let simulated time pass."""
+        self._world.run(until_s=self._world.now_s + seconds)
+
+    def request(self, device: str, name: str, args: dict[str, Any]) -> Any:
+        """Ask a board, which takes simulated time; LinkError says why there is no answer."""
+        answer = self._world.collector.ask(device, name, args)
+        end_s = self.now_s + ASK_S
+        while not answer.done():
+            if self.now_s >= end_s:
+                raise LinkError(f"{device}: no answer to {name!r} in {ASK_S:g} s")
+            self.run(_LOOK_S)
+        return answer.result()
+
+    def collect(self) -> None:
+        """Start a collector, unless one runs."""
+        self._world.collect()
+
+    def stop_collecting(self) -> None:
+        """End the collector."""
+        self._world.stop_collecting()
+
+    def close(self) -> None:
+        """End all."""
+        self._world.close()
 
 
 class OnPorts(Lines):
     """Virtual boards in real time; each on a pty, which any program for serial ports may open."""
 
-    def __init__(self, scenario: Scenario, bench: Bench, options: dict[str, Any]) -> None:
+    def __init__(
+        self, scenario: Scenario, bench: Bench, machine: Vm, heap_bytes: int | None
+    ) -> None:
         self._fleet = ExitStack()
-        boards = self._fleet.enter_context(
-            fleet.running(scenario, folder=bench.folder / "boards", **options)
-        ).boards
+        running = fleet.running(
+            scenario, vm=machine, heap_bytes=heap_bytes, folder=bench.folder / "boards"
+        )
+        ports = [board.serial for board in self._fleet.enter_context(running).boards]
         host = Host(bench.folder / "host.json")
-        ports = [board.serial for board in boards]
         try:
             super().__init__(ports, bench.store_path, KeyStore.empty(), host, bench.hear)
         except BaseException:

@@ -8,6 +8,7 @@ carries whole packets and whole messages. It checks no tag and knows no store.
 import importlib
 from typing import NamedTuple, Protocol
 
+from motekit.clock import Clock
 from motekit.errors import UsageError
 
 from .link import Event, Stats
@@ -34,6 +35,8 @@ class Pipe(Protocol):
 
     name: str
     live: bool  # a board is there, to be greeted and acknowledged
+    clock: Clock  # the time that it lives in, and who collects from it
+    nonce: int  # 16 bits, others each time it is opened: what a line still holds is for others
 
     @property
     def stats(self) -> Stats:

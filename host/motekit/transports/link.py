@@ -126,6 +126,16 @@ class Link:
         waits = self._current or self._queue or self._pending
         return bool(waits) or self.packets.busy or self._messages.busy
 
+    def due_at(self) -> float:
+        """Return when time alone makes something due, if no byte comes; infinity if nothing."""
+        if self._queue and not self._current:
+            return 0.0
+        due = min(self.packets.due_at(), self._messages.due_at())
+        due = max(due, self._asked_at + ASK_INTERVAL_S)
+        if self._current:
+            due = min(due, self._current.sent_at + CREDIT_TIMEOUT_S)
+        return min(due, self._heard_at + QUIET_S) if self._pending else due
+
     def send(self, data: bytes, key: str | None = None) -> None:
         """Queue a message; one of the same key that still waits is replaced.
 

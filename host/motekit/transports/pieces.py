@@ -8,6 +8,7 @@ and counted.
 """
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import NamedTuple
 
 PIECE_BYTES = 128
@@ -140,6 +141,16 @@ class Assembler:
                 between = (self._expected + n) & 0xFF
                 if between not in self._done and between not in self._open:
                     self._start(between, now).evident = True
+
+    def due_at(self) -> float:
+        """Return when `wanted` has something next, if nothing comes; infinity if never."""
+        return min(
+            (
+                entry.touched + (0 if entry.evident and not entry.asks else ASK_AFTER_S)
+                for entry in self._open.values()
+            ),
+            default=inf,
+        )
 
     def wanted(self, now: float) -> Wanted | None:
         """Return the most urgent request that is due, and count it as made."""

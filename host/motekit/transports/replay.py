@@ -13,6 +13,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+from motekit.clock import SYSTEM, Clock
 from motekit.errors import LinkError
 
 from . import Ended, Event, Recorded
@@ -50,6 +51,8 @@ class ReplayPipe:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.clock: Clock = SYSTEM
+        self.nonce = 0
         self.stats = Stats()
         self._line = 0
         self._closed = False

@@ -13,16 +13,16 @@ import errno
 import os
 import secrets
 import stat
-import time
 from pathlib import Path
 
 import serial
 from serial.tools import list_ports
 
+from motekit.clock import SYSTEM
 from motekit.errors import LinkError
 
 from . import Ended, Event, Recorded
-from .link import Link, Stats
+from .link_pipe import LinkPipe
 
 BAUD = 115200
 WRITE_TIMEOUT_S = 2.0
@@ -169,57 +169,21 @@ def holder(name: str) -> str | None:
     return makers[0] if makers else None
 
 
-class SerialPipe:
+class SerialPipe(LinkPipe):
     """An open port and its link."""
 
-    live = True
-
     def __init__(self, name: str) -> None:
-        self.name = name
+        super().__init__(name, SYSTEM, secrets.randbelow(1 << 16))
         self._port = _open_port(name)
-        self._link = Link(secrets.randbelow(256))
-        self._woken = False
-
-    @property
-    def stats(self) -> Stats:
-        """Return what the line has carried and lost."""
-        return self._link.stats
-
-    def send(self, data: bytes, key: str | None = None) -> None:
-        """Queue a message; see `Link.send`."""
-        self._link.send(data, key)
-
-    def expect(self, number: int | None) -> None:
-        """Tell the link which packet comes next."""
-        if number is None:
-            self._link.packets.forget()
-        else:
-            self._link.packets.expect(number)
-
-    def typed(self, keys: bytes) -> None:
-        """Send keystrokes."""
-        self._link.write_raw(keys)
-
-    def tail(self) -> str:
-        """Return the text at the end of what the board printed."""
-        return self._link.tail
 
     def receive(self, timeout_s: float) -> list[Event | Recorded | Ended]:
         """Move bytes both ways until there is an event, or timeout_s is over, or `wake`."""
-        end = time.monotonic() + timeout_s
-        events: list[Event | Recorded | Ended] = []
         if not self._port.is_open:
             raise PortGoneError(f"{self.name}: is closed")
-        while True:
-            now = time.monotonic()
-            events += self._link.poll(now)
-            self._write(self._link.take())
-            if events or now >= end or self._woken:
-                self._woken = False
-                return events
-            wait = min(BUSY_POLL_S, end - now) if self._link.busy else end - now
-            data = self._read(wait)
-            events += self._link.receive(data, time.monotonic())
+        return super().receive(timeout_s)
+
+    def _patience_s(self, left_s: float) -> float:
+        return min(BUSY_POLL_S, left_s) if self._link.busy else left_s
 
     def _read(self, wait_s: float) -> bytes:
         try:
@@ -248,7 +212,7 @@ class SerialPipe:
 
     def wake(self) -> None:
         """End a `receive` that waits in another thread."""
-        self._woken = True
+        super().wake()
         try:
             self._port.cancel_read()
         except (OSError, AttributeError, TypeError):

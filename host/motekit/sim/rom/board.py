@@ -3,6 +3,7 @@
 import binascii
 
 spec = {}
+line = None  # the module of the line: `line`, or `wire` of a board in step
 
 
 def unique_id():

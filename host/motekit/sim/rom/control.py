@@ -28,10 +28,10 @@ def setup(fd):
     _poller.register(stream, uselect.POLLIN)
     clock.look = look
     clock.beat = beat
-    _die_with_parent()
 
 
-def _die_with_parent():
+def die_with_parent():
+    """Have this process end with the supervisor, whatever the program does."""
     # A program in a tight loop never sees the channel end: ask Linux for SIGKILL (prctl 1, 9).
     try:
         import ffi
@@ -65,14 +65,11 @@ def call(text):
 
 
 def _receive():
-    global _pending
     b = stream.read(1)
     if not b:
         sys.exit()
     if b == b"I":
-        _pending = True
-        if interruptible:
-            interrupt()
+        ask()
     return b
 
 
@@ -86,6 +83,14 @@ def interrupt():
         interruptible = before
         _pending = False
         raise KeyboardInterrupt
+
+
+def ask():
+    """Raise KeyboardInterrupt as soon as the program can take it."""
+    global _pending
+    _pending = True
+    if interruptible:
+        interrupt()
 
 
 def forget():

@@ -9,9 +9,10 @@ import random
 
 from micropython import const
 
-from . import board, bus, chips, clock, control, line, sources
+from . import board, bus, chips, clock, control, sources
 
 _CHECK_MS = const(250)
+line = board.line
 
 _models = {}  # sensor's name: its model
 _sources = {}

@@ -9,7 +9,7 @@ import sys
 
 from micropython import const
 
-from . import board, control, line
+from . import board, control
 
 _A = const(1)
 _B = const(2)
@@ -18,6 +18,7 @@ _D = const(4)
 _E = const(5)
 _WINDOW = const(128)
 _RAW_BANNER = "raw REPL; CTRL-B to exit\r\n"
+line = board.line
 _write = line.stdout.write
 _getc = line.getc
 

@@ -6,7 +6,7 @@ import sys
 
 from micropython import const
 
-from . import board, clock, control, line
+from . import board, clock, control
 
 _STONE_BYTES = const(64)
 
@@ -16,6 +16,12 @@ def start(path, fd):
     control.setup(fd)
     repl = _prepare(path)
     _fence(board.spec["fence"])
+    if board.spec["lockstep"]:
+        from .lockstep import begin
+
+        begin()
+    else:
+        control.die_with_parent()
     globals = __import__("__main__").__dict__
     then = board.spec["then"]
     if then in ("main", "raw"):
@@ -30,7 +36,7 @@ def measure(path):
     control.setup(2)
     control.say = control.call = _nobody  # listens
     _prepare(path)
-    line.stdout.write(str(gc.mem_alloc()))
+    board.line.stdout.write(str(gc.mem_alloc()))
 
 
 def _nobody(text):
@@ -42,7 +48,16 @@ def _prepare(path):
     with open(path) as f:
         board.spec = spec = json.load(f)
     clock.setup(spec["virtual"], spec["start_ms"], spec["ticks_ms"])
-    line.setup()
+    if spec["lockstep"]:
+        from . import lockstep, wire
+
+        board.line = wire
+        lockstep.setup()
+    else:
+        from . import line
+
+        board.line = line
+    board.line.setup()
     _install_modules()
     from . import port_sim, repl
 

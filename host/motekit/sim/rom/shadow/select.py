@@ -1,6 +1,7 @@
 """`select` of a virtual board: input is real, waiting for it passes the board's time."""
 
 import uselect as _select
+from rom import board as _board
 from rom import clock as _clock
 from rom import control as _control
 
@@ -57,3 +58,9 @@ class poll:
             return ()
         self._skipped = 0
         return self.poll(timeout)
+
+
+if _board.spec.get("lockstep"):
+    from rom import lockstep as _lockstep
+
+    poll = _lockstep.Poll

@@ -1,0 +1,1 @@
+"""Writes MicroPython and the firmware onto boards, many at once."""

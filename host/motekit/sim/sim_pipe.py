@@ -1,0 +1,137 @@
+"""A board's line as a session has it: in virtual time, driving the board as it waits.
+
+A session runs while it has its turn, up to the end of a window; then others have theirs.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Executor
+from math import ceil
+
+from motekit.sim.stepped_board import WorldBoard
+from motekit.transports.link_pipe import LinkPipe
+from motekit.transports.serial import PortGoneError
+
+START_UTC_S = 1_782_864_000.0  # 2026-07-01, when scenarios begin
+_MONOTONIC_S = 1000.0  # what a host's own clock says then
+_LOOK_S = 0.02
+
+
+class VirtualTime:
+    """A clock that says what it was set to."""
+
+    def __init__(self, now_ms: int = 0) -> None:
+        self.now_ms = now_ms
+
+    def monotonic(self) -> float:
+        """Return seconds since before the scenario began."""
+        return _MONOTONIC_S + self.now_ms / 1000
+
+    def utc(self) -> float:
+        """Return seconds since 1970."""
+        return START_UTC_S + self.now_ms / 1000
+
+    def sleep(self, seconds: float) -> None:
+        """Go on at once."""
+        self.now_ms += ceil(seconds * 1000)
+
+
+class Turn(VirtualTime):
+    """A thread that runs when it is given its turn, and its clock; `future` tells how it ended."""
+
+    def __init__(self, now_ms: int, threads: Executor, work: Callable[[], None]) -> None:
+        super().__init__(now_ms)
+        self.end_ms = now_ms  # of the window
+        self._abandoned = False
+        self._mine = threading.Lock()
+        self._others = threading.Lock()
+        self._mine.acquire()
+        self._others.acquire()
+        self.future = threads.submit(self._run, work)
+        self.future.add_done_callback(lambda _: self._others.release())
+
+    def _run(self, work: Callable[[], None]) -> None:
+        self._mine.acquire()
+        work()
+
+    def give(self, end_ms: int) -> None:
+        """Let the thread run until its clock has come to the end of the window, or it ends."""
+        self.end_ms = end_ms
+        self._mine.release()
+        self._others.acquire()
+
+    def pass_on(self) -> None:
+        """Wait for the next turn; called by the thread itself. PortGoneError: there is none."""
+        if not self._abandoned:
+            self._others.release()
+            self._mine.acquire()
+        if self._abandoned:
+            raise PortGoneError("the world has ended")
+
+    def abandon(self) -> None:
+        """Have the thread end at once."""
+        self._abandoned = True
+        self.give(self.end_ms)
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass, for all."""
+        wake_ms = self.now_ms + ceil(seconds * 1000)
+        while wake_ms > self.end_ms:
+            self.now_ms = self.end_ms
+            self.pass_on()
+        self.now_ms = wake_ms
+
+
+class SimPipe(LinkPipe):
+    """The line to one board of a World."""
+
+    def __init__(self, name: str, board: WorldBoard, turn: Turn, nonce: int) -> None:
+        super().__init__(name, turn, nonce)
+        self._turn = turn
+        self._board = board
+        self._closed = False
+        self._arrived: deque[tuple[int, bytes]] = deque()
+        board.listener = self._hear
+
+    def _hear(self, at_ms: int, data: bytes) -> None:
+        self._arrived.append((at_ms, data))
+
+    def _patience_s(self, left_s: float) -> float:
+        return min(left_s, max(self._link.due_at() - self.clock.monotonic(), _LOOK_S))
+
+    def _write(self, data: bytes) -> None:
+        if self._closed:
+            raise PortGoneError(f"{self.name}: is closed")
+        if data:
+            self._board.type(self._turn.now_ms, data)
+
+    def _read(self, wait_s: float) -> bytes:
+        turn = self._turn
+        until_ms = turn.now_ms + max(ceil(wait_s * 1000), 1)
+        while True:
+            limit_ms = min(until_ms, turn.end_ms)
+            while not self._arrived and self._board.now_ms < limit_ms:
+                self._board.step(limit_ms)
+            if self._arrived and self._arrived[0][0] <= limit_ms:
+                return self._take()
+            turn.now_ms = max(turn.now_ms, limit_ms)
+            if turn.now_ms >= until_ms or self._woken:
+                return b""
+            turn.pass_on()
+            if self._woken:
+                return b""
+
+    def _take(self) -> bytes:
+        turn = self._turn
+        turn.now_ms = max(turn.now_ms, self._arrived[0][0])
+        data = b""
+        while self._arrived and self._arrived[0][0] <= turn.now_ms:
+            data += self._arrived.popleft()[1]
+        return data
+
+    def close(self) -> None:
+        """Let the line go."""
+        if not self._closed:
+            self._closed = True
+            self._board.listener = None

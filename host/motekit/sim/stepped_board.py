@@ -1,0 +1,171 @@
+"""One virtual board of a World: its VM in step with the world's time, its restarts, its line.
+
+A reboot ends the process and starts it again where scenario time has come to.
+"""
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from motekit.sim.child import read_last_words
+from motekit.sim.preparation import Prepared
+from motekit.sim.scenario import BoardPlan
+from motekit.sim.stepped_vm import EndedError, Report, SteppedVm, StuckError
+from motekit.sim.vm import Vm
+from motekit.sim.wire import Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass
+class Counts:
+    """What the world saw of one board."""
+
+    starts: int = 0
+    resets: dict[str, int] = field(default_factory=dict[str, int])
+    stuck: int = 0  # programs that never looked at their clock
+    unread_bytes: int = 0  # nobody collected when they were written
+
+
+class WorldBoard:
+    """A board; `step` lets time pass for it, `type` sends it bytes, `listener` takes its own."""
+
+    def __init__(self, vm: Vm, prepared: Prepared, plan: BoardPlan) -> None:
+        spec = prepared.spec
+        self.plan = plan
+        self.device: str = spec["device"]
+        self.board: str = spec["board"]
+        self.counts = Counts()
+        self.done = False
+        self.crashed = False
+        self.unacked = 0  # packets that the host had not taken when the scenario ended
+        self.stopping_ms: int | None = None  # when the scenario ended for this board
+        self.now_ms = 0
+        self.rom_bytes = prepared.rom_bytes
+        self.wire = Wire(spec["seed"], spec["baud"], plan.faults)
+        self.listener: Callable[[int, bytes], None] | None = None
+        self.on_event: Callable[[WorldBoard, str], None] = _ignore
+        self._vm = vm
+        self._prepared = prepared
+        self._spec = spec
+        self._process: SteppedVm | None = None
+        self._watchdog_ms = 0
+        self._inputs: list[tuple[int, bytes]] = []
+
+    def start(self) -> None:
+        """Power the board on; it boots when it is given time."""
+        self._start("power_on", "main")
+
+    def _start(self, cause: str, then: str) -> None:
+        self._watchdog_ms = 0
+        self.counts.starts += 1
+        self._process = SteppedVm(
+            self._vm, self._prepared, {**self._spec, "reset": cause, "then": then}
+        )
+
+    def step(self, until_ms: int) -> None:
+        """Let the board run until then, or until it has something to say."""
+        process = self._process
+        if process is None or until_ms <= self._spec["start_ms"]:
+            self.now_ms = until_ms  # it has crashed, or has no power
+            return
+        try:
+            process.grant(until_ms, self._take_inputs(until_ms))
+            report = process.report()
+        except EndedError:
+            self._crash()
+        except StuckError as e:
+            self._stuck(str(e))
+        else:
+            self._take(report)
+
+    def _take_inputs(self, until_ms: int) -> list[tuple[int, bytes]]:
+        due = [each for each in self._inputs if each[0] <= until_ms]
+        if due:
+            self._inputs = [each for each in self._inputs if each[0] > until_ms]
+            due = [(max(at_ms, self.now_ms), data) for at_ms, data in due]
+        return due
+
+    def _take(self, report: Report) -> None:
+        self.now_ms = report.now_ms
+        if report.printed:
+            self._say(self.now_ms, report.printed.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
+        for at_ms, data in report.written:
+            self._say(at_ms, data)
+        for line in report.told:
+            self._obey(*line.partition(" ")[::2])
+
+    def _say(self, at_ms: int, data: bytes) -> None:
+        for arrives_ms, arrived in self.wire.to_host(at_ms, data, self.now_ms):
+            if self.listener:
+                self.listener(arrives_ms, arrived)
+            else:
+                self.counts.unread_bytes += len(arrived)
+
+    def type(self, at_ms: int, data: bytes) -> None:
+        """Send bytes to the board."""
+        self._inputs += self.wire.to_board(at_ms, data)
+
+    def power_cut(self) -> None:
+        """Take the power away and give it back."""
+        self._restart("power_on", "main", self.now_ms)
+
+    def close(self) -> None:
+        """End the board."""
+        if self._process:
+            self._process.end()
+            self._process = None
+
+    def last_words(self) -> str:
+        """Return the end of what the VM wrote to its standard error."""
+        return read_last_words(self._prepared.folder)
+
+    # What the board tells; see rom/lockstep.py
+
+    def _obey(self, word: str, rest: str) -> None:
+        if word == "reset":
+            self._reset(json.loads(rest))
+        elif word == "watchdog":
+            self._watchdog_ms = int(rest)
+        elif word in ("left", "done"):
+            self.unacked = int(rest)
+            self.stopping_ms = self.now_ms if self.stopping_ms is None else self.stopping_ms
+            if word == "done" and not self.done:
+                self.done = True
+                self.on_event(self, "done")
+        elif word == "hello":
+            self.on_event(self, "hello")
+
+    def _reset(self, said: dict[str, Any]) -> None:
+        cursors = said.get("cursors", self._spec["cursors"])
+        self._spec = {**self._spec, "cursors": cursors}
+        self._restart(said["reset"], said["then"], said["start_ms"])
+
+    def _restart(self, cause: str, then: str, start_ms: int) -> None:
+        self.close()
+        self.counts.resets[cause] = self.counts.resets.get(cause, 0) + 1
+        self.on_event(self, f"reset: {cause}")
+        self._inputs.clear()  # what was under way finds nobody
+        self._spec = {**self._spec, "start_ms": start_ms}
+        self._start(cause, then)
+
+    def _crash(self) -> None:
+        """Take note of a VM that ended unasked: a fault of the ROM or of the VM itself."""
+        self.close()
+        self.crashed = self.done = True
+        self.on_event(self, "crashed: " + self.last_words())
+
+    def _stuck(self, why: str) -> None:
+        """Do what the watchdog would; where none was started, that is the end."""
+        self.counts.stuck += 1
+        if self._watchdog_ms:
+            self._restart("watchdog", "main", self.now_ms + self._watchdog_ms)
+            return
+        self.close()
+        self.crashed = self.done = True
+        self.on_event(self, f"crashed: {why}, and has started no watchdog")
+
+
+def _ignore(_board: WorldBoard, _text: str) -> None:
+    """Do nothing: nobody wants to know."""

@@ -1,0 +1,126 @@
+"""The process of a VM that runs only while it is granted time; see rom/lockstep.py."""
+
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from motekit.errors import VmError
+from motekit.sim.child import last_words
+from motekit.sim.image import environment
+from motekit.sim.preparation import Prepared
+from motekit.sim.vm import Vm
+
+STUCK_S = 10.0  # of wall time: a program that never reads its clock does not report
+_HEAD = struct.Struct("<II")
+_INPUT = struct.Struct("<IH")
+_RECORD = struct.Struct("<BIH")
+_WRITTEN, _TOLD = b"ot"
+_READ_BYTES = 1 << 16
+
+
+class EndedError(VmError):
+    """The process ended unasked."""
+
+
+class StuckError(VmError):
+    """The program runs on without looking at its clock."""
+
+
+class Report(NamedTuple):
+    """What a board did with its time: until when, what it wrote on the line when, what it told."""
+
+    now_ms: int
+    printed: bytes
+    written: list[tuple[int, bytes]]
+    told: list[str]
+
+
+class SteppedVm:
+    """A VM with its control channel; `end` it."""
+
+    def __init__(self, vm: Vm, prepared: Prepared, spec: dict[str, Any]) -> None:
+        """Start the ROM; the board waits for its first grant."""
+        folder = prepared.folder
+        path = folder / "spec.json"
+        path.write_text(json.dumps(spec))
+        self._printed = os.open(folder / "serial.txt", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        self._position = os.fstat(self._printed).st_size
+        self._control, theirs = socket.socketpair()
+        self._control.settimeout(STUCK_S)
+        self._process = _start(vm, prepared.heap_bytes, path, self._printed, theirs)
+        theirs.close()
+
+    def grant(self, end_ms: int, inputs: list[tuple[int, bytes]]) -> None:
+        """Let the board run until `end_ms`, or until what it writes is to be heard."""
+        body = b"".join(_INPUT.pack(at_ms, len(data)) + data for at_ms, data in inputs)
+        try:
+            self._control.sendall(_HEAD.pack(end_ms, len(body)) + body)
+        except OSError as e:
+            raise EndedError(f"the VM has ended: {e}") from None
+
+    def report(self) -> Report:
+        """Wait until the board has used its time; StuckError, EndedError."""
+        data = self._receive()
+        size, now_ms = _HEAD.unpack_from(data)
+        written: list[tuple[int, bytes]] = []
+        told: list[str] = []
+        at = _HEAD.size
+        while at < _HEAD.size + size:
+            kind, at_ms, n = _RECORD.unpack_from(data, at)
+            at += _RECORD.size + n
+            record = data[at - n : at]
+            if kind == _WRITTEN:
+                written.append((at_ms, record))
+            elif kind == _TOLD:
+                told.append(record.decode())
+        return Report(now_ms, self._take_printed(), written, told)
+
+    def _receive(self) -> bytes:
+        data = b""
+        try:
+            while len(data) < _HEAD.size or len(data) < _HEAD.size + _HEAD.unpack_from(data)[0]:
+                more = self._control.recv(_READ_BYTES)
+                if not more:
+                    raise EndedError("the VM has ended")
+                data += more
+        except TimeoutError:
+            raise StuckError(f"the program did not look at its clock for {STUCK_S:g} s") from None
+        except OSError as e:
+            raise EndedError(f"the VM has ended: {e}") from None
+        return data
+
+    def _take_printed(self) -> bytes:
+        size = os.fstat(self._printed).st_size
+        if size == self._position:
+            return b""
+        data = os.pread(self._printed, size - self._position, self._position)
+        self._position += len(data)
+        return data
+
+    def end(self) -> None:
+        """End the process."""
+        self._control.close()
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+        os.close(self._printed)
+
+
+def _start(
+    vm: Vm, heap_bytes: int, spec: Path, printed: int, control: socket.socket
+) -> "subprocess.Popen[bytes]":
+    program = f"import rom.start as s; s.start({str(spec)!r}, {control.fileno()})"
+    with last_words(spec.parent).open("ab") as stderr:
+        return subprocess.Popen(
+            [*vm.argv, "-X", f"heapsize={heap_bytes}", "-c", program],
+            stdin=subprocess.DEVNULL,
+            stdout=printed,
+            stderr=stderr,
+            pass_fds=(control.fileno(),),
+            env=environment(),
+            start_new_session=True,  # a terminal's Ctrl-C is for the supervisor alone
+        )

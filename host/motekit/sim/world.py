@@ -1,0 +1,300 @@
+"""Virtual boards, their lines, faults, and the real collector, all in one virtual time.
+
+    with World(scenario.load("three.toml"), store="run.motekit") as world:
+        world.run(until_s=10)
+        world.boards[0].power_cut()
+        world.run()
+        print(world.store.summary())
+
+Time goes in windows. In a window each session drives its own board, one after the other in the
+boards' order; nothing that one does can reach another. At its end the collector makes durable
+what arrived, in the order of arrival, and the acks go out in the next window. So the same scenario
+and seed give the same packets and the same store, byte for byte, whatever the machine does.
+
+A session is a thread, as in the collector, but only one of all runs at a time. Nothing sleeps in
+wall time.
+"""
+
+import contextlib
+import hashlib
+import tempfile
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Self
+
+from motekit import disk
+from motekit.collector import GROUP_MAX, Collector
+from motekit.errors import ScenarioError
+from motekit.keys import Host, KeyStore
+from motekit.session import Arrivals, Notice
+from motekit.sim import vm as vms
+from motekit.sim.preparation import HEAP_BYTES, Workshop, allow_files
+from motekit.sim.scenario import Scenario
+from motekit.sim.sim_pipe import SimPipe, Turn, VirtualTime
+from motekit.sim.stepped_board import WorldBoard
+from motekit.sim.vm import Vm
+from motekit.store import Store
+
+WINDOW_MS = 500
+LAST_MS = 30_000  # what an ended scenario gives the host to take the rest
+_FAREWELL_WINDOWS = 20
+_NOTICES_MAX = 65_536
+_FDS_A_BOARD = 4
+
+
+class World:
+    """A scenario's boards and the collector that collects from them; a context manager.
+
+    Its methods are for the thread that made it. `run` may be called again and again.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        vm: Vm | None = None,
+        bits: int | None = None,
+        heap_bytes: int | None = None,
+        store: Path | str | None = None,
+        folder: Path | None = None,
+        files: dict[str, bytes] | None = None,
+        key_store: KeyStore | None = None,
+        report: Callable[[Notice], None] | None = None,
+        on_event: Callable[[WorldBoard, str], None] | None = None,
+    ) -> None:
+        """Start the boards, which stand still until `run`.
+
+        `heap_bytes` None: that of the smallest ESP32, twice as much on a 64-bit VM.
+        `store` None: a temporary one. `folder` keeps the flash and what was printed;
+        `files` replace the firmware on them.
+        """
+        self.scenario = scenario
+        self.vm = vm or vms.find(bits)
+        self.boards: list[WorldBoard] = []
+        self.notices: deque[Notice] = deque(maxlen=_NOTICES_MAX)
+        self._report = report
+        self._time = VirtualTime()
+        self._stack = contextlib.ExitStack()
+        self._closed = False
+        try:
+            where = folder or self._temporary()
+            heap = heap_bytes or HEAP_BYTES * self.vm.bits // 32
+            workshop = Workshop(self.vm, scenario, heap, files, lockstep=True)
+            self._start(workshop, where, on_event)
+            path = Path(store) if store is not None else self._temporary() / "world.motekit"
+            self.store = self._stack.enter_context(Store.open(path, create=True))
+            self.store.relax()
+            self._sessions = _Sessions(self.boards, scenario.seed, self._time)
+            self._keys = key_store or KeyStore.empty()
+            self._host = _VirtualHost(scenario.seed)
+            self.collector = self._new_collector()
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def _new_collector(self) -> "_VirtualCollector":
+        return _VirtualCollector(
+            self.store,
+            [self._sessions],
+            self._keys,
+            self._host,
+            self._notice,
+            clock=self._time,
+        )
+
+    def _temporary(self) -> Path:
+        made = tempfile.TemporaryDirectory(prefix="motekit-")
+        return Path(self._stack.enter_context(made))
+
+    def _start(
+        self,
+        workshop: Workshop,
+        folder: Path,
+        on_event: Callable[[WorldBoard, str], None] | None,
+    ) -> None:
+        workshop.check()
+        allow_files(len(self.scenario.boards) * _FDS_A_BOARD + 64)
+        with disk.writing(folder, "name another folder"):
+            for plan in self.scenario.boards:
+                prepared = workshop.prepare(plan, folder / f"board-{plan.index}")
+                board = WorldBoard(self.vm, prepared, plan)
+                board.on_event = on_event or board.on_event
+                self.boards.append(board)
+                self._stack.callback(board.close)
+                board.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def now_s(self) -> float:
+        """Return the scenario time that all have come to, in seconds."""
+        return self._time.now_ms / 1000
+
+    def board(self, index: int) -> WorldBoard:
+        """Return a board by its index in the expanded scenario."""
+        return self.boards[index]
+
+    def run(self, until_s: float | None = None) -> None:
+        """Run until this scenario time, or to the end: all acked, or 30 s after `duration_s`."""
+        if until_s is None and self.scenario.duration_s is None:
+            raise ScenarioError("duration_s: missing, so the scenario has no end to run to")
+        until_ms = None if until_s is None else round(until_s * 1000)
+        while not self._over(until_ms):
+            end_ms = (self._time.now_ms // WINDOW_MS + 1) * WINDOW_MS
+            self._window(end_ms if until_ms is None else min(end_ms, until_ms))
+
+    def _over(self, until_ms: int | None) -> bool:
+        now = self._time.now_ms
+        if until_ms is not None:
+            return now >= until_ms
+        return all(
+            board.done or (board.stopping_ms is not None and now - board.stopping_ms >= LAST_MS)
+            for board in self.boards
+        )
+
+    def _window(self, end_ms: int) -> None:
+        """Let all go on to `end_ms`, then make durable what has come."""
+        if not self.collector.stopping():
+            self.collector.step(self._sessions)
+        self._sessions.run(end_ms)
+        for board in self.boards:
+            while board.now_ms < end_ms:
+                board.step(end_ms)
+        self._time.now_ms = end_ms
+        self.collector.commit()
+
+    def stop_collecting(self) -> None:
+        """End the collector: its sessions take leave of their boards, which takes some time."""
+        self.collector.stop()
+        for _ in range(_FAREWELL_WINDOWS):
+            if self._sessions.ended():
+                break
+            self._window(self._time.now_ms + WINDOW_MS)
+
+    def collect(self) -> None:
+        """Start another collector in the place of one that was ended; it knows but the store."""
+        if self.collector.stopping():
+            self.collector = self._new_collector()
+
+    def close(self) -> None:
+        """End all: sessions take leave of their boards, the store is closed. Again is fine."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self.stop_collecting()
+        finally:
+            self._sessions.close()
+            self._stack.close()
+
+    def _notice(self, notice: Notice) -> None:
+        self.notices.append(notice)
+        if self._report:
+            self._report(notice)
+
+
+class _VirtualHost(Host):
+    """A host whose id and counter are of the scenario, not of this machine."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(Path())
+        self._identity = _number(f"host {seed}", 4)
+        self._counter = 0
+
+    def ticket(self) -> tuple[int, int]:
+        """Return (the host's id, a counter that no request of it has carried)."""
+        self._counter += 1
+        return self._identity, self._counter
+
+
+def _number(seed: str, size_bytes: int) -> int:
+    return int.from_bytes(hashlib.sha256(seed.encode()).digest()[:size_bytes])
+
+
+class _VirtualCollector(Collector):
+    """Commits when it is told to, in the order in which packets arrived."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._arrived: list[tuple[float, Arrivals]] = []
+
+    def submit(self, arrivals: Arrivals) -> None:
+        """Keep packets until the end of the window."""
+        self._arrived.append((arrivals.session.pipe.clock.monotonic(), arrivals))
+
+    def commit(self) -> None:
+        """Make durable what has arrived."""
+        arrived, self._arrived = self._arrived, []
+        arrived.sort(key=lambda each: each[0])
+        batches: list[Arrivals] = []
+        packets = 0
+        for _, arrivals in arrived:
+            if batches and packets + len(arrivals.packets) > GROUP_MAX:
+                self.commit_group(batches)
+                batches, packets = [], 0
+            batches.append(arrivals)
+            packets += len(arrivals.packets)
+        if batches:
+            self.commit_group(batches)
+
+
+class _Sessions:
+    """Transport and threads in one: what there is to collect from, and whose turn it is."""
+
+    explicit = False
+
+    def __init__(self, boards: list[WorldBoard], seed: int, time: VirtualTime) -> None:
+        self._boards = {f"sim:{board.device}": board for board in boards}
+        self._seed = seed
+        self._opened = 0
+        self._time = time
+        self._turns: list[Turn] = []
+        self._turn: Turn | None = None  # who has it
+        self._threads = ThreadPoolExecutor(2 * len(boards), "session")
+
+    # As the collector's transport
+
+    def find(self) -> list[str]:
+        """Return the boards' names."""
+        return list(self._boards)
+
+    def open(self, name: str) -> SimPipe:
+        """Open a board's line; called by a session's thread in its turn."""
+        if self._turn is None:
+            raise RuntimeError("nobody has the turn")
+        self._opened += 1
+        return SimPipe(
+            name, self._boards[name], self._turn, _number(f"{self._seed} {self._opened}", 2)
+        )
+
+    # As the collector's threads
+
+    def submit(self, work: Callable[..., None], *args: Any) -> Future[None]:
+        """Have a session begin in the next window."""
+        turn = Turn(self._time.now_ms, self._threads, lambda: work(*args))
+        self._turns.append(turn)
+        return turn.future
+
+    def run(self, end_ms: int) -> None:
+        """Let all sessions go on to the end of a window."""
+        for turn in self._turns:
+            self._turn = turn
+            turn.give(end_ms)
+        self._turn = None
+        self._turns = [turn for turn in self._turns if not turn.future.done()]
+
+    def close(self) -> None:
+        """End sessions that have not come to their end."""
+        for turn in self._turns:
+            turn.abandon()
+        self._threads.shutdown()
+
+    def ended(self) -> bool:
+        """Tell whether there is no session."""
+        return not self._turns
