@@ -250,8 +250,10 @@ def test_without_a_vm_the_test_fails_and_says_what_to_do(project, nothing):
     assert "Traceback" not in result.stdout.str()
 
 
-def test_without_the_vm_that_was_asked_for_it_is_skipped(project, nothing, monkeypatch):
-    monkeypatch.setenv("MICROPYTHON", shlex.join(vm.find(64).argv))
+def test_without_the_vm_that_was_asked_for_it_is_skipped(project, monkeypatch, request):
+    wide = shlex.join(vm.find(64).argv)
+    request.getfixturevalue("nothing")
+    monkeypatch.setenv("MICROPYTHON", wide)
     result = project(
         "def test_it(virtual_board):\n    virtual_board()\n", "--board-bits=32", "-rs"
     )

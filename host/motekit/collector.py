@@ -136,6 +136,11 @@ class Collector:
 
     # -- asked by others ----------------------------------------------------------------------
 
+    def in_contact(self, device: str) -> bool:
+        """Tell whether a board is being collected from."""
+        with self._lock:
+            return device in self._devices
+
     def ask(self, device: str, name: str, args: dict[str, Any] | None = None) -> "Future[Any]":
         """Have a board asked that is being collected from; may be called from any thread.
 

@@ -17,7 +17,7 @@ class TMP117(Driver):
 
     def read(self, block):
         high, low = self.bus.readfrom_mem(self.address, 0x00, 2)
-        block.columns[0][block.count] = (high << 8 | low ^ 0x8000) - 0x8000
+        block.columns[0][block.count] = ((high << 8 | low) ^ 0x8000) - 0x8000
         block.count += 1
 
 

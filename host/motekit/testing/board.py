@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from motekit.errors import MotekitError
+from motekit.errors import LinkError, MotekitError
 
 if TYPE_CHECKING:
     from motekit.query import Archive
@@ -110,7 +110,8 @@ class Board:
             if name not in self._held(archive):
                 there = ", ".join(self._held(archive)) or "nothing"
                 raise MotekitError(
-                    f"{self.name}: nothing of {name!r} has arrived; there is: {there}"
+                    f"{self.name}: at {self.now_s:.3f} s nothing of {name!r} has arrived, but "
+                    f"{there}{self._excuse()}"
                 )
             found = readings.read(archive, self.device, name, *self.bench.times())
         found.gaps = tuple(gap for gap in self.gaps if gap.stream == name)
@@ -166,6 +167,14 @@ class Board:
     def _held(self, archive: "Archive") -> list[str]:
         return archive.streams(self.device) if self.device in archive.devices() else []
 
+    def _excuse(self) -> str:
+        """Return what the board says of why something is missing, for the end of a message."""
+        try:
+            error = self.status()["config_error"]
+        except LinkError as silent:
+            error = str(silent)
+        return f"; the board: {error}" if error else ""
+
     def _stream(self, stream: str | None) -> str:
         if stream is not None:
             return stream
@@ -193,7 +202,8 @@ class Board:
         """Return how a sensor is, as the board tells now."""
         states = {row["name"]: SensorState(**row) for row in self.status()["sensors"]}
         if name not in states:
-            raise MotekitError(f"{self.name} has no sensor {name!r}, but {', '.join(states)}")
+            there = ", ".join(states) or "none"
+            raise MotekitError(f"{self.name} has no sensor {name!r}, but {there}{self._excuse()}")
         return states[name]
 
     @property

@@ -91,8 +91,6 @@ class Rig:
 
         engine = virtual.start(plan.scenario, bench, machine, self.settings.heap_kib)
         bench.start(engine, names)
-        for board in bench.boards:
-            _check_config(board)
 
     def _find(self, bench: Bench, plan: Plan, names: list[str | None]) -> None:
         from motekit.keys import Host, KeyStore
@@ -148,13 +146,6 @@ def _machine(bits: int | None) -> Vm:
 @cache
 def _found(bits: int | None) -> Vm:
     return vm.find(bits)
-
-
-def _check_config(board: Board) -> None:
-    """Fail where the firmware could not take what the test has put on the board."""
-    error = board.status()["config_error"]
-    if error:
-        raise own.OwnError(f"{board.name}: the firmware refuses its configuration: {error}")
 
 
 def _unlike(board: Board, wanted: Iterable[Mapping[str, Any]] | None) -> str:

@@ -55,13 +55,21 @@ class InWorld:
 
     def request(self, device: str, name: str, args: dict[str, Any]) -> Any:
         """Ask a board, which takes simulated time; LinkError says why there is no answer."""
-        answer = self._world.collector.ask(device, name, args)
+        if self._world.collector.stopping():
+            raise LinkError(f"{device}: cannot be asked for {name!r}: the collector is stopped")
         end_s = self.now_s + ASK_S
+        while not self._world.collector.in_contact(device):
+            self._wait(end_s, f"{device}: no contact")
+        answer = self._world.collector.ask(device, name, args)
         while not answer.done():
-            if self.now_s >= end_s:
-                raise LinkError(f"{device}: no answer to {name!r} in {ASK_S:g} s")
-            self.run(_LOOK_S)
+            self._wait(end_s, f"{device}: no answer to {name!r}")
         return answer.result()
+
+    def _wait(self, end_s: float, what: str) -> None:
+        """Let a moment pass; LinkError when the time is up."""
+        if self.now_s >= end_s:
+            raise LinkError(f"{what} in {ASK_S:g} s, at {self.now_s:.3f} s")
+        self.run(_LOOK_S)
 
     def collect(self) -> None:
         """Start a collector, unless one runs."""
