@@ -8,7 +8,9 @@ from motekit import resources
 
 _CHIPS = importlib.import_module("motekit.sim.rom.chips")
 
-NAMES: tuple[str, ...] = tuple(sorted(each.name for each in iter_modules(_CHIPS.__path__)))
+NAMES: tuple[str, ...] = tuple(
+    sorted(each.name for each in iter_modules(_CHIPS.__path__) if each.name[0] != "_")
+)
 
 
 def names() -> tuple[str, ...]:
