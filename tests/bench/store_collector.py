@@ -22,6 +22,7 @@ class Feed:
     live = False
     name = "feed"
     clock = SYSTEM
+    nonce = 0
 
     def __init__(self):
         self.stats = Stats()
