@@ -84,7 +84,7 @@ def new(name, rows, raw=True, options=None, capacity=64, ramp=None, baud=9600):
         bed.bus = Flipping([(bed.model.ADDRESSES[0], bed.model)])
     clock.now_us += 2000
     bed.driver = cls(bed.bus)
-    bed.block = Block(len(cls.CHANNELS), capacity)
+    bed.block = Block(len(cls.CHANNELS), capacity, False, cls.CODE)
 
 
 def new_script(name):
@@ -92,7 +92,7 @@ def new_script(name):
     cls = drivers.load(name)
     bed.bus = Script()
     bed.driver = cls(bed.bus)
-    bed.block = Block(len(cls.CHANNELS), 64)
+    bed.block = Block(len(cls.CHANNELS), 64, False, cls.CODE)
 
 
 def feed(chunks):
@@ -272,7 +272,7 @@ class Fixed:
 def bytes_allocated(name, data_hex, n, rounds):
     """Return the heap bytes that `rounds` bursts of n samples take from a bus that takes none."""
     driver = drivers.load(name)(Fixed(bytes.fromhex(data_hex)))
-    block = Block(len(driver.CHANNELS), 64)
+    block = Block(len(driver.CHANNELS), 64, False, driver.CODE)
     burst(driver, block, n)
     gc.collect()
     gc.disable()
@@ -298,7 +298,7 @@ def burst(driver, block, n):
 def locked_burst(name, data_hex, n):
     """Take a burst with the heap locked: any allocation is a MemoryError."""
     driver = drivers.load(name)(Fixed(bytes.fromhex(data_hex)))
-    block = Block(len(driver.CHANNELS), 64)
+    block = Block(len(driver.CHANNELS), 64, False, driver.CODE)
     burst(driver, block, n)
     micropython.heap_lock()
     try:

@@ -31,6 +31,7 @@ class SHT4x(Driver):
         ("temperature", "Cel", 175 / 65535, -45),
         ("humidity", "%RH", 125 / 65535, -6),
     )
+    CODE = "H"
     OPTIONS = (("precision", "high", ("high", "medium", "low")),)
 
     def __init__(self, bus, address=None):
