@@ -174,7 +174,7 @@ class Stream:
         if self.cls.STREAMING:
             half_ms = period_us * self.cls.FIFO // 2000
             self._wait_poll_ms = max(1, min(half_ms, _POLL_MAX_MS))
-        self.block = packet.Block(len(self.cls.CHANNELS), n, self.cls.TIMED)
+        self.block = packet.Block(len(self.cls.CHANNELS), n, self.cls.TIMED, self.cls.CODE)
 
     # Streaming parts: a FIFO, or a line on which the part speaks.
 
