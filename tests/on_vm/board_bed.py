@@ -224,6 +224,7 @@ class Steady:
     ADDRESSES = ()
     STREAMING = False
     TIMED = False
+    CODE = "i"
     FIFO = 32
     CHANNELS = (("a", "1", 1, 0), ("b", "1", 1, 0))
     wide = False  # values that no packet of 512 x 12 holds
@@ -271,6 +272,7 @@ def add_steady(streaming, timed=False, wide=False, channels=2, samples=512, late
     class Driver(Steady):
         STREAMING = streaming
         TIMED = timed
+        CODE = "i"
         CHANNELS = tuple([("c" + str(i), "1", 1, 0) for i in range(channels)])
 
     Driver.wide = wide
@@ -338,8 +340,8 @@ class FakeBoard:
         self.stopped = None
         self.port = self
         self.clock = bed.clock
-        self.name = "test"
-        self.title = self.previous_seq = self.config_error = None
+        self.settings = {"board": "test"}
+        self.previous_seq = self.config_error = None
         self.encoder = "plain"
         self.epoch = 7
         self.counters = {}
@@ -353,9 +355,9 @@ class FakeBoard:
     def heap(self):
         return gc.mem_free()
 
-    def new_nonce(self):
+    def random(self, n):
         self.nonces += 1
-        self.nonce = bytes([self.nonces] * 8)
+        return bytes([self.nonces] * n)
 
     def stop(self, why):
         self.stopped = why

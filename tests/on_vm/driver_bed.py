@@ -52,8 +52,8 @@ class Script:
     def any(self):
         return len(self.incoming)
 
-    def readinto(self, buf):
-        n = min(len(buf), len(self.incoming))
+    def readinto(self, buf, nbytes=None):
+        n = min(nbytes or len(buf), len(self.incoming))
         buf[:n] = self.incoming[:n]
         self.incoming = self.incoming[n:]
         return n or None
@@ -82,7 +82,7 @@ def new(name, rows, raw=True, options=None, capacity=64, ramp=None, baud=9600):
         bed.bus = Uart(bed.model, clock.clock_us, baud)
     else:
         bed.bus = Flipping([(bed.model.ADDRESSES[0], bed.model)])
-    clock.now_us += 2000
+    clock.now_us += getattr(bed.model, "POWER_UP_US", 2000)
     bed.driver = cls(bed.bus)
     bed.block = Block(len(cls.CHANNELS), capacity, False, cls.CODE)
 
@@ -233,6 +233,14 @@ def model_get(name):
     return getattr(bed.model, name)
 
 
+def model_set(name, value):
+    setattr(bed.model, name, value)
+
+
+def model_do(name, *args):
+    getattr(bed.model, name)(*args)
+
+
 def register(register):
     return bed.bus.readfrom_mem(bed.driver.address, register, 1)[0]
 
@@ -244,6 +252,8 @@ def write(hexadecimal):
 
 class Fixed:
     """A bus that costs nothing: each read gives the same bytes."""
+
+    at = 0  # of the data, on a UART
 
     def __init__(self, data):
         self.data = data
@@ -262,11 +272,43 @@ class Fixed:
     def any(self):
         return len(self.data)
 
-    def readinto(self, buf):
-        n = min(len(buf), len(self.data))
+    def readinto(self, buf, nbytes=None):
+        n = min(nbytes or len(buf), len(self.data))
         for i in range(n):
-            buf[i] = self.data[i]
+            buf[i] = self.data[(self.at + i) % len(self.data)]
+        self.at = (self.at + n) % len(self.data)
         return n
+
+
+def fixed_sample(name, data_hex):
+    """Return the rows of one sample from a part that says these bytes."""
+    driver = drivers.load(name)(Fixed(bytes.fromhex(data_hex)))
+    bed.driver = driver
+    bed.block = Block(len(driver.CHANNELS), 4)
+    burst(driver, bed.block, 1)
+    return rows()
+
+
+def burst_of(register, n):
+    """Return what the part's registers hold, hexadecimal."""
+    return bed.bus.readfrom_mem(bed.driver.address, register, n).hex()
+
+
+def on_fixed(data_hex):
+    """Put the driver, started as it is, on a bus that always gives the same bytes."""
+    bed.driver.bus = Fixed(bytes.fromhex(data_hex))
+
+
+def driver_allocates(n):
+    """Return the heap bytes that n samples of the driver take."""
+    burst(bed.driver, bed.block, n)
+    gc.collect()
+    gc.disable()
+    before = gc.mem_alloc()
+    burst(bed.driver, bed.block, n)
+    after = gc.mem_alloc()
+    gc.enable()
+    return after - before
 
 
 def bytes_allocated(name, data_hex, n, rounds):
