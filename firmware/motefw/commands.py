@@ -14,7 +14,7 @@ Ref: SPEC.md, section "Message".
 import gc
 import sys
 
-from . import describe, keys, message
+from . import describe, keys, message, overlay
 from .compat import const
 from .errors import MessageError, MoteError
 
@@ -64,7 +64,7 @@ def hello(board, args):
                 {
                     "stream": stream.number,
                     "name": stream.name,
-                    "driver": stream.driver_name,
+                    "driver": stream.sensor["driver"],
                     "schema": stream.number,
                 }
                 for stream in board.streams
@@ -113,7 +113,7 @@ def config_get(board, args):
     """Tell the configuration that is in force after the next boot."""
     from . import config, drivers
 
-    return config.load(board.root, drivers.load)
+    return config.load(board.port.root, drivers.load)
 
 
 def config_set(board, args):
@@ -122,7 +122,7 @@ def config_set(board, args):
 
     if not isinstance(args.get("config"), dict):
         raise MessageError("config: an object is expected")
-    config.save(board.root, args["config"], drivers.load)
+    config.save(board.port.root, args["config"], drivers.load)
     return {"reboot": True}
 
 
@@ -143,6 +143,11 @@ def time_set(board, args):
     return {}
 
 
+def bus_scan(board, args):
+    """Tell who is on an I2C bus."""
+    return overlay.call("scan", "scan", board, args)
+
+
 def reboot(board, args):
     """Boot again, once this reply and what the log holds are with the host, or after 10 s."""
     board.stop("reboot")
@@ -157,6 +162,7 @@ TABLE = {
     "time.set": (time_set, False),
     "config.get": (config_get, False),
     "config.set": (config_set, True),
+    "bus.scan": (bus_scan, True),
     "reboot": (reboot, True),
 }  # name: (function, whether only the command key opens it)
 
@@ -223,7 +229,7 @@ def _count(board, host, counter):
         raise MessageError(f"counter: {counter} is not beyond the last one of host {host}")
     if host not in counters and len(counters) >= _HOSTS_MAX:
         # To forget a host would let its requests in again: a new nonce makes them all void.
-        board.new_nonce()
+        board.nonce = board.port.random(8)
         counters.clear()
         board.refused += 1
         raise MessageError("nonce: it is another one now, say hello again")

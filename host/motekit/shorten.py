@@ -12,20 +12,23 @@ The sources are what people read: with MOTEKIT_DEBUG set, nothing is renamed.
 import ast
 import itertools
 import string
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 
-def shorten(sources: Mapping[str, str]) -> dict[str, str]:
+def shorten(sources: Mapping[str, str], own: Collection[str] = ()) -> dict[str, str]:
     """Return the sources of a program, by the same names, with shorter names in them.
 
-    Raises SyntaxError for one that is no Python.
+    Files of `own` are the user's, which may do with any name what they like: they keep theirs,
+    and a name that stands in them stays in all others. Raises SyntaxError for one that is no
+    Python.
     """
     trees = {name: ast.parse(source) for name, source in sources.items()}
     spoken = {word for tree in trees.values() for node in ast.walk(tree) for word in _said(node)}
     _place_constants(trees)
-    for tree in trees.values():
-        _shorten_parameters(tree, spoken)
-        _shorten_private(tree)
+    kept = {word for name in own for node in ast.walk(trees[name]) for word in _names(node)}
+    for tree in (tree for name, tree in trees.items() if name not in own):
+        _shorten_parameters(tree, spoken | kept)
+        _shorten_private(tree, kept)
     return {name: ast.unparse(tree) + "\n" for name, tree in trees.items()}
 
 
@@ -38,12 +41,12 @@ def _said(node: ast.AST) -> list[str]:
             return []
 
 
-def _shorten_private(tree: ast.Module) -> None:
-    used = {name for node in ast.walk(tree) for name in _names(node)}
-    folded = {name for node in tree.body for name in _folded(node)}
+def _shorten_private(tree: ast.Module, kept: set[str]) -> None:
+    used = kept | {name for node in ast.walk(tree) for name in _names(node)}
+    plain = kept | {name for node in tree.body for name in folded(node)}
     bound = [name for node in ast.walk(tree) for name in _bound(node)]
-    private = dict.fromkeys(name for name in bound if _is_private(name) and name not in folded)
-    free = (name for name in _candidates() if name not in used)
+    private = dict.fromkeys(name for name in bound if _is_private(name) and name not in plain)
+    free = (name for name in private_names() if name not in used)
     short = dict(zip(private, free, strict=False))
     for node in ast.walk(tree):
         _rename(node, short)
@@ -53,20 +56,24 @@ def _shorten_parameters(tree: ast.Module, keep: set[str]) -> None:
     """Rename parameters in each function and in what is defined within, the outermost first."""
     for function in ast.walk(tree):
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-            used = {name for node in ast.walk(function) for name in _names(node)}
+            within = list(ast.walk(function))
+            used = {name for node in within for name in _names(node)}
+            fixed = {n for node in within if isinstance(node, ast.alias) for n in _names(node)}
             own = [a.arg for a in function.args.args if a.arg != "self" and a.arg[0] != "_"]
             free = (name for name in map("_{}".format, itertools.count()) if name not in used)
-            short = dict(zip((name for name in own if name not in keep), free, strict=False))
+            long = (name for name in own if name not in keep | fixed)
+            short = dict(zip(long, free, strict=False))
             for node in ast.walk(function):
                 if isinstance(node, ast.Name | ast.arg):
                     _rename(node, short)
 
 
 def _is_private(name: str) -> bool:
-    return len(name) > 1 and name[0] == "_" and name[1] != "_"
+    """Tell whether a name is a file's own; `_0`, `_1`... are parameters."""
+    return len(name) > 1 and name[0] == "_" and name[1] != "_" and not name[1:].isdigit()
 
 
-def _candidates() -> Iterator[str]:
+def private_names() -> Iterator[str]:
     """Return `_a` to `_Z`, then `_aa`..."""
     for length in itertools.count(1):
         for letters in itertools.product(string.ascii_letters, repeat=length):
@@ -105,13 +112,13 @@ def _bound(node: ast.AST) -> list[str]:
             return []
 
 
-def _folded(node: ast.AST) -> list[str]:
-    """Return the name that a statement `_NAME = const(...)` defines: mpy-cross leaves none."""
+def folded(node: ast.AST) -> set[str]:
+    """Return the name that `NAME = const(...)` defines; of private ones mpy-cross leaves none."""
     match node:
         case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=ast.Name(id="const"))):
-            return [name]
+            return {name}
         case _:
-            return []
+            return set()
 
 
 def _rename(node: ast.AST, short: dict[str, str]) -> None:

@@ -89,30 +89,26 @@ with open(sys.argv[3] + "/config.json", "w") as file:
 gc.collect()
 base = gc.mem_alloc()
 
-from motefw import app
+from motefw import app, overlay
 
-say("app")
+say("program")
+overlay.use(port.heap)
 board = app.Board(port)
 say("queue")
-import motefw.packet_setup
+from motefw import packet_setup
 
-motefw.packet_setup.select_kernel()
-board.tidy()
-say("packet")
-import motefw.links.serial
-import motefw.recorder
-import motefw.sampler
-import motefw.uplink
-
-say("sampler, uplink, link")
-import motefw.drivers
+packet_setup.select_kernel()
+packet_setup = None
+overlay.tidy()
+say("kernel of the encoder")
+from motefw import drivers
 
 for sensor in CONFIG["sensors"]:
-    motefw.drivers.load(sensor["driver"])
+    drivers.load(sensor["driver"])
 say("drivers")
 board.report = lambda text: None
-board.boot()
-board.tidy()
+overlay.call("boot", "build", board)
+overlay.tidy()
 say("buffers and blocks")
 
 

@@ -8,7 +8,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from motekit import disk, firmware, places
+from motekit import disk, firmware, places, resources
 from motekit.errors import VmError
 from motekit.sim.vm import Vm
 
@@ -19,13 +19,18 @@ BOOT = "# Nothing to do before main.py.\n"
 MAIN = "from rom.port_sim import Port\n\nfrom motefw import app\n\napp.run(Port())\n"
 
 
-@cache
 def rom(march: str | None) -> Path:
     """Return the folder that a VM starts from: package `rom`, and the modules that it shadows."""
+    return _rom(march, tuple(sorted(resources.own_models.items())))
+
+
+@cache
+def _rom(march: str | None, own_models: tuple[tuple[str, Path], ...]) -> Path:
     modules = {f"rom/{p.relative_to(_ROM)}": p for p in _ROM.glob("*.py")}
     modules |= {f"rom/chips/{p.name}": p for p in (_ROM / "chips").glob("*.py")}
     modules |= {p.name: p for p in (_ROM / "shadow").glob("*.py")}
-    return firmware.compiled_tree(modules, march, plain=march is None)
+    own = {f"rom/chips/{name}.py": path for name, path in own_models}
+    return firmware.compiled_tree(modules, march, own=own, plain=march is None)
 
 
 def environment(vm: Vm) -> dict[str, str]:
@@ -81,6 +86,6 @@ def copy(source: Path, target: Path) -> None:
 
 def firmware_files(march: str | None) -> dict[str, bytes]:
     """Return the firmware as a board carries it, by name: /boot.py, /main.py, /lib/motefw."""
-    home = firmware.compiled(march)
+    home = firmware.for_board(march)
     files = {f"/lib/{p.relative_to(home)}": p.read_bytes() for p in home.rglob("*.mpy")}
     return {"/boot.py": BOOT.encode(), "/main.py": MAIN.encode(), **files}

@@ -69,7 +69,8 @@ def usb_ports() -> list[str]:
     return sorted(port.device for port in list_ports.comports() if port.vid is not None)
 
 
-def _open_port(name: str) -> serial.Serial:
+def open_port(name: str) -> serial.Serial:
+    """Open a port for this program alone, leaving the board as it is; LinkError says why not."""
     posix = os.name == "posix"
     port = serial.Serial(
         baudrate=BAUD,
@@ -174,7 +175,7 @@ class SerialPipe(LinkPipe):
 
     def __init__(self, name: str) -> None:
         super().__init__(name, SYSTEM, secrets.randbelow(1 << 16))
-        self._port = _open_port(name)
+        self._port = open_port(name)
 
     def receive(self, timeout_s: float) -> list[Event | Recorded | Ended]:
         """Move bytes both ways until there is an event, or timeout_s is over, or `wake`."""

@@ -1,0 +1,269 @@
+"""MicroPython's raw prompt: runs code on a board, whatever runs there, and brings files over.
+
+    with RawPrompt.open("/dev/ttyUSB0") as prompt:
+        print(prompt.execute("import os; print(os.listdir())"))
+
+A program that runs is interrupted: this is for flashing and provisioning, over the cable. Code
+goes over in raw paste mode, whose window keeps the board's 260 bytes of input from running over.
+
+Ref: MicroPython documentation, "The MicroPython Interactive Interpreter Mode (aka REPL)".
+"""
+
+import ast
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Self
+
+import serial
+
+from .errors import LinkError
+from .transports.serial import open_port
+
+CONNECT_S = 8.0
+EXECUTE_S = 10.0
+_BANNER = b"raw REPL; CTRL-B to exit\r\n>"
+_INTERRUPT, _RAW, _FRIENDLY, _DO, _PASTE = b"\x03", b"\x01", b"\x02", b"\x04", b"\x05A\x01"
+_TRY_S = 1.5
+_BETWEEN_S = 0.1  # two interrupts that are apart are meant; one may be noise
+_CHUNK_BYTES = 512
+_TAIL_BYTES = 200
+
+_HASHES = """
+import hashlib
+def h(n):
+ try:
+  with open(n,'rb') as f:
+   s=hashlib.sha256();b=bytearray(512);m=memoryview(b)
+   while 1:
+    k=f.readinto(b)
+    if not k:return s.digest()
+    s.update(m[:k])
+ except OSError:return None
+print([h(n) for n in {names}])
+"""
+_FOLDERS = """
+import os
+for d in {names}:
+ try:os.mkdir(d)
+ except OSError:pass
+"""
+_LIST = """
+import os
+def w(d):
+ for e in os.ilistdir(d):
+  n=d.rstrip('/')+'/'+e[0]
+  if e[1]&0x4000:w(n)
+  else:print(n)
+try:w({folder})
+except OSError:pass
+"""
+_RENAME = """
+import os
+for n in {names}:os.rename(n+{new},n)
+for n in {gone}:os.remove(n)
+if hasattr(os,'sync'):os.sync()
+"""
+NEW = ".new"
+
+
+class PromptError(LinkError):
+    """No prompt, or what was run there failed; `raised` is the board's traceback, "" if none."""
+
+    def __init__(self, text: str, raised: str = "") -> None:
+        super().__init__(text)
+        self.raised = raised
+
+
+class RawPrompt:
+    """A board's raw prompt at the end of an open port; closing leaves the board at its prompt."""
+
+    def __init__(self, port: serial.Serial, name: str) -> None:
+        self.name = name
+        self._port = port
+        self._port.timeout = 0.05
+        self._held = bytearray()
+
+    @classmethod
+    def open(cls, name: str, wait_s: float = CONNECT_S) -> Self:
+        """Open a port and interrupt what runs there; PromptError if no prompt comes."""
+        prompt = cls(open_port(name), name)
+        try:
+            prompt.enter(wait_s)
+        except BaseException:
+            prompt.close()
+            raise
+        return prompt
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the port."""
+        self._port.close()
+
+    def enter(self, wait_s: float = CONNECT_S) -> None:
+        """Interrupt what runs until the raw prompt answers."""
+        end = time.monotonic() + wait_s
+        while time.monotonic() < end:
+            self._write(b"\r" + _INTERRUPT)
+            time.sleep(_BETWEEN_S)
+            self._write(_INTERRUPT + b"\r" + _RAW)
+            if self._until(_BANNER, min(_TRY_S, max(end - time.monotonic(), 0.1))) is not None:
+                return
+        raise PromptError(
+            f"{self.name}: no MicroPython prompt within {wait_s:.0f} s; last heard:"
+            f" {bytes(self._held[-_TAIL_BYTES:])!r}; is it the right port, and not held by a"
+            " program that takes Ctrl-C?"
+        )
+
+    def execute(self, code: str, wait_s: float = EXECUTE_S) -> str:
+        """Run code and return what it printed; PromptError if it raised or does not end."""
+        self._send(code.strip().encode(), wait_s)
+        said = self._part(wait_s, code)
+        raised = self._part(wait_s, code).decode("utf-8", "replace").strip()
+        self._part(wait_s, code, b">")
+        if raised:
+            last = raised.splitlines()[-1]
+            raise PromptError(f"{self.name}: the board says {last}", raised)
+        return said.decode("utf-8", "replace").replace("\r\n", "\n")
+
+    def _send(self, code: bytes, wait_s: float) -> None:
+        """Send code in raw paste mode, never more than the board has said it has room for."""
+        self._held.clear()
+        self._write(_PASTE)
+        answer = self._exactly(2, wait_s)
+        if answer != b"R\x01":
+            raise PromptError(f"{self.name}: raw paste is answered by {answer!r}, R 0x01 expected")
+        room = step = int.from_bytes(self._exactly(2, wait_s), "little")
+        at = 0
+        while at < len(code):
+            while room == 0 or self._held or self._port.in_waiting:
+                sign = self._exactly(1, wait_s)
+                if sign == _DO:  # the board wants no more of it
+                    self._write(_DO)
+                    return
+                room += step
+            piece = code[at : at + room]
+            self._write(piece)
+            at += len(piece)
+            room -= len(piece)
+        self._write(_DO)
+        self._part(wait_s, "the end of the code")
+
+    # Files.
+
+    def hashes(self, names: Iterable[str]) -> dict[str, bytes | None]:
+        """Return the SHA-256 of files on the board, None for those that are not there."""
+        listed = tuple(names)
+        said = self.execute(_HASHES.format(names=list(listed)), 60)
+        try:
+            found: list[bytes | None] = ast.literal_eval(said.strip())
+        except (ValueError, SyntaxError) as e:
+            raise PromptError(f"{self.name}: asked for hashes, got {said[:80]!r}") from e
+        if len(found) != len(listed):
+            raise PromptError(f"{self.name}: {len(listed)} hashes asked for, {len(found)} came")
+        return dict(zip(listed, found, strict=True))
+
+    def names(self, folder: str) -> list[str]:
+        """Return the paths of all files in a folder and below it; empty if it is not there."""
+        return self.execute(_LIST.format(folder=repr(folder)), 30).split("\n")[:-1]
+
+    def read(self, name: str) -> bytes | None:
+        """Return a file, None if it is not there."""
+        code = (
+            f"try:\n with open({name!r},'rb') as f:\n  while 1:\n   b=f.read(256)\n"
+            "   if not b:break\n   print(b)\n print(None)\nexcept OSError:print(0)"
+        )
+        *lines, last = self.execute(code, 60).splitlines() or ["0"]
+        if last == "0":
+            return None
+        try:
+            return b"".join(ast.literal_eval(line) for line in lines)
+        except (ValueError, SyntaxError, TypeError) as e:
+            raise PromptError(f"{self.name}: {name} came over garbled; try again") from e
+
+    def put(
+        self,
+        files: Mapping[str, bytes],
+        gone: Iterable[str] = (),
+        on_bytes: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """Bring files over: all of them beside the old ones, read back, then renamed at once.
+
+        `gone` are removed in the same step. PromptError leaves the old files as they were, unless
+        power goes in the middle of the renaming: then some are new, and doing it again mends it.
+        """
+        folders = sorted({f"/{'/'.join(p)}" for name in files for p in _above(name)})
+        self.execute(_FOLDERS.format(names=folders))
+        for name, data in files.items():
+            self._bring(name + NEW, data, on_bytes)
+        held = self.hashes(name + NEW for name in files)
+        for name, data in files.items():
+            if held[name + NEW] != hashlib.sha256(data).digest():
+                raise PromptError(f"{self.name}: {name} arrived damaged; try again")
+        self.execute(_RENAME.format(names=list(files), new=repr(NEW), gone=list(gone)), 60)
+
+    def _bring(self, name: str, data: bytes, on_bytes: Callable[[int], None]) -> None:
+        self.execute(f"f=open({name!r},'wb')")
+        for at in range(0, len(data), _CHUNK_BYTES):
+            piece = data[at : at + _CHUNK_BYTES]
+            self.execute(f"f.write({piece!r})")
+            on_bytes(len(piece))
+        self.execute("f.close()")
+
+    def restart(self) -> None:
+        """Soft-reset into boot.py and main.py; the prompt is gone then."""
+        self._write(b"\r" + _FRIENDLY + _DO)
+        self._until(b"soft reboot", 2)
+
+    # Bytes.
+
+    def _write(self, data: bytes) -> None:
+        try:
+            self._port.write(data)
+        except OSError as e:
+            raise PromptError(f"{self.name}: the port is gone ({e})") from e
+
+    def _more(self) -> None:
+        try:
+            self._held += self._port.read(max(self._port.in_waiting, 1))
+        except OSError as e:
+            raise PromptError(f"{self.name}: the port is gone ({e})") from e
+
+    def _exactly(self, n: int, wait_s: float) -> bytes:
+        end = time.monotonic() + wait_s
+        while len(self._held) < n:
+            if time.monotonic() > end:
+                raise PromptError(f"{self.name}: no answer for {wait_s:.0f} s")
+            self._more()
+        found = bytes(self._held[:n])
+        del self._held[:n]
+        return found
+
+    def _part(self, wait_s: float, code: str, end: bytes = _DO) -> bytes:
+        found = self._until(end, wait_s)
+        if found is None:
+            what = code.strip().splitlines()[0][:60]
+            raise PromptError(f"{self.name}: no end of {what!r} within {wait_s:.0f} s")
+        return found
+
+    def _until(self, mark: bytes, wait_s: float) -> bytes | None:
+        """Return what came before a mark and drop both; None if it does not come in time."""
+        end = time.monotonic() + wait_s
+        while mark not in self._held:
+            if time.monotonic() > end:
+                return None
+            self._more()
+        found, _, rest = bytes(self._held).partition(mark)
+        self._held[:] = rest
+        return found
+
+
+def _above(name: str) -> list[list[str]]:
+    """Return the folders above a file, as lists of their parts, the outermost first."""
+    parts = name.strip("/").split("/")[:-1]
+    return [parts[: i + 1] for i in range(len(parts))]
