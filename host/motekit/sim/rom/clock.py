@@ -155,7 +155,7 @@ def now_us():
 def sleep_us(us):
     """Let us microseconds pass: at once in virtual time; the supervisor is heard meanwhile."""
     while us > 0:
-        part = us if us < 1000000 else 1000000
+        part = min(us, _HALF // 2 if virtual else 1000000)
         us -= part
         if virtual:
             _skip(part)

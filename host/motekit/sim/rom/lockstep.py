@@ -72,6 +72,8 @@ def note(text):
     elif word in ("serial", "fault", "i", "alive"):
         return
     _record(0x74, text.encode())
+    if word == "watchdog":
+        _report()  # a program that never reports again would leave it untold
 
 
 def ready(_ms=0):
