@@ -54,6 +54,7 @@ class Board:
     """Everything that runs; `port` is the hardware. `boot.build` adds the parts."""
 
     def __init__(self, port):
+        overlay.setup(port.heap)
         self.port = port
         self.ticks_ms = port.ticks_ms
         self.log = RamLog(_QUEUE_BYTES)  # the largest first, while the heap is in one piece
@@ -78,6 +79,10 @@ class Board:
         self._ticks = 0
         self._stopping = None
         self._stopped_tick = 0
+
+    def boot(self):
+        """Make all parts, start the sensors."""
+        overlay.call("boot", "build", self)
 
     def bus(self, spec):
         """Return the bus of a configuration's entry, made once for all sensors on it."""
@@ -230,9 +235,8 @@ def run(port):
     board = None
     try:
         asyncio.new_event_loop()
-        overlay.heap = port.heap
         board = Board(port)
-        overlay.call("boot", "build", board)
+        board.boot()
         port.on_stop(board.stop)
         _serve(board)
         overlay.call("ending", "leave", board)

@@ -1,0 +1,41 @@
+"""How a stream starts its sensor, at boot and after a failure. See `sampler`."""
+
+from .compat import const
+from .packet import Block
+from .sampler import POLL, POLL_MAX_MS
+
+_SILENCE_S = const(5)
+_NEVER_S = const(0x3FFFFFFF)
+
+
+def start(stream):
+    """Start the sensor, whatever state it is in; return the ms until the next step."""
+    cls, sensor = stream.cls, stream.sensor
+    if stream.driver is None:
+        stream.driver = cls(stream.hands.bus(stream.spec), sensor.get("address"))
+    stream.skip_slots()
+    stream.driver.start(**sensor.get("options", {}))
+    if stream.block is None:
+        stream.block = _block(stream)
+    stream.failures = 0
+    clock = stream.recorder.clock
+    clock.tick()
+    stream.heard_s = clock.s
+    if not stream.samples:
+        stream.seen()
+        stream.due_ms = stream.hands.ticks_ms()
+    stream.phase = POLL
+    return stream.poll_ms if cls.STREAMING else stream.wait_ms()
+
+
+def _block(stream):
+    """Return a block as large as the latency limit lets it grow; set how often to poll."""
+    cls, limits = stream.cls, stream.limits
+    period_us = stream.period_ms * 1000 or stream.driver.period_us
+    latency_ms = stream.sensor.get("latency_ms", limits["latency_ms"])
+    if cls.STREAMING:
+        stream.poll_ms = max(1, min(period_us * cls.FIFO // 2000, POLL_MAX_MS))
+    # An I2C part that is silent for long has stopped; parts on a line tell.
+    stream.quiet_s = max(_SILENCE_S, period_us // 50000) if cls.BUS == "i2c" else _NEVER_S
+    n = max(1, min(latency_ms * 1000 // period_us + 1, limits["samples"]))
+    return Block(len(cls.CHANNELS), n, cls.TIMED)
