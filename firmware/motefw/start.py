@@ -1,6 +1,7 @@
 """How a stream starts its sensor, at boot and after a failure. See `sampler`."""
 
 from .compat import const
+from .driver import channels_of
 from .packet import Block
 from .sampler import POLL, POLL_MAX_MS
 
@@ -37,5 +38,7 @@ def _block(stream):
         stream.poll_ms = max(1, min(period_us * cls.FIFO // 2000, POLL_MAX_MS))
     # An I2C part that is silent for long has stopped; parts on a line tell.
     stream.quiet_s = max(_SILENCE_S, period_us // 50000) if cls.BUS == "i2c" else _NEVER_S
-    n = max(1, min(latency_ms * 1000 // period_us + 1, limits["samples"]))
-    return Block(len(cls.CHANNELS), n, cls.TIMED)
+    channels = len(channels_of(cls, stream.sensor.get("options", {})))
+    most = limits["samples"] * 3 // max(channels, 3)  # a packet holds no more, nor has a heap room
+    n = max(1, min(latency_ms * 1000 // period_us + 1, most))
+    return Block(channels, n, cls.TIMED)
