@@ -51,7 +51,7 @@ class Task:
 
 
 class Board:
-    """Everything that runs; `port` is the hardware. `boot.build` adds the parts."""
+    """Everything that runs; `port` is the hardware. `boot` adds the parts."""
 
     def __init__(self, port):
         overlay.setup(port.heap)
@@ -62,7 +62,7 @@ class Board:
         self.identity = self.recorder = self.encoder = None
         self.clock = self.uplink = self.link = None
         self.nonce = None
-        self.epoch = self.previous_seq = None
+        self.epoch = self.previous_epoch = self.previous_seq = None
         self._watchdog = port.watchdog(WATCHDOG_MS)
         self.tasks = []
         self.streams = []
@@ -82,7 +82,8 @@ class Board:
 
     def boot(self):
         """Make all parts, start the sensors."""
-        overlay.call("boot", "build", self)
+        self.clock, self.uplink, self.link = overlay.call("boot", "parts", self)
+        overlay.call("boot", "begin", self)
 
     def bus(self, spec):
         """Return the bus of a configuration's entry, made once for all sensors on it."""

@@ -76,9 +76,14 @@ class Stream:
                 return self._drain() if self.cls.STREAMING else self._ask()
             if phase == READ:
                 return self._take()
-            return overlay.call("start", "start", self) if phase == START else _IDLE_MS
+            return self._start() if phase == START else _IDLE_MS
         except Exception as error:
             return self._failed(error)
+
+    def _start(self):
+        self.driver, self.block = overlay.call("start", "begin", self)
+        self.phase = POLL
+        return self.poll_ms if self.cls.STREAMING else self.wait_ms()
 
     def _failed(self, error):
         try:

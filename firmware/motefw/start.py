@@ -3,21 +3,21 @@
 from .compat import const
 from .driver import channels_of
 from .packet import Block
-from .sampler import POLL, POLL_MAX_MS
+from .sampler import POLL_MAX_MS
 
 _SILENCE_S = const(5)
 _NEVER_S = const(0x3FFFFFFF)
 
 
-def start(stream):
-    """Start the sensor, whatever state it is in; return the ms until the next step."""
-    cls, sensor = stream.cls, stream.sensor
-    if stream.driver is None:
-        stream.driver = cls(stream.hands.bus(stream.spec), sensor.get("address"))
+def begin(stream):
+    """Start the sensor, whatever state it is in; return (its driver, its block)."""
+    sensor = stream.sensor
+    driver = stream.driver
+    if driver is None:
+        driver = stream.cls(stream.hands.bus(stream.spec), sensor.get("address"))
     stream.skip_slots()
-    stream.driver.start(**sensor.get("options", {}))
-    if stream.block is None:
-        stream.block = _block(stream)
+    driver.start(**sensor.get("options", {}))
+    block = stream.block or _block(stream, driver)
     stream.failures = 0
     clock = stream.recorder.clock
     clock.tick()
@@ -25,14 +25,13 @@ def start(stream):
     if not stream.samples:
         stream.seen()
         stream.due_ms = stream.hands.ticks_ms()
-    stream.phase = POLL
-    return stream.poll_ms if cls.STREAMING else stream.wait_ms()
+    return driver, block
 
 
-def _block(stream):
+def _block(stream, driver):
     """Return a block as large as the latency limit lets it grow; set how often to poll."""
     cls, limits = stream.cls, stream.limits
-    period_us = stream.period_ms * 1000 or stream.driver.period_us
+    period_us = stream.period_ms * 1000 or driver.period_us
     latency_ms = stream.sensor.get("latency_ms", limits["latency_ms"])
     if cls.STREAMING:
         stream.poll_ms = max(1, min(period_us * cls.FIFO // 2000, POLL_MAX_MS))
