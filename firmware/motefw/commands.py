@@ -20,6 +20,7 @@ TABLE = {
     "time.set": ("actions", "time_set", False),
     "config.get": ("actions", "config_get", False),
     "config.set": ("actions", "config_set", True),
+    "bus.scan": ("scan", "scan", True),
     "reboot": ("actions", "reboot", True),
 }  # name: (module, its function of board and arguments, whether only the command key opens it)
 

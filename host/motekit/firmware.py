@@ -24,21 +24,9 @@ from motekit import link, places, resources, shorten
 from motekit.errors import MotekitError
 
 _CORE = (
-    *(
-        "errors",
-        "compat",
-        "overlay",
-        "crc",
-        "cobs",
-        "keys",
-        "clock",
-        "log",
-        "receipt",
-        "frame",
-        "register",
-    ),
-    *("driver", "packet_write", "packet_linear", "packet_stream", "packet", "recorder", "sampler"),
-    *("uplink", "links.serial", "app"),
+    *("errors", "compat", "overlay", "crc", "cobs", "keys", "clock", "log", "receipt", "frame"),
+    *("register", "driver", "packet_write", "packet_linear", "packet_stream", "packet"),
+    *("recorder", "sampler", "uplink", "links.serial", "app"),
 )  # what every board runs all the time
 _PUBLIC = {
     "app": ("Board", "run"),
