@@ -10,6 +10,7 @@ from motekit.cli import show
 from motekit.drivers import DriverInfo
 from motekit.errors import UsageError
 from motekit.fields import nearest
+from motekit.sim import scenario
 
 
 def sensors(
@@ -52,6 +53,7 @@ def _details(info: DriverInfo) -> list[tuple[str, str]]:
             ("channel", f"{each.name}: raw * {each.scale:.9g} + {each.offset:g} {each.unit}")
             for each in info.channels
         ),
+        ("faults", ", ".join(scenario.faults_of(info.name))),
     ]
 
 
@@ -59,7 +61,7 @@ def _record(info: DriverInfo) -> dict[str, object]:
     options = {
         each.name: {"default": each.default, "allowed": each.fits()} for each in info.options
     }
-    return {**asdict(info), "options": options}
+    return {**asdict(info), "options": options, "faults": scenario.faults_of(info.name)}
 
 
 _COLUMNS: show.Columns[DriverInfo] = (
