@@ -21,7 +21,7 @@ FIRMWARE_LAYERS = (
     ("errors", "compat", "overlay"),
     ("crc", "cobs", "register", "keys", "files", "clock"),
     ("frame", "receipt", "driver", "packet"),
-    ("message", "sensirion", "uart_part", "uart_asked"),
+    ("message", "accelerometer", "sensirion", "uart_part", "uart_asked"),
     ("log", "config", "identity", "drivers", "links"),
     ("sampler", "recorder", "uplink", "commands", "describe"),
     ("trouble", "ending"),

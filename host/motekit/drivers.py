@@ -68,10 +68,11 @@ class DriverInfo:
     options: tuple[Option, ...]
 
 
-def describe(name: str) -> DriverInfo:
-    """Return what a driver says of itself."""
+def describe(name: str, chosen: dict[str, object] | None = None) -> DriverInfo:
+    """Return what a driver says of itself, with the channels that the chosen options give."""
     found = _class(name)
     title, notes = _docstring(inspect.getdoc(importlib.import_module(found.__module__)) or name)
+    channels = _base.channels_of(found, chosen or {})
     return DriverInfo(
         name=name,
         title=title,
@@ -79,7 +80,7 @@ def describe(name: str) -> DriverInfo:
         bus=found.BUS,
         addresses=tuple(found.ADDRESSES),
         streaming=found.STREAMING,
-        channels=tuple(Channel(*channel) for channel in found.CHANNELS),
+        channels=tuple(Channel(*channel) for channel in channels),
         options=tuple(Option(*option) for option in found.OPTIONS),
     )
 

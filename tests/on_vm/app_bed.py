@@ -31,6 +31,10 @@ class Counter:
     hook = None
     stopped = 0
 
+    @classmethod
+    def channels(cls, _options):
+        return cls.CHANNELS
+
     def __init__(self, bus, address=None):
         self.period_us = 0
         self.bad = 0
