@@ -225,6 +225,14 @@ def measure_all():
     return out
 
 
+def transactions():
+    return bed.bus.transactions
+
+
+def serial():
+    return list(bed.driver.serial)
+
+
 def get(name):
     return getattr(bed.driver, name)
 
@@ -313,6 +321,7 @@ def driver_allocates(n):
 
 def bytes_allocated(name, data_hex, n, rounds):
     """Return the heap bytes that `rounds` bursts of n samples take from a bus that takes none."""
+    clock.now_us = 0  # a larger one is an object on the heap
     driver = drivers.load(name)(Fixed(bytes.fromhex(data_hex)))
     block = Block(len(driver.CHANNELS), 64)
     burst(driver, block, n)
@@ -339,6 +348,7 @@ def burst(driver, block, n):
 
 def locked_burst(name, data_hex, n):
     """Take a burst with the heap locked: any allocation is a MemoryError."""
+    clock.now_us = 0  # a larger one is an object on the heap
     driver = drivers.load(name)(Fixed(bytes.fromhex(data_hex)))
     block = Block(len(driver.CHANNELS), 64)
     burst(driver, block, n)
