@@ -43,6 +43,15 @@ class S8(Talker):
         self.status = 0
         super().__init__(source, clock_us)
 
+    @property
+    def abc(self):
+        """The period of the self-calibration, hours; 0: off."""
+        return self.holding[_ABC]
+
+    @abc.setter
+    def abc(self, hours):
+        self.holding[_ABC] = hours
+
     def reset(self):
         """Be as after power-on; the self-calibration's period is kept."""
 
