@@ -198,8 +198,9 @@ def test_an_address_that_the_part_cannot_have_is_refused(name):
 
 def test_of_the_modules_that_make_a_class_one_has_private_attributes(name):
     """On a board each file has short private names of its own: two files' would be the same."""
-    modules = {each.__module__ for each in drivers.load(name).__mro__ if each is not object}
-    assert len([module for module in modules if private_attributes(module)]) <= 1
+    for cls in (drivers.load(name), chips.load(name)):
+        modules = {each.__module__ for each in cls.__mro__ if each is not object}
+        assert len([module for module in modules if private_attributes(module)]) <= 1
 
 
 def private_attributes(module):

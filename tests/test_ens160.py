@@ -136,9 +136,7 @@ def test_a_part_that_lost_its_supply_is_told_and_started_again(vm):
     vm.call("advance", 10_000)
     with pytest.raises(VmError) as caught:
         listen(vm, 1)
-    assert caught.value.text == (
-        "ENS160 at 0x52: it has stopped measuring (supply interrupted?)"
-    )
+    assert caught.value.text == ("ENS160 at 0x52: it has stopped measuring (supply interrupted?)")
     vm.call("start", {})
     assert listen(vm, 2) == [WARMING] * 2
 

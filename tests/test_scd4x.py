@@ -169,9 +169,7 @@ def test_a_part_that_lost_its_supply_is_told_and_started_again(vm, mode, seconds
     listen(vm, seconds)
     with pytest.raises(VmError) as caught:
         listen(vm, 2 * seconds)
-    assert caught.value.text == (
-        "SCD4x at 0x62: it has stopped measuring (supply interrupted?)"
-    )
+    assert caught.value.text == ("SCD4x at 0x62: it has stopped measuring (supply interrupted?)")
     vm.call("start", {"mode": mode})
     assert listen(vm, seconds + 1) == [EXAMPLE]
 

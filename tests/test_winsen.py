@@ -163,9 +163,7 @@ def test_silence_is_an_error_and_ends_by_itself(vm, name):
     for _ in range(3):
         with pytest.raises(VmError) as caught:
             ask(vm, 1)
-        assert caught.value.text == (
-            f"{CLASSES[name]}: no reply (5 V supply, wiring, 9600 baud?)"
-        )
+        assert caught.value.text == (f"{CLASSES[name]}: no reply (5 V supply, wiring, 9600 baud?)")
     vm.call("fault", "silent", False)
     assert ask(vm, 1) == [row]
 

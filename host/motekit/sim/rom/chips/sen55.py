@@ -42,7 +42,7 @@ class Sen55(Words):
         """Be idle."""
         self.mode = None  # the command that began the measurement
         self._began_us = 0
-        self._known_us = self._clock_us() + _NOX_US
+        self._known_us = self.clock_us() + _NOX_US
         self._taken = 0  # seconds since then, at the latest measurement
         self._latest = None
 
@@ -50,7 +50,7 @@ class Sen55(Words):
         """Do what a command says."""
         if code in (0x0021, 0x0037):
             if not self.mode:
-                self._began_us = self._clock_us()
+                self._began_us = self.clock_us()
                 self._taken = 0
             self.mode = code
             return 50000
@@ -74,18 +74,18 @@ class Sen55(Words):
         return 20000
 
     def _fresh(self):
-        seconds = (self._clock_us() - self._began_us) // _PERIOD_US
+        seconds = (self.clock_us() - self._began_us) // _PERIOD_US
         return bool(self.mode) and seconds > self._taken
 
     def _take(self):
         """Take the latest measurement, if there is one since the last."""
         if not self._fresh():
             return
-        self._taken = (self._clock_us() - self._began_us) // _PERIOD_US
-        values = self._source.at(self._clock_us())
+        self._taken = (self.clock_us() - self._began_us) // _PERIOD_US
+        values = self.source.at(self.clock_us())
         if values is None:
             return
-        if not self._source.raw:
+        if not self.source.raw:
             values = tuple([values[c] * _SCALES[c] for c in range(8)])
         limits = self.limits(None)
         self._latest = tuple([clipped(values[c], *limits[c]) for c in range(8)])
@@ -96,7 +96,7 @@ class Sen55(Words):
             known = self._latest is not None and c in _CHANNELS[self.name]
             if c < _PARTICLES and self.mode == 0x0037:
                 known = False
-            if c == _NOX and self._clock_us() < self._known_us:
+            if c == _NOX and self.clock_us() < self._known_us:
                 known = False
             unknown = 0xFFFF if c < _PARTICLES else 0x7FFF
             words.append(self._latest[c] & 0xFFFF if known else unknown)
