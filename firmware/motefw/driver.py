@@ -45,6 +45,7 @@ class Driver:
     ID: tuple = ()  # (register, value) of an identity register, and a mask if some bits vary
     CHANNELS: tuple = ()  # (name, unit, scale, offset) in the order of a sample
     OPTIONS: tuple = ()  # (name, default, tuple or range of what is allowed)
+    CODE = "i"  # of the arrays that hold its values: "h" or "H" where 16 bits do
     STREAMING = False
     TIMED = False  # samples come when the part likes: each carries a time of its own
     FIFO = 1  # samples that wait in a streaming part before one is lost

@@ -52,7 +52,7 @@ def _block(stream):
     channels = len(channels_of(cls, stream.sensor.get("options", {})))
     most = limits["samples"] * 3 // max(channels, 3)  # a packet holds no more, nor has a heap room
     n = max(1, min(latency_ms * 1000 // period_us + 1, most))
-    return Block(channels, n, cls.TIMED)
+    return Block(channels, n, cls.TIMED, cls.CODE)
 
 
 def stop(stream):

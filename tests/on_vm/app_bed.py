@@ -27,6 +27,7 @@ class Counter:
     OPTIONS = ()
     STREAMING = False
     TIMED = False
+    CODE = "i"
     CHANNELS = (("n", "1", 1, 0),)
     hook = None
     stopped = 0

@@ -225,6 +225,7 @@ class Steady:
     ADDRESSES = ()
     STREAMING = False
     TIMED = False
+    CODE = "i"
     FIFO = 32
     CHANNELS = (("a", "1", 1, 0), ("b", "1", 1, 0))
     OPTIONS = ()
@@ -277,6 +278,7 @@ def add_steady(streaming, timed=False, wide=False, channels=2, samples=512, late
     class Driver(Steady):
         STREAMING = streaming
         TIMED = timed
+        CODE = "i"
         CHANNELS = tuple([("c" + str(i), "1", 1, 0) for i in range(channels)])
 
     Driver.wide = wide

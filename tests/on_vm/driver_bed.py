@@ -99,7 +99,7 @@ def new(name, rows, raw=True, options=None, capacity=64, ramp=None, baud=9600):
         bed.bus = Flipping([(bed.model.ADDRESSES[0], bed.model)])
     clock.now_us += getattr(bed.model, "POWER_UP_US", 2000)
     bed.driver = cls(bed.bus)
-    bed.block = Block(len(channels_of(cls, options)), capacity)
+    bed.block = Block(len(channels_of(cls, options)), capacity, False, cls.CODE)
 
 
 def new_script(name):
@@ -107,7 +107,7 @@ def new_script(name):
     cls = drivers.load(name)
     bed.bus = Script()
     bed.driver = cls(bed.bus)
-    bed.block = Block(len(channels_of(cls, {})), 64)
+    bed.block = Block(len(channels_of(cls, {})), 64, False, cls.CODE)
 
 
 def feed(chunks):
