@@ -4,11 +4,11 @@ Maker: Sensirion (CH)
 Bus: I2C 0x69
 Source: SEN5x datasheet v2, section 6 "I2C interface"
 Rates: on demand; the part measures once a second
-Unverified: that firmware 1.0 needs its supply cut before another choice of `particles` takes effect
+Unverified: with firmware 1.0 another choice of `particles` takes effect at power-on alone
 
 What a part does not have (a SEN50 has particles alone, a SEN54 no NOx), and what it does not know
 yet (NOx for the first 11 s), is marked invalid. The indices run from 1 to 500 about what is usual
-there, 100 for VOC and 1 for NOx. While the part cleans its fan, 10 s a week, it says the same again.
+there, 100 for VOC and 1 for NOx. While it cleans its fan, 10 s a week, it says the same again.
 Each word's CRC is checked.
 """
 
