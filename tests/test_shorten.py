@@ -1,5 +1,6 @@
 """Shorter names in the firmware that a board loads."""
 
+import re
 import runpy
 
 import pytest
@@ -70,14 +71,23 @@ def test_a_constant_stands_where_it_is_used_in_other_files_too():
     sources = {
         "p/low.py": "from .compat import const\n\nLIMIT = const(7)\nTABLE = (1,)\n",
         "p/between.py": "from .low import LIMIT, TABLE\n",
-        "p/high.py": "from . import between\nfrom .low import LIMIT\nSUM = LIMIT + between.LIMIT\n",
+        "p/high.py": "from . import between\nfrom .low import LIMIT\nSUM = LIMIT * between.LIMIT",
     }
     short = shorten.shorten(sources)
     assert short["p/low.py"] == "TABLE = (1,)\n"
     assert short["p/between.py"] == "from .low import TABLE\n"
-    assert short["p/high.py"] == "from . import between\nSUM = 7 + 7\n"
+    assert short["p/high.py"] == "from . import between\nSUM = 7 * 7\n"
 
 
 def test_what_is_no_python_is_refused():
     with pytest.raises(SyntaxError):
         shorten.shorten({"m": "def f(:\n"})
+
+
+def test_a_file_of_the_users_own_may_use_every_name():
+    mine = "class Mine(Thing):\n\n    def left(self):\n        self._a = self._left\n"
+    short = shorten.shorten({"thing": SOURCE, "mine": mine}, own=["mine"])
+    assert short["mine"] == mine
+    assert "_left" in short["thing"]
+    assert "_a" not in re.findall(r"\w+", short["thing"])
+    assert "_take_one" not in short["thing"]

@@ -7,6 +7,7 @@ import gc
 import sys
 
 from . import __version__
+from .driver import channels_of
 
 
 def about(board):
@@ -15,7 +16,7 @@ def about(board):
     version = sys.implementation.version
     values = {
         "device": board.identity.device.decode(),
-        "board": board.name,
+        "board": board.settings["board"],
         "firmware": __version__,
         "micropython": ".".join(str(n) for n in version[:3]),
         "encoder": board.encoder,
@@ -25,8 +26,9 @@ def about(board):
         "epoch": board.epoch,
         "heap_free": board.port.heap(),
     }
-    if board.title:
-        values["name"] = board.title
+    title = board.settings.get("name")
+    if title:
+        values["name"] = title
     return values
 
 
@@ -36,8 +38,8 @@ def schema(stream):
         "id": stream.number,
         "stream": stream.number,
         "name": stream.name,
-        "driver": stream.driver_name,
-        "channels": stream.cls.CHANNELS,
+        "driver": stream.sensor["driver"],
+        "channels": channels_of(stream.cls, stream.sensor.get("options", {})),
     }
     period_us = stream.driver.period_us if stream.driver else 0
     if stream.period_ms:
@@ -51,7 +53,7 @@ def state(stream):
     """Return what `status` tells of a sensor."""
     return {
         "name": stream.name,
-        "driver": stream.driver_name,
+        "driver": stream.sensor["driver"],
         "state": stream.state,
         "errors": stream.errors,
         "last_error": stream.last_error,

@@ -265,7 +265,7 @@ def _check_wires(entries: list[Fields], found: list[Sensor], buses: dict[str, Bu
 
 
 def _sensor(entry: Fields, buses: dict[str, Bus], names_before: set[str]) -> Sensor:
-    driver = entry.text("driver", drivers.NAMES)
+    driver = entry.text("driver", drivers.names())
     info = drivers.describe(driver)
     name = entry.text("name") if "name" in entry else _free_name(driver, names_before)
     if name in names_before:

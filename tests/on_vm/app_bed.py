@@ -27,9 +27,14 @@ class Counter:
     OPTIONS = ()
     STREAMING = False
     TIMED = False
+    CODE = "i"
     CHANNELS = (("n", "1", 1, 0),)
     hook = None
     stopped = 0
+
+    @classmethod
+    def channels(cls, _options):
+        return cls.CHANNELS
 
     def __init__(self, bus, address=None):
         self.period_us = 0
@@ -140,7 +145,7 @@ class NoisyLine(fake_port.Line):
     rest = b""
 
     def take(self):
-        bed.board._interrupted_ms = None  # noise that comes seldom
+        bed.board.interrupted_ms = None  # noise that comes seldom
         b = self.rest[0] if self.rest else -1
         self.rest = self.rest[1:]
         return b
@@ -271,9 +276,7 @@ def run(interrupt_after=2):
         "said": bed.said,
         "stopped": Counter.stopped,
         "next_seq": boards[0].log.next_seq if boards else None,
-        "status": commands.status(boards[0], {})
-        if boards and hasattr(boards[0], "link")
-        else None,
+        "status": commands.status(boards[0], {}) if boards and boards[0].link else None,
     }
 
 

@@ -30,6 +30,7 @@ from rom.bus import I2CBus, Uart
 
 from motefw import commands, config, describe, drivers, identity, packet_setup
 from motefw.clock import Clock
+from motefw.driver import channels_of
 from motefw.errors import SensorError
 from motefw.links.serial import SerialLink
 from motefw.log import RamLog
@@ -154,7 +155,7 @@ def add(sensor, samples=512, latency_ms=5000, rows=None):
     """Put a sensor on a new model of its chip and start it; return (its number, first wait)."""
     cls = drivers.load(sensor["driver"])
     options = sensor.get("options", {})
-    source = Rows(len(cls.CHANNELS), rows)
+    source = Rows(len(channels_of(cls, options)), rows)
     model = chips.load(sensor["driver"])(source, time.clock_us, options)
     if cls.BUS == "uart":
         bus = Uart(model, time.clock_us, 9600)
@@ -224,10 +225,16 @@ class Steady:
     ADDRESSES = ()
     STREAMING = False
     TIMED = False
+    CODE = "i"
     FIFO = 32
     CHANNELS = (("a", "1", 1, 0), ("b", "1", 1, 0))
+    OPTIONS = ()
     wide = False  # values that no packet of 512 x 12 holds
     broken = None
+
+    @classmethod
+    def channels(cls, _options):
+        return cls.CHANNELS
 
     def __init__(self, bus, address=None):
         self.period_us = 5000
@@ -271,6 +278,7 @@ def add_steady(streaming, timed=False, wide=False, channels=2, samples=512, late
     class Driver(Steady):
         STREAMING = streaming
         TIMED = timed
+        CODE = "i"
         CHANNELS = tuple([("c" + str(i), "1", 1, 0) for i in range(channels)])
 
     Driver.wide = wide
@@ -338,8 +346,8 @@ class FakeBoard:
         self.stopped = None
         self.port = self
         self.clock = bed.clock
-        self.name = "test"
-        self.title = self.previous_seq = self.config_error = None
+        self.settings = {"board": "test"}
+        self.previous_seq = self.config_error = None
         self.encoder = "plain"
         self.epoch = 7
         self.counters = {}
@@ -353,9 +361,9 @@ class FakeBoard:
     def heap(self):
         return gc.mem_free()
 
-    def new_nonce(self):
+    def random(self, n):
         self.nonces += 1
-        self.nonce = bytes([self.nonces] * 8)
+        return bytes([self.nonces] * n)
 
     def stop(self, why):
         self.stopped = why

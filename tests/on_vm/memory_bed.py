@@ -89,16 +89,17 @@ with open(sys.argv[3] + "/config.json", "w") as file:
 gc.collect()
 base = gc.mem_alloc()
 
-from motefw import app
+from motefw import app, overlay
 
 say("program")
+overlay.use(port.heap)
 board = app.Board(port)
 say("queue")
 from motefw import packet_setup
 
 packet_setup.select_kernel()
 packet_setup = None
-board.tidy()
+overlay.tidy()
 say("kernel of the encoder")
 from motefw import drivers
 
@@ -106,8 +107,8 @@ for sensor in CONFIG["sensors"]:
     drivers.load(sensor["driver"])
 say("drivers")
 board.report = lambda text: None
-board.boot()
-board.tidy()
+overlay.call("boot", "build", board)
+overlay.tidy()
 say("buffers and blocks")
 
 

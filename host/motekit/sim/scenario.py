@@ -174,12 +174,12 @@ def _board(entry: Fields) -> Board:
 
 
 def _virtual(sensor: Sensor, entry: Fields, base: Path, seed: int) -> VirtualSensor:
-    info = drivers.describe(sensor.driver)
+    info = drivers.describe(sensor.driver, dict(sensor.options))
     model = models.load(sensor.driver)
     if model is None:
         raise entry.fail(
             "driver",
-            f"there is no model of {sensor.driver}; {nearest(sensor.driver, models.NAMES)}",
+            f"there is no model of {sensor.driver}; {nearest(sensor.driver, models.names())}",
         )
     options: dict[str, Any] = {each.name: each.default for each in info.options}
     options.update(sensor.options)
