@@ -177,7 +177,9 @@ def test_the_search_finds_each_part_as_adafruits_does(serials):
     wire = OneWire(models)
     found = sorted(bytes(rom) for rom in wire.scan())
     assert found == sorted(model.rom() for _, model in models)
-    assert found == sorted(bytes(each.rom) for each in onewire_bus(OneWireIo(wire, Clock())).scan())
+    assert found == sorted(
+        bytes(each.rom) for each in onewire_bus(OneWireIo(wire, Clock())).scan()
+    )
 
 
 def test_the_crc_of_the_datasheets_note():

@@ -69,7 +69,8 @@ class Ds18b20(Faults):
         self._temperature = _POWER_ON
         self._settings = bytearray(self._eeprom)  # TH, TL, configuration
         self._done_us = 0
-        self._converted = None
+        self._converted = _POWER_ON
+        self._converting = False
         self._state = _DESELECTED
 
     def reset(self):
@@ -164,7 +165,7 @@ class Ds18b20(Faults):
     def _next_bit(self):
         if self._out is None:
             self._finish()
-            return 0 if self._converted is not None else 1
+            return 0 if self._converting else 1
         at, self._count = self._count, self._count + 1
         return self._out[at >> 3] >> (at & 7) & 1 if at < 8 * len(self._out) else 1
 
@@ -183,13 +184,14 @@ class Ds18b20(Faults):
         unused = 3 - (self._settings[2] >> 5)
         self._converted = max(-880, min(2000, raw)) >> unused << unused
         self._done_us = self._clock_us() + (_CONVERSION_US >> unused)
+        self._converting = True
 
     def _finish(self):
         """Take a conversion over that is done."""
-        due = self._converted is not None and self._clock_us() >= self._done_us
+        due = self._converting and self._clock_us() >= self._done_us
         if due and "parasite" not in self.faults:
             self._temperature = self._converted
-            self._converted = None
+            self._converting = False
 
 
 CHIP = Ds18b20
