@@ -264,6 +264,15 @@ def measure():
     return rows()
 
 
+def begin_measuring():
+    bed.driver.measure()
+
+
+def read():
+    bed.driver.read(bed.block)
+    return rows()
+
+
 def measure_early(ms):
     """Take one sample, reading it sooner than the driver said."""
     bed.driver.measure()
@@ -295,6 +304,14 @@ def measure_all():
     for _ in range(len(bed.source.rows)):
         out += measure()
     return out
+
+
+def transactions():
+    return bed.bus.transactions
+
+
+def serial():
+    return list(bed.driver.serial)
 
 
 def get(name):
@@ -380,6 +397,10 @@ class Fixed:
         self.at = (self.at + n) % len(self.data)
         return n
 
+    def write(self, buf):
+        self.at = 0  # a reply begins
+        return len(buf)
+
 
 def fixed_sample(name, data_hex):
     """Return the rows of one sample from a part that says these bytes."""
@@ -414,6 +435,7 @@ def driver_allocates(n):
 
 def bytes_allocated(name, replies, n, rounds):
     """Return the heap bytes that `rounds` bursts of n samples take from a bus that takes none."""
+    clock.now_us = 0  # a larger one is an object on the heap
     driver = drivers.load(name)(Fixed(replies))
     block = Block(len(channels_of(driver, {})), 64)
     burst(driver, block, n)
@@ -440,6 +462,7 @@ def burst(driver, block, n):
 
 def locked_burst(name, replies, n):
     """Take a burst with the heap locked: any allocation is a MemoryError."""
+    clock.now_us = 0  # a larger one is an object on the heap
     driver = drivers.load(name)(Fixed(replies))
     block = Block(len(channels_of(driver, {})), 64)
     burst(driver, block, n)
