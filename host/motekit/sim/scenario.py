@@ -187,7 +187,7 @@ def _virtual(sensor: Sensor, entry: Fields, base: Path, seed: int) -> VirtualSen
     if isinstance(rate_hz, (int, float)) and model.RATES and rate_hz not in model.RATES:
         known = ", ".join(f"{rate:g}" for rate in model.RATES)
         raise entry.fail("options.rate_hz", f"{rate_hz} is no rate of {info.name}: {known}")
-    address = None
+    address = sensor.address
     if info.bus == "i2c":
         address = sensor.address if sensor.address is not None else info.addresses[0]
     return VirtualSensor(
@@ -285,7 +285,7 @@ def _targets(
     for each in plan.sensors:
         if wanted is not None and each.sensor.name != wanted:
             continue
-        if kind in _BUS_FAULTS and each.address is not None:
+        if kind in _BUS_FAULTS and drivers.describe(each.sensor.driver).bus == "i2c":
             found[each.sensor.bus] = _BUS_FAULTS[kind]
         elif what := _fault_of_model(each.sensor.driver, kind):
             found[each.sensor.name] = what
