@@ -13,7 +13,7 @@ from motekit import firmware
 from motekit.sim import vm
 from tests.coprocess import ON_VM, ROOT, CoProcess
 
-LIMIT_BYTES = 84 << 10  # the goal is 64 KiB: see SPEC.md
+LIMIT_BYTES = 76 << 10  # the goal is 64 KiB: see SPEC.md
 SIM = ROOT / "host" / "motekit" / "sim"
 
 
