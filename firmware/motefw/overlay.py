@@ -15,7 +15,7 @@ from .compat import const
 _ROOM_BYTES = const(32768)  # with more than this free, modules may stay
 ALL_BYTES = const(0x3FFFFFFF)
 _PACKAGE = __name__[: __name__.rfind(".") + 1]
-_RARE = "boot commands config describe ending files identity message packet_setup trouble"
+_RARE = "boot commands config describe ending files identity message packet_setup scan trouble"
 
 _heap = [gc.mem_free]
 

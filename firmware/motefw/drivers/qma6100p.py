@@ -3,7 +3,7 @@
 Maker: QST (CN)
 Bus: I2C 0x12, 0x13
 Source: QMA6100P preliminary datasheet 13-52-20 Rev. A1; order of the start as QST's own driver
-Rates: 25, 50, 100, 200, 400, 800 Hz, nominal: single parts were measured 20 % off
+Rates: 25, 50, 100, 200, 400, 800 Hz; nominal: single parts were measured 20 % off
 Unverified: the rates; what the analogue registers 4A, 56, 5F do; the count of samples in the FIFO,
     which one public driver found too high
 
