@@ -218,7 +218,7 @@ def _most_used_first(body: list[ast.stmt]) -> ast.stmt:
     """
     uses: Counter[str] = Counter()
     for function in (node for each in body for node in ast.walk(each)):
-        if isinstance(function, _Function):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             own = {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
             own |= {name for node in _scope(function.body) for name in _bound(node)}
             for node in ast.walk(function):
