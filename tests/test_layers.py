@@ -67,7 +67,7 @@ PURE_MAY_IMPORT_TOO = {
     "message": {"json"},  # requests and replies are JSON
     "packet_decode": {"json"},  # so are notes
 }
-HARDWARE = {"machine", "network", "esp32", "bluetooth", "espnow", "neopixel"}
+HARDWARE = {"machine", "network", "esp32", "bluetooth", "espnow", "neopixel", "onewire"}
 NUMPY_MODULES = ("decode", "query", "sinks", "testing")
 ON_THE_BOARD = {
     *(

@@ -83,8 +83,7 @@ class Board:
         """Return the bus of a configuration's entry, made once for all sensors on it."""
         name = spec["name"]
         if name not in self.buses:
-            make = self.port.i2c if spec["kind"] == "i2c" else self.port.uart
-            self.buses[name] = make(spec)
+            self.buses[name] = getattr(self.port, spec["kind"])(spec)
         return self.buses[name]
 
     def recover(self, spec):
