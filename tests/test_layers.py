@@ -32,7 +32,8 @@ FIRMWARE_LAYERS = (
     ("port_esp32",),
 )
 HOST_LAYERS = (
-    ("errors", "chips", "clock", "shorten"),
+    ("errors", "chips", "clock"),
+    ("shorten",),
     ("link",),
     ("fields", "resources", "keys", "drivers", "hello", "decode", "places", "disk"),
     ("board", "firmware", "store", "transports"),
