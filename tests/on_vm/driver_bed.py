@@ -384,9 +384,6 @@ class Fixed:
     def crc8(self, _data):
         return 0
 
-    def write(self, buf):
-        return len(buf)
-
     def any(self):
         return len(self.data)
 
