@@ -39,8 +39,9 @@ def compile_all(folder: Path, host_march: str | None) -> dict[str, list[Path]]:
 
 def _make_room(folder: Path) -> None:
     """Empty a folder of earlier output; a folder with anything else in it is left alone."""
+    ours = {*_OURS, *(Path(name).with_suffix(".mpy").name for name in resources.own)}
     if folder.exists():
-        strange = [p.name for p in folder.iterdir() if p.name not in _OURS]
+        strange = [p.name for p in folder.iterdir() if p.name not in ours]
         if strange:
             raise UsageError(f"{folder}: is not empty: {strange[0]}; name another folder")
         shutil.rmtree(folder)

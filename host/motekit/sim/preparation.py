@@ -21,6 +21,14 @@ BAUD = 115200
 _PROBE_HEAP_BYTES = 1 << 20
 
 
+def esp32_heap(vm: Vm) -> int:
+    """Return the heap of the smallest ESP32 in bytes, twice as much where words are twice as long.
+
+    On 64 bits nearly all that lies on the heap takes twice the room.
+    """
+    return HEAP_BYTES * vm.bits // 32
+
+
 @dataclass(frozen=True)
 class Prepared:
     """A board that can be started: what its ROM is told, and the heap that it gets."""
@@ -95,7 +103,9 @@ def board_spec(scenario: Scenario, plan: BoardPlan, folder: Path) -> dict[str, A
         "measure": False,
         "fence": 0,
         "cursors": {},
-        "buses": {name: (bus.kind, bus.speed) for name, bus in plan.board.buses.items()},
+        "buses": {
+            name: (bus.kind, bus.settings.get("hz", 0)) for name, bus in plan.board.buses.items()
+        },
         "sensors": [
             {
                 "name": each.sensor.name,

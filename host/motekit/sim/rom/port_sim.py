@@ -39,6 +39,10 @@ def setup():
         kind, hz = spec["buses"][name]
         if kind == "i2c":
             _buses[name] = bus.I2CBus(wired[name], hz if spec["virtual"] else 0)
+        elif kind == "onewire":
+            from .onewire import OneWire
+
+            _buses[name] = OneWire(wired[name])
         else:
             _buses[name] = wired[name][0][1] if wired[name] else _Nothing()
     for fault in spec["faults"]:
@@ -182,6 +186,10 @@ class Port:
     def uart(self, spec):
         """Return the UART of a configuration's entry."""
         return bus.Uart(_buses[spec["name"]], clock.now_us, spec["baud"])
+
+    def onewire(self, spec):
+        """Return the one-wire bus of a configuration's entry."""
+        return _buses[spec["name"]]
 
     def recover(self, name):
         """Free a bus whose SDA a part holds low."""

@@ -49,9 +49,9 @@ def _prepare(path):
         board.spec = spec = json.load(f)
     clock.setup(spec["virtual"], spec["start_ms"], spec["ticks_ms"])
     if spec["lockstep"]:
-        from . import lockstep, wire
+        from . import lockstep, stepped_line
 
-        board.line = wire
+        board.line = stepped_line
         lockstep.setup()
     else:
         from . import line
