@@ -27,6 +27,7 @@ BENCHES = {
     "drivers": ".drivers",
     "heap": ".heap",
     "store": ".store",
+    "sim": ".sim",
 }
 RESULTS = Path("build/bench.json")
 

@@ -161,6 +161,11 @@ class VirtualBoard:
         """Bytes that a fault of the line has changed, both ways."""
         return self._noise_in.hits + self._noise_out.hits
 
+    @property
+    def pid(self) -> int | None:
+        """The VM's process id."""
+        return self._child.pid if self._child else None
+
     def power_cut(self) -> None:
         """Take the power away and give it back."""
         self._restart("power_on", "main")
