@@ -95,7 +95,7 @@ def test_the_module_says_what_the_part_is(name):
 def test_the_class_is_complete(name):
     cls = drivers.load(name)
     assert issubclass(cls, Driver)
-    assert cls.BUS in ("i2c", "uart")
+    assert cls.BUS in ("i2c", "onewire", "uart")
     assert bool(cls.ADDRESSES) == (cls.BUS == "i2c")
     assert all(0x08 <= address <= 0x77 for address in cls.ADDRESSES)
     for options in ({}, *allowed_options(cls)):
