@@ -190,6 +190,23 @@ def test_a_seed_repeats_a_run_byte_for_byte(project):
     result.assert_outcomes(passed=1)
 
 
+def test_a_vm_that_ends_is_an_error_and_no_silent_board(project):
+    result = project(
+        """
+        import pytest
+        from motekit.errors import VmError
+
+        def test_it(virtual_board):
+            board = virtual_board(sensors=[{"driver": "sht4x"}])
+            board.run(1)
+            board.bench.engine._world.boards[0]._process._process.kill()
+            with pytest.raises(VmError, match="its VM has ended, by 3.000 s"):
+                board.run(2)
+        """
+    )
+    result.assert_outcomes(passed=1)
+
+
 def test_on_the_real_clock_a_board_has_a_port(project):
     result = project(
         """
