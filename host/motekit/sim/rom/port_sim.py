@@ -39,7 +39,7 @@ def setup():
         if spec["buses"][name] == "i2c":
             _buses[name] = bus.I2CBus(wired[name])
         elif spec["buses"][name] == "onewire":
-            from .wire import OneWire
+            from .onewire import OneWire
 
             _buses[name] = OneWire(wired[name])
         else:
