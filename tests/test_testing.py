@@ -240,7 +240,7 @@ def test_a_random_seed_is_told(project):
         "--board-seed=random",
     )
     result.assert_outcomes(failed=1)
-    result.stdout.re_match_lines([r"board seed: \d+"])
+    result.stdout.re_match_lines([r"board seed: (\d+)", r"again: pytest .* --board-seed=\d+"])
 
 
 def test_the_marker_chooses_the_vm_and_the_heap(project):

@@ -147,13 +147,14 @@ def rom_size(vm: Vm, spec: dict[str, Any]) -> int:
     return _measure(vm, json.dumps(shape, sort_keys=True), spec["flash"])
 
 
-_measured: dict[tuple[Vm, str], int] = {}
+_measured: dict[tuple[Vm, str, str], int] = {}
 
 
 def _measure(vm: Vm, shape: str, flash: str) -> int:
-    if (vm, shape) not in _measured:
-        _measured[vm, shape] = _ask(vm, {**json.loads(shape), "flash": flash})
-    return _measured[vm, shape]
+    key = vm, image.rom(vm.march).name, shape  # a user's own models are in the ROM
+    if key not in _measured:
+        _measured[key] = _ask(vm, {**json.loads(shape), "flash": flash})
+    return _measured[key]
 
 
 def _ask(vm: Vm, spec: dict[str, Any]) -> int:
