@@ -2,7 +2,17 @@
 
 import os
 
+from motefw import drivers
+
 os.environ.setdefault("BLINKA_SKIP_DEPENDENCY_CHECK", "1")
+
+
+def physical(driver, row):
+    """Return a row of raw values in the units of the driver's channels."""
+    channels = drivers.load(driver).CHANNELS
+    return tuple(
+        raw * scale + offset for raw, (_, _, scale, offset) in zip(row, channels, strict=True)
+    )
 
 
 class Clock:

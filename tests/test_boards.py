@@ -132,7 +132,7 @@ WRONG = (
     ("app = { offset = 0x1_0000", "app = { offset = 0x1_1000", "no multiple of 0x10000"),
     ("vfs = {", "fat = {", "unknown partition"),
     ("log = { offset = 0x20_0000, size = 0x10_0000 }", "", "expected app, log, vfs"),
-    ('driver = "sht4x"', 'driver = "sht3x"', "sensor[1].driver: 'sht3x' is unknown; did you mean"),
+    ('driver = "sht4x"', 'driver = "sht9x"', "sensor[1].driver: 'sht9x' is unknown; did you mean"),
     ('driver = "sht4x"\nbus = "i2c0"', 'driver = "sht4x"\nbus = "uart1"', "sht4x needs i2c"),
     ('driver = "sht4x"\nbus = "i2c0"', 'driver = "sht4x"\nbus = "i2c1"', "did you mean i2c0?"),
     ("rate_hz = 100", "rate_hz = 101", "sensor[0].options: adxl345: rate_hz: 101 is not"),

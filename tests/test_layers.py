@@ -30,6 +30,7 @@ FIRMWARE_LAYERS = (
 )
 HOST_LAYERS = (
     ("errors", "chips", "clock", "shorten"),
+    ("link",),
     ("fields", "resources", "keys", "drivers", "hello", "decode", "places", "disk"),
     ("board", "firmware", "store", "transports"),
     ("config", "flash", "client", "prompt", "raw_prompt", "inbox", "intake", "live", "query"),

@@ -19,7 +19,7 @@ SIM = ROOT / "host" / "motekit" / "sim"
 
 def measured(heap_bytes, root):
     """Run the firmware with three sensors in such a heap; return the table and the states."""
-    compiled = firmware.compiled("x86")
+    compiled = firmware.for_board("x86")
     done = subprocess.run(
         [
             *vm.find(32).argv,

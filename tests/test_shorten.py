@@ -70,7 +70,7 @@ def test_a_constant_stands_where_it_is_used_in_other_files_too():
     sources = {
         "p/low.py": "from .compat import const\n\nLIMIT = const(7)\nTABLE = (1,)\n",
         "p/between.py": "from .low import LIMIT, TABLE\n",
-        "p/high.py": "from . import between\nfrom .low import LIMIT\n\nSUM = LIMIT + between.LIMIT\n",
+        "p/high.py": "from . import between\nfrom .low import LIMIT\nSUM = LIMIT + between.LIMIT\n",
     }
     short = shorten.shorten(sources)
     assert short["p/low.py"] == "TABLE = (1,)\n"

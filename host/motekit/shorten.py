@@ -40,10 +40,10 @@ def _said(node: ast.AST) -> list[str]:
 
 def _shorten_private(tree: ast.Module) -> None:
     used = {name for node in ast.walk(tree) for name in _names(node)}
-    folded = {name for node in tree.body for name in _folded(node)}
+    gone = {name for node in tree.body for name in folded(node)}
     bound = [name for node in ast.walk(tree) for name in _bound(node)]
-    private = dict.fromkeys(name for name in bound if _is_private(name) and name not in folded)
-    free = (name for name in _candidates() if name not in used)
+    private = dict.fromkeys(name for name in bound if _is_private(name) and name not in gone)
+    free = (name for name in private_names() if name not in used)
     short = dict(zip(private, free, strict=False))
     for node in ast.walk(tree):
         _rename(node, short)
@@ -53,20 +53,24 @@ def _shorten_parameters(tree: ast.Module, keep: set[str]) -> None:
     """Rename parameters in each function and in what is defined within, the outermost first."""
     for function in ast.walk(tree):
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-            used = {name for node in ast.walk(function) for name in _names(node)}
+            within = list(ast.walk(function))
+            used = {name for node in within for name in _names(node)}
+            fixed = {n for node in within if isinstance(node, ast.alias) for n in _names(node)}
             own = [a.arg for a in function.args.args if a.arg != "self" and a.arg[0] != "_"]
             free = (name for name in map("_{}".format, itertools.count()) if name not in used)
-            short = dict(zip((name for name in own if name not in keep), free, strict=False))
+            long = (name for name in own if name not in keep | fixed)
+            short = dict(zip(long, free, strict=False))
             for node in ast.walk(function):
                 if isinstance(node, ast.Name | ast.arg):
                     _rename(node, short)
 
 
 def _is_private(name: str) -> bool:
-    return len(name) > 1 and name[0] == "_" and name[1] != "_"
+    """Tell whether a name is a file's own; `_0`, `_1`... are parameters."""
+    return len(name) > 1 and name[0] == "_" and name[1] != "_" and not name[1:].isdigit()
 
 
-def _candidates() -> Iterator[str]:
+def private_names() -> Iterator[str]:
     """Return `_a` to `_Z`, then `_aa`..."""
     for length in itertools.count(1):
         for letters in itertools.product(string.ascii_letters, repeat=length):
@@ -105,13 +109,13 @@ def _bound(node: ast.AST) -> list[str]:
             return []
 
 
-def _folded(node: ast.AST) -> list[str]:
-    """Return the name that a statement `_NAME = const(...)` defines: mpy-cross leaves none."""
+def folded(node: ast.AST) -> set[str]:
+    """Return the name that `NAME = const(...)` defines; of private ones mpy-cross leaves none."""
     match node:
         case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=ast.Name(id="const"))):
-            return [name]
+            return {name}
         case _:
-            return []
+            return set()
 
 
 def _rename(node: ast.AST, short: dict[str, str]) -> None:

@@ -13,11 +13,22 @@ from .encode import VM_SCRIPTS, command, find, output
 SCRIPT = VM_SCRIPTS / "driver_cost.py"
 ROUNDS = 50
 HEAP_BYTES = 64 * 1024
-# driver: (samples a round, what the part says)
+# BMP280 datasheet, 3.12, and humidity of a common part: registers from 0x88 on
+TRIM = (
+    "706b436718fc7d8e43d6d00b270b8c00f9ff8c3cf8c67017004b00000000000000000000000000000000"
+    "0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000680100132c031e"
+)
+# driver: (samples a round, what the part says[, registers from 0x88 on that it is set up with])
 REPLIES = {
     "adxl345": (16, "101010101010"),
     "pms5003": (3, "424d001c0007000c000f0007000c000f0384012c003c00080002000197000281"),
     "sht4x": (8, "000081000081"),
+    "sht3x": (8, "000081000081"),
+    "gxht30": (8, "000081000081"),
+    "aht20": (8, "1874ea45e147a0"),
+    "cht8305": (8, "64308000"),
+    "bmp280": (8, "0054200065ac007eed00", TRIM),
+    "bme280": (8, "0054200065ac007eed006978", TRIM),
 }
 CAPTION = f"32-bit VM, compiled. A board's heap is {HEAP_BYTES} bytes, its program included."
 
@@ -30,8 +41,8 @@ def run(report, _traces):
         if name not in REPLIES:
             report.missing("no reply to sample it with", f"drivers {name}")
             continue
-        samples, reply = REPLIES[name]
-        said, _ = output(*command(machine, (name, samples, ROUNDS, reply), SCRIPT))
+        samples, *replies = REPLIES[name]
+        said, _ = output(*command(machine, (name, samples, ROUNDS, *replies), SCRIPT))
         loaded, made, heap = map(int, re.findall(r"-?[0-9]+", said))
         stem = f"drivers.{name}"
         beside = {"heap": HEAP_BYTES}

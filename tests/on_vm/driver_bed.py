@@ -233,6 +233,14 @@ def model_get(name):
     return getattr(bed.model, name)
 
 
+def model_set(name, value):
+    setattr(bed.model, name, value)
+
+
+def model_do(name, *args):
+    getattr(bed.model, name)(*args)
+
+
 def register(register):
     return bed.bus.readfrom_mem(bed.driver.address, register, 1)[0]
 
@@ -267,6 +275,37 @@ class Fixed:
         for i in range(n):
             buf[i] = self.data[i]
         return n
+
+
+def fixed_sample(name, data_hex):
+    """Return the rows of one sample from a part that says these bytes."""
+    driver = drivers.load(name)(Fixed(bytes.fromhex(data_hex)))
+    bed.driver = driver
+    bed.block = Block(len(driver.CHANNELS), 4)
+    burst(driver, bed.block, 1)
+    return rows()
+
+
+def burst_of(register, n):
+    """Return what the part's registers hold, hexadecimal."""
+    return bed.bus.readfrom_mem(bed.driver.address, register, n).hex()
+
+
+def on_fixed(data_hex):
+    """Put the driver, started as it is, on a bus that always gives the same bytes."""
+    bed.driver.bus = Fixed(bytes.fromhex(data_hex))
+
+
+def driver_allocates(n):
+    """Return the heap bytes that n samples of the driver take."""
+    burst(bed.driver, bed.block, n)
+    gc.collect()
+    gc.disable()
+    before = gc.mem_alloc()
+    burst(bed.driver, bed.block, n)
+    after = gc.mem_alloc()
+    gc.enable()
+    return after - before
 
 
 def bytes_allocated(name, data_hex, n, rounds):

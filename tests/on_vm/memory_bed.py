@@ -91,24 +91,19 @@ base = gc.mem_alloc()
 
 from motefw import app
 
-say("app")
+say("program")
 board = app.Board(port)
 say("queue")
-import motefw.packet_setup
+from motefw import packet_setup
 
-motefw.packet_setup.select_kernel()
+packet_setup.select_kernel()
+packet_setup = None
 board.tidy()
-say("packet")
-import motefw.links.serial
-import motefw.recorder
-import motefw.sampler
-import motefw.uplink
-
-say("sampler, uplink, link")
-import motefw.drivers
+say("kernel of the encoder")
+from motefw import drivers
 
 for sensor in CONFIG["sensors"]:
-    motefw.drivers.load(sensor["driver"])
+    drivers.load(sensor["driver"])
 say("drivers")
 board.report = lambda text: None
 board.boot()

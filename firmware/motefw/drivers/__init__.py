@@ -3,8 +3,10 @@
 A new one is a module here, whose name is what configurations call it and whose `DRIVER` is its
 class. Its docstring has a title and the lines `Maker:`, `Bus:`, `Source:`, `Rates:` and, where
 something is, `Unverified:`; its class says the rest. Its model goes to the host's sim/rom/chips
-under the same name; the contract test finds both by itself. There is no table of them: it would
-take heap on every board for every chip that the board does not have.
+under the same name; the contract test finds both by itself. A part much like another can be a
+subclass of that one's class; the two modules then share public names only (see the host's
+shorten.py). There is no table of them: it would take heap on every board for every chip that the
+board does not have.
 """
 
 from motefw.errors import ConfigError

@@ -18,7 +18,6 @@ from motefw.driver import Driver
 
 _RESET = const(b"\x94")
 _SERIAL = const(b"\x89")
-_MODES = {"high": (b"\xfd", 10), "medium": (b"\xf6", 6), "low": (b"\xe0", 3)}  # command, wait ms
 _TRIES = const(3)
 _DAMAGED = const(0x8000)
 
@@ -32,11 +31,12 @@ class SHT4x(Driver):
         ("humidity", "%RH", 125 / 65535, -6),
     )
     OPTIONS = (("precision", "high", ("high", "medium", "low")),)
+    MODES = (("high", b"\xfd", 10), ("medium", b"\xf6", 6), ("low", b"\xe0", 3))  # command, ms
 
     def __init__(self, bus, address=None):
         super().__init__(bus, address)
         self._reply = bytearray(6)
-        self._mode = _MODES["high"]
+        self._mode = self.MODES[0]
         self.serial = None
 
     def identify(self):
@@ -45,24 +45,24 @@ class SHT4x(Driver):
         time.sleep_ms(2)
         self.bus.writeto(self.address, _SERIAL)
         time.sleep_ms(2)
-        self._receive()
         data = self._reply
+        self.receive(data)
         self.serial = data[0] << 24 | data[1] << 16 | data[3] << 8 | data[4]
 
     def configure(self, precision):
         """Choose the precision; a measurement a second, unless the sampler is told otherwise."""
-        self._mode = _MODES[precision]
+        (self._mode,) = [mode for mode in self.MODES if mode[0] == precision]
         self.period_us = 1000000
 
     def measure(self):
         """Begin one measurement; return the milliseconds it takes."""
-        self.bus.writeto(self.address, self._mode[0])
-        return self._mode[1]
+        self.bus.writeto(self.address, self._mode[1])
+        return self._mode[2]
 
     def read(self, block):
         """Append (temperature, humidity); nothing is appended when it raises."""
-        self._receive()
         data = self._reply
+        self.receive(data)
         i = block.count
         block.columns[0][i] = temperature = data[0] << 8 | data[1]
         block.columns[1][i] = humidity = data[3] << 8 | data[4]
@@ -75,23 +75,22 @@ class SHT4x(Driver):
         """Reset the part: it ends a measurement and a heater pulse at once."""
         self.bus.writeto(self.address, _RESET)
 
-    def _receive(self):
-        """Read two words; a part that still measures does not acknowledge, so wait a little."""
+    def receive(self, data):
+        """Read words; a part that still measures does not acknowledge, so wait a little."""
         for left in range(_TRIES - 1, -1, -1):
             try:
-                self.bus.readfrom_into(self.address, self._reply)
+                self.bus.readfrom_into(self.address, data)
                 break
             except OSError:
                 if not left:
                     raise
             time.sleep_ms(2)
-        for at in (0, 3):
-            expected = crc8_sensirion(self._reply, at, at + 2)
-            got = self._reply[at + 2]
-            if got != expected:
+        for at in range(2, len(data), 3):
+            expected = crc8_sensirion(data, at - 2, at)
+            if data[at] != expected:
                 self.bad += 1
                 raise self.error(
-                    f"CRC of word {at // 3} is 0x{got:02x}, expected 0x{expected:02x}"
+                    f"CRC of word {at // 3} is 0x{data[at]:02x}, expected 0x{expected:02x}"
                     " (noise, or another part?)"
                 )
 

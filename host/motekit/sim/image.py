@@ -81,6 +81,6 @@ def copy(source: Path, target: Path) -> None:
 
 def firmware_files(march: str | None) -> dict[str, bytes]:
     """Return the firmware as a board carries it, by name: /boot.py, /main.py, /lib/motefw."""
-    home = firmware.compiled(march)
+    home = firmware.for_board(march)
     files = {f"/lib/{p.relative_to(home)}": p.read_bytes() for p in home.rglob("*.mpy")}
     return {"/boot.py": BOOT.encode(), "/main.py": MAIN.encode(), **files}

@@ -1,8 +1,9 @@
 """Runs on the MicroPython VM: load one driver, sample over and over; print what the heap lost.
 
-    driver_cost.py DRIVER SAMPLES ROUNDS REPLY
+    driver_cost.py DRIVER SAMPLES ROUNDS REPLY [REGISTERS]
 
-The bus costs nothing: each read gives the bytes of REPLY (hexadecimal) again.
+The bus costs nothing: each read gives the bytes of REPLY (hexadecimal) again. A part that needs to
+be set up first is, from REGISTERS, which begin at 0x88.
 """
 
 import gc
@@ -10,14 +11,20 @@ import sys
 
 from motefw import drivers, packet
 
+FIRST = 0x88
 SHARED = ("driver", "register", "crc")  # what drivers have in common
 
 
 class Bus:
     """I2C and UART of a part that always says the same."""
 
-    def __init__(self, reply):
+    def __init__(self, reply, registers):
         self.reply = reply
+        self.registers = registers
+
+    def readfrom_mem(self, _addr, memaddr, nbytes):
+        data = self.registers[memaddr - FIRST :][:nbytes]
+        return data + bytes(nbytes - len(data))
 
     def readfrom_mem_into(self, _addr, _memaddr, buf):
         for i in range(len(buf)):
@@ -53,8 +60,9 @@ def sample(part, block, n):
 
 def main():
     """Print the bytes that the driver's module takes, its object, and all rounds of samples."""
-    name, samples, rounds, reply = sys.argv[1:]
-    bus = Bus(bytes.fromhex(reply))
+    name, samples, rounds, reply = sys.argv[1:5]
+    registers = sys.argv[5] if len(sys.argv) > 5 else ""
+    bus = Bus(bytes.fromhex(reply), bytes.fromhex(registers))
     for module in SHARED:
         __import__("motefw." + module)
     gc.collect()
@@ -65,6 +73,8 @@ def main():
     part = cls(bus)
     gc.collect()
     made = gc.mem_alloc()
+    if registers:
+        part.configure()
     block = packet.Block(len(cls.CHANNELS), 64)
     sample(part, block, int(samples))
     gc.collect()

@@ -16,14 +16,20 @@ _MEASURE_US = {0xFD: 8300, 0xF6: 4500, 0xE0: 1600}
 _HEAT_US = {0x39: 1000000, 0x2F: 1000000, 0x1E: 1000000, 0x32: 100000, 0x24: 100000, 0x15: 100000}
 
 
-def _crc8(a, b):
-    """CRC-8, polynomial 0x31, initial 0xFF, over two bytes: 0xBE 0xEF gives 0x92."""
+def crc8(data):
+    """CRC-8, polynomial 0x31, initial 0xFF: 0xBE 0xEF gives 0x92."""
     crc = 0xFF
-    for byte in (a, b):
+    for byte in data:
         crc ^= byte
         for _ in range(8):
             crc = crc << 1 ^ (0x131 if crc & 0x80 else 0)
     return crc
+
+
+def with_crc(word):
+    """Return the two bytes of a word, the high one first, and their CRC."""
+    data = bytes((word >> 8, word & 0xFF))
+    return data + bytes((crc8(data),))
 
 
 class Sht4x(Faults):
@@ -92,8 +98,7 @@ class Sht4x(Faults):
         wrong = "wrong_id" in self.faults
         reply = bytearray(0)
         for word in self._words:
-            a, b = word >> 8, word & 0xFF
-            reply += bytes((0, 0, 0) if wrong else (a, b, _crc8(a, b)))
+            reply += bytes(3) if wrong else with_crc(word)
         if "bad_crc" in self.faults:
             reply[5] ^= 0x01
         for i in range(len(buf)):

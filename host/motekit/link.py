@@ -1,0 +1,368 @@
+"""Link the modules that a board always needs into one, for the sake of its heap.
+
+A module of its own takes some 350 bytes of a board's 64 KiB: its object, its two tables, its two
+names, what it imports from others. Here the modules named become the package's `__init__`: one
+after the other as they import each other, each name that no other module asks for made private
+with its module's name in front, so that `shorten` and mpy-cross make it short or fold it away.
+Functions that nothing on the board uses are left out. Modules that are loaded when needed stay
+apart and import from the package what they imported from its modules.
+
+What cannot be linked is an error here, when the firmware is compiled: a module used as a value,
+two names for others to import that are the same, a local variable that hides one of them.
+"""
+
+import ast
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
+
+from motekit import shorten
+from motekit.errors import MotekitError
+
+_FOLDED = "const"  # mpy-cross leaves none of its calls
+_Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+
+
+class LinkError(MotekitError):
+    """Modules that cannot become one."""
+
+
+def link(
+    package: str,
+    sources: Mapping[str, str],
+    core: Iterable[str],
+    public: Mapping[str, Iterable[str]],
+) -> dict[str, str]:
+    """Return the sources of a package by their files' names, those of `core` in `__init__.py`.
+
+    `core` has dotted names of modules within the package, `public` names in them that anyone may
+    import as if the modules were there. Raises LinkError, and SyntaxError for what is no Python.
+    """
+    files = {_dotted(package, file): file for file in sources}
+    trees = {name: ast.parse(sources[file]) for name, file in files.items()}
+    linker = _Linker(package, trees, ("", *core), public)
+    apart = {files[name]: linker.apart(name) for name in trees if name not in linker.core}
+    all_trees = {files[""]: linker.together(), **apart}
+    return {file: ast.unparse(tree) + "\n" for file, tree in all_trees.items()}
+
+
+def _dotted(package: str, file: str) -> str:
+    """Return "links.serial" for "motefw/links/serial.py", "" for the package itself."""
+    inner = file.removeprefix(package + "/").removesuffix(".py")
+    return inner.removesuffix("__init__").rstrip("/").replace("/", ".")
+
+
+@dataclass
+class _Module:
+    """The names in a module's scope: its own, what it imports, what stands for a module."""
+
+    own: set[str] = field(default_factory=set[str])
+    imported: dict[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
+    modules: dict[str, str] = field(default_factory=dict[str, str])
+    outside: set[str] = field(default_factory=set[str])
+    folded: set[str] = field(default_factory=set[str])
+
+
+class _Linker:
+    """All modules of a package, and what they call each other's names."""
+
+    def __init__(
+        self,
+        package: str,
+        trees: dict[str, ast.Module],
+        core: tuple[str, ...],
+        public: Mapping[str, Iterable[str]],
+    ) -> None:
+        self.package = package
+        self.trees = trees
+        self.core = core
+        self._public = public
+        self.modules = {name: self._survey(name) for name in trees}
+        self._exported = self._exports()
+        self._short: dict[tuple[str, str], str] = {}
+        self._free = shorten.private_names()
+
+    def source(self, node: ast.ImportFrom, importer: str) -> str | None:
+        """Return the module within the package that an import is from; None: from outside."""
+        parts = node.module.split(".") if node.module else []
+        if not node.level:
+            return ".".join(parts[1:]) if parts[:1] == [self.package] else None
+        inner = importer.split(".") if importer else []
+        is_package = not importer or any(name.startswith(importer + ".") for name in self.trees)
+        kept = len(inner) + is_package - node.level
+        return ".".join([*inner[:kept], *parts])
+
+    def _survey(self, name: str) -> _Module:
+        module = _Module()
+        for node in _scope(self.trees[name].body):
+            module.folded |= shorten.folded(node)
+            if not isinstance(node, ast.ImportFrom):
+                names = module.outside if isinstance(node, ast.Import) else module.own
+                names |= set(_bound(node))
+                continue
+            source = self.source(node, name)
+            for alias in node.names:
+                bound = alias.asname or alias.name
+                inner = f"{source}.{alias.name}".lstrip(".")
+                if source is None:
+                    module.outside.add(bound)
+                elif inner in self.trees:
+                    module.modules[bound] = inner
+                else:
+                    module.imported[bound] = source, alias.name
+        return module
+
+    def origin(self, module: str, name: str) -> tuple[str, str]:
+        """Return the module that a name comes from, and its name there."""
+        names = self.modules[module]
+        if name in names.imported:
+            return self.origin(*names.imported[name])
+        if name in names.own or name in names.outside:
+            return module, name
+        raise LinkError(f"{self.package}.{module}: has no {name}")
+
+    def symbol(self, module: str, name: str) -> str:
+        """Return what a core module's name is called in the linked one."""
+        module, name = self.origin(module, name)
+        if not module or name in self.modules[module].outside:
+            return name
+        if self._exported.get(name) == module:
+            return name
+        if name in self.modules[module].folded:
+            return f"_{module.replace('.', '_')}_{name}"
+        if (module, name) not in self._short:
+            self._short[module, name] = next(self._free)
+        return self._short[module, name]
+
+    def taken(self, name: str) -> dict[str, set[str]]:
+        """Return which names of which core modules a module imports or reaches for."""
+        module = self.modules[name]
+        found = {core: set[str]() for core in self.core}
+        for source, each in module.imported.values():
+            if source in found and each != _FOLDED:
+                found[source].add(each)
+        for node in ast.walk(self.trees[name]):
+            match node:
+                case ast.Attribute(value=ast.Name(id=held), attr=each):
+                    if module.modules.get(held) in found:
+                        found[module.modules[held]].add(each)
+                case _:
+                    pass
+        return found
+
+    def _exports(self) -> dict[str, str]:
+        """Return {name: core module that it is of} of all that is asked for from outside."""
+        wanted = {self.origin(m, name) for m in self._public for name in self._public[m]}
+        for importer in self.trees:
+            if importer not in self.core:
+                for module, names in self.taken(importer).items():
+                    wanted |= {self.origin(module, name) for name in names}
+        exports: dict[str, str] = {}
+        for module, name in sorted(wanted):
+            if name in self.modules[module].outside:
+                continue
+            if exports.setdefault(name, module) != module:
+                raise LinkError(f"{name}: others import it from {exports[name]} and {module}")
+            if name in self.trees:
+                raise LinkError(f"{module}: {name} is the name of a module, too")
+        return exports
+
+    def together(self) -> ast.Module:
+        """Return the core modules as one."""
+        uses = {name: self.taken(name) for name in self.core}
+        graph = {name: {core for core in uses[name] if uses[name][core]} for name in self.core}
+        body: list[ast.stmt] = []
+        for name in TopologicalSorter(graph).static_order():
+            body += _Rewriter(self, name).visit(self.trees[name]).body
+        names = [f"{self.package}.{name}" for name in self._public]
+        modules = "__import__('sys').modules"
+        alias = f"{modules}.update(dict.fromkeys({names}, {modules}[{self.package!r}]))"
+        body += ast.parse(alias).body
+        return ast.fix_missing_locations(ast.Module(self._needed(_once(body)), []))
+
+    def _needed(self, body: list[ast.stmt]) -> list[ast.stmt]:
+        """Return the statements without functions and classes that nobody on the board uses."""
+        while True:
+            nodes = [node for each in body for node in ast.walk(each)]
+            used = {node.id for node in nodes if isinstance(node, ast.Name)} | {*self._exported}
+            kept = [each for each in body if getattr(each, "name", None) in {*used, None}]
+            if len(kept) == len(body):
+                return body
+            body = kept
+
+    def apart(self, name: str) -> ast.Module:
+        """Return a module that is loaded when needed: core names come from the package."""
+        module = self.modules[name]
+        held = set(module.modules.values())
+        taken = self.taken(name).items()
+        wanted = {
+            self.symbol(core, each) for core, names in taken for each in names if core in held
+        }
+        if wanted & (module.own | module.outside):
+            raise LinkError(f"{name}: has a name of its own like one that it takes: {wanted}")
+        tree = _Rewriter(self, name).visit(self.trees[name])
+        if wanted:
+            names = [ast.alias(each) for each in sorted(wanted)]
+            tree.body.insert(0, ast.ImportFrom(self.package, names, 0))
+        return ast.fix_missing_locations(tree)
+
+
+def _once(body: list[ast.stmt]) -> list[ast.stmt]:
+    """Return the statements without imports that were there before, and without docstrings."""
+    kept: dict[str, ast.stmt] = {}
+    for i, node in enumerate(body):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            kept.setdefault(ast.unparse(node), node)
+        elif not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+            kept[str(i)] = node
+    return list(kept.values())
+
+
+def _scope(body: Iterable[ast.AST]) -> list[ast.AST]:
+    """Return the nodes of a scope, without what is inside of functions and classes in it."""
+    found: list[ast.AST] = []
+    waiting = list(body)
+    while waiting:
+        node = waiting.pop()
+        found.append(node)
+        if not isinstance(node, _Function | ast.ClassDef):
+            waiting += ast.iter_child_nodes(node)
+    return found
+
+
+def _bound(node: ast.AST) -> list[str]:
+    """Return the names that a node binds in its scope."""
+    match node:
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+            return [name]
+        case ast.ClassDef(name=name) | ast.ExceptHandler(name=str(name)):
+            return [name]
+        case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+            return [name]
+        case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+            return [alias.asname or alias.name for alias in aliases]
+        case _:
+            return []
+
+
+class _Rewriter(ast.NodeTransformer):
+    """Rewrites one module: its imports, and its names where they mean what is linked."""
+
+    def __init__(self, linker: _Linker, name: str) -> None:
+        self._linker = linker
+        self._name = name
+        self._is_core = name in linker.core
+        self._module = linker.modules[name]
+        self._functions: list[set[str]] = []  # names of the functions around
+        self._class: set[str] | None = None  # those of a class, right within it
+
+    def _is_global(self, name: str) -> bool:
+        own = self._class is not None and name in self._class
+        return not own and not any(name in names for names in self._functions)
+
+    def _symbol(self, module: str, name: str) -> str:
+        symbol = self._linker.symbol(module, name)
+        if not self._is_global(symbol):
+            raise LinkError(f"{self._name}: a local {symbol} hides that of {module}")
+        return symbol
+
+    def _renamed(self, name: str) -> str:
+        """Return what a name is called now, seen from where we are."""
+        known = name in self._module.own or name in self._module.imported
+        if not self._is_core or not known or not self._is_global(name):
+            return name
+        return self._symbol(self._name, name)
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        if self._is_core and node.id == "__name__":
+            return ast.Constant(f"{self._linker.package}.{self._name}")
+        if self._module.modules.get(node.id) in self._linker.core and self._is_global(node.id):
+            raise LinkError(f"{self._name}: uses module {node.id} as a value")
+        node.id = self._renamed(node.id)
+        return node
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        match node.value:
+            case ast.Name(id=held) if self._is_global(held):
+                module = self._module.modules.get(held)
+                if module in self._linker.core:
+                    return ast.Name(self._symbol(module, node.attr), node.ctx)
+            case _:
+                pass
+        return self.generic_visit(node)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
+        source = self._linker.source(node, self._name)
+        if source is None:
+            return node
+        node.names = [alias for alias in node.names if self._stays(source, alias)]
+        if source in self._linker.core and source:
+            node.module, node.level = self._linker.package, 0
+            for alias in node.names:
+                bound = alias.asname or alias.name
+                alias.name = self._linker.symbol(source, alias.name)
+                alias.asname = None if alias.name == bound else bound
+        elif self._is_core:  # it stands in the package itself now
+            node.module, node.level = source or None, 1
+        return node if node.names else None
+
+    def _stays(self, source: str, alias: ast.alias) -> bool:
+        """Tell whether a name is still to be imported."""
+        core = self._linker.core
+        inner = f"{source}.{alias.name}".lstrip(".")
+        linked = inner in core or (source in core and source != "")
+        if linked and self._functions:
+            raise LinkError(f"{self._name}: imports {inner} within a function")
+        if linked and self._is_core:
+            return False
+        return inner not in core and alias.name != _FOLDED
+
+    def visit_Global(self, node: ast.Global) -> ast.AST:
+        node.names = [self._linker.symbol(self._name, name) for name in node.names]
+        return node
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        node.name = self._renamed(node.name)
+        node.bases = [self.visit(base) for base in node.bases]
+        around, self._class = self._class, {n for each in _scope(node.body) for n in _bound(each)}
+        node.body = self._visited(node.body)
+        self._class = around
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.decorator_list = [self.visit(each) for each in node.decorator_list]
+        return self._define(node)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
+        return self._define(node)
+
+    def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
+        self._enter(node.args, [node.body])
+        node.body = self.visit(node.body)
+        self._functions.pop()
+        return node
+
+    def _define(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
+        node.name = self._renamed(node.name)
+        around = self._class
+        self._enter(node.args, node.body)
+        self._class = None
+        node.body = self._visited(node.body)
+        self._class = around
+        self._functions.pop()
+        return node
+
+    def _enter(self, arguments: ast.arguments, body: Iterable[ast.AST]) -> None:
+        """Rewrite a function's defaults, which are outside of its scope, and begin that."""
+        arguments.defaults = [self.visit(each) for each in arguments.defaults]
+        arguments.kw_defaults = [each and self.visit(each) for each in arguments.kw_defaults]
+        names = {each.arg for each in ast.walk(arguments) if isinstance(each, ast.arg)}
+        shared: set[str] = set()
+        for node in _scope(body):
+            names |= set(_bound(node))
+            if isinstance(node, ast.Global):
+                shared |= set(node.names)
+        self._functions.append(names - shared)
+
+    def _visited(self, body: list[ast.stmt]) -> list[ast.stmt]:
+        return [new for new in map(self.visit, body) if new is not None]
