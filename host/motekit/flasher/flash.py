@@ -212,7 +212,7 @@ class _Flashing:
         return do()
 
     def _bring_files(self) -> tuple[int, int]:
-        """Bring over what differs but the configuration; return how many files, and their bytes."""
+        """Bring over what differs, never the configuration; return files and their bytes."""
         self._step(Step(self._port, "files"))
         wanted = files_of(self._job.board)
         with RawPrompt.open(self._port, BOOT_S) as prompt:
