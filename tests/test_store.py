@@ -498,11 +498,12 @@ def test_the_summary_tells_what_was_lost_and_what_a_restart_cut_off(store):
     assert (stream.name, stream.samples, stream.values) == ("adxl345", 6, 12)
 
 
-def test_an_append_says_what_came_by_stream(store):
+def test_an_append_says_what_was_new_with_headers(store):
     group = [received(packet_of((DEVICE, 0, 1), seq)) for seq in (0, 1, 2, 2)]
     done = store.append(group)
-    assert done.by_stream == {(DEVICE, 0): (2, 6), (DEVICE, 1): (1, 3)}
     assert (done.new, done.duplicates) == (3, 1)
+    assert [each.data for each in done.stored] == [each.data for each in group[:3]]
+    assert [each.header.seq for each in done.stored] == [0, 1, 2]
     assert store.append([]).new == 0
 
 

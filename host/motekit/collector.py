@@ -9,9 +9,11 @@ So the collector may be killed at any moment: what was not committed was not ack
 again, and what was committed but not acknowledged comes again and is known.
 """
 
+import gc
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
 from .clock import SYSTEM, Clock
@@ -31,6 +33,7 @@ SCAN_S = 0.5
 RETRY_S = 2.0
 RETRY_MAX_S = 15.0
 PORTS_MAX = 1024
+GC_EVERY = 50_000  # objects
 
 
 class Limits(NamedTuple):
@@ -41,6 +44,17 @@ class Limits(NamedTuple):
 
 
 FOR_EVER = Limits()
+
+
+@contextmanager
+def rare_garbage_collection() -> Generator[None]:
+    """Have the interpreter look for cycles rarely: packets come by the thousand and have none."""
+    usual = gc.get_threshold()
+    gc.set_threshold(GC_EVERY, *usual[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
 
 
 class Threads(Protocol):
@@ -138,8 +152,12 @@ class Collector:
 
     def run(self, limits: Limits = FOR_EVER, tick: Callable[[], None] = lambda: None) -> None:
         """Collect; `tick` is called twice a second. Raises what made it impossible to go on."""
-        began = self._now()
-        with ThreadPoolExecutor(1, "committer") as one, ThreadPoolExecutor(PORTS_MAX) as ports:
+        with (
+            rare_garbage_collection(),
+            ThreadPoolExecutor(1, "committer") as one,
+            ThreadPoolExecutor(PORTS_MAX) as ports,
+        ):
+            began = self._now()
             committer = one.submit(self._commit_all)
             committer.add_done_callback(lambda _: self.stop())
             try:
@@ -267,8 +285,7 @@ class Collector:
         """Make durable what has arrived, in one commit, and have it acknowledged."""
         group = [received for batch in batches for received in batch.packets]
         appended = self.store.append(group, self._inbox.forget)
-        self.live.stored(appended.new, appended.by_stream)
-        self.live.arrived(group)
+        self.live.stored(appended.stored)
         counts: dict[Session, int] = {}
         for session, packets in batches:
             counts[session] = counts.get(session, 0) + len(packets)

@@ -5,7 +5,7 @@ The threads of a collector write here, under one lock; `rows` hands out a copy.
 
 import json
 import threading
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -24,14 +24,35 @@ class LiveStream:
 
     stream: int
     name: str = ""
-    schema: int = 0
-    epoch: int = 0
+    announced: int = 0  # schema, as the board's greeting tells
     samples: int = 0
     packets: int = 0
-    rate_hz: float | None = None  # by the board's clock, from the last two packets
-    last: bytes = b""  # the newest packet
-    index: int = -1
-    time_us: int = 0
+    newest: tuple[Head, bytes] | None = None
+    before: Head | None = None  # that `newest` took the place of
+
+    @property
+    def schema(self) -> int:
+        """Return the number of the schema of the newest packet."""
+        return self.newest[0].schema if self.newest else self.announced
+
+    @property
+    def epoch(self) -> int:
+        """Return the epoch of the newest packet."""
+        return self.newest[0].epoch if self.newest else 0
+
+    @property
+    def last(self) -> bytes:
+        """Return the newest packet, empty before there is one."""
+        return self.newest[1] if self.newest else b""
+
+    @property
+    def rate_hz(self) -> float | None:
+        """Return the rate by the board's clock, from the last two packets."""
+        if self.newest is None or self.before is None or self.epoch != self.before.epoch:
+            return None
+        samples = self.newest[0].first_index - self.before.first_index
+        elapsed_us = self.newest[0].time_us - self.before.time_us
+        return samples * 1e6 / elapsed_us if elapsed_us > 0 else None
 
 
 @dataclass
@@ -43,9 +64,6 @@ class LiveBoard:
     name: str | None = None
     port: str = ""
     state: str = "connecting"
-    samples: int = 0
-    packets: int = 0
-    bytes: int = 0
     gaps: int = 0  # holes in a stream that the board told of
     lost_samples: int = 0
     lost_packets: int = 0  # that the board had let go of before they were collected
@@ -53,9 +71,17 @@ class LiveBoard:
     quarantined: int = 0
     frames_bad: int = 0
     errors: tuple[str, ...] = ()  # sensors that are not well, as the board tells
-    heard_at: float = 0.0  # by the collector's clock
     streams: dict[int, LiveStream] = field(default_factory=dict[int, LiveStream])
-    told: tuple[int, int] = (-1, -1)  # (epoch, seq) of the last note that was counted
+
+    @property
+    def packets(self) -> int:
+        """Return how many packets of samples came."""
+        return sum(stream.packets for stream in self.streams.values())
+
+    @property
+    def samples(self) -> int:
+        """Return how many samples came, of all streams."""
+        return sum(stream.samples for stream in self.streams.values())
 
 
 class Live:
@@ -88,7 +114,7 @@ class Live:
             )
             for row in hello.streams:
                 stream = _stream(board, row.stream)
-                stream.name, stream.schema = row.name, row.schema
+                stream.name, stream.announced = row.name, row.schema
 
     def set(self, device: str, **fields: Any) -> None:
         """Set fields of a board."""
@@ -104,31 +130,30 @@ class Live:
             for name, value in fields.items():
                 setattr(board, name, getattr(board, name) + value)
 
-    def stored(self, new: int, by_stream: dict[tuple[str, int], tuple[int, int]]) -> None:
-        """Note what a commit brought: packets and samples by (device, stream)."""
+    def stored(self, packets: Sequence[Received]) -> None:
+        """Note packets that were new and are durable now."""
+        if not packets:
+            return
         with self._lock:
-            self.new += new
-            if new:
-                self.stored_at = self._now()
-            for (device, number), (packets, samples) in by_stream.items():
-                board = self._board(device)
-                board.packets += packets
-                board.samples += samples
-                if number >= 0:
-                    stream = _stream(board, number)
-                    stream.packets += packets
-                    stream.samples += samples
-
-    def arrived(self, group: Iterable[Received]) -> None:
-        """Note packets that are durable now."""
-        with self._lock:
-            now = self._now()
-            for device, data, _, header in group:
-                board = self._board(device)
-                board.heard_at = now
-                board.bytes += len(data)
-                if header is not None:
-                    _heed(board, header, data)
+            self.new += len(packets)
+            self.stored_at = self._now()
+            boards = self._boards
+            for device, data, _, header in packets:
+                board = boards.get(device) or self._board(device)
+                if header is None:
+                    continue
+                kind, _, number, _, epoch, _, index, _, samples, _, body = header
+                if kind == packet.NOTE:
+                    _count_gap(board, data[body:-TAG_BYTES])
+                if kind != packet.SAMPLES:
+                    continue
+                stream = board.streams.get(number) or _stream(board, number)
+                stream.packets += 1
+                stream.samples += samples
+                newest = stream.newest
+                if newest is None or newest[0].first_index < index or newest[0].epoch != epoch:
+                    stream.newest = header, data
+                    stream.before = newest and newest[0]
 
     def _board(self, device: str) -> LiveBoard:
         board = self._boards.get(device)
@@ -142,25 +167,6 @@ def _stream(board: LiveBoard, number: int) -> LiveStream:
     if stream is None:
         stream = board.streams[number] = LiveStream(number)
     return stream
-
-
-def _heed(board: LiveBoard, header: Head, data: bytes) -> None:
-    if header.kind == packet.SAMPLES:
-        _advance(_stream(board, header.stream), header, data)
-    elif header.kind == packet.NOTE and (header.epoch, header.seq) > board.told:
-        board.told = (header.epoch, header.seq)
-        _count_gap(board, data[header.body : -TAG_BYTES])
-
-
-def _advance(stream: LiveStream, header: Head, data: bytes) -> None:
-    """Move a stream on to a newer packet."""
-    if header.epoch == stream.epoch and header.first_index <= stream.index:
-        return
-    elapsed_us = header.time_us - stream.time_us
-    if header.epoch == stream.epoch and stream.index >= 0 and elapsed_us > 0:
-        stream.rate_hz = (header.first_index - stream.index) * 1e6 / elapsed_us
-    stream.epoch, stream.index, stream.time_us = header.epoch, header.first_index, header.time_us
-    stream.schema, stream.last = header.schema, data
 
 
 def _count_gap(board: LiveBoard, body: bytes) -> None:

@@ -6,19 +6,19 @@ A transaction is begun by the first that needs the database, so that none is whe
 import json
 import sqlite3
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from motefw.errors import PacketError
 from motefw.keys import TAG_BYTES
 from motekit.errors import StoreError
 
-from .header import ANCHOR, SAMPLES, Head, read_headers
+from .header import ANCHOR, SAMPLES, Head, read_header
 from .ledger import Key, Ledger
 from .quarantine import Quarantine
 from .records import CONTROL, Anchor, Appended, Received
 from .seen import Seen
-from .tail import Entry, pack
+from .tail import entry, pack
 
 ANCHOR_BODY = struct.Struct("<QBI")  # UTC since 1970 in us, quality, error in us
 
@@ -30,47 +30,53 @@ class Group:
         self._db = db
         self._ledger = ledger
         self._quarantine = quarantine
-        self._entries: list[Entry] = []
-        self._packets: list[bytes] = []
-        self._touched: dict[tuple[str, int, int], Seen] = {}
-        self._by_stream: dict[tuple[str, int], tuple[int, int]] = {}
+        self._entries: list[bytes] = []
+        self._new: list[Received] = []
+        self._touched: dict[Key, Seen] = {}
         self._duplicates = 0
         self._quarantined = 0
         self._deferred = 0
 
     def take(self, group: Sequence[Received]) -> None:
         """Sort out packets: new, seen before, or none at all."""
-        unread = [received.data for received in group if received.header is None]
-        read = iter(read_headers(unread))
-        for device, data, verified, header in group:
-            head = next(read) if header is None else header
-            if isinstance(head, PacketError):
-                self._set_aside(device, data, str(head))
-            else:
-                self._take(device, data, verified, head)
+        touched, entries, new = self._touched, self._entries, self._new
+        for received in group:
+            device, data, verified, header = received
+            if header is None:
+                header = self._read(device, data)
+            if header is None:
+                continue
+            kind, generation, stream, _, epoch, seq, _, time_us, samples, _, _ = header
+            key = (device, generation, epoch)
+            seen = touched.get(key) or self._touch(key, data)
+            if seen is None:
+                continue
+            if seq == seen.next and not seen.ahead:  # the usual case, short
+                seen.next += 1
+            elif not self._settle(seen, seq):
+                continue
+            if kind != SAMPLES:
+                stream, samples = CONTROL, 0
+                self._heed(device, data, header, seen)
+            entries.append(entry(seen.id, stream, seq, time_us, samples, verified, len(data)))
+            new.append(received if received.header else received._replace(header=header))
 
-    def _take(self, device: str, data: bytes, verified: bool, header: Head) -> None:
-        kind, generation, stream, _, epoch, seq, _, time_us, count, _, _ = header
-        key = (device, generation, epoch)
-        seen = self._touched.get(key) or self._touch(key, data)
-        if seen is None:
-            return
-        if seq == seen.next and not seen.ahead:  # the usual case, short
-            seen.next += 1
-        elif not seen.room(seq):
+    def _read(self, device: str, data: bytes) -> Head | None:
+        try:
+            return read_header(data)
+        except PacketError as e:
+            self._set_aside(device, data, str(e))
+            return None
+
+    def _settle(self, seen: Seen, seq: int) -> bool:
+        """Settle a seq that is not the next; False if the packet is not taken."""
+        if not seen.room(seq):
             self._deferred += 1
-            return
-        elif not seen.add(seq):
-            self._duplicates += 1
-            return
-        if kind == SAMPLES:
-            packets, total = self._by_stream.get((device, stream), (0, 0))
-            self._by_stream[device, stream] = (packets + 1, total + count)
+        elif seen.add(seq):
+            return True
         else:
-            stream, count = CONTROL, 0
-            self._heed(device, data, header, seen)
-        self._entries.append((seen.id, stream, seq, time_us, count, verified, len(data)))
-        self._packets.append(data)
+            self._duplicates += 1
+        return False
 
     def _touch(self, key: Key, data: bytes) -> Seen | None:
         seen = self._ledger.known(key)
@@ -88,24 +94,25 @@ class Group:
         if not self._db.in_transaction:
             self._db.execute("BEGIN IMMEDIATE")
 
-    def write(self, number: int) -> Appended:
-        """Append what is new as row `number`; return what became of the group."""
-        if self._entries:
-            self._begin()
-            row = pack(self._entries, self._packets)
+    def write(self, number: int, committing: Callable[[], None]) -> Appended:
+        """Append what is new as row `number`; return what became of the group.
+
+        `committing` is called before what may be the commit: without anything else to change, the
+        row is a transaction of its own, in one call that lets go of the interpreter once.
+        """
+        row = pack(self._entries, [received.data for received in self._new])
+        committing()
+        if self._new:
             self._db.execute("INSERT INTO groups (id, data) VALUES (?, ?)", (number, row))
         return Appended(
-            len(self._entries),
+            len(self._new),
             self._duplicates,
             self._quarantined,
             self._deferred,
-            self._by_stream,
+            self._new,
             {key: seen.next - 1 if seen.next else None for key, seen in self._touched.items()},
+            len(row),
         )
-
-    def size_bytes(self) -> int:
-        """Return the length of the packets that are new."""
-        return sum(map(len, self._packets))
 
     def _set_aside(self, device: str, data: bytes, why: str) -> None:
         self._begin()

@@ -1,7 +1,7 @@
 """Headers of packets, as far as a store needs them; `motefw.packet` knows the layout."""
 
-import struct
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from motefw import packet, packet_header
@@ -13,6 +13,8 @@ from motekit.errors import StoreError
 SAMPLES = packet.SAMPLES
 ANCHOR = packet.ANCHOR
 BATCH_MIN = 256  # packets from which on reading them together is faster
+START_BYTES = 5  # of a header: all but the numbers
+STARTS_MAX = 4096  # of them that are remembered
 FIELDS = (
     *("kind", "generation", "stream", "schema", "epoch", "seq", "index", "time_us", "count"),
     *("channels", "body"),
@@ -47,24 +49,44 @@ def read_header(data: bytes) -> Head:
     return Head._make(getattr(header, field) for field in FIELDS)
 
 
-def _shapes() -> Iterator[tuple[int, ...]]:
+Three = tuple[int, int, int]
+Shape = tuple[int, Three, Three, Three]
+
+
+def _shapes() -> Iterator[Shape]:
     """Yield for each byte of lengths: where the header ends, shifts, masks and least values."""
     codec: Any = packet_header
     tables: list[tuple[int, ...]] = [codec.LENGTHS, codec.LENGTHS]
     tables += [codec.INDEX_LENGTHS, codec.TIME_LENGTHS]
     for lengths in range(256):
-        sizes = [table[lengths >> 2 * at & 3] for at, table in enumerate(tables)]
-        least = [
-            1 << 8 * table[(lengths >> 2 * at & 3) - 1] if lengths >> 2 * at & 3 else 0
-            for at, table in enumerate(tables)
-        ]
-        shifts = [8 * sum(sizes[:at]) for at in range(1, 4)]
-        masks = [(1 << 8 * size) - 1 for size in sizes[:3]]
-        yield (5 + sum(sizes), *shifts, *masks, *least)
+        codes = [lengths >> 2 * at & 3 for at in range(4)]
+        epoch, seq, back, time = (table[c] for table, c in zip(tables, codes, strict=True))
+        least = [1 << 8 * table[c - 1] if c else 0 for table, c in zip(tables, codes, strict=True)]
+        shifts = (8 * epoch, 8 * (epoch + seq), 8 * (epoch + seq + back))
+        masks = ((1 << 8 * epoch) - 1, (1 << 8 * seq) - 1, (1 << 8 * back) - 1)
+        yield 5 + epoch + seq + back + time, shifts, masks, (least[0], least[1], least[3])
 
 
-_START = struct.Struct("<5B")
-_SHAPES: tuple[tuple[int, ...], ...] = tuple(_shapes())
+_SHAPES: tuple[Shape, ...] = tuple(_shapes())
+_TIME_END = 1 << packet_header.TIME_BITS
+_head = Head._make  # in half the time of a call of Head
+
+
+@lru_cache(STARTS_MAX)
+def _start(data: bytes) -> tuple[tuple[int, int, int, int, int], int, Three, Three, Three] | None:
+    """Return what the first bytes say, which most packets of a stream have in common."""
+    if len(data) != START_BYTES:
+        return None
+    first, second, third, lengths, low = data
+    if (
+        first & 0xF4 != 0x44  # version 1, samples, index relative
+        or second >= 0xF0
+        or lengths & 0x30  # one byte says how far back
+    ):
+        return None
+    count = low + 1 + (first & 8) * 32
+    constant = (second >> 4, second & 15, third >> 4, count, (third & 15) + 1)
+    return (constant, *_SHAPES[lengths])
 
 
 def _usual(data: bytes) -> Head | None:
@@ -72,34 +94,29 @@ def _usual(data: bytes) -> Head | None:
 
     That is samples of a steady stream: the index relative and near, nothing rare in the header.
     """
-    if not 19 <= len(data) <= packet.MAX_PACKET_BYTES:
+    start = _start(data[:START_BYTES])
+    if start is None:
         return None
-    start: tuple[int, ...] = _START.unpack_from(data)
-    first, second, third, lengths, low = start
-    shape = _SHAPES[lengths]
-    end, at_seq, at_back, at_time, epochs, seqs, backs, epoch_min, seq_min, _, time_min = shape
-    fields = int.from_bytes(data[5:end], "little")
+    constant, end, shifts, masks, least = start
+    generation, stream, schema, count, channels = constant
+    at_seq, at_back, at_time = shifts
+    epochs, seqs, backs = masks
+    epoch_min, seq_min, time_min = least
+    fields = int.from_bytes(data[START_BYTES:end], "little")
     epoch = fields & epochs
     seq = fields >> at_seq & seqs
-    back = fields >> at_back & backs
     time_us = fields >> at_time
-    count = low + 1 + (first & 8) * 32
-    index = (seq - back) * count
+    index = (seq - (fields >> at_back & backs)) * count
     if (
-        first & 0xF4 != 0x44  # version 1, samples, index relative
-        or second >= 0xF0
-        or lengths & 0x30  # one byte says how far back
-        or not 0xFF < index <= 0xFFFFFFFFFFFF  # and the index itself takes more
-        or epoch < epoch_min
-        or seq < seq_min
-        or time_us < time_min
-        or time_us >> packet_header.TIME_BITS
-        or end + TAG_BYTES > len(data)
+        0xFF < index <= 0xFFFFFFFFFFFF  # the index itself takes more bytes than how far back
+        and epoch >= epoch_min
+        and seq >= seq_min
+        and time_min <= time_us < _TIME_END
+        and end + TAG_BYTES <= len(data) <= packet.MAX_PACKET_BYTES
     ):
-        return None
-    channels = (third & 15) + 1
-    head = (0, second >> 4, second & 15, third >> 4, epoch, seq, index, time_us, count, channels)
-    return Head._make((*head, end))
+        head = (0, generation, stream, schema, epoch, seq, index, time_us, count, channels, end)
+        return _head(head)
+    return None
 
 
 def read_headers(packets: Sequence[bytes]) -> list[Head | PacketError]:

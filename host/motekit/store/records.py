@@ -23,10 +23,9 @@ class Appended(NamedTuple):
     duplicates: int
     quarantined: int
     deferred: int  # not taken now, too many gaps before it; it will be sent again
-    by_stream: dict[tuple[str, int], tuple[int, int]]  # (device, stream): new packets, samples
-    acks: dict[
-        tuple[str, int, int], int | None
-    ]  # (device, generation, epoch): last seq, see below
+    stored: list[Received]  # what was new, with headers
+    acks: dict[tuple[str, int, int], int | None]  # (device, generation, epoch): last seq settled
+    size: int  # bytes of the row
 
 
 class Stored(NamedTuple):

@@ -19,6 +19,7 @@ COUNT = struct.Struct("<I")
 ENTRY = struct.Struct("<IbIQHBH")  # epoch (row), stream, seq, time_us, samples, verified, length
 
 Entry = tuple[int, int, int, int, int, bool, int]  # as ENTRY has it
+entry = ENTRY.pack
 
 
 class Row(NamedTuple):
@@ -33,10 +34,9 @@ class Row(NamedTuple):
     data: bytes
 
 
-def pack(entries: Sequence[Entry], packets: Sequence[bytes]) -> bytes:
-    """Return the row of a commit."""
-    packed = [ENTRY.pack(*entry) for entry in entries]
-    return b"".join([COUNT.pack(len(entries)), *packed, *packets])
+def pack(entries: Sequence[bytes], packets: Sequence[bytes]) -> bytes:
+    """Return the row of a commit; an entry is what `entry` makes of the fields of Entry."""
+    return b"".join([COUNT.pack(len(entries)), *entries, *packets])
 
 
 def unpack(data: bytes) -> list[tuple[Entry, bytes]]:

@@ -84,10 +84,10 @@ class Store(Reader):
         with self._changing() as db:
             taken = Group(db, self._ledger, self._quarantine)
             taken.take(group)
-            appended = taken.write(self._last_group + 1)
-            committing()
-        self._last_group += appended.new > 0
-        self._tail_bytes += taken.size_bytes()
+            appended = taken.write(self._last_group + 1, committing)
+        if appended.new:
+            self._last_group += 1
+            self._tail_bytes += appended.size
         if self._tail_bytes >= max(self.tail_max_bytes, self._seal_at_bytes):
             self._try_to_seal()
         return appended
