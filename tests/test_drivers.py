@@ -37,18 +37,25 @@ def allowed_options(cls):
 
 def rows_of(name):
     """Return rows that the part can say: by eights, for parts of coarser options."""
-    lows = [max(32, low) for low, _ in chips.load(name).limits({})]
-    return [[low + 8 * (i % 29 + c) for c, low in enumerate(lows)] for i in range(1000)]
+    limits = [(max(32, low), high) for low, high in chips.load(name).limits({})]
+    return [
+        [min(low + 8 * (i % 29 + c), high) for c, (low, high) in enumerate(limits)]
+        for i in range(1000)
+    ]
 
 
 def samples(vm, name, options):
-    """Start a driver on its model and return some samples."""
+    """Start a driver on its model and return the samples of a while, once it has warmed up."""
     cls = drivers.load(name)
     vm.call("new", name, rows_of(name), True, options)
-    vm.call("start", options)
+    period_us = vm.call("start", options)
+    warmup_s = check_options(cls, options).get("warmup_s", 0)
+    warmup_s = max(warmup_s, getattr(chips.load(name), "WARMUP_S", 0))
     if cls.STREAMING:
-        return poll(vm, 50)
-    return [row for _ in range(3) for row in vm.call("measure")]
+        step_us = max(min(vm.call("get", "poll_us"), 100_000), period_us // 20)
+        return vm.call("stream", step_us, 50 + 1_000_000 * warmup_s // step_us)[0]
+    vm.call("advance", 1_000_000 * warmup_s)
+    return ask(vm, period_us, 15)
 
 
 def poll(vm, steps):
@@ -56,10 +63,22 @@ def poll(vm, steps):
     return vm.call("stream", min(vm.call("get", "poll_us"), 100_000), steps)[0]
 
 
-def start_and_poll(vm):
-    """Start a driver and, for those that only listen, wait 30 s."""
+def ask(vm, period_us, n):
+    """Ask a polled driver n times, a period apart."""
+    got = []
+    for _ in range(n):
+        vm.call("advance", period_us)
+        got += vm.call("measure")
+    return got
+
+
+def start_and_listen(vm, name):
+    """Start a driver and listen to it for 30 s, if only that tells."""
     vm.call("start", {})
-    vm.call("stream", 100_000, 300)
+    if drivers.load(name).STREAMING:
+        vm.call("stream", 100_000, 300)
+    else:
+        vm.call("measure")
 
 
 def test_the_module_says_what_the_part_is(name):
@@ -99,7 +118,9 @@ def test_options_have_defaults_that_are_allowed(name):
 def test_a_wrong_option_is_refused_by_name(name):
     cls = drivers.load(name)
     for wrong in (None, -1, 1.5, "nothing", True, []):
-        for option, _, _ in cls.OPTIONS:
+        for option, _, allowed in cls.OPTIONS:
+            if type(wrong) is int and wrong in allowed:
+                continue
             with pytest.raises(ConfigError, match=f"^{option}: .* is not "):
                 check_options(cls, {option: wrong})
     with pytest.raises(ConfigError, match=r"^colour: unknown option, known are: "):
@@ -114,11 +135,20 @@ def test_the_model_is_of_the_same_part(name):
 
 def test_runs_with_each_option_on_its_model(vm, name):
     cls = drivers.load(name)
+    rows = rows_of(name)
     for options in ({}, *allowed_options(cls)):
         got = [row for row in samples(vm, name, options) if None not in row]
-        assert got == rows_of(name)[: len(got)]
-        assert got or options.get("warmup_s", 30) or options.get("period_s", 1) > 4
+        if whole(name, options):
+            assert got
+        if got:
+            first = rows.index(got[0])
+            assert got == rows[first : first + len(got)]
         assert vm.call("get", "period_us") > 0
+
+
+def whole(name, options):
+    """Tell whether all channels can be valid with these options."""
+    return (name, options) != ("sen55", {"particles": "off"})
 
 
 def test_starts_again_at_any_time(vm, name):
@@ -127,8 +157,8 @@ def test_starts_again_at_any_time(vm, name):
     for _ in range(3):
         vm.call("start", {})
     vm.call("stop")
-    vm.call("start", {})
-    row = poll(vm, 20) if cls.STREAMING else vm.call("measure")
+    period_us = vm.call("start", {})
+    row = poll(vm, 20 + period_us // 50_000) if cls.STREAMING else ask(vm, period_us, 1)
     assert row
 
 
@@ -137,7 +167,7 @@ def test_an_absent_part_is_an_error_in_the_end(vm, name):
     vm.call("new", name, rows_of(name), True, {})
     vm.call("fault", "silent" if cls.BUS == "uart" else "nack")
     with pytest.raises(VmError) as caught:
-        start_and_poll(vm)
+        start_and_listen(vm, name)
     assert caught.value.kind == ("SensorError" if cls.BUS == "uart" else "OSError")
 
 
@@ -146,7 +176,7 @@ def test_another_part_is_told_with_its_place(vm, name):
     vm.call("new", name, rows_of(name), True, {})
     vm.call("fault", "wrong_id")
     with pytest.raises(VmError) as caught:
-        start_and_poll(vm)
+        start_and_listen(vm, name)
     assert caught.value.kind == "SensorError"
     assert caught.value.text.startswith(cls.__name__)
 

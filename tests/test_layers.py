@@ -18,14 +18,15 @@ ROM = HOST / "motekit" / "sim" / "rom"
 # Lowest first. A name stands for a module, or for a package and all in it; the longest match
 # counts.
 FIRMWARE_LAYERS = (
-    ("errors", "compat"),
+    ("errors", "compat", "overlay"),
     ("crc", "cobs", "register", "keys", "files", "clock"),
     ("frame", "receipt", "driver", "packet"),
-    ("message",),
+    ("message", "sensirion", "uart_part", "uart_asked"),
     ("log", "config", "identity", "drivers", "links"),
     ("sampler", "recorder", "uplink", "commands", "describe"),
-    ("boot",),
+    ("trouble", "ending"),
     ("app",),
+    ("boot",),
     ("port_esp32",),
 )
 HOST_LAYERS = (

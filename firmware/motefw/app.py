@@ -1,10 +1,9 @@
-"""The board as a whole: boot, tasks, their supervision, and the way back to the prompt.
+"""The board as a whole: tasks, their supervision, and the way back to the prompt.
 
 One task for all sensors, two for the line; the supervisor feeds the watchdog only while each of
 them is within the time it gave itself. A task that raises is reported and begun again.
 
-What is needed rarely (boot, commands, configuration) is loaded when it is, and let go again where
-the heap is short: that is a fifth of the code.
+What is needed rarely (boot, commands, configuration, the end) is loaded when it is: see `overlay`.
 """
 
 import asyncio
@@ -12,6 +11,7 @@ import gc
 import sys
 from time import ticks_add, ticks_diff
 
+from . import overlay
 from .compat import const
 from .errors import MoteError
 from .log import RamLog
@@ -23,14 +23,8 @@ _COLLECT_TICKS = const(10)
 _GRACE_MS = const(10000)  # how late a task may be before the watchdog starves
 _FLUSH_TICKS = const(10)
 _LINE_CHARS = const(200)
-_MEANT_MS = const(2000)  # a second Ctrl-C within this is no noise
-_RESUME_MS = const(10)  # long enough for a measurement that was asked for
 _REQUEST = const(0x71)  # message.REQUEST
 _QUEUE_BYTES = const(16384)
-_ALL_BYTES = const(0x3FFFFFFF)
-_ROOM_BYTES = const(32768)  # with more than this free, rarely used modules may stay
-_BLOCK_BYTES = const(10752)  # 512 samples of 3 channels, and the encoder's scratch
-_RARE = ("boot", "commands", "config", "describe", "files", "identity", "message", "packet_setup")
 
 
 class Task:
@@ -40,23 +34,20 @@ class Task:
         self.name = name
         self.run = run
         self.restarts = 0
-        self.handle = None
         self._ticks_ms = ticks_ms
-        self._parked = False
         self.beat(0)
 
     def beat(self, ms):
         """Promise to be here again within ms, and some grace."""
-        self._parked = False
         self._due_ms = ticks_add(self._ticks_ms(), ms + _GRACE_MS)
 
     def park(self):
         """Wait for something that may never come."""
-        self._parked = True
+        self._due_ms = None
 
     def late(self):
         """Tell whether the promise is broken."""
-        return not self._parked and ticks_diff(self._ticks_ms(), self._due_ms) > 0
+        return self._due_ms is not None and ticks_diff(self._ticks_ms(), self._due_ms) > 0
 
 
 class Board:
@@ -64,47 +55,29 @@ class Board:
 
     def __init__(self, port):
         self.port = port
-        self.root = port.root
         self.ticks_ms = port.ticks_ms
-        # The largest first, while the heap is in one piece.
-        self.log = RamLog(_QUEUE_BYTES)
-        self.room = bytearray(_BLOCK_BYTES)  # kept free for the largest block, which is made late
+        self.log = RamLog(_QUEUE_BYTES)  # the largest first, while the heap is in one piece
+        self.settings = None
         self.identity = self.recorder = self.encoder = None
-        self.name = self.title = self.nonce = None
+        self.clock = self.uplink = self.link = None
+        self.nonce = None
         self.epoch = self.previous_seq = None
         self._watchdog = port.watchdog(WATCHDOG_MS)
         self.tasks = []
         self.streams = []
-        self._due_ms = []  # when each of them wants to be looked after
+        self.due_ms = []  # when each of them wants to be looked after
         self.buses = {}
         self.counters = {}  # of hosts' requests
         self.refused = 0
         self.messages_bad = 0
         self.starved = 0  # requests that found no room for their answer
         self.interrupts_ignored = 0
-        self._interrupted_ms = None
+        self.interrupted_ms = None
         self.config_error = None
         self.heap_min_bytes = port.heap()
         self._ticks = 0
         self._stopping = None
         self._stopped_tick = 0
-
-    def boot(self):
-        """Make all parts and their tasks."""
-        from .boot import build
-
-        self.clock, self.uplink, self.link = build(self)
-        for name, job in (
-            ("sample", self._sample),
-            ("read", self.link.read),
-            ("send", self.link.send),
-        ):
-            self.tasks.append(Task(name, job, self.ticks_ms))
-
-    def add(self, stream, wait_ms):
-        """Take a sensor in, to be looked after in wait_ms."""
-        self.streams.append(stream)
-        self._due_ms.append(ticks_add(self.ticks_ms(), wait_ms))
 
     def bus(self, spec):
         """Return the bus of a configuration's entry, made once for all sensors on it."""
@@ -118,20 +91,6 @@ class Board:
         """Free a bus that hangs."""
         self.port.recover(spec["name"])
 
-    def tidy(self, room_bytes=_ROOM_BYTES):
-        """Let go of modules that are needed rarely, if the heap has less room than this."""
-        gc.collect()
-        if self.port.heap() < room_bytes:
-            package = sys.modules[__name__[: __name__.rfind(".")]]
-            for name in _RARE:
-                if sys.modules.pop(package.__name__ + "." + name, None):
-                    delattr(package, name)
-            gc.collect()
-
-    def new_nonce(self):
-        """Make all requests that were tagged so far void."""
-        self.nonce = self.port.random(8)
-
     def report(self, text):
         """Print a line to whoever watches; frames and lines leave whole, so they do not mix."""
         print("motefw: " + text[:_LINE_CHARS])
@@ -140,9 +99,8 @@ class Board:
 
     async def run(self):
         """Run until somebody wants a reboot."""
-        for task in self.tasks:
-            task.handle = asyncio.create_task(self._guard(task))
-        while not self._flushed():
+        running = [asyncio.create_task(self._guard(task)) for task in self.tasks]
+        while running and not self._flushed():
             await asyncio.sleep_ms(_TICK_MS)
             try:
                 self._tick()
@@ -155,7 +113,7 @@ class Board:
             try:
                 await task.run(task)
             except Exception as error:
-                self._complain(f"task {task.name}", error)
+                self._complain("task " + task.name, error)
             task.restarts += 1
             await asyncio.sleep_ms(_TICK_MS)
 
@@ -167,19 +125,23 @@ class Board:
         except Exception:
             gc.collect()
 
-    async def _sample(self, task):
+    async def sample(self, task):
         """Give each sensor its turn when it is due: a step never raises and never waits."""
         log = self.log
+        ticks_ms = self.ticks_ms
+        due_ms = self.due_ms
         while True:
             held = log.next_seq
             wait_ms = _TICK_MS
-            for i in range(len(self.streams)):
-                stream = self.streams[i]
-                if ticks_diff(self._due_ms[i], self.ticks_ms()) <= 0:
+            for i in range(len(due_ms)):
+                left_ms = ticks_diff(due_ms[i], ticks_ms())
+                if left_ms <= 0:
+                    stream = self.streams[i]
                     if self._stopping:
                         stream.stop()
-                    self._due_ms[i] = ticks_add(self.ticks_ms(), stream.step())
-                wait_ms = min(wait_ms, ticks_diff(self._due_ms[i], self.ticks_ms()))
+                    left_ms = stream.step()
+                    due_ms[i] = ticks_add(ticks_ms(), left_ms)
+                wait_ms = min(wait_ms, left_ms)
             if log.next_seq != held:
                 self.uplink.wake.set()
             task.beat(_TICK_MS)
@@ -203,48 +165,18 @@ class Board:
         self._watchdog.feed()
 
     def receive(self, data):
-        """Take a message from the host."""
+        """Take a message from the host; without room for an answer the host has to ask again."""
         try:
             if data[0] == _REQUEST:
-                self._answer(data)
+                self.link.reply(overlay.call("commands", "handle", self, data))
             else:
                 self.uplink.receipt(data)
         except MoteError:
             self.messages_bad += 1
-
-    def _answer(self, data):
-        """Load what answers requests, if need be twice; without room the host has to ask again."""
-        for _ in range(2):
-            gc.collect()
-            try:
-                from . import commands
-
-                self.link.reply(commands.handle(self, data))
-                return
-            except MemoryError:
-                self.starved += 1
-            finally:
-                commands = None
-                self.tidy()
+        except MemoryError:
+            self.starved += 1
 
     # End.
-
-    def resume(self):
-        """Make all fit to run again after a Ctrl-C that was noise; False if somebody meant it."""
-        now = self.ticks_ms()
-        before, self._interrupted_ms = self._interrupted_ms, now
-        asyncio.new_event_loop()
-        if before is not None and 0 <= ticks_diff(now, before) < _MEANT_MS:
-            return False
-        self.uplink.wake = asyncio.Event()  # the old one knows the tasks of a loop that is gone
-        if not self.link.noisy():
-            return False
-        self.interrupts_ignored += 1
-        self.tidy(_ALL_BYTES)  # one of them may be loaded by half
-        for i in range(len(self.streams)):
-            self.streams[i].resume()
-            self._due_ms[i] = ticks_add(now, _RESUME_MS)
-        return True
 
     def stop(self, why="stop"):
         """End sampling soon; return how many packets are not acked, at least 1 until it has ended.
@@ -263,19 +195,6 @@ class Board:
         waited = self._ticks - self._stopped_tick
         empty = self.log.next_seq == self.log.tail_seq or not self.uplink.alive
         return waited > _FLUSH_TICKS or (waited > 0 and empty and self.link.idle)
-
-    def leave(self):
-        """Leave sensors quiet, and on the flash how far the numbering came."""
-        from .identity import end_epoch
-
-        for stream in self.streams:
-            stream.stop()
-        if self.epoch is None:
-            return  # interrupted before it had one
-        try:
-            end_epoch(self.root, self.epoch, self.log.next_seq - 1)
-        except OSError as error:
-            self.report(f"epoch: {error}")  # the next one will not know how far this one came
 
 
 def _hold(port):
@@ -298,7 +217,8 @@ def _serve(board):
             asyncio.run(board.run())
             return
         except KeyboardInterrupt:
-            if not board.resume():
+            overlay.tidy(overlay.ALL_BYTES)  # one of the rare modules may be loaded by half
+            if not overlay.call("ending", "resume", board):
                 raise
 
 
@@ -310,12 +230,12 @@ def run(port):
     board = None
     try:
         asyncio.new_event_loop()
+        overlay.heap = port.heap
         board = Board(port)
-        board.boot()
+        overlay.call("boot", "build", board)
         port.on_stop(board.stop)
-        board.tidy()
         _serve(board)
-        board.leave()
+        overlay.call("ending", "leave", board)
         port.reset()
     except KeyboardInterrupt:
         _hold(port)
@@ -326,7 +246,8 @@ def run(port):
         sys.print_exception(error)
     try:
         if board:
-            board.leave()
+            overlay.tidy(overlay.ALL_BYTES)
+            overlay.call("ending", "leave", board)
     except (KeyboardInterrupt, Exception) as error:
         print(f"motefw: {type(error).__name__}")
     asyncio.new_event_loop()

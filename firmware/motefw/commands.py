@@ -64,7 +64,7 @@ def hello(board, args):
                 {
                     "stream": stream.number,
                     "name": stream.name,
-                    "driver": stream.driver_name,
+                    "driver": stream.sensor["driver"],
                     "schema": stream.number,
                 }
                 for stream in board.streams
@@ -113,7 +113,7 @@ def config_get(board, args):
     """Tell the configuration that is in force after the next boot."""
     from . import config, drivers
 
-    return config.load(board.root, drivers.load)
+    return config.load(board.port.root, drivers.load)
 
 
 def config_set(board, args):
@@ -122,7 +122,7 @@ def config_set(board, args):
 
     if not isinstance(args.get("config"), dict):
         raise MessageError("config: an object is expected")
-    config.save(board.root, args["config"], drivers.load)
+    config.save(board.port.root, args["config"], drivers.load)
     return {"reboot": True}
 
 
@@ -223,7 +223,7 @@ def _count(board, host, counter):
         raise MessageError(f"counter: {counter} is not beyond the last one of host {host}")
     if host not in counters and len(counters) >= _HOSTS_MAX:
         # To forget a host would let its requests in again: a new nonce makes them all void.
-        board.new_nonce()
+        board.nonce = board.port.random(8)
         counters.clear()
         board.refused += 1
         raise MessageError("nonce: it is another one now, say hello again")

@@ -15,7 +15,7 @@ def about(board):
     version = sys.implementation.version
     values = {
         "device": board.identity.device.decode(),
-        "board": board.name,
+        "board": board.settings["board"],
         "firmware": __version__,
         "micropython": ".".join(str(n) for n in version[:3]),
         "encoder": board.encoder,
@@ -25,8 +25,9 @@ def about(board):
         "epoch": board.epoch,
         "heap_free": board.port.heap(),
     }
-    if board.title:
-        values["name"] = board.title
+    title = board.settings.get("name")
+    if title:
+        values["name"] = title
     return values
 
 
@@ -36,7 +37,7 @@ def schema(stream):
         "id": stream.number,
         "stream": stream.number,
         "name": stream.name,
-        "driver": stream.driver_name,
+        "driver": stream.sensor["driver"],
         "channels": stream.cls.CHANNELS,
     }
     period_us = stream.driver.period_us if stream.driver else 0
@@ -51,7 +52,7 @@ def state(stream):
     """Return what `status` tells of a sensor."""
     return {
         "name": stream.name,
-        "driver": stream.driver_name,
+        "driver": stream.sensor["driver"],
         "state": stream.state,
         "errors": stream.errors,
         "last_error": stream.last_error,

@@ -140,7 +140,7 @@ class NoisyLine(fake_port.Line):
     rest = b""
 
     def take(self):
-        bed.board._interrupted_ms = None  # noise that comes seldom
+        bed.board.interrupted_ms = None  # noise that comes seldom
         b = self.rest[0] if self.rest else -1
         self.rest = self.rest[1:]
         return b
@@ -271,9 +271,7 @@ def run(interrupt_after=2):
         "said": bed.said,
         "stopped": Counter.stopped,
         "next_seq": boards[0].log.next_seq if boards else None,
-        "status": commands.status(boards[0], {})
-        if boards and hasattr(boards[0], "link")
-        else None,
+        "status": commands.status(boards[0], {}) if boards and boards[0].link else None,
     }
 
 

@@ -338,8 +338,8 @@ class FakeBoard:
         self.stopped = None
         self.port = self
         self.clock = bed.clock
-        self.name = "test"
-        self.title = self.previous_seq = self.config_error = None
+        self.settings = {"board": "test"}
+        self.previous_seq = self.config_error = None
         self.encoder = "plain"
         self.epoch = 7
         self.counters = {}
@@ -353,9 +353,9 @@ class FakeBoard:
     def heap(self):
         return gc.mem_free()
 
-    def new_nonce(self):
+    def random(self, n):
         self.nonces += 1
-        self.nonce = bytes([self.nonces] * 8)
+        return bytes([self.nonces] * n)
 
     def stop(self, why):
         self.stopped = why

@@ -52,8 +52,8 @@ class Script:
     def any(self):
         return len(self.incoming)
 
-    def readinto(self, buf):
-        n = min(len(buf), len(self.incoming))
+    def readinto(self, buf, nbytes=None):
+        n = min(nbytes or len(buf), len(self.incoming))
         buf[:n] = self.incoming[:n]
         self.incoming = self.incoming[n:]
         return n or None
@@ -82,7 +82,7 @@ def new(name, rows, raw=True, options=None, capacity=64, ramp=None, baud=9600):
         bed.bus = Uart(bed.model, clock.clock_us, baud)
     else:
         bed.bus = Flipping([(bed.model.ADDRESSES[0], bed.model)])
-    clock.now_us += 2000
+    clock.now_us += getattr(bed.model, "POWER_UP_US", 2000)
     bed.driver = cls(bed.bus)
     bed.block = Block(len(cls.CHANNELS), capacity)
 
@@ -253,6 +253,8 @@ def write(hexadecimal):
 class Fixed:
     """A bus that costs nothing: each read gives the same bytes."""
 
+    at = 0  # of the data, on a UART
+
     def __init__(self, data):
         self.data = data
 
@@ -270,10 +272,11 @@ class Fixed:
     def any(self):
         return len(self.data)
 
-    def readinto(self, buf):
-        n = min(len(buf), len(self.data))
+    def readinto(self, buf, nbytes=None):
+        n = min(nbytes or len(buf), len(self.data))
         for i in range(n):
-            buf[i] = self.data[i]
+            buf[i] = self.data[(self.at + i) % len(self.data)]
+        self.at = (self.at + n) % len(self.data)
         return n
 
 

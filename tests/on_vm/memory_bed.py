@@ -89,25 +89,43 @@ with open(sys.argv[3] + "/config.json", "w") as file:
 gc.collect()
 base = gc.mem_alloc()
 
-from motefw import app
+from motefw import app, overlay
 
+<<<<<<< HEAD
+say("app")
+overlay.heap = port.heap
+=======
 say("program")
+>>>>>>> main
 board = app.Board(port)
 say("queue")
 from motefw import packet_setup
 
+<<<<<<< HEAD
+motefw.packet_setup.select_kernel()
+overlay.tidy()
+say("packet")
+import motefw.links.serial
+import motefw.recorder
+import motefw.sampler
+import motefw.uplink
+
+say("sampler, uplink, link")
+import motefw.drivers
+=======
 packet_setup.select_kernel()
 packet_setup = None
 board.tidy()
 say("kernel of the encoder")
 from motefw import drivers
+>>>>>>> main
 
 for sensor in CONFIG["sensors"]:
     drivers.load(sensor["driver"])
 say("drivers")
 board.report = lambda text: None
-board.boot()
-board.tidy()
+overlay.call("boot", "build", board)
+overlay.tidy()
 say("buffers and blocks")
 
 

@@ -20,6 +20,9 @@ class Clock:
     def ticks_diff(self, a, b):
         return ((a - b + 0x20000000) & 0x3FFFFFFF) - 0x20000000
 
+    def ticks_add(self, a, b):
+        return (a + b) & 0x3FFFFFFF
+
     def sleep_ms(self, ms):
         self.now_us += 1000 * ms
 

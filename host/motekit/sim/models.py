@@ -6,7 +6,9 @@ from typing import Any
 
 _CHIPS = importlib.import_module("motekit.sim.rom.chips")
 
-NAMES: tuple[str, ...] = tuple(sorted(each.name for each in iter_modules(_CHIPS.__path__)))
+NAMES: tuple[str, ...] = tuple(
+    sorted(each.name for each in iter_modules(_CHIPS.__path__) if each.name[0] != "_")
+)
 
 
 def load(driver: str) -> Any:

@@ -23,7 +23,7 @@ _INT32 = (-(1 << 31), (1 << 31) - 1)
 _HUGE = 1e12
 _NOISE_SD = 3.47  # standard deviations: rom/sources.py adds up four uniform numbers
 _DAY_S = 86400.0
-_MASSES_ALONE = {"pms5003": 3}  # a recording may lack the counts
+_MASSES_ALONE = {"pms5003": 3, "pmsa003i": 3}  # a recording may lack the counts
 _DEFAULTS: dict[
     str, list[list[Any]]
 ] = {  # by unit: what a sensor sees that nobody said anything of
@@ -31,6 +31,8 @@ _DEFAULTS: dict[
     "Cel": [["constant", 21.5], ["sine", 2.0, _DAY_S, 0.0]],
     "%RH": [["constant", 45.0], ["sine", 10.0, _DAY_S, 0.5]],
     "ug/m3": [["constant", 12.0], ["sine", 4.0, 3600.0, 0.0]],
+    "ppm": [["constant", 600.0], ["sine", 150.0, 3600.0, 0.0]],
+    "tick": [["constant", 28000.0], ["noise", 20.0]],
 }
 
 

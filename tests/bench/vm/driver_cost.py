@@ -18,6 +18,8 @@ SHARED = ("driver", "register", "crc")  # what drivers have in common
 class Bus:
     """I2C and UART of a part that always says the same."""
 
+    at = 0  # of the reply, on a UART
+
     def __init__(self, reply, registers):
         self.reply = reply
         self.registers = registers
@@ -40,10 +42,16 @@ class Bus:
     def any(self):
         return len(self.reply)
 
-    def readinto(self, buf):
-        for i in range(len(self.reply)):
-            buf[i] = self.reply[i]
-        return len(self.reply)
+    def readinto(self, buf, nbytes=None):
+        n = min(nbytes or len(buf), len(self.reply))
+        for i in range(n):
+            buf[i] = self.reply[(self.at + i) % len(self.reply)]
+        self.at = (self.at + n) % len(self.reply)
+        return n
+
+    def write(self, buf):
+        self.at = 0  # a reply begins
+        return len(buf)
 
 
 def sample(part, block, n):

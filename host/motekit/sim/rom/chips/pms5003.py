@@ -22,6 +22,15 @@ def frame(payload):
     return head + bytes((total >> 8 & 0xFF, total & 0xFF))
 
 
+def words(values):
+    """Return the payload of a sample: six masses and six counts, or three masses alone."""
+    if len(values) == 3:  # the same in both columns, and no counts
+        values = tuple(values) * 2 + (0,) * 6
+    clipped = tuple(max(0, min(65535, round(v))) for v in values)
+    ordered = tuple(clipped[i] for i in _CF1) + clipped[6:] + (_VERSION << 8,)
+    return b"".join(bytes((w >> 8, w & 0xFF)) for w in ordered)
+
+
 class Pms5003(Faults):
     """A PMS5003 on a UART.
 
@@ -102,17 +111,13 @@ class Pms5003(Faults):
     def _report(self, at_us):
         if "silent" in self.faults:
             return
-        words = (0,) * 13
+        payload = bytes(26)
         if at_us > self._warm_us:
             values = self._source.sample(self._index)
             if values is None:
                 return
             self._index += 1
-            if len(values) == 3:  # masses alone: the same in both columns, and no counts
-                values = tuple(values) * 2 + (0,) * 6
-            clipped = tuple(max(0, min(65535, round(v))) for v in values)
-            words = tuple(clipped[i] for i in _CF1) + clipped[6:] + (_VERSION << 8,)
-        payload = b"".join(bytes((w >> 8, w & 0xFF)) for w in words)
+            payload = words(values)
         if "wrong_id" in self.faults:
             payload = payload[:18]
         data = bytearray(frame(payload))

@@ -1,0 +1,40 @@
+"""Code that is needed rarely, loaded for as long as it takes: all of it would fill the heap.
+
+    overlay.call("commands", "handle", board, data)
+
+Where the heap is short a module is let go of after the call, and so must keep nothing that has to
+last, nor leave a function of its own behind: that would keep all of it. Loading may fail for want
+of memory like any other call.
+"""
+
+import gc
+import sys
+
+from .compat import const
+
+_ROOM_BYTES = const(32768)  # with more than this free, modules may stay
+ALL_BYTES = const(0x3FFFFFFF)
+_PACKAGE = __name__[: __name__.rfind(".") + 1]
+_RARE = "boot commands config describe ending files identity message packet_setup trouble"
+
+heap = gc.mem_free  # the port's, once there is one
+
+
+def call(name, function, *args):
+    """Call a function of a module that is loaded for it; return its result."""
+    gc.collect()
+    try:
+        return getattr(__import__(_PACKAGE + name, None, None, (name,)), function)(*args)
+    finally:
+        tidy()
+
+
+def tidy(room_bytes=_ROOM_BYTES):
+    """Let go of modules that are needed rarely, if the heap has less room than this."""
+    gc.collect()
+    if heap() < room_bytes:
+        package = sys.modules[_PACKAGE[:-1]]
+        for name in _RARE.split():
+            if sys.modules.pop(_PACKAGE + name, None):
+                delattr(package, name)
+        gc.collect()

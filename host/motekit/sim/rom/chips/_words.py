@@ -1,0 +1,93 @@
+"""What the models of Sensirion's word-wise I2C parts have in common.
+
+A command is 16 bits, a word two bytes and a CRC, in arguments as in replies. A part that is at
+work acknowledges nothing, nor does it a read that no command prepared, a command it does not know
+and an argument whose CRC is wrong.
+"""
+
+from . import Faults
+
+NACK = 19  # ENODEV, as the ESP32's I2C says it
+
+
+def crc8(a, b):
+    """CRC-8, polynomial 0x31, initial 0xFF, over two bytes: 0xBE 0xEF gives 0x92."""
+    crc = 0xFF
+    for byte in (a, b):
+        crc ^= byte
+        for _ in range(8):
+            crc = crc << 1 ^ (0x131 if crc & 0x80 else 0)
+    return crc
+
+
+def clipped(value, low, high):
+    """Return the whole number nearest to a value that the part can produce."""
+    return max(low, min(high, round(value)))
+
+
+class Words(Faults):
+    """A part; a subclass says how it is reset and what a command does."""
+
+    FAULTS = ("nack", "bad_crc", "wrong_id", "brownout")
+    POWER_UP_US = 1000
+
+    def __init__(self, source, clock_us):
+        super().__init__()
+        self._source = source
+        self._clock_us = clock_us
+        self.power_cycle()
+
+    def power_cycle(self):
+        """Forget everything, as after an interruption of the supply."""
+        self.words: tuple = ()  # the reply that waits
+        self._busy_us = self._clock_us() + self.POWER_UP_US
+        self.reset()
+
+    def reset(self):
+        """Be as after power-on."""
+
+    def obey(self, _code, _arguments):
+        """Do what a command says, set `words`; return the microseconds that it takes.
+
+        None for a command that the part does not take.
+        """
+        return 0
+
+    def fault(self, kind, on=True):
+        """Begin or end a fault; a brownout is over at once."""
+        super().fault(kind, on)
+        if kind == "brownout" and on:
+            self.faults.discard(kind)
+            self.power_cycle()
+
+    def write(self, data):
+        """Take a command; a probe without a byte is acknowledged when the part is idle."""
+        now = self._clock_us()
+        if "nack" in self.faults or now < self._busy_us or len(data) == 1:
+            raise OSError(NACK)
+        if not data:
+            return
+        arguments = []
+        for at in range(2, len(data), 3):
+            if at + 3 > len(data) or crc8(data[at], data[at + 1]) != data[at + 2]:
+                raise OSError(NACK)
+            arguments.append(data[at] << 8 | data[at + 1])
+        self.words = ()
+        busy_us = self.obey(data[0] << 8 | data[1], arguments)
+        if busy_us is None:
+            raise OSError(NACK)
+        self._busy_us = now + busy_us
+
+    def read_into(self, buf):
+        """Give the words with their CRCs, as far as the buffer goes; 0xFF after their end."""
+        if "nack" in self.faults or self._clock_us() < self._busy_us or not self.words:
+            raise OSError(NACK)
+        reply = bytearray(0)
+        for word in self.words:
+            a, b = word >> 8 & 0xFF, word & 0xFF
+            reply += bytes((0, 0, 0) if "wrong_id" in self.faults else (a, b, crc8(a, b)))
+        if "bad_crc" in self.faults:
+            reply[-1] ^= 0x01
+        for i in range(len(buf)):
+            buf[i] = reply[i] if i < len(reply) else 0xFF
+        self.words = ()
