@@ -11,14 +11,27 @@ from pathlib import Path
 from typing import Any
 
 from motekit import config, firmware
+from motekit.chips import Chip
 from motekit.errors import VmError
 from motekit.sim import image
+from motekit.sim.loader import faults as loader_faults
+from motekit.sim.loader import nor
 from motekit.sim.scenario import BoardPlan, Fault, Scenario
 from motekit.sim.vm import Vm
 
 HEAP_BYTES = 111_936  # what a stock ESP32 starts with, the least of all: two areas of 56 KB each
 BAUD = 115200
 _PROBE_HEAP_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A chip with all of its flash: its loader's speed is so many times that of the line."""
+
+    chip: Chip
+    flash_bytes: int
+    speed: float
+    faults: tuple[Fault, ...]
 
 
 @dataclass(frozen=True)
@@ -29,6 +42,7 @@ class Prepared:
     folder: Path
     heap_bytes: int
     rom_bytes: int
+    whole: Whole | None = None  # of a board that begins blank
 
 
 @dataclass(frozen=True)
@@ -53,18 +67,28 @@ class Workshop:
         """Make the board's flash in its folder, unless one of this firmware is there already."""
         folder.mkdir(parents=True, exist_ok=True)
         vfs = next(p for p in plan.board.partitions if p.name == "vfs")
+        whole = self._whole(plan)
         flash = folder / "flash"
         stamp = folder / "flash.stamp"
+        if whole and not flash.exists():
+            nor.blank(flash, whole.flash_bytes)
         golden = image.flash(self.vm, self._files(plan), vfs.size)
-        if not flash.exists() or not stamp.exists() or stamp.read_text() != golden.name:
+        if whole is None and not (stamp.exists() and stamp.read_text() == golden.name):
             image.copy(golden, flash)
             stamp.write_text(golden.name)
         spec = board_spec(self.scenario, plan, folder)
         if self.lockstep:
             spec = {**spec, "virtual": True, "lockstep": True}
-        rom_bytes = rom_size(self.vm, spec)
+        rom_bytes = rom_size(self.vm, {**spec, "flash": str(golden)})
         spec["fence"] = rom_bytes + self.heap_bytes // 2
-        return Prepared(spec, folder, rom_bytes + rom_bytes // 32 + self.heap_bytes, rom_bytes)
+        heap_bytes = rom_bytes + rom_bytes // 32 + self.heap_bytes
+        return Prepared(spec, folder, heap_bytes, rom_bytes, whole)
+
+    def _whole(self, plan: BoardPlan) -> Whole | None:
+        if not plan.blank:
+            return None
+        found = tuple(each for each in plan.faults if each.kind in loader_faults.KINDS)
+        return Whole(plan.chip, plan.board.flash_bytes, self.scenario.loader_speed, found)
 
     def _files(self, plan: BoardPlan) -> dict[str, bytes]:
         if self.files is not None:
@@ -92,6 +116,8 @@ def board_spec(scenario: Scenario, plan: BoardPlan, folder: Path) -> dict[str, A
         "ticks_ms": plan.ticks_ms,
         "baud": BAUD,
         "flash": str(folder / "flash"),
+        "vfs": [0, 0],
+        "hardware": plan.blank,
         "measure": False,
         "fence": 0,
         "cursors": {},
@@ -108,7 +134,7 @@ def board_spec(scenario: Scenario, plan: BoardPlan, folder: Path) -> dict[str, A
             }
             for each in plan.sensors
         ],
-        "faults": [_fault(fault) for fault in plan.faults],
+        "faults": [_fault(each) for each in plan.faults if each.kind not in loader_faults.KINDS],
     }
 
 

@@ -3,7 +3,9 @@
     seed = 7
     duration_s = 60
     clock = "virtual"            # or "real"
-    [[board]]                    # count, board, name, ticks_ms, [[board.sensor]] (see sources.py)
+    loader_speed = 1             # of blank boards' lines, as a multiple of their baud
+    [[board]]                    # count, board, name, ticks_ms, flash, chip,
+                                 # [[board.sensor]] (see sources.py)
     [[fault]]                    # kind, at_s, for_s, board, sensor, rate
 
 An error names the file, the key or the row, what stands there and what was expected.
@@ -17,9 +19,11 @@ from typing import Any
 from motekit import board as boards
 from motekit import drivers
 from motekit.board import Board, Sensor
+from motekit.chips import CHIPS, Chip
 from motekit.errors import MotekitError, ScenarioError
 from motekit.fields import Fields, nearest, read_toml
 from motekit.sim import models, sources
+from motekit.sim.loader import faults as loader_faults
 from motekit.sim.sources import Source
 
 CLOCKS = ("real", "virtual")
@@ -27,8 +31,13 @@ COUNT_MAX = 1000
 _YEAR_S = 366 * 86400.0
 _TICKS_MAX_MS = (1 << 30) - 1
 _INT64 = (-(1 << 63), (1 << 63) - 1)  # what TOML has
-_BOARD_ONLY = ("link_down", "link_corrupt", "reboot", "power_cut")
-_MOMENTS = ("reboot", "power_cut")  # happen at a moment, so that at_s is needed
+_BOARD_ONLY = (*loader_faults.KINDS, "link_down", "link_corrupt", "reboot", "power_cut")
+_MOMENTS = (
+    *loader_faults.MOMENTS,
+    "reboot",
+    "power_cut",
+)  # happen at a moment, so that at_s is needed
+_RATES = ("link_corrupt", loader_faults.BYTES_LOST)
 _CHIP_FAULTS = {  # kind: what the models may call it
     "i2c_nack": ("nack",),
     "bad_checksum": ("bad_crc", "bad_sum"),
@@ -74,6 +83,8 @@ class BoardPlan:
     sensors: tuple[VirtualSensor, ...]
     faults: tuple[Fault, ...]
     ticks_ms: int  # what the board's clock says at the start
+    blank: bool  # its flash is erased; what it runs has to be flashed
+    chip: Chip  # the board file's, unless the scenario says another
 
 
 @dataclass(frozen=True)
@@ -84,6 +95,7 @@ class Scenario:
     duration_s: float | None
     clock: str
     boards: tuple[BoardPlan, ...]
+    loader_speed: float = 1.0  # of blank boards' serial lines, as a multiple of their baud
 
 
 def load(path: Path | str) -> Scenario:
@@ -99,6 +111,7 @@ def parse(fields: Fields, base: Path) -> Scenario:
         fields.number("duration_s", 0.001, _YEAR_S) if _has(fields, "duration_s") else None
     )
     clock = fields.text("clock", CLOCKS) if _has(fields, "clock") else "real"
+    speed = fields.number("loader_speed", 0.1, 1e4) if _has(fields, "loader_speed") else 1.0
     plans: list[BoardPlan] = []
     for entry in fields.tables("board"):
         plans += _plans(entry, len(plans), seed, base)
@@ -106,12 +119,15 @@ def parse(fields: Fields, base: Path) -> Scenario:
         raise fields.fail("board", "missing, at least one [[board]] expected")
     if len(plans) > COUNT_MAX:
         raise fields.fail("board", f"{len(plans)} boards, at most {COUNT_MAX} expected")
+    if clock == "virtual" and any(plan.blank for plan in plans):
+        raise fields.fail("clock", 'boards with flash = "blank" need a real one')
     faults = [_read_fault(entry, plans) for entry in fields.tables("fault")]
     fields.done()
     return Scenario(
         seed=seed,
         duration_s=duration_s,
         clock=clock,
+        loader_speed=speed,
         boards=tuple(
             replace(plan, faults=tuple(each[plan.index] for each in faults if plan.index in each))
             for plan in plans
@@ -139,6 +155,10 @@ def _plans(entry: Fields, first: int, seed: int, base: Path) -> list[BoardPlan]:
     board = _board(entry)
     name = entry.text("name") if _has(entry, "name") else None
     ticks_ms = entry.integer("ticks_ms", 0, _TICKS_MAX_MS) if _has(entry, "ticks_ms") else 0
+    blank = _has(entry, "flash") and entry.text("flash", ("blank", "firmware")) == "blank"
+    chip = CHIPS[entry.text("chip", CHIPS)] if _has(entry, "chip") else board.chip
+    if chip != board.chip and not blank:
+        raise entry.fail("chip", 'only a board with flash = "blank" can have another one')
     listed = entry.tables("sensor")
     sensors: list[VirtualSensor] = []
     if _has(entry, "sensor"):
@@ -160,6 +180,8 @@ def _plans(entry: Fields, first: int, seed: int, base: Path) -> list[BoardPlan]:
             sensors=tuple(sensors),
             faults=(),
             ticks_ms=ticks_ms,
+            blank=blank,
+            chip=chip,
         )
         for i in range(count)
     ]
@@ -216,13 +238,16 @@ def _read_fault(entry: Fields, plans: list[BoardPlan]) -> dict[int, Fault]:
     for_s = entry.number("for_s", 0.0, _YEAR_S) if _has(entry, "for_s") else None
     rate = 0.001
     if _has(entry, "rate"):
-        if kind != "link_corrupt":
-            raise entry.fail("rate", "only link_corrupt has one: errors per byte")
+        if kind not in _RATES:
+            raise entry.fail("rate", f"only {' and '.join(_RATES)} have one: errors per byte")
         rate = entry.number("rate", 0.0, 1.0)
     wanted = entry.text("sensor") if _has(entry, "sensor") else None
     if wanted is not None and kind in _BOARD_ONLY:
         raise entry.fail("sensor", f"{kind} befalls a board, not a sensor")
     indices = _indices(entry, len(plans))
+    for i in indices:
+        if kind in loader_faults.KINDS and not plans[i].blank:
+            raise entry.fail("kind", f'{kind} befalls boards that begin with flash = "blank"')
     entry.done()
     return {
         i: Fault(kind, at_s, for_s, rate, _targets(entry, kind, wanted, plans[i])) for i in indices

@@ -77,10 +77,7 @@ class VirtualBoard:
         self._pace = Pace(spec["baud"], self._loop.time())
         self._child: Child | None = None
         self._closing = False
-        self._master, self._slave = os.openpty()
-        tty.setraw(self._slave)
-        os.set_blocking(self._master, False)
-        self.serial = os.ttyname(self._slave)
+        self.serial = self._open_line()
         self._rx = bytearray()  # from the host, not yet at the board
         self._tx = bytearray()  # from the board, not yet taken by the host
         self._feeding: asyncio.TimerHandle | None = None
@@ -104,6 +101,23 @@ class VirtualBoard:
             "hello": self._hello,
         }
         self._reset_line()
+
+    def _open_line(self) -> str:
+        """Make the pty; return the path of the host's end."""
+        self._master, self._slave = os.openpty()
+        tty.setraw(self._slave)
+        os.set_blocking(self._master, False)
+        return os.ttyname(self._slave)
+
+    def _close_line(self) -> None:
+        """Give the pty back; harmless the second time."""
+        if self._master < 0:
+            return
+        self._loop.remove_reader(self._master)
+        self._loop.remove_writer(self._master)
+        os.close(self._master)
+        os.close(self._slave)
+        self._master = self._slave = -1
 
     def _reset_line(self) -> None:
         self._who: str | None = None  # whose program runs: main, raw, friendly
@@ -174,10 +188,7 @@ class VirtualBoard:
         for timer in (self._feeding, self._powering):
             if timer:
                 timer.cancel()
-        self._loop.remove_reader(self._master)
-        self._loop.remove_writer(self._master)
-        os.close(self._master)
-        os.close(self._slave)
+        self._close_line()
         self.done.set()
 
     def look_after(self) -> None:
@@ -241,8 +252,11 @@ class VirtualBoard:
             data = os.read(self._master, 4096)
         except (BlockingIOError, OSError):
             return
-        if self._down:
-            return
+        if not self._down:
+            self._hear(data)
+
+    def _hear(self, data: bytes) -> None:
+        """Take what a host sent."""
         self._heard_s = self._loop.time()
         self._alone = False
         data = self._noise_in.pass_through(data)

@@ -6,20 +6,21 @@ BLOCK_BYTES = const(4096)
 
 
 class Flash:
-    """Block device (extended interface) on a file of whole 4 KiB blocks."""
+    """Block device (extended interface) on whole 4 KiB blocks of a file; size 0: all from there."""
 
-    def __init__(self, path):
+    def __init__(self, path, offset=0, size=0):
         self._file = open(path, "r+b")
-        self._blocks = self._file.seek(0, 2) // BLOCK_BYTES
+        self._blocks = (size or self._file.seek(0, 2) - offset) // BLOCK_BYTES
+        self._first = offset // BLOCK_BYTES
 
     def readblocks(self, n, buf, offset=0):
         """Read into buf."""
-        self._file.seek(n * BLOCK_BYTES + offset)
+        self._file.seek((self._first + n) * BLOCK_BYTES + offset)
         self._file.readinto(buf)
 
     def writeblocks(self, n, buf, offset=0):
         """Write buf."""
-        self._file.seek(n * BLOCK_BYTES + offset)
+        self._file.seek((self._first + n) * BLOCK_BYTES + offset)
         self._file.write(buf)
 
     def ioctl(self, op, arg):

@@ -62,7 +62,7 @@ def _prepare(path):
     from . import port_sim, repl
 
     port_sim.setup()
-    mount(spec["flash"])
+    mount(spec["flash"], *spec["vfs"])
     gc.collect()
     return repl
 
@@ -80,13 +80,13 @@ def _install_modules():
     tasks.core = asyncio.core
 
 
-def mount(path):
+def mount(path, offset=0, size=0):
     """Make the littlefs in the file at path the root, which hides the machine's files."""
     import vfs
 
     from .flash import Flash
 
-    flash = Flash(path)
+    flash = Flash(path, offset, size)
     vfs.umount("/")
     try:
         vfs.mount(vfs.VfsLfs2(flash), "/")

@@ -1,0 +1,180 @@
+"""A virtual board with a whole flash: blank at first, flashed by real tools, booted from it.
+
+A pty has neither DTR nor RTS, so no tool can pull the chip into its loader. In their place stands
+the frame that every tool sends then, SYNC at 115,200 baud: it ends what runs and begins the
+loader. A loader that hears nothing for LEAVE_S boots, as the pulse on RTS would have it.
+"""
+
+import asyncio
+import termios
+from collections import deque
+from typing import TYPE_CHECKING
+
+from motekit.sim.loader import boot, faults
+from motekit.sim.loader.faults import Faults
+from motekit.sim.loader.nor import Nor
+from motekit.sim.loader.rom import BAUD, Loader
+from motekit.sim.preparation import Prepared
+from motekit.sim.virtual_board import VirtualBoard
+from motekit.sim.vm import Vm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LEAVE_S = 1.5
+_SYNC = b"\xc0\x00\x08\x24\x00\x00\x00\x00\x00\x07\x07\x12\x20\x55\x55"
+_LOOP_S = 1.0  # between two attempts to boot what does not
+_BITS_A_BYTE = 10
+_SPEEDS = {getattr(termios, f"B{baud}"): baud for baud in (9600, 115200, 230400, 460800, 921600)}
+
+
+class ChipBoard(VirtualBoard):
+    """A board that begins in its chip's ROM."""
+
+    def __init__(self, vm: Vm, prepared: Prepared) -> None:
+        self._link = prepared.folder.parent / f"tty{prepared.folder.name.rpartition('-')[2]}"
+        super().__init__(vm, prepared)
+        whole = prepared.whole
+        if whole is None:
+            raise TypeError("a board whose flash is its files alone has no loader")
+        self.chip = whole.chip
+        self.flash = Nor(prepared.folder / "flash", whole.flash_bytes)
+        self.faults = Faults(f"{prepared.spec['seed']} loader", self.flash)
+        self.loader: Loader | None = None
+        self._speed = whole.speed
+        self._seen = b""  # the last of what came, for a SYNC that is cut in two
+        self._free_s = 0.0  # when the line has carried all that was sent over it
+        self._replies: deque[bytes] = deque()
+        self._timers: set[asyncio.TimerHandle] = set()
+        self._leaving: asyncio.TimerHandle | None = None
+        self._plan = whole.faults
+
+    # Power
+
+    def start(self) -> None:
+        """Power the board on; what its scenario says goes wrong is counted from here."""
+        self._loop.add_reader(self._master, self._from_host)
+        for each in self._plan:
+            self._later(each.at_s, self._begin_fault, each.kind, each.rate)
+            if each.for_s is not None:
+                self._later(each.at_s + each.for_s, self._end_fault, each.kind)
+        self.ready.set()
+        self._boot()
+
+    def close(self) -> None:
+        """End the board and give back its pty."""
+        for timer in (*self._timers, self._leaving):
+            if timer:
+                timer.cancel()
+        super().close()
+
+    def _open_line(self) -> str:
+        """Make the pty under a name that stays the same when the board is plugged in again."""
+        target = super()._open_line()
+        self._link.unlink(missing_ok=True)
+        self._link.symlink_to(target)
+        return str(self._link)
+
+    def _close_line(self) -> None:
+        self._link.unlink(missing_ok=True)
+        super()._close_line()
+
+    def _later(self, delay_s: float, call: "Callable[..., None]", *arguments: object) -> None:
+        timers = {each for each in self._timers if not each.cancelled()}
+        timers = {each for each in timers if each.when() > self._loop.time()}
+        self._timers = timers | {self._loop.call_later(delay_s, call, *arguments)}
+
+    def _boot(self) -> None:
+        """Start what is in flash, or say for ever that it does not start."""
+        if self._closing or self.loader is not None or self._child is not None:
+            return
+        try:
+            found = boot.check(self.chip, self.flash)
+        except boot.NoBootError as e:
+            if faults.DEAD not in self.faults.on:
+                self._to_host(boot.banner(self.chip, loader=False) + str(e).encode())
+            self._later(_LOOP_S, self._boot)
+            return
+        self._spec = {**self._spec, "vfs": [found.vfs_offset, found.vfs_bytes]}
+        self._spawn("power_on", "main")
+
+    # The line
+
+    def _hear(self, data: bytes) -> None:
+        """Give what came to the loader or to the program, and see whether it begins a session."""
+        if faults.DEAD in self.faults.on:
+            return
+        baud = _SPEEDS.get(termios.tcgetattr(self._slave)[4], BAUD)
+        self._seen += data
+        at = self._seen.find(_SYNC)
+        if at >= 0 and baud == BAUD and (self.loader is None or self.loader.baud != BAUD):
+            data = self._seen[at:]
+            self._enter()
+        self._seen = self._seen[-len(_SYNC) :] if at < 0 else b""
+        if self.loader is None:
+            super()._hear(data)
+        elif self.loader.baud == baud:
+            self._serve(self.loader, self.faults.lose(data))
+
+    def _enter(self) -> None:
+        """Reset into the loader."""
+        self._end_process()
+        self._who = None
+        mac = bytes.fromhex(self.device)
+        self.loader = Loader(self.chip, mac, self.flash)
+        self._replies.clear()
+        self._tx.clear()
+        self._free_s = self._loop.time()
+
+    def _serve(self, loader: Loader, data: bytes) -> None:
+        """Have the loader act on what came; its answer comes when the line has carried both."""
+        baud = loader.baud
+        answer = loader.feed(data)
+        self.faults.damage()
+        if faults.BAUD_FAILS in self.faults.on and loader.baud != BAUD:
+            loader.baud = -1  # nobody speaks that
+        carried_s = (len(data) + len(answer)) * _BITS_A_BYTE / baud / self._speed
+        self._free_s = max(self._free_s, self._loop.time()) + carried_s
+        if answer:
+            self._replies.append(answer)
+            self._later(self._free_s - self._loop.time(), self._reply)
+        if self._leaving:
+            self._leaving.cancel()
+        wait_s = 0.05 if loader.leave else LEAVE_S
+        self._leaving = self._loop.call_later(
+            self._free_s - self._loop.time() + wait_s, self._leave
+        )
+
+    def _reply(self) -> None:
+        if self._replies and self.loader is not None:
+            self._tx += self._replies.popleft()
+            self._flush()
+
+    def _leave(self) -> None:
+        """Reset into what is in flash."""
+        self.loader = None
+        self._boot()
+
+    # Faults
+
+    def _begin_fault(self, kind: str, rate: float) -> None:
+        self.faults.start(kind, rate)
+        if kind == faults.PULLED:
+            self._pull()
+        elif kind == faults.BROWNOUT:
+            self.faults.stop(kind)
+            self._end_process()
+            self._leave()
+
+    def _end_fault(self, kind: str) -> None:
+        self.faults.stop(kind)
+        if kind == faults.PULLED and not self._closing:
+            self._open_line()
+            self._loop.add_reader(self._master, self._from_host)
+            self._boot()
+
+    def _pull(self) -> None:
+        """Take the board out of its port: no power, and the port is gone."""
+        self._end_process()
+        self.loader = None
+        self._close_line()
