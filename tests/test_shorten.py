@@ -70,11 +70,7 @@ def test_a_constant_stands_where_it_is_used_in_other_files_too():
     sources = {
         "p/low.py": "from .compat import const\n\nLIMIT = const(7)\nTABLE = (1,)\n",
         "p/between.py": "from .low import LIMIT, TABLE\n",
-<<<<<<< HEAD
         "p/high.py": "from . import between\nfrom .low import LIMIT\nSUM = LIMIT * between.LIMIT",
-=======
-        "p/high.py": "from . import between\nfrom .low import LIMIT\nSUM = LIMIT + between.LIMIT\n",
->>>>>>> main
     }
     short = shorten.shorten(sources)
     assert short["p/low.py"] == "TABLE = (1,)\n"

@@ -91,34 +91,17 @@ base = gc.mem_alloc()
 
 from motefw import app, overlay
 
-<<<<<<< HEAD
-say("app")
-overlay.heap = port.heap
-=======
 say("program")
->>>>>>> main
+overlay.heap = port.heap
 board = app.Board(port)
 say("queue")
 from motefw import packet_setup
 
-<<<<<<< HEAD
-motefw.packet_setup.select_kernel()
-overlay.tidy()
-say("packet")
-import motefw.links.serial
-import motefw.recorder
-import motefw.sampler
-import motefw.uplink
-
-say("sampler, uplink, link")
-import motefw.drivers
-=======
 packet_setup.select_kernel()
 packet_setup = None
-board.tidy()
+overlay.tidy()
 say("kernel of the encoder")
 from motefw import drivers
->>>>>>> main
 
 for sensor in CONFIG["sensors"]:
     drivers.load(sensor["driver"])
