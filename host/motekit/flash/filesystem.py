@@ -69,9 +69,8 @@ def _littlefs(size_bytes: int, image: bytes | None = None) -> Any:
         mount=False,
         **_GEOMETRY,
     )
+    system.context.buffer[:] = image or b"\xff" * size_bytes
     if image is None:
         system.format()
-    else:
-        system.context.buffer[:] = image
     system.mount()
     return system

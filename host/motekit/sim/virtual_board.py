@@ -79,7 +79,7 @@ class VirtualBoard:
         self._closing = False
         self.serial = self._open_line()
         self._rx = bytearray()  # from the host, not yet at the board
-        self._tx = bytearray()  # from the board, not yet taken by the host
+        self._tx: bytearray = bytearray()  # from the board, not yet taken by the host
         self._feeding: asyncio.TimerHandle | None = None
         self._powering: asyncio.TimerHandle | None = None
         self._heard_s: float | None = None  # when a host last sent something

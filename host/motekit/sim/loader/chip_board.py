@@ -5,7 +5,6 @@ the frame that every tool sends then, SYNC at 115,200 baud: it ends what runs an
 loader. A loader that hears nothing for LEAVE_S boots, as the pulse on RTS would have it.
 """
 
-import asyncio
 import termios
 from collections import deque
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from motekit.sim.virtual_board import VirtualBoard
 from motekit.sim.vm import Vm
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
 LEAVE_S = 1.5

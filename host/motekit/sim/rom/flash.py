@@ -6,7 +6,7 @@ BLOCK_BYTES = const(4096)
 
 
 class Flash:
-    """Block device (extended interface) on whole 4 KiB blocks of a file; size 0: all from there."""
+    """Block device (extended interface) on 4 KiB blocks of a file; size 0: all from there."""
 
     def __init__(self, path, offset=0, size=0):
         self._file = open(path, "r+b")

@@ -204,3 +204,7 @@ class Port:
         """Have callback() called at the end; it returns how many packets are not acked."""
         global _on_stop
         _on_stop = callback
+
+
+def hold_after_soft_reset(minutes):
+    """Stand for port_esp32's: a soft reset ends a virtual board's process, its watchdog too."""

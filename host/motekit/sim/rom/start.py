@@ -62,6 +62,8 @@ def _prepare(path):
     from . import port_sim, repl
 
     port_sim.setup()
+    if spec["hardware"]:  # what is flashed is what a real board gets, and asks for its hardware
+        sys.modules["motefw.port_esp32"] = port_sim
     mount(spec["flash"], *spec["vfs"])
     gc.collect()
     return repl
