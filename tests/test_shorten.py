@@ -1,5 +1,6 @@
 """Shorter names in the firmware that a board loads."""
 
+import re
 import runpy
 
 import pytest
@@ -81,3 +82,12 @@ def test_a_constant_stands_where_it_is_used_in_other_files_too():
 def test_what_is_no_python_is_refused():
     with pytest.raises(SyntaxError):
         shorten.shorten({"m": "def f(:\n"})
+
+
+def test_a_file_of_the_users_own_may_use_every_name():
+    mine = "class Mine(Thing):\n\n    def left(self):\n        self._a = self._left\n"
+    short = shorten.shorten({"thing": SOURCE, "mine": mine}, own=["mine"])
+    assert short["mine"] == mine
+    assert "_left" in short["thing"]
+    assert "_a" not in re.findall(r"\w+", short["thing"])
+    assert "_take_one" not in short["thing"]

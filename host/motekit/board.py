@@ -248,7 +248,7 @@ def read_sensors(entries: list[Fields], buses: dict[str, Bus]) -> tuple[Sensor, 
 
 
 def _sensor(entry: Fields, buses: dict[str, Bus], names_before: set[str]) -> Sensor:
-    driver = entry.text("driver", drivers.NAMES)
+    driver = entry.text("driver", drivers.names())
     info = drivers.describe(driver)
     name = entry.text("name") if "name" in entry else _free_name(driver, names_before)
     if name in names_before:

@@ -148,6 +148,25 @@ class Collector:
         """Tell whether the collector ends."""
         return self._stop.is_set()
 
+    # -- asked by others ----------------------------------------------------------------------
+
+    def in_contact(self, device: str) -> bool:
+        """Tell whether a board is being collected from."""
+        with self._lock:
+            return device in self._devices
+
+    def ask(self, device: str, name: str, args: dict[str, Any] | None = None) -> "Future[Any]":
+        """Have a board asked that is being collected from; may be called from any thread.
+
+        The future has the result, RefusedError with the board's reason, or why none came.
+        Raises LinkError for a board without contact.
+        """
+        with self._lock:
+            session = self._devices.get(device)
+        if session is None:
+            raise LinkError(f"{device}: no collector is in contact with it")
+        return session.ask(name, args or {})
+
     # -- running ----------------------------------------------------------------------------
 
     def run(self, limits: Limits = FOR_EVER, tick: Callable[[], None] = lambda: None) -> None:

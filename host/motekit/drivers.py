@@ -4,15 +4,26 @@ import importlib
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
 
 from motefw.errors import ConfigError
+from motekit import resources
 
 # imported by name: drivers are MicroPython code and carry no types
 _base: Any = importlib.import_module("motefw.driver")
 _package: Any = importlib.import_module("motefw.drivers")
+_CHANNELS_MAX = 16  # of a packet
+_CHANNEL = (str, str, int | float, int | float)
 NAMES: tuple[str, ...] = tuple(sorted(each.name for each in iter_modules(_package.__path__)))
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all drivers, those of the user's own among them."""
+    taken = (Path(name) for name in resources.own)
+    own = (path.stem for path in taken if path.parent.as_posix() == "motefw/drivers")
+    return tuple(sorted({*NAMES, *own}))
 
 
 @dataclass(frozen=True)
@@ -80,6 +91,33 @@ def check_options(name: str, options: dict[str, object]) -> str:
     except ConfigError as err:
         return str(err)
     return ""
+
+
+def _tables_amiss(found: Any) -> str:
+    if not 1 <= len(getattr(found, "CHANNELS", ())) <= _CHANNELS_MAX:
+        return f"CHANNELS: 1 to {_CHANNELS_MAX} of (name, unit, scale, offset) expected"
+    for channel in found.CHANNELS:
+        if len(channel) != len(_CHANNEL) or not all(map(isinstance, channel, _CHANNEL)):
+            return f"CHANNELS: {channel!r} is not (name, unit, scale, offset)"
+    for option in found.OPTIONS:
+        if len(option) != 3 or option[1] not in option[2]:
+            return f"OPTIONS: {option!r} is not (name, default, what is allowed)"
+    return ""
+
+
+def amiss(found: Any) -> str:
+    """Return what a class lacks to be a driver, "" if nothing."""
+    if not issubclass(found, _base.Driver):
+        return "is not derived from motefw.driver.Driver"
+    if found.BUS not in ("i2c", "uart"):
+        return f"BUS: {found.BUS!r} is not 'i2c' or 'uart'"
+    if found.BUS == "i2c" and not found.ADDRESSES:
+        return "ADDRESSES: is empty; the addresses that the part can have expected"
+    if why := _tables_amiss(found):
+        return why
+    needed = ("pending", "drain") if found.STREAMING else ("measure", "read")
+    lacking = [each for each in needed if not callable(getattr(found, each, None))]
+    return f"has no {' and no '.join(lacking)}" if lacking else ""
 
 
 def _class(name: str) -> Any:

@@ -46,6 +46,11 @@ MARCHES = ("x86", "x64", "xtensawin", "rv32imc")
 class FirmwareError(MotekitError):
     """Firmware that does not compile, or that the VM cannot load."""
 
+    def said(self) -> str:
+        """Return where and what, without the compiler's call."""
+        found = re.search(r"line (\d+)(?:, in .*)?\n(.+)\s*$", str(self))
+        return f"line {found[1]}: {found[2]}" if found else str(self)
+
 
 @cache
 def mpy_version() -> str:
@@ -58,7 +63,10 @@ def mpy_version() -> str:
 
 
 def compile_to(folder: Path, march: str | None = None) -> Path:
-    """Compile package `motefw` for an architecture (None: bytecode alone) into folder/motefw."""
+    """Compile package `motefw` for an architecture (None: bytecode alone) into folder/motefw.
+
+    Modules of the user's own that are taken in (see own.py) go with it.
+    """
     source = for_board(march)
     for path in _files(source):
         target = folder / path.relative_to(source)
@@ -82,21 +90,38 @@ def _compiled(march: str | None, link_: _Step) -> Path:
     modules = _modules(package)
     if march is None:
         modules = [p for p in modules if p.stem != _NATIVE]
-    return compiled_tree({f"motefw/{p.relative_to(package)}": p for p in modules}, march, link_)
+    named = {f"motefw/{p.relative_to(package)}": p for p in modules}
+    return compiled_tree(named, march, link_, resources.own)
+
+
+def check(path: Path) -> None:
+    """Compile a file as for a board, into nothing; FirmwareError says in which line it fails."""
+    with tempfile.TemporaryDirectory(prefix="motekit-") as temporary:
+        _run([*_options(None), "-o", str(Path(temporary) / "checked.mpy"), str(path)])
 
 
 def _linked(sources: dict[str, str]) -> dict[str, str]:
-    sources = {name: text for name, text in sources.items() if not _HOST_ONLY.search(name)}
-    return link.link("motefw", sources, _CORE, _PUBLIC)
+    board = {name: text for name, text in sources.items() if not _HOST_ONLY.search(name)}
+    beside = {name: board.pop(name) for name in list(board) if not name.startswith("motefw/")}
+    return link.link("motefw", board, _CORE, _PUBLIC) | beside
 
 
-def compiled_tree(modules: dict[str, Path], march: str | None = None, link_: _Step = dict) -> Path:
-    """Compile modules, by the name that each shall have; made once for the same content."""
+def compiled_tree(
+    modules: dict[str, Path],
+    march: str | None = None,
+    link_: _Step = dict,
+    own: dict[str, Path] | None = None,
+) -> Path:
+    """Compile modules, by the name that each shall have; made once for the same content.
+
+    `own` are the user's, which take the place of others of the same name.
+    """
     options = _options(march)
-    sources = {name: path.read_text("utf-8") for name, path in sorted(modules.items())}
+    named = {**modules, **(own or {})}
+    sources = {name: path.read_text("utf-8") for name, path in sorted(named.items())}
     if not os.environ.get(_DEBUG):
         with contextlib.suppress(SyntaxError):  # mpy-cross says where
-            sources = link_(shorten.shorten(sources))
+            sources = link_(shorten.shorten(sources, own or ()))
     digest = hashlib.sha256(f"{mpy_version()} {' '.join(options)}".encode())
     for name, source in sources.items():
         digest.update(f"\0{name}\0{source}".encode())

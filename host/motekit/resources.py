@@ -8,6 +8,9 @@ _PACKAGE = Path(__file__).parent
 _WHEEL = _PACKAGE / "data"
 _CHECKOUT = _PACKAGE.parent.parent
 
+own: dict[str, Path] = {}  # modules of the user's, by their name on a board; see own.py
+own_models: dict[str, Path] = {}  # models of the user's, by the driver's name
+
 
 def boards() -> Path:
     """Return the folder of the board files."""

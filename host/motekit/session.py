@@ -8,6 +8,8 @@ when the committer has made them durable it leaves the acks here and wakes the p
 
 import re
 import threading
+from collections import deque
+from concurrent.futures import Future
 from itertools import groupby
 from typing import Any, NamedTuple, Protocol
 
@@ -39,6 +41,14 @@ class Arrivals(NamedTuple):
 
     session: "Session"
     packets: list[Received]
+
+
+class Question(NamedTuple):
+    """What somebody wants of a board, and where the answer goes."""
+
+    name: str
+    args: dict[str, Any]
+    answer: "Future[Any]"
 
 
 class Notice(NamedTuple):
@@ -101,6 +111,7 @@ class Session:
         self._asked_at = 0.0
         self._recognition = Recognition(hub.store, pipe.name, self._clock)
         self._told_time = False  # since the board started
+        self._questions: deque[Question] = deque()
         self._caretaker = Caretaker(self._client, hub.store, hub.live, self._tell, self._clock)
         self._client.between = self._send_acks
 
@@ -115,10 +126,36 @@ class Session:
                 if self.pipe.live:
                     self._send_acks()
                     self._look_after()
+                    self._answer()
         except CancelledError:
             return
         finally:
             self._farewell()
+            self._give_up()
+
+    # -- called by whoever has something to ask ------------------------------------------------
+
+    def ask(self, name: str, args: dict[str, Any]) -> "Future[Any]":
+        """Have the board asked by this session's thread; the future has the result, or why not."""
+        answer: Future[Any] = Future()
+        self._questions.append(Question(name, args, answer))
+        self.pipe.wake()
+        return answer
+
+    def _answer(self) -> None:
+        while self._questions and self._client.hello is not None:
+            question = self._questions.popleft()
+            try:
+                question.answer.set_result(self._client.request(question.name, question.args))
+            except LinkError as error:
+                question.answer.set_exception(error)
+
+    def _give_up(self) -> None:
+        """Tell those who still wait that nobody asks for them any more."""
+        while self._questions:
+            question = self._questions.popleft()
+            why = f"{self.pipe.name}: {question.name!r} was not asked: collecting has ended"
+            question.answer.set_exception(LinkError(why))
 
     def _replay(self) -> list[Any]:
         return list(self.pipe.receive(STEP_S))

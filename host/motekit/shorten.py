@@ -12,20 +12,23 @@ The sources are what people read: with MOTEKIT_DEBUG set, nothing is renamed.
 import ast
 import itertools
 import string
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 
-def shorten(sources: Mapping[str, str]) -> dict[str, str]:
+def shorten(sources: Mapping[str, str], own: Collection[str] = ()) -> dict[str, str]:
     """Return the sources of a program, by the same names, with shorter names in them.
 
-    Raises SyntaxError for one that is no Python.
+    Files of `own` are the user's, which may do with any name what they like: they keep theirs,
+    and a name that stands in them stays in all others. Raises SyntaxError for one that is no
+    Python.
     """
     trees = {name: ast.parse(source) for name, source in sources.items()}
     spoken = {word for tree in trees.values() for node in ast.walk(tree) for word in _said(node)}
     _place_constants(trees)
-    for tree in trees.values():
-        _shorten_parameters(tree, spoken)
-        _shorten_private(tree)
+    kept = {word for name in own for node in ast.walk(trees[name]) for word in _names(node)}
+    for tree in (tree for name, tree in trees.items() if name not in own):
+        _shorten_parameters(tree, spoken | kept)
+        _shorten_private(tree, kept)
     return {name: ast.unparse(tree) + "\n" for name, tree in trees.items()}
 
 
@@ -38,11 +41,11 @@ def _said(node: ast.AST) -> list[str]:
             return []
 
 
-def _shorten_private(tree: ast.Module) -> None:
-    used = {name for node in ast.walk(tree) for name in _names(node)}
-    gone = {name for node in tree.body for name in folded(node)}
+def _shorten_private(tree: ast.Module, kept: set[str]) -> None:
+    used = kept | {name for node in ast.walk(tree) for name in _names(node)}
+    plain = kept | {name for node in tree.body for name in folded(node)}
     bound = [name for node in ast.walk(tree) for name in _bound(node)]
-    private = dict.fromkeys(name for name in bound if _is_private(name) and name not in gone)
+    private = dict.fromkeys(name for name in bound if _is_private(name) and name not in plain)
     free = (name for name in private_names() if name not in used)
     short = dict(zip(private, free, strict=False))
     for node in ast.walk(tree):

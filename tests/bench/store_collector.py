@@ -4,6 +4,7 @@ import queue
 import threading
 
 from motefw import keys
+from motekit.clock import SYSTEM
 from motekit.collector import Collector
 from motekit.keys import Host, KeyStore
 from motekit.transports import Ended, Recorded
@@ -11,7 +12,7 @@ from motekit.transports.link import Stats
 
 from .fleet import ROOT
 
-PATIENCE_S = 120
+PATIENCE_S = 30
 
 
 class Feed:
@@ -20,6 +21,8 @@ class Feed:
     explicit = True
     live = False
     name = "feed"
+    clock = SYSTEM
+    nonce = 0
 
     def __init__(self):
         self.stats = Stats()

@@ -8,7 +8,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from motekit import disk, firmware, places
+from motekit import disk, firmware, places, resources
 from motekit.errors import VmError
 from motekit.sim.vm import Vm
 
@@ -19,13 +19,18 @@ BOOT = "# Nothing to do before main.py.\n"
 MAIN = "from rom.port_sim import Port\n\nfrom motefw import app\n\napp.run(Port())\n"
 
 
-@cache
 def rom() -> Path:
     """Return the folder that a VM starts from: package `rom`, and the modules that it shadows."""
+    return _rom(tuple(sorted(resources.own_models.items())))
+
+
+@cache
+def _rom(own_models: tuple[tuple[str, Path], ...]) -> Path:
     modules = {f"rom/{p.relative_to(_ROM)}": p for p in _ROM.glob("*.py")}
     modules |= {f"rom/chips/{p.name}": p for p in (_ROM / "chips").glob("*.py")}
     modules |= {p.name: p for p in (_ROM / "shadow").glob("*.py")}
-    return firmware.compiled_tree(modules)
+    own = {f"rom/chips/{name}.py": path for name, path in own_models}
+    return firmware.compiled_tree(modules, own=own)
 
 
 def environment() -> dict[str, str]:

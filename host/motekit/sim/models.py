@@ -4,11 +4,18 @@ import importlib
 from pkgutil import iter_modules
 from typing import Any
 
+from motekit import resources
+
 _CHIPS = importlib.import_module("motekit.sim.rom.chips")
 
 NAMES: tuple[str, ...] = tuple(
     sorted(each.name for each in iter_modules(_CHIPS.__path__) if each.name[0] != "_")
 )
+
+
+def names() -> tuple[str, ...]:
+    """Return the drivers that have a model, those of the user's own among them."""
+    return tuple(sorted({*NAMES, *resources.own_models}))
 
 
 def load(driver: str) -> Any:

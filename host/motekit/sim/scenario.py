@@ -201,7 +201,7 @@ def _virtual(sensor: Sensor, entry: Fields, base: Path, seed: int) -> VirtualSen
     if model is None:
         raise entry.fail(
             "driver",
-            f"there is no model of {sensor.driver}; {nearest(sensor.driver, models.NAMES)}",
+            f"there is no model of {sensor.driver}; {nearest(sensor.driver, models.names())}",
         )
     options: dict[str, Any] = {each.name: each.default for each in info.options}
     options.update(sensor.options)

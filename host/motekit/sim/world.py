@@ -87,17 +87,22 @@ class World:
             self.store = self._stack.enter_context(Store.open(path, create=True))
             self.store.relax()
             self._sessions = _Sessions(self.boards, scenario.seed, self._time)
-            self.collector = _VirtualCollector(
-                self.store,
-                [self._sessions],
-                key_store or KeyStore.empty(),
-                _VirtualHost(scenario.seed),
-                self._notice,
-                clock=self._time,
-            )
+            self._keys = key_store or KeyStore.empty()
+            self._host = _VirtualHost(scenario.seed)
+            self.collector = self._new_collector()
         except BaseException:
             self._stack.close()
             raise
+
+    def _new_collector(self) -> "_VirtualCollector":
+        return _VirtualCollector(
+            self.store,
+            [self._sessions],
+            self._keys,
+            self._host,
+            self._notice,
+            clock=self._time,
+        )
 
     def _temporary(self) -> Path:
         made = tempfile.TemporaryDirectory(prefix="motekit-")
@@ -164,17 +169,26 @@ class World:
         self._time.now_ms = end_ms
         self.collector.commit()
 
+    def stop_collecting(self) -> None:
+        """End the collector: its sessions take leave of their boards, which takes some time."""
+        self.collector.stop()
+        for _ in range(_FAREWELL_WINDOWS):
+            if self._sessions.ended():
+                break
+            self._window(self._time.now_ms + WINDOW_MS)
+
+    def collect(self) -> None:
+        """Start another collector in the place of one that was ended; it knows but the store."""
+        if self.collector.stopping():
+            self.collector = self._new_collector()
+
     def close(self) -> None:
         """End all: sessions take leave of their boards, the store is closed. Again is fine."""
         if self._closed:
             return
         self._closed = True
         try:
-            self.collector.stop()
-            for _ in range(_FAREWELL_WINDOWS):
-                if self._sessions.ended():
-                    break
-                self._window(self._time.now_ms + WINDOW_MS)
+            self.stop_collecting()
         finally:
             self._sessions.close()
             self._stack.close()

@@ -1,0 +1,130 @@
+"""What arrived at the host and stands in its store, as a test wants to look at it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motefw import packet
+from motefw.errors import PacketError
+from motekit.query import Archive, Table
+from motekit.query.clock import Clock
+from motekit.store import Epoch, Store
+from motekit.store.records import CONTROL
+
+NS = 1e9
+
+
+@dataclass(frozen=True)
+class Note:
+    """What the board logged beside samples: kind is "boot", "schema", "gap" or "sensor"."""
+
+    at_s: float  # seconds of the test's time; NaN where the board's clock is tied to no UTC
+    kind: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Samples that a sensor should have given and that were lost, as the board told."""
+
+    at_s: float
+    stream: str
+    index: int  # of the first that is lost, counted by the stream
+    lost: int
+    why: str  # "overrun", "restart", "late" or "interrupt"
+
+
+class Readings:
+    """One stream's samples in order, a NumPy array a channel; `readings["temperature"]`.
+
+    Values are float64 in the channel's unit; a masked array where samples are invalid. `raw` has
+    the part's own integers (int32).
+    """
+
+    def __init__(
+        self, stream: str, table: Table, raw: Table, origin_ns: int, since_s: float
+    ) -> None:
+        self.stream = stream
+        time = table["time"]
+        seconds = np.where(np.isnat(time), np.nan, (time.view(np.int64) - origin_ns) / NS)
+        kept = ~(seconds < since_s)
+        fixed = ("device", "stream", "time", "monotonic_us")
+        self.time: NDArray[np.datetime64] = time[kept]  # UTC
+        self.time_s: NDArray[np.float64] = seconds[kept]  # since the test's time began
+        self.uptime_s: NDArray[np.float64] = raw["monotonic_us"][kept] / 1e6  # since the boot
+        self.channels = tuple(name for name in table.columns if name not in fixed)
+        self.units = {c.name: c.unit or "" for c in table.layout.columns}
+        self.raw: dict[str, NDArray[Any]] = {name: raw[name][kept] for name in self.channels}
+        self.gaps: tuple[Gap, ...] = ()
+        self._values = {name: table[name][kept] for name in self.channels}
+
+    def __len__(self) -> int:
+        """Return the number of samples, invalid ones included."""
+        return len(self.time)
+
+    def __getitem__(self, channel: str) -> NDArray[Any]:
+        """Return a channel's values; KeyError names those that there are."""
+        if channel not in self._values:
+            there = ", ".join(self.channels) or "none yet"
+            raise KeyError(f"{self.stream} has no channel {channel!r}; there are: {there}")
+        return self._values[channel]
+
+    def __repr__(self) -> str:
+        return (
+            f"<{len(self)} readings of {self.stream}: {', '.join(self.channels)}; "
+            f"{self.invalid} invalid, {self.lost} lost in {len(self.gaps)} gaps>"
+        )
+
+    @property
+    def lost(self) -> int:
+        """Return how many samples the board says were lost."""
+        return sum(gap.lost for gap in self.gaps)
+
+    @property
+    def invalid(self) -> int:
+        """Return how many samples have a channel without a value."""
+        masks = [np.ma.getmaskarray(column) for column in self._values.values()]
+        return int(np.any(masks, axis=0).sum()) if masks else 0
+
+
+def read(archive: Archive, device: str, stream: str, origin_ns: int, since_s: float) -> Readings:
+    """Return what the store holds of a stream; `since_s` cuts off what was before the test."""
+    table = archive.read(device=device, stream=stream)
+    raw = archive.read(device=device, stream=stream, raw=True)
+    if len(table) != len(raw):  # more came between the two
+        shorter = min(len(table), len(raw))
+        table, raw = _first(table, shorter), _first(raw, shorter)
+    return Readings(stream, table, raw, origin_ns, since_s)
+
+
+def _first(table: Table, rows: int) -> Table:
+    table.columns = {name: column[:rows] for name, column in table.columns.items()}
+    return table
+
+
+def notes(store: Store, device: str, origin_ns: int, since_s: float) -> list[Note]:
+    """Return what a board logged beside samples, in order."""
+    found = [note for epoch in store.epochs(device) for note in _notes(store, epoch, origin_ns)]
+    return [note for note in found if not note.at_s < since_s]
+
+
+def _notes(store: Store, epoch: Epoch, origin_ns: int) -> Iterator[Note]:
+    clock = Clock(store.anchors(epoch.device, epoch.epoch))
+    for batch in store.batches(epoch.id, CONTROL):
+        for stored in batch:
+            try:
+                found: Any = packet.decode(stored.data)
+            except PacketError:
+                continue  # a board may log what is no JSON object
+            if found.header.kind != packet.NOTE:
+                continue
+            at_s = float("nan")
+            if clock:
+                at_s = (
+                    int(clock.utc_ns(np.array([found.header.time_us * 1000]))[0]) - origin_ns
+                ) / NS
+            for kind, inner in cast("dict[str, Any]", found.body).items():
+                yield Note(at_s, kind, inner)

@@ -1,0 +1,467 @@
+"""The pytest plugin, run by pytest as its users do, in projects of its own."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+import motekit
+from motekit import drivers, own
+from motekit.sim import models, scenario, vm
+from motekit.store import Store
+
+pytest_plugins = ("pytester",)
+
+ROOT = Path(__file__).parents[1]
+EXAMPLE = ROOT / "tests" / "example_project"
+OF_PYTEST = ("test_it.py", "__pycache__", "runpytest", "stdout", "stderr")
+INSTALLED = bool(entry_points(group="pytest11", name="motekit"))
+PLUGIN = () if INSTALLED else ("-p", "motekit.testing.plugin")
+
+
+@pytest.fixture
+def project(pytester, monkeypatch):
+    """Return a function that runs pytest on a project with one test file of this text."""
+    paths = (str(ROOT / "host"), str(ROOT / "firmware"), os.environ.get("PYTHONPATH", ""))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+    monkeypatch.setenv("MOTEKIT_KEYS", "")
+    for bits, variable in ((32, "MICROPYTHON32"), (64, "MICROPYTHON")):
+        monkeypatch.setenv(variable, shlex.join(vm.find(bits).argv))
+
+    def run(text, *args):
+        pytester.makepyfile(test_it=text)
+        return pytester.runpytest_subprocess(
+            *PLUGIN, "-W", "error", "-p", "no:cacheprovider", *args, timeout=120
+        )
+
+    run.path = pytester.path
+    return run
+
+
+def own_files(project, *names):
+    for name in names:
+        shutil.copy(EXAMPLE / name, project.path)
+
+
+def artefacts(project, result):
+    """Return the folder that the report names."""
+    found = re.search(r"^kept in (.+): (.+)$", result.stdout.str(), re.MULTILINE)
+    return Path(found[1]), found[2].split(", ")
+
+
+def test_a_board_a_status_a_store(project):
+    result = project(
+        """
+        def test_it(virtual_board):
+            board = virtual_board(
+                sensors=[{"driver": "sht4x", "period_s": 0.5, "source": {"temperature": 21.5}}]
+            )
+            board.run(9)
+            readings = board.readings()
+            assert board.streams == ["sht4x"]
+            assert readings.channels == ("temperature", "humidity")
+            assert readings.units == {"temperature": "Cel", "humidity": "%RH"}
+            assert len(readings) >= 8
+            assert abs(readings["temperature"] - 21.5).max() < 0.01
+            assert set(readings.raw["temperature"]) == {round((21.5 + 45) * 65535 / 175)}
+            assert (abs(readings.time_s[1:] - readings.time_s[:-1] - 0.5) < 0.01).all()
+            assert not readings.gaps and not readings.lost and not readings.invalid
+            assert board.sensor("sht4x").samples >= len(readings)
+            assert board.boots == ["power_on"]
+            assert [note.kind for note in board.notes][:2] == ["boot", "schema"]
+            assert board.summary().missing == 0
+            assert board.now_s >= 9
+        """
+    )
+    result.assert_outcomes(passed=1)
+    assert not (project.path / "board-artefacts").exists()
+
+
+def test_the_collector_the_configuration_a_reboot(project):
+    result = project(
+        """
+        import pytest
+        from motekit.client import RefusedError
+
+        def test_it(virtual_board, collector):
+            board = virtual_board(sensors=[{"driver": "sht4x", "period_s": 0.1}])
+            board.run(1)
+            collector.stop()
+            board.run(6)
+            collector.start()
+            board.run_until(lambda: board.now_s > 12 and len(board.readings()) > 60)
+            assert not board.gaps and collector.summary().devices[0].missing == 0
+            config = board.config
+            assert config["sensors"][0]["period_ms"] == 100
+            config["sensors"][0]["name"] = "roof"
+            board.config = config
+            board.reboot()
+            board.run_until(lambda: "roof" in board.streams)
+            assert board.boots == ["power_on", "hard"]
+            assert any("epoch" in line for line in board.log)
+            with pytest.raises(RefusedError, match="nonsense"):
+                board.request("nonsense")
+            with pytest.raises(TimeoutError, match="not so within 0.5 s"):
+                board.run_until(lambda: False, within_s=0.5)
+        """
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_a_fleet_of_a_scenario_file_a_text_or_tables(project):
+    (project.path / "two.toml").write_text(
+        'seed = 9\n[[board]]\nboard = "esp32-devkitc"\ncount = 2\nname = "twin"\n'
+        '[[board.sensor]]\ndriver = "sht4x"\n'
+    )
+    result = project(
+        """
+        def test_it(fleet, scenario):
+            bench = fleet("two.toml")
+            assert [board.name for board in bench.boards] == ["twin-1", "twin-2"]
+            bench.run(8)
+            assert all(len(board.readings()) > 1 for board in bench.boards)
+            assert scenario("two.toml").seed == 9
+            assert scenario('[[board]]\\nboard = "esp32-devkitc"\\n').seed == 77
+            assert scenario(board=[{"board": "esp32-devkitc"}]).scenario.clock == "virtual"
+        """,
+        "--board-seed=77",
+    )
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["board seed: 77"])
+
+
+def test_what_a_failed_test_leaves_is_kept_and_named(project):
+    (project.path / "walk.csv").write_text("t,h\n" + "30000,20000\n" * 50)
+    text = """
+        def test_it(virtual_board):
+            replay = {"file": "walk.csv", "raw": True}
+            board = virtual_board(sensors=[{"driver": "sht4x", "replay": replay}])
+            board.run(6)
+            assert len(board.readings()) == 0
+        """
+    result = project(text, "--board-seed=42")
+    result.assert_outcomes(failed=1)
+    folder, names = artefacts(project, result)
+    assert names == ["scenario.toml", "seed.txt", "serial.log", "store.motekit", "walk.csv"]
+    plan = scenario.load(folder / "scenario.toml")
+    assert plan.seed == int((folder / "seed.txt").read_text()) == 42
+    with Store.open(folder / "store.motekit", readonly=True) as store:
+        assert store.devices() == [plan.boards[0].device]
+    assert plan.boards[0].device in (folder / "serial.log").read_text()
+    (command,) = re.findall(r"^again: (.+)$", result.stdout.str(), re.MULTILINE)
+    assert command == "pytest test_it.py::test_it --board-seed=42"
+    program, *words = shlex.split(command)
+    assert program == "pytest"
+    again = project(text, *words)
+    again.assert_outcomes(failed=1)
+    assert artefacts(project, again)[0] == folder
+
+
+def test_a_random_seed_is_told(project):
+    result = project(
+        """
+        def test_it(scenario):
+            assert scenario(board=[{"board": "esp32-devkitc"}]).seed < 0
+        """,
+        "--board-seed=random",
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.re_match_lines([r"board seed: \d+"])
+
+
+def test_the_marker_chooses_the_vm_and_the_heap(project):
+    result = project(
+        """
+        import pytest
+
+        @pytest.mark.parametrize(
+            "bits", [pytest.param(n, marks=pytest.mark.board_vm(bits=n)) for n in (32, 64)]
+        )
+        def test_bits(virtual_board, bits):
+            assert virtual_board(sensors=[]).bench.vm.bits == bits
+
+        @pytest.mark.board_vm(heap_kib=400)
+        def test_heap(virtual_board):
+            assert virtual_board(sensors=[]).status()["heap_free"] > 200_000
+
+        def test_option(virtual_board):
+            assert virtual_board(sensors=[]).bench.vm.bits == 64
+        """,
+        "--board-bits=64",
+    )
+    result.assert_outcomes(passed=4)
+
+
+@pytest.mark.parametrize(
+    ("marker", "said"),
+    [
+        ("bits=16", "bits 16 is not 32 or 64"),
+        ("heap_kib=1", "heap_kib 1 is no whole number in 16..65536"),
+        ("colour=1", "board_vm takes bits and heap_kib"),
+    ],
+)
+def test_a_marker_that_cannot_be_meant_is_refused(project, marker, said):
+    result = project(
+        f"""
+        import pytest
+
+        @pytest.mark.board_vm({marker})
+        def test_it(virtual_board):
+            pass
+        """
+    )
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([f"*{said}*"])
+
+
+def test_a_seed_that_is_none_is_refused(project):
+    result = project("", "--board-seed=often")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--board-seed: 'often' is neither a whole number nor 'random'*"])
+
+
+# Without a VM
+
+
+@pytest.fixture
+def nothing(project, monkeypatch):
+    """Hide all VMs."""
+    monkeypatch.delenv("MICROPYTHON32")
+    monkeypatch.delenv("MICROPYTHON")
+    (project.path / "conftest.py").write_text(
+        "import pathlib, shutil\n"
+        "from motekit import places\n"
+        "places.fetched = lambda: pathlib.Path('/nowhere')\n"
+        "shutil.which = lambda name: None\n"
+    )
+
+
+def test_without_a_vm_the_test_fails_and_says_what_to_do(project, nothing):
+    result = project("def test_it(virtual_board):\n    virtual_board()\n")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["no MicroPython of 64 bits; looked at: *; try: motekit setup"])
+    assert "Traceback" not in result.stdout.str()
+
+
+def test_without_the_vm_that_was_asked_for_it_is_skipped(project, monkeypatch, request):
+    wide = shlex.join(vm.find(64).argv)
+    request.getfixturevalue("nothing")
+    monkeypatch.setenv("MICROPYTHON", wide)
+    result = project(
+        "def test_it(virtual_board):\n    virtual_board()\n", "--board-bits=32", "-rs"
+    )
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["*no MicroPython of 32 bits*motekit setup*one of 64 bits*"])
+
+
+# Files of the user's own
+
+
+CHIP = """
+    def test_it(virtual_board):
+        virtual_board(
+            sensors=[{"driver": "tmp117"}], drivers=["tmp117.py"], models=["tmp117_model.py"]
+        )
+    """
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        ("tmp117.py", r"def identify\(self\):", "def identify(self)", "SyntaxError"),
+        (
+            "tmp117.py",
+            r"block.count \+= 1",
+            "match block.count:\n            case 1:\n                pass",
+            "tmp117.py: does not compile for MicroPython: line 21: SyntaxError",
+        ),
+        ("tmp117.py", r"DRIVER = TMP117", "", "tmp117.py: has no DRIVER; it ends in: DRIVER ="),
+        ("tmp117.py", r"from motefw.driver", "from motefw.drivr", "tmp117.py:7: ModuleNotFound"),
+        ("tmp117.py", r"TMP117\(Driver\)", "TMP117", "not derived from motefw.driver.Driver"),
+        ("tmp117.py", "CHANNELS = .*", "CHANNELS = (('t', 1),)", "is not (name, unit, scale, o"),
+        ("tmp117.py", "def read", "def reed", "class TMP117: has no read"),
+        ("tmp117_model.py", "CHIP = .*", "", "tmp117_model.py: has no CHIP"),
+        ("tmp117_model.py", "def read_into", "def read", "class Tmp117: lacks read_into"),
+    ],
+)
+def test_a_file_that_will_not_do_is_refused_with_its_place(project, file, old, new, said):
+    own_files(project, "tmp117.py", "tmp117_model.py")
+    path = project.path / file
+    path.write_text(re.sub(old, new, path.read_text(), count=1))
+    result = project(CHIP)
+    result.assert_outcomes(failed=1)
+    assert said in result.stdout.str()
+
+
+def test_files_are_taken_in_until_the_end_and_no_longer(project):
+    before = drivers.names(), models.names(), set(sys.modules)
+    with own.taken([EXAMPLE / "tmp117.py"], [EXAMPLE / "tmp117_model.py"]):
+        assert "tmp117" in drivers.names()
+        assert "tmp117" in models.names()
+        assert drivers.describe("tmp117").title.startswith("TMP117: temperature")
+    assert (drivers.names(), models.names()) == before[:2]
+    assert not [name for name in set(sys.modules) - before[2] if name.endswith("tmp117")]
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ({"own_drivers": ["sht4x.py"]}, "sht4x is a driver of motekit's own"),
+        ({"own_drivers": ["nothing.py"]}, "nothing.py: no such file"),
+        ({"own_drivers": ["two-words.py"]}, "two-words.py: its name is no module's"),
+        ({"models": ["tmp117_model.py"]}, "is the model of no driver: tmp117 is none"),
+        ({"modules": ["main.py"]}, "main.py is taken on a board"),
+        ({"modules": {"../x.py": "main.py"}}, "is no module's name on a board"),
+    ],
+)
+def test_a_name_that_will_not_do_is_refused(tmp_path, names, said):
+    for name in ("sht4x.py", "two-words.py", "main.py"):
+        (tmp_path / name).write_text("")
+    shutil.copy(EXAMPLE / "tmp117_model.py", tmp_path)
+    for kind, files in names.items():
+        if isinstance(files, dict):
+            named = {name: tmp_path / path for name, path in files.items()}
+        else:
+            named = [tmp_path / path for path in files]
+        with pytest.raises(own.OwnError, match=re.escape(said)), own.taken(**{kind: named}):
+            pass
+
+
+def test_modules_go_onto_the_board_too(project):
+    """A driver that imports a helper, and one of the firmware's own modules in another version."""
+    own_files(project, "tmp117.py", "tmp117_model.py")
+    path = project.path / "tmp117.py"
+    path.write_text(
+        path.read_text()
+        .replace("1 / 128, 0", "SCALE, 0")
+        .replace(
+            "from motefw.driver import Driver",
+            "from helper import SCALE\n\nfrom motefw.driver import Driver",
+        )
+    )
+    (project.path / "helper.py").write_text("SCALE = 1 / 128\n")
+    crc = (ROOT / "firmware" / "motefw" / "describe.py").read_text()
+    (project.path / "patched.py").write_text(crc.replace('"gaps": ', '"holes": '))
+    result = project(
+        """
+        def test_it(virtual_board):
+            board = virtual_board(
+                sensors=[{"driver": "tmp117", "source": {"temperature": 3}}],
+                drivers=["tmp117.py"], models=["tmp117_model.py"],
+                modules={"helper.py": "helper.py", "motefw/describe.py": "patched.py"},
+            )
+            board.run(8)
+            assert set(board.readings()["temperature"]) == {3.0}
+            assert "holes" in board.status()["sensors"][0]
+        """
+    )
+    result.assert_outcomes(passed=1)
+
+
+# On a real board: a virtual one behind a pty, which nothing tells from one
+
+
+@contextmanager
+def board_on_a_port(folder, sensors):
+    plan = folder / "real.toml"
+    plan.write_text(f'seed = 5\nclock = "real"\n[[board]]\nboard = "esp32-devkitc"\n{sensors}')
+    argv = [sys.executable, "-m", "motekit", "sim", "--scenario", str(plan)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as running:
+        try:
+            yield running.stdout.readline().split()[-1]
+        finally:
+            running.terminate()
+
+
+def test_the_same_test_runs_on_a_real_board(project):
+    sensors = '[[board.sensor]]\ndriver = "sht4x"\nperiod_s = 0.5\n'
+    with board_on_a_port(project.path, sensors) as port:
+        result = project(
+            """
+            SHT4X = {"driver": "sht4x", "period_s": 0.5}
+
+            def test_runs(virtual_board):
+                board = virtual_board(sensors=[SHT4X])
+                assert board.bench.vm is None
+                board.run(8)
+                readings = board.readings("sht4x")
+                assert 4 <= len(readings) <= 18
+                assert (readings.time_s > 0).all()
+                assert ((readings["temperature"] > 10) & (readings["temperature"] < 40)).all()
+                assert board.sensor("sht4x").state == "ok"
+
+            def test_again(virtual_board, collector):
+                board = virtual_board()
+                board.run_until(lambda: "sht4x" in board.streams)
+                assert collector.summary().devices[0].streams
+
+            def test_fault(virtual_board):
+                virtual_board(sensors=[SHT4X], faults=[{"kind": "i2c_nack", "at_s": 2}])
+
+            def test_source(virtual_board):
+                virtual_board(sensors=[{**SHT4X, "source": {"temperature": 3}}])
+
+            def test_other_sensor(virtual_board):
+                virtual_board(sensors=[{"driver": "adxl345"}])
+
+            def test_other_period(virtual_board):
+                virtual_board(sensors=[{"driver": "sht4x", "period_s": 2}])
+
+            def test_two(fleet):
+                fleet(board=[{"board": "esp32-devkitc", "count": 2}])
+            """,
+            f"--board-port={port}",
+            "-rs",
+        )
+    result.assert_outcomes(passed=2, skipped=5)
+    result.stdout.fnmatch_lines(
+        [
+            f"real boards: {port}",
+            "*--board-port: a real board has no such thing as the fault 'i2c_nack'",
+            "*--board-port: a real board has no such thing as a simulated source of sht4x",
+            f"*the board on {port} has no sensor adxl345, which the test needs: sht4x",
+            f"*sht4x on {port} has not the period 2000 ms, as the test needs",
+            "*the test needs 2 boards, --board-port names 1",
+        ],
+        consecutive=False,
+    )
+
+
+def test_a_port_that_is_not_there_is_an_error_that_says_so(project):
+    result = project("def test_it(virtual_board):\n    virtual_board()\n", "--board-port=/nowhere")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*/nowhere: no such port*"])
+
+
+# Others' tests
+
+
+def test_it_is_out_of_the_way_of_all_other_tests(project):
+    result = project(
+        """
+        import sys
+
+        def test_it():
+            heavy = {"numpy", "serial", "rich", "motekit.collector", "motekit.testing.board"}
+            assert not heavy & set(sys.modules)
+        """
+    )
+    result.assert_outcomes(passed=1)
+    assert "board" not in result.stdout.str()
+    assert not [p.name for p in project.path.iterdir() if not p.name.startswith(OF_PYTEST)]
+
+
+def test_names_of_the_package_are_there_when_asked_for():
+    from motekit import testing
+
+    assert testing.Board.__name__ == "Board"
+    with pytest.raises(AttributeError, match="no attribute 'Bored'"):
+        _ = testing.Bored
+    assert motekit.__version__
