@@ -65,7 +65,7 @@ def _littlefs(size_bytes: int, image: bytes | None = None) -> Any:
     system = littlefs.LittleFS(
         block_size=BLOCK_BYTES,
         block_count=size_bytes // BLOCK_BYTES,
-        disk_version=_DISK_VERSION,
+        disk_version=_DISK_VERSION if image is None else 0,  # 0: whatever is there
         mount=False,
         **_GEOMETRY,
     )

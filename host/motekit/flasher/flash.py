@@ -175,8 +175,7 @@ class _Flashing:
         return False
 
     def _write_all(self, chip: Chip, regions: Sequence[Region]) -> int:
-        last = sorted(regions, key=lambda each: each.offset == partitions.TABLE_OFFSET)
-        return self._write(chip, last, {})
+        return self._write(chip, regions, {})
 
     def _write_programs(self, chip: Chip, regions: Sequence[Region]) -> int:
         programs = [each for each in regions if each.name not in ("vfs", "partition table")]

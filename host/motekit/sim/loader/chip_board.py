@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LEAVE_S = 1.5
+_AT_ONCE_S = 0.05
 _SYNC = b"\xc0\x00\x08\x24\x00\x00\x00\x00\x00\x07\x07\x12\x20\x55\x55"
 _LOOP_S = 1.0  # between two attempts to boot what does not
 _BITS_A_BYTE = 10
@@ -86,7 +87,7 @@ class ChipBoard(VirtualBoard):
 
     def _boot(self) -> None:
         """Start what is in flash, or say for ever that it does not start."""
-        if self._closing or self.loader is not None or self._child is not None:
+        if self._master < 0 or self.loader is not None or self._child is not None:
             return
         try:
             found = boot.check(self.chip, self.flash)
@@ -135,15 +136,14 @@ class ChipBoard(VirtualBoard):
             loader.baud = -1  # nobody speaks that
         carried_s = (len(data) + len(answer)) * _BITS_A_BYTE / baud / self._speed
         self._free_s = max(self._free_s, self._loop.time()) + carried_s
-        if answer:
-            self._replies.append(answer)
-            self._later(self._free_s - self._loop.time(), self._reply)
+        if not answer and self._leaving:
+            return  # half a frame, or somebody who waits for the firmware
+        self._replies.append(answer)
+        self._later(self._free_s - self._loop.time(), self._reply)
         if self._leaving:
             self._leaving.cancel()
-        wait_s = 0.05 if loader.leave else LEAVE_S
-        self._leaving = self._loop.call_later(
-            self._free_s - self._loop.time() + wait_s, self._leave
-        )
+        wait_s = _AT_ONCE_S if loader.leave else LEAVE_S
+        self._leaving = self._loop.call_at(self._free_s + wait_s, self._leave)
 
     def _reply(self) -> None:
         if self._replies and self.loader is not None:
@@ -152,7 +152,7 @@ class ChipBoard(VirtualBoard):
 
     def _leave(self) -> None:
         """Reset into what is in flash."""
-        self.loader = None
+        self.loader = self._leaving = None
         self._boot()
 
     # Faults
