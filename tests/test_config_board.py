@@ -38,7 +38,7 @@ def root(tmp_path):
 def test_defaults_are_filled_in(vm):
     config = vm.call("check", GOOD)
     assert [s["name"] for s in config["sensors"]] == ["adxl345", "sht4x", "sht4x-2", "pms5003"]
-    assert config["packet"] == {"samples": 512, "latency_ms": 5000}
+    assert config["packet"] == {"samples": 256, "latency_ms": 5000}
 
 
 BAD = [

@@ -1,12 +1,14 @@
 """What every driver of the table must be, whoever wrote it: described, bounded, able to run."""
 
+import ast
 import importlib
 import math
+from pathlib import Path
 
 import pytest
 
 from motefw import drivers
-from motefw.driver import Driver, check_options
+from motefw.driver import Driver, channels_of, check_options
 from motefw.errors import ConfigError
 from motekit.drivers import NAMES
 from motekit.sim.rom import chips
@@ -35,9 +37,9 @@ def allowed_options(cls):
             yield {option: value}
 
 
-def rows_of(name):
+def rows_of(name, options=None):
     """Return rows that the part can say: by eights, for parts of coarser options."""
-    limits = [(max(32, low), high) for low, high in chips.load(name).limits({})]
+    limits = [(max(32, low), high) for low, high in chips.load(name).limits(options or {})]
     return [
         [min(low + 8 * (i % 29 + c), high) for c, (low, high) in enumerate(limits)]
         for i in range(1000)
@@ -47,7 +49,7 @@ def rows_of(name):
 def samples(vm, name, options):
     """Start a driver on its model and return the samples of a while, once it has warmed up."""
     cls = drivers.load(name)
-    vm.call("new", name, rows_of(name), True, options)
+    vm.call("new", name, rows_of(name, options), True, options)
     period_us = vm.call("start", options)
     warmup_s = check_options(cls, options).get("warmup_s", 0)
     warmup_s = max(warmup_s, getattr(chips.load(name), "WARMUP_S", 0))
@@ -96,18 +98,23 @@ def test_the_class_is_complete(name):
     assert cls.BUS in ("i2c", "uart")
     assert bool(cls.ADDRESSES) == (cls.BUS == "i2c")
     assert all(0x08 <= address <= 0x77 for address in cls.ADDRESSES)
-    assert 1 <= len(cls.CHANNELS) <= CHANNELS_MAX
-    assert len({channel[0] for channel in cls.CHANNELS}) == len(cls.CHANNELS)
-    for channel, unit, scale, offset in cls.CHANNELS:
+    for options in ({}, *allowed_options(cls)):
+        check_channels(channels_of(cls, options))
+    needed = ("pending", "drain") if cls.STREAMING else ("measure", "read")
+    assert all(callable(getattr(cls, method)) for method in (*needed, "start", "stop"))
+    assert cls.STREAMING or not cls.TIMED
+
+
+def check_channels(channels):
+    assert 1 <= len(channels) <= CHANNELS_MAX
+    assert len({channel[0] for channel in channels}) == len(channels)
+    for channel, unit, scale, offset in channels:
         assert channel.replace("_", "").isalnum()
         assert channel == channel.lower()
         assert unit
         assert scale
         assert math.isfinite(scale)
         assert math.isfinite(offset)
-    needed = ("pending", "drain") if cls.STREAMING else ("measure", "read")
-    assert all(callable(getattr(cls, method)) for method in (*needed, "start", "stop"))
-    assert cls.STREAMING or not cls.TIMED
 
 
 def test_options_have_defaults_that_are_allowed(name):
@@ -130,14 +137,15 @@ def test_a_wrong_option_is_refused_by_name(name):
 def test_the_model_is_of_the_same_part(name):
     cls, model = drivers.load(name), chips.load(name)
     assert getattr(model, "ADDRESSES", ()) == cls.ADDRESSES
-    assert len(model.limits({})) == len(cls.CHANNELS)
+    for options in ({}, *allowed_options(cls)):
+        assert len(model.limits(options)) == len(channels_of(cls, options))
 
 
 def test_runs_with_each_option_on_its_model(vm, name):
     cls = drivers.load(name)
-    rows = rows_of(name)
     for options in ({}, *allowed_options(cls)):
         got = [row for row in samples(vm, name, options) if None not in row]
+        rows = rows_of(name, options)
         if whole(name, options):
             assert got
         if got:
@@ -186,6 +194,18 @@ def test_an_address_that_the_part_cannot_have_is_refused(name):
     if cls.BUS == "i2c":
         with pytest.raises(ConfigError, match=r"^address: 9 is not one of "):
             cls(None, 9)
+
+
+@pytest.mark.parametrize("module", ["driver", "accelerometer"])
+def test_what_drivers_are_built_on_has_no_private_attributes(module):
+    """On a board each file has short private names of its own: a subclass's would be the same."""
+    source = importlib.import_module(f"motefw.{module}").__file__
+    names = {
+        node.attr
+        for node in ast.walk(ast.parse(Path(source).read_text("utf-8")))
+        if isinstance(node, ast.Attribute)
+    }
+    assert not [name for name in names if name.startswith("_") and not name.endswith("__")]
 
 
 def test_an_unknown_driver_is_refused(vm):

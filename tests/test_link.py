@@ -111,6 +111,7 @@ def test_the_files_of_what_is_linked_are_gone_and_unused_functions_too():
     [
         ("from .low import nothing\n", "has no nothing"),
         ("from . import low\n\nheld = low\n", "uses module low as a value"),
+        ("from . import low\n\nlow.Box = 1\n", "sets Box of module low"),
         ("def f():\n    from .low import Box\n\n    return Box\n", "within a function"),
         ("from . import low\n\ndef f(Box):\n    return low.Box\n", "hides"),
         ("from . import low\n\nBox = low.Box\n", "a name of its own"),

@@ -230,7 +230,7 @@ def run(port):
     board = None
     try:
         asyncio.new_event_loop()
-        overlay.heap = port.heap
+        overlay.use(port.heap)
         board = Board(port)
         overlay.call("boot", "build", board)
         port.on_stop(board.stop)

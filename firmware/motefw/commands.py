@@ -14,7 +14,7 @@ Ref: SPEC.md, section "Message".
 import gc
 import sys
 
-from . import describe, keys, message
+from . import describe, keys, message, overlay
 from .compat import const
 from .errors import MessageError, MoteError
 
@@ -143,6 +143,11 @@ def time_set(board, args):
     return {}
 
 
+def bus_scan(board, args):
+    """Tell who is on an I2C bus."""
+    return overlay.call("scan", "scan", board, args)
+
+
 def reboot(board, args):
     """Boot again, once this reply and what the log holds are with the host, or after 10 s."""
     board.stop("reboot")
@@ -157,6 +162,7 @@ TABLE = {
     "time.set": (time_set, False),
     "config.get": (config_get, False),
     "config.set": (config_set, True),
+    "bus.scan": (bus_scan, True),
     "reboot": (reboot, True),
 }  # name: (function, whether only the command key opens it)
 

@@ -5,7 +5,7 @@
                "uart1": {"kind": "uart", "id": 1, "tx": 21, "rx": 20, "baud": 9600}},
      "sensors": [{"name": "adxl345", "driver": "adxl345", "bus": "i2c0", "address": 83,
                   "options": {"rate_hz": 200}, "period_ms": 1000, "latency_ms": 5000}],
-     "packet": {"samples": 512, "latency_ms": 5000}}
+     "packet": {"samples": 256, "latency_ms": 5000}}
 
 The place of a sensor in the list is its stream's number. An error names the key, what it got and
 what was expected; nothing is taken from a configuration that has one.
@@ -55,7 +55,7 @@ _SENSOR = {
     "latency_ms": (int, 0, _DAY_MS),
 }
 _PACKET = {"samples": (int, 1, 512), "latency_ms": (int, 0, _DAY_MS)}
-_DEFAULT_PACKET = {"samples": 512, "latency_ms": 5000}
+_DEFAULT_PACKET = {"samples": 256, "latency_ms": 5000}
 
 
 def load(root, driver):

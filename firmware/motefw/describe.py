@@ -7,6 +7,7 @@ import gc
 import sys
 
 from . import __version__
+from .driver import channels_of
 
 
 def about(board):
@@ -38,7 +39,7 @@ def schema(stream):
         "stream": stream.number,
         "name": stream.name,
         "driver": stream.sensor["driver"],
-        "channels": stream.cls.CHANNELS,
+        "channels": channels_of(stream.cls, stream.sensor.get("options", {})),
     }
     period_us = stream.driver.period_us if stream.driver else 0
     if stream.period_ms:

@@ -32,17 +32,28 @@ def check_options(driver, options):
     return complete
 
 
+def channels_of(driver, options):
+    """Return the channels of a driver (class or object) for options, complete or not."""
+    return driver.channels(check_options(driver, options))
+
+
 class Driver:
     """Base of all drivers; a subclass gives the class attributes and `configure`."""
 
     BUS = "i2c"
     ADDRESSES: tuple = ()  # what the part's pins can choose, its default first; () on a UART
-    ID: tuple = ()  # (register, value) of an identity register
+    ID: tuple = ()  # (register, value) of an identity register, and a mask if some bits vary
     CHANNELS: tuple = ()  # (name, unit, scale, offset) in the order of a sample
     OPTIONS: tuple = ()  # (name, default, tuple or range of what is allowed)
+    CODE = "i"  # of the arrays that hold its values: "h" or "H" where 16 bits do
     STREAMING = False
     TIMED = False  # samples come when the part likes: each carries a time of its own
     FIFO = 1  # samples that wait in a streaming part before one is lost
+
+    @classmethod
+    def channels(cls, _options):
+        """Return CHANNELS, as options, which are complete, make them."""
+        return cls.CHANNELS
 
     def __init__(self, bus, address=None):
         if address is None and self.ADDRESSES:
@@ -67,9 +78,9 @@ class Driver:
     def identify(self):
         """Raise SensorError if the identity register does not hold what it should."""
         if self.ID:
-            register, expected = self.ID
+            register, expected = self.ID[:2]
             got = self.bus.readfrom_mem(self.address, register, 1)[0]
-            if got != expected:
+            if got & (self.ID + (255,))[2] != expected:
                 raise self.error(
                     f"id is 0x{got:02x}, expected 0x{expected:02x} (wrong chip or address?)"
                 )

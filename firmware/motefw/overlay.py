@@ -15,9 +15,14 @@ from .compat import const
 _ROOM_BYTES = const(32768)  # with more than this free, modules may stay
 ALL_BYTES = const(0x3FFFFFFF)
 _PACKAGE = __name__[: __name__.rfind(".") + 1]
-_RARE = "boot commands config describe ending files identity message packet_setup trouble"
+_RARE = "boot commands config describe ending files identity message packet_setup scan trouble"
 
-heap = gc.mem_free  # the port's, once there is one
+_heap = [gc.mem_free]
+
+
+def use(heap):
+    """Have the port tell how many bytes are free."""
+    _heap[0] = heap
 
 
 def call(name, function, *args):
@@ -32,7 +37,7 @@ def call(name, function, *args):
 def tidy(room_bytes=_ROOM_BYTES):
     """Let go of modules that are needed rarely, if the heap has less room than this."""
     gc.collect()
-    if heap() < room_bytes:
+    if _heap[0]() < room_bytes:
         package = sys.modules[_PACKAGE[:-1]]
         for name in _RARE.split():
             if sys.modules.pop(_PACKAGE + name, None):

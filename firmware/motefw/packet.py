@@ -22,18 +22,22 @@ _VALUES = const(2)
 
 
 class Block:
-    """Samples of one sensor on their way into a packet: columns of int32, all preallocated.
+    """Samples of one sensor on their way into a packet: columns of integers, all preallocated.
 
+    `code` is that of their arrays: "i", or "h" or "H" for 16 bits in half the heap; a value that
+    does not fit would lose its upper bits on a board.
     A driver writes columns[channel][count] and then count += 1. `steps_us[i]` is the time since
     sample i - 1, coded where `timed`. `linear` false keeps the encoder from trying linear
     prediction; `rest` is its memory of where that did not pay.
     """
 
-    def __init__(self, channels, capacity, timed=False):
+    def __init__(self, channels, capacity, timed=False, code="i"):
         if not 1 <= channels <= _MAX_CHANNELS or not 1 <= capacity <= MAX_SAMPLES:
             raise PacketError(f"block: {channels} channels of {capacity} samples")
         zeros = bytes(4 * capacity)
-        self.columns = tuple([array("i", zeros) for _ in range(channels)])
+        column = zeros if code == "i" else zeros[2 * capacity :]
+        self.columns = tuple([array(code, column) for _ in range(channels)])
+        self.code = code
         self.capacity = capacity
         self.count = 0
         self.invalid = bytearray((channels * capacity + 7) // 8)
@@ -60,7 +64,7 @@ class Block:
 
     def part(self, start, stop):
         """Return the samples from start to stop in a block of their own."""
-        part = Block(len(self.columns), stop - start, self.timed)
+        part = Block(len(self.columns), stop - start, self.timed, self.code)
         for c in range(len(self.columns)):
             part.columns[c][:] = self.columns[c][start:stop]
             for i in range(start, stop):

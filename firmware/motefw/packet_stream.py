@@ -124,18 +124,24 @@ def _gather(block, what, channel):
             n += 1
     else:
         column = block.columns[channel]
+        sparse = block.any_invalid
         for i in range(block.count):
-            if not block.is_invalid(channel, i):
+            if not (sparse and block.is_invalid(channel, i)):
                 z[n] = column[i]
                 n += 1
     return n
+
+
+def _is_gathered(block, what):
+    """Tell whether the kernels cannot work on the block's own column."""
+    return what != _VALUES or block.any_invalid or block.code != "i"
 
 
 def _source(kernel, block, what, channel, n, shift):
     """Return an array that begins with what the stream codes, shifted: column or scratch."""
     z = _scratch[0]
     source = block.columns[channel]
-    if what != _VALUES or block.any_invalid:
+    if _is_gathered(block, what):
         _gather(block, what, channel)
         source = z
     if shift:
@@ -274,9 +280,8 @@ def write(kernel, out, at, block, what, channel):
     """
     st = state
     n = block.count
-    if what == _VALUES and not block.any_invalid:
-        source = block.columns[channel]
-    else:
+    source = block.columns[channel]
+    if _is_gathered(block, what):
         n = _gather(block, what, channel)
         source = _scratch[0]
         if not n:

@@ -7,6 +7,7 @@ What cannot be logged now is noted in the stream and logged later.
 from time import ticks_add, ticks_diff
 
 from .compat import const
+from .driver import channels_of
 from .errors import MoteError
 from .packet import Block
 from .sampler import BACKOFF_MIN_MS, POLL, POLL_MAX_MS, START, STOPPED
@@ -48,8 +49,10 @@ def _block(stream):
         stream.poll_ms = max(1, min(period_us * cls.FIFO // 2000, POLL_MAX_MS))
     # An I2C part that is silent for long has stopped; parts on a line tell.
     stream.quiet_s = max(_SILENCE_S, period_us // 50000) if cls.BUS == "i2c" else _NEVER_S
-    n = max(1, min(latency_ms * 1000 // period_us + 1, limits["samples"]))
-    return Block(len(cls.CHANNELS), n, cls.TIMED)
+    channels = len(channels_of(cls, stream.sensor.get("options", {})))
+    most = limits["samples"] * 3 // max(channels, 3)  # a packet holds no more, nor has a heap room
+    n = max(1, min(latency_ms * 1000 // period_us + 1, most))
+    return Block(channels, n, cls.TIMED, cls.CODE)
 
 
 def stop(stream):

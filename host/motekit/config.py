@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from motekit.board import Board, Bus, Sensor
 
-PACKET_SAMPLES = 512
+PACKET_SAMPLES = 256
 LATENCY_MS = 5000
 
 

@@ -2,7 +2,7 @@
 
 import importlib
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from pkgutil import iter_modules
@@ -66,12 +66,22 @@ class DriverInfo:
     streaming: bool  # samples come at the part's own rate, not when asked
     channels: tuple[Channel, ...]
     options: tuple[Option, ...]
+    identity: tuple[int, int, int] | None  # register, what it holds, and which bits of that count
+
+    def is_identified_by(self, registers: Mapping[int, int | None]) -> bool:
+        """Tell whether the identity register is among these, and holds what it should."""
+        if self.identity is None:
+            return False
+        register, expected, mask = self.identity
+        value = registers.get(register)
+        return value is not None and value & mask == expected
 
 
-def describe(name: str) -> DriverInfo:
-    """Return what a driver says of itself."""
+def describe(name: str, chosen: dict[str, object] | None = None) -> DriverInfo:
+    """Return what a driver says of itself, with the channels that the chosen options give."""
     found = _class(name)
     title, notes = _docstring(inspect.getdoc(importlib.import_module(found.__module__)) or name)
+    channels = _base.channels_of(found, chosen or {})
     return DriverInfo(
         name=name,
         title=title,
@@ -79,8 +89,9 @@ def describe(name: str) -> DriverInfo:
         bus=found.BUS,
         addresses=tuple(found.ADDRESSES),
         streaming=found.STREAMING,
-        channels=tuple(Channel(*channel) for channel in found.CHANNELS),
+        channels=tuple(Channel(*channel) for channel in channels),
         options=tuple(Option(*option) for option in found.OPTIONS),
+        identity=_identity(*found.ID) if found.ID else None,
     )
 
 
@@ -118,6 +129,10 @@ def amiss(found: Any) -> str:
     needed = ("pending", "drain") if found.STREAMING else ("measure", "read")
     lacking = [each for each in needed if not callable(getattr(found, each, None))]
     return f"has no {' and no '.join(lacking)}" if lacking else ""
+
+
+def _identity(register: int, expected: int, mask: int = 0xFF) -> tuple[int, int, int]:
+    return register, expected, mask
 
 
 def _class(name: str) -> Any:

@@ -24,9 +24,9 @@ from motekit import link, places, resources, shorten
 from motekit.errors import MotekitError
 
 _CORE = (
-    *("errors", "compat", "crc", "cobs", "keys", "clock", "log", "receipt", "frame", "register"),
-    *("driver", "packet_write", "packet_linear", "packet_stream", "packet", "recorder", "sampler"),
-    *("uplink", "links.serial", "app"),
+    *("errors", "compat", "overlay", "crc", "cobs", "keys", "clock", "log", "receipt", "frame"),
+    *("register", "driver", "packet_write", "packet_linear", "packet_stream", "packet"),
+    *("recorder", "sampler", "uplink", "links.serial", "app"),
 )  # what every board runs all the time
 _PUBLIC = {
     "app": ("Board", "run"),
@@ -34,6 +34,7 @@ _PUBLIC = {
     "crc": ("crc8_sensirion", "sum16"),
     "driver": ("Driver",),
     "errors": ("ConfigError", "SensorError"),
+    "overlay": ("tidy", "use"),
     "register": ("Bits", "Reg"),
 }  # what main.py and drivers may import, those that are put on a board as they are, too
 _HOST_ONLY = re.compile(r"_host\.py$|/packet_(decode|header)\.py$")

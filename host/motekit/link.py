@@ -286,6 +286,8 @@ class _Rewriter(ast.NodeTransformer):
             case ast.Name(id=held) if self._is_global(held):
                 module = self._module.modules.get(held)
                 if module in self._linker.core:
+                    if not isinstance(node.ctx, ast.Load):
+                        raise LinkError(f"{self._name}: sets {node.attr} of module {held}")
                     return ast.Name(self._symbol(module, node.attr), node.ctx)
             case _:
                 pass

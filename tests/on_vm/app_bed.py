@@ -27,9 +27,14 @@ class Counter:
     OPTIONS = ()
     STREAMING = False
     TIMED = False
+    CODE = "i"
     CHANNELS = (("n", "1", 1, 0),)
     hook = None
     stopped = 0
+
+    @classmethod
+    def channels(cls, _options):
+        return cls.CHANNELS
 
     def __init__(self, bus, address=None):
         self.period_us = 0

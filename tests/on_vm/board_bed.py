@@ -30,6 +30,7 @@ from rom.bus import I2CBus, Uart
 
 from motefw import commands, config, describe, drivers, identity, packet_setup
 from motefw.clock import Clock
+from motefw.driver import channels_of
 from motefw.errors import SensorError
 from motefw.links.serial import SerialLink
 from motefw.log import RamLog
@@ -154,7 +155,7 @@ def add(sensor, samples=512, latency_ms=5000, rows=None):
     """Put a sensor on a new model of its chip and start it; return (its number, first wait)."""
     cls = drivers.load(sensor["driver"])
     options = sensor.get("options", {})
-    source = Rows(len(cls.CHANNELS), rows)
+    source = Rows(len(channels_of(cls, options)), rows)
     model = chips.load(sensor["driver"])(source, time.clock_us, options)
     if cls.BUS == "uart":
         bus = Uart(model, time.clock_us, 9600)
@@ -224,10 +225,16 @@ class Steady:
     ADDRESSES = ()
     STREAMING = False
     TIMED = False
+    CODE = "i"
     FIFO = 32
     CHANNELS = (("a", "1", 1, 0), ("b", "1", 1, 0))
+    OPTIONS = ()
     wide = False  # values that no packet of 512 x 12 holds
     broken = None
+
+    @classmethod
+    def channels(cls, _options):
+        return cls.CHANNELS
 
     def __init__(self, bus, address=None):
         self.period_us = 5000
@@ -271,6 +278,7 @@ def add_steady(streaming, timed=False, wide=False, channels=2, samples=512, late
     class Driver(Steady):
         STREAMING = streaming
         TIMED = timed
+        CODE = "i"
         CHANNELS = tuple([("c" + str(i), "1", 1, 0) for i in range(channels)])
 
     Driver.wide = wide

@@ -9,6 +9,7 @@ from transcript import Wave, play
 from virtual_time import clock
 
 from motefw import drivers
+from motefw.driver import channels_of
 from motefw.packet import Block
 
 
@@ -32,14 +33,28 @@ class Rows:
 
 
 class Flipping(I2CBus):
-    """A bus on which one bit of what is read is another: `mask` at byte `at`."""
+    """A bus on which one bit of what is read is another: `mask` at byte `at`.
 
-    at = mask = 0
+    `frozen` registers always read the same; every transaction takes `slow_us`.
+    """
+
+    at = mask = slow_us = 0
+
+    def __init__(self, models):
+        super().__init__(models)
+        self.frozen = {}
 
     def readfrom_into(self, addr, buf, stop=True):
         super().readfrom_into(addr, buf, stop)
+        clock.now_us += self.slow_us
         if self.mask:
             buf[self.at] ^= self.mask
+
+    def readfrom_mem_into(self, addr, memaddr, buf, *, addrsize=8):
+        super().readfrom_mem_into(addr, memaddr, buf, addrsize=addrsize)
+        clock.now_us += self.slow_us
+        if memaddr in self.frozen:
+            buf[0] = self.frozen[memaddr]
 
 
 class Script:
@@ -84,7 +99,7 @@ def new(name, rows, raw=True, options=None, capacity=64, ramp=None, baud=9600):
         bed.bus = Flipping([(bed.model.ADDRESSES[0], bed.model)])
     clock.now_us += getattr(bed.model, "POWER_UP_US", 2000)
     bed.driver = cls(bed.bus)
-    bed.block = Block(len(cls.CHANNELS), capacity)
+    bed.block = Block(len(channels_of(cls, options)), capacity, False, cls.CODE)
 
 
 def new_script(name):
@@ -92,7 +107,7 @@ def new_script(name):
     cls = drivers.load(name)
     bed.bus = Script()
     bed.driver = cls(bed.bus)
-    bed.block = Block(len(cls.CHANNELS), 64)
+    bed.block = Block(len(channels_of(cls, {})), 64, False, cls.CODE)
 
 
 def feed(chunks):
@@ -124,6 +139,16 @@ def written():
 def flip(at, mask):
     """Let one bit of what is read be another."""
     bed.bus.at, bed.bus.mask = at, mask
+
+
+def freeze(register, value):
+    """Let a register read always the same, whatever the part does."""
+    bed.bus.frozen[register] = value
+
+
+def slow_bus(us):
+    """Let every transaction take its time."""
+    bed.bus.slow_us = us
 
 
 def transcript(name, width, raw, options, ops):
@@ -251,16 +276,30 @@ def write(hexadecimal):
 
 
 class Fixed:
-    """A bus that costs nothing: each read gives the same bytes."""
+    """A bus that costs nothing: each read gives the same bytes.
+
+    A register may have replies of its own, which it gives in turn: {"2d": "80/00"}.
+    """
 
     at = 0  # of the data, on a UART
 
-    def __init__(self, data):
-        self.data = data
+    def __init__(self, replies):
+        own = replies if isinstance(replies, dict) else {}
+        self.data = b"\0" if own else bytes.fromhex(replies)
+        self.own = {int(r, 16): [bytes.fromhex(x) for x in own[r].split("/")] for r in own}
+        self.turn = dict.fromkeys(self.own, 0)
 
-    def readfrom_mem_into(self, _addr, _register, buf):
+    def readfrom_mem_into(self, _addr, register, buf):
+        data = self.data
+        if register in self.own:
+            turns = self.own[register]
+            data = turns[self.turn[register]]
+            self.turn[register] = (self.turn[register] + 1) % len(turns)
         for i in range(len(buf)):
-            buf[i] = self.data[i % len(self.data)]
+            buf[i] = data[i % len(data)]
+
+    def writeto_mem(self, _addr, _register, _buf):
+        pass
 
     def readfrom_into(self, _addr, buf):
         for i in range(len(buf)):
@@ -282,9 +321,9 @@ class Fixed:
 
 def fixed_sample(name, data_hex):
     """Return the rows of one sample from a part that says these bytes."""
-    driver = drivers.load(name)(Fixed(bytes.fromhex(data_hex)))
+    driver = drivers.load(name)(Fixed(data_hex))
     bed.driver = driver
-    bed.block = Block(len(driver.CHANNELS), 4)
+    bed.block = Block(len(channels_of(driver, {})), 4)
     burst(driver, bed.block, 1)
     return rows()
 
@@ -296,7 +335,7 @@ def burst_of(register, n):
 
 def on_fixed(data_hex):
     """Put the driver, started as it is, on a bus that always gives the same bytes."""
-    bed.driver.bus = Fixed(bytes.fromhex(data_hex))
+    bed.driver.bus = Fixed(data_hex)
 
 
 def driver_allocates(n):
@@ -311,10 +350,10 @@ def driver_allocates(n):
     return after - before
 
 
-def bytes_allocated(name, data_hex, n, rounds):
+def bytes_allocated(name, replies, n, rounds):
     """Return the heap bytes that `rounds` bursts of n samples take from a bus that takes none."""
-    driver = drivers.load(name)(Fixed(bytes.fromhex(data_hex)))
-    block = Block(len(driver.CHANNELS), 64)
+    driver = drivers.load(name)(Fixed(replies))
+    block = Block(len(channels_of(driver, {})), 64)
     burst(driver, block, n)
     gc.collect()
     gc.disable()
@@ -337,10 +376,10 @@ def burst(driver, block, n):
             driver.read(block)
 
 
-def locked_burst(name, data_hex, n):
+def locked_burst(name, replies, n):
     """Take a burst with the heap locked: any allocation is a MemoryError."""
-    driver = drivers.load(name)(Fixed(bytes.fromhex(data_hex)))
-    block = Block(len(driver.CHANNELS), 64)
+    driver = drivers.load(name)(Fixed(replies))
+    block = Block(len(channels_of(driver, {})), 64)
     burst(driver, block, n)
     micropython.heap_lock()
     try:

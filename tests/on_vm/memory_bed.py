@@ -92,7 +92,7 @@ base = gc.mem_alloc()
 from motefw import app, overlay
 
 say("program")
-overlay.heap = port.heap
+overlay.use(port.heap)
 board = app.Board(port)
 say("queue")
 from motefw import packet_setup

@@ -17,8 +17,8 @@ def _fill(block, columns):
     block.count = len(columns[0])
 
 
-def _block(columns, invalid, steps_us, linear):
-    block = packet.Block(len(columns), max(1, len(columns[0])), steps_us is not None)
+def _block(columns, invalid, steps_us, linear, code):
+    block = packet.Block(len(columns), max(1, len(columns[0])), steps_us is not None, code)
     _fill(block, columns)
     block.linear = linear
     for channel, sample in invalid:
@@ -28,9 +28,9 @@ def _block(columns, invalid, steps_us, linear):
     return block
 
 
-def encode(kernel, head, columns, invalid, steps_us, linear):
+def encode(kernel, head, columns, invalid, steps_us, linear, code="i"):
     """Return the packet in hex, without a tag."""
-    block = _block(columns, invalid, steps_us, linear)
+    block = _block(columns, invalid, steps_us, linear, code)
     n = packet.encode(_out, *head, block, KERNELS[kernel])
     return binascii.hexlify(memoryview(_out)[:n]).decode()
 
@@ -98,7 +98,7 @@ def repair():
 
 def heap_bytes(kernel, columns, linear, times):
     """Return the bytes that encoding one block so many times takes from the heap."""
-    block = _block(columns, (), None, linear)
+    block = _block(columns, (), None, linear, "i")
     head = (0, 0, 0, 1, 100, 0, 1_000_000)
     packet.encode(_out, *head, block, KERNELS[kernel])
     gc.collect()

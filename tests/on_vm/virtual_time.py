@@ -26,6 +26,9 @@ class Clock:
     def sleep_ms(self, ms):
         self.now_us += 1000 * ms
 
+    def sleep_us(self, us):
+        self.now_us += us
+
     def clock_us(self):
         return self.now_us
 

@@ -38,6 +38,7 @@ class ADXL345(Driver):
     ADDRESSES = (0x53, 0x1D)
     ID = (0x00, 0xE5)
     CHANNELS = (("accel_x", "g", _G, 0), ("accel_y", "g", _G, 0), ("accel_z", "g", _G, 0))
+    CODE = "h"
     OPTIONS = (
         ("rate_hz", 100, tuple(sorted(_RATES))),
         ("range_g", 16, tuple(sorted(_RANGES))),

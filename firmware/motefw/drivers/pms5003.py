@@ -53,6 +53,7 @@ class PMS5003(Driver):
         ("count_5_0", "/dL", 1, 0),
         ("count_10", "/dL", 1, 0),
     )
+    CODE = "H"
     OPTIONS = (
         ("mode", "active", ("active", "passive")),
         ("period_s", 1, range(1, 3601)),

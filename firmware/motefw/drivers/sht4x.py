@@ -30,6 +30,7 @@ class SHT4x(Driver):
         ("temperature", "Cel", 175 / 65535, -45),
         ("humidity", "%RH", 125 / 65535, -6),
     )
+    CODE = "H"
     OPTIONS = (("precision", "high", ("high", "medium", "low")),)
     MODES = (("high", b"\xfd", 10), ("medium", b"\xf6", 6), ("low", b"\xe0", 3))  # command, ms
 

@@ -196,7 +196,7 @@ def _board(entry: Fields) -> Board:
 
 
 def _virtual(sensor: Sensor, entry: Fields, base: Path, seed: int) -> VirtualSensor:
-    info = drivers.describe(sensor.driver)
+    info = drivers.describe(sensor.driver, dict(sensor.options))
     model = models.load(sensor.driver)
     if model is None:
         raise entry.fail(

@@ -28,6 +28,7 @@ _DEFAULTS: dict[
     str, list[list[Any]]
 ] = {  # by unit: what a sensor sees that nobody said anything of
     "g": [["noise", 0.01]],
+    "deg/s": [["noise", 0.5]],
     "Cel": [["constant", 21.5], ["sine", 2.0, _DAY_S, 0.0]],
     "%RH": [["constant", 45.0], ["sine", 10.0, _DAY_S, 0.5]],
     "ug/m3": [["constant", 12.0], ["sine", 4.0, 3600.0, 0.0]],

@@ -2,17 +2,18 @@
 
     driver_cost.py DRIVER SAMPLES ROUNDS REPLY [REGISTERS]
 
-The bus costs nothing: each read gives the bytes of REPLY (hexadecimal) again. A part that needs to
-be set up first is, from REGISTERS, which begin at 0x88.
+The bus costs nothing: each read gives the bytes of REPLY (hexadecimal) again. A register may have
+replies of its own, given in turn: `15=6000 2d=80/00`. A part that needs to be set up first is,
+from REGISTERS, which begin at 0x88.
 """
 
 import gc
 import sys
 
-from motefw import drivers, packet
+from motefw import driver, drivers, packet
 
 FIRST = 0x88
-SHARED = ("driver", "register", "crc")  # what drivers have in common
+SHARED = ("driver", "register", "accelerometer", "crc")  # what drivers have in common
 
 
 class Bus:
@@ -20,17 +21,34 @@ class Bus:
 
     at = 0  # of the reply, on a UART
 
-    def __init__(self, reply, registers):
-        self.reply = reply
+    def __init__(self, text, registers):
         self.registers = registers
+        self.own = {}
+        self.turn = {}
+        self.reply = b""
+        for word in text.split():
+            register, _, replies = word.rpartition("=")
+            if register:
+                self.own[int(register, 16)] = [bytes.fromhex(r) for r in replies.split("/")]
+                self.turn[int(register, 16)] = 0
+            else:
+                self.reply = bytes.fromhex(replies)
 
     def readfrom_mem(self, _addr, memaddr, nbytes):
         data = self.registers[memaddr - FIRST :][:nbytes]
         return data + bytes(nbytes - len(data))
 
-    def readfrom_mem_into(self, _addr, _memaddr, buf):
+    def readfrom_mem_into(self, _addr, memaddr, buf):
+        reply = self.reply
+        if memaddr in self.own:
+            turn = self.turn[memaddr]
+            reply = self.own[memaddr][turn]
+            self.turn[memaddr] = (turn + 1) % len(self.own[memaddr])
         for i in range(len(buf)):
-            buf[i] = self.reply[i]
+            buf[i] = reply[i]
+
+    def writeto_mem(self, _addr, _memaddr, _buf):
+        pass
 
     def readfrom_into(self, _addr, buf):
         for i in range(len(buf)):
@@ -70,7 +88,7 @@ def main():
     """Print the bytes that the driver's module takes, its object, and all rounds of samples."""
     name, samples, rounds, reply = sys.argv[1:5]
     registers = sys.argv[5] if len(sys.argv) > 5 else ""
-    bus = Bus(bytes.fromhex(reply), bytes.fromhex(registers))
+    bus = Bus(reply, bytes.fromhex(registers))
     for module in SHARED:
         __import__("motefw." + module)
     gc.collect()
@@ -83,7 +101,7 @@ def main():
     made = gc.mem_alloc()
     if registers:
         part.configure()
-    block = packet.Block(len(cls.CHANNELS), 64)
+    block = packet.Block(len(driver.channels_of(cls, {})), 64)
     sample(part, block, int(samples))
     gc.collect()
     gc.disable()
