@@ -173,6 +173,28 @@ def read_terminal(master, process, seconds=20):
     return text.decode()
 
 
+def screen(text):
+    """Return the lines that a terminal shows in the end: line feeds, cursor up, erased lines."""
+    lines, row, column = [""], 0, 0
+    for part in re.findall(r"\x1b\[[?\d;]*[A-Za-z]|[\r\n]|[^\x1b\r\n]+", text):
+        if part == "\r":
+            column = 0
+        elif part == "\n":
+            row, column = row + 1, 0
+            lines += [""] * (row + 1 - len(lines))
+        elif part.startswith("\x1b"):
+            if part.endswith("A"):
+                row = max(row - int(part[2:-1] or 1), 0)
+            elif part.endswith("K"):
+                lines[row] = ""
+        else:
+            lines[row] = (
+                lines[row].ljust(column)[:column] + part + lines[row][column + len(part) :]
+            )
+            column += len(part)
+    return lines
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_on_a_terminal_a_live_table_until_ctrl_c_which_ends_cleanly(environment, tmp_path, number):
     master, slave = pty.openpty()
@@ -197,6 +219,7 @@ def test_on_a_terminal_a_live_table_until_ctrl_c_which_ends_cleanly(environment,
     assert "accel_x 0.7761 g" in text
     assert "Traceback" not in text
     assert "180 samples in 18 packets" in text
+    assert sum("last value" in line for line in screen(text)) == 1, "one table stays"
 
 
 def test_what_was_collected_is_recorded_and_shown(motekit, tmp_path):
@@ -215,7 +238,7 @@ def test_what_was_collected_is_recorded_and_shown(motekit, tmp_path):
     table = motekit("status", "--store", store).stdout.splitlines()
     assert table[0].split() == [
         *("board", "device", "streams", "samples", "bytes/sample"),
-        *("missing", "lost", "starts", "last", "data"),
+        *("gaps", "missing", "lost", "starts", "last", "data"),
     ]
     assert table[1].split()[:4] == ["model", DEVICE, "adxl345", "180"]
 

@@ -20,7 +20,7 @@ board = "esp32-devkitc"
   source = {source}
 """
 VALUES = {"temperature": 21.5, "humidity": 45, "pressure": 101_325}
-DRIVERS = ("aht20", "bme280", "bmp280", "cht8305", "gxht30", "sht3x", "sht4x")
+DRIVERS = ("aht20", "bme280", "bmp280", "cht8305", "ds18b20", "gxht30", "sht3x", "sht4x")
 
 
 @pytest.fixture(scope="module")

@@ -183,6 +183,35 @@ def test_an_overflow_while_collecting_does_not_hold_the_rest_up(store, collect):
     assert board.tail == 90
 
 
+def test_an_overflow_is_asked_about_as_soon_as_a_packet_shows_it(store, collect):
+    board = ModelBoard(packets=log())
+    with PtyBoard(board) as wire:
+
+        def overflow(collector):
+            if collector.live.new == 30 and board.tail == 30:
+                with wire.lock:
+                    board.log += log(count=90)[30:]
+                    board.tail = board.next_send = 45
+
+        # less than a session waits that hears nothing in order
+        collect(wire.path, tick=overflow, limits=Limits(for_s=20, until_idle_s=1.2))
+    assert store.lost(DEVICE, 0, 7) == [(30, 44)]
+    assert board.tail == 90
+
+
+def test_holes_of_a_run_that_has_ended_are_lost(store, collect):
+    earlier = log()
+    store.append([Received(DEVICE, earlier[seq], False) for seq in (0, 1, 5, 6)])
+    with PtyBoard(ModelBoard(epoch=8, packets=log(epoch=8))) as wire:
+        collector, notices = collect(wire.path)
+    assert store.missing(DEVICE, 0, 7) == []
+    assert store.lost(DEVICE, 0, 7) == [(2, 4)]
+    assert collector.live.rows()[0].lost_packets == 3
+    assert "3 packets of earlier runs are gone" in texts(notices)[0]
+    assert store.append([Received(DEVICE, earlier[3], False)]).new == 1, "if it comes after all"
+    assert store.lost(DEVICE, 0, 7) == [(2, 2), (4, 4)]
+
+
 def test_a_board_that_restarts_begins_a_new_epoch(store, collect):
     with PtyBoard(ModelBoard(packets=log())) as wire:
 
@@ -305,6 +334,7 @@ def test_another_run_under_an_old_name_is_neither_stored_nor_acknowledged(
         _, notices = collect(wire.path, limits=Limits(for_s=3))
         mend = f"mpremote connect {wire.path} fs rm :epoch.json + reset"
     (text,) = texts(notices)
+    assert texts(notices, "info") == [], "it is not introduced anew at each try"
     assert "restored from a copy" in text
     assert mend in text
     assert copy.tail == tail

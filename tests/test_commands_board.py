@@ -80,7 +80,7 @@ def test_time_set_takes_the_moment_that_time_get_told(vm):
         ("time.set", {"utc_us": 1_800_000_000_000_000, "error_us": -1}, "error_us: -1"),
         ("time.set", {"utc_us": 1_800_000_000_000_000, "error_us": 1 << 32}, "error_us: "),
         ("schema", {}, "schema: None"),
-        ("schema", {"schema": 0}, "schema: 0, and this board has no sensors"),
+        ("schema", {"schema": 0}, "schema: 0, and this board has 0 sensors"),
         ("config.set", {}, "config: an object"),
         ("config.set", {"config": 5}, "config: an object"),
         ("config.set", {"config": {"board": 5}}, "config.board: 5 is not of type str"),

@@ -41,6 +41,17 @@ def test_defaults_are_filled_in(vm):
     assert config["packet"] == {"samples": 256, "latency_ms": 5000}
 
 
+def test_a_part_on_a_wire_has_a_serial_number_for_an_address(vm):
+    config = copy.deepcopy(GOOD)
+    config["buses"]["wire0"] = {"kind": "onewire", "data": 4}
+    config["sensors"] = [{"driver": "ds18b20", "bus": "wire0", "address": 0x0316A2794AFF}]
+    assert vm.call("check", config)["sensors"][0]["address"] == 0x0316A2794AFF
+    config["buses"]["wire0"]["data"] = 49
+    with pytest.raises(VmError) as raised:
+        vm.call("check", config)
+    assert raised.value.text == "buses.wire0.data: 49, 0 to 48 expected"
+
+
 BAD = [
     ([], "config: [] is not an object"),
     ({}, "config: board is missing"),
@@ -48,8 +59,8 @@ BAD = [
     (("board", "x" * 33), "config.board: 33 characters, 1 to 32 expected"),
     (("wifi", {}), "config: unknown key wifi"),
     (("buses", []), "config.buses: [] is not of type dict"),
-    (("buses", "spi", {"kind": "spi"}), "buses.spi.kind: 'spi' is not i2c or uart"),
-    (("buses", "i2c0", 5), "buses.i2c0.kind: None is not i2c or uart"),
+    (("buses", "spi", {"kind": "spi"}), "buses.spi.kind: 'spi' is not i2c, onewire or uart"),
+    (("buses", "i2c0", 5), "buses.i2c0.kind: None is not i2c, onewire or uart"),
     (("buses", "i2c0", "hz", 5), "buses.i2c0.hz: 5, 10000 to 1000000 expected"),
     (("buses", "i2c0", "sda", None), "buses.i2c0: sda is missing"),
     (("sensors", 0, "bus", "i2c9"), "sensors[0].bus: i2c9 is not among the buses: i2c0, uart1"),

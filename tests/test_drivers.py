@@ -95,7 +95,7 @@ def test_the_module_says_what_the_part_is(name):
 def test_the_class_is_complete(name):
     cls = drivers.load(name)
     assert issubclass(cls, Driver)
-    assert cls.BUS in ("i2c", "uart")
+    assert cls.BUS in ("i2c", "onewire", "uart")
     assert bool(cls.ADDRESSES) == (cls.BUS == "i2c")
     assert all(0x08 <= address <= 0x77 for address in cls.ADDRESSES)
     for options in ({}, *allowed_options(cls)):
@@ -196,16 +196,17 @@ def test_an_address_that_the_part_cannot_have_is_refused(name):
             cls(None, 9)
 
 
-@pytest.mark.parametrize("module", ["driver", "accelerometer"])
-def test_what_drivers_are_built_on_has_no_private_attributes(module):
-    """On a board each file has short private names of its own: a subclass's would be the same."""
-    source = importlib.import_module(f"motefw.{module}").__file__
-    names = {
-        node.attr
-        for node in ast.walk(ast.parse(Path(source).read_text("utf-8")))
-        if isinstance(node, ast.Attribute)
-    }
-    assert not [name for name in names if name.startswith("_") and not name.endswith("__")]
+def test_of_the_modules_that_make_a_class_one_has_private_attributes(name):
+    """On a board each file has short private names of its own: two files' would be the same."""
+    for cls in (drivers.load(name), chips.load(name)):
+        modules = {each.__module__ for each in cls.__mro__ if each is not object}
+        assert len([module for module in modules if private_attributes(module)]) <= 1
+
+
+def private_attributes(module):
+    source = Path(importlib.import_module(module).__file__).read_text("utf-8")
+    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)]
+    return {node.attr for node in nodes if node.attr[0] == "_" and not node.attr.endswith("__")}
 
 
 def test_an_unknown_driver_is_refused(vm):

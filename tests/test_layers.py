@@ -23,14 +23,17 @@ FIRMWARE_LAYERS = (
     ("frame", "receipt", "driver", "packet"),
     ("message", "accelerometer", "sensirion", "uart_part", "uart_asked"),
     ("log", "config", "identity", "drivers", "links"),
-    ("sampler", "recorder", "uplink", "commands", "describe", "scan"),
-    ("trouble", "ending"),
+    ("sampler", "recorder", "uplink", "commands", "authority", "actions", "scan"),
+    ("describe",),
+    ("answers",),
+    ("trouble", "start", "ending"),
     ("app",),
     ("boot",),
     ("port_esp32",),
 )
 HOST_LAYERS = (
-    ("errors", "chips", "clock", "shorten"),
+    ("errors", "chips", "clock"),
+    ("shorten",),
     ("link",),
     ("fields", "resources", "keys", "drivers", "hello", "decode", "places", "disk"),
     ("board", "firmware", "store", "transports"),
@@ -66,7 +69,7 @@ PURE_MAY_IMPORT_TOO = {
     "message": {"json"},  # requests and replies are JSON
     "packet_decode": {"json"},  # so are notes
 }
-HARDWARE = {"machine", "network", "esp32", "bluetooth", "espnow", "neopixel"}
+HARDWARE = {"machine", "network", "esp32", "bluetooth", "espnow", "neopixel", "onewire"}
 NUMPY_MODULES = ("decode", "query", "sinks", "testing")
 ON_THE_BOARD = {
     *(

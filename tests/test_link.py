@@ -100,7 +100,7 @@ def test_one_module_does_what_many_did(tmp_path, monkeypatch):
 def test_the_files_of_what_is_linked_are_gone_and_unused_functions_too():
     made = linked()
     assert set(made) == {"pack/__init__.py", "pack/inner/__init__.py", "pack/late.py"}
-    one = made["pack/__init__.py"]
+    one = made["pack/__init__.py"].partition("__version__")[2]  # after names put in order
     assert "unused" not in one
     assert one.count("_low_LIMIT") == 3  # defined once, as what mpy-cross folds
     assert one.count("import sys") == 1

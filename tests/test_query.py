@@ -331,6 +331,26 @@ def test_resampling_tells_mean_least_greatest_and_count(path):
     assert table["accel_y_max"].tolist() == [-75.0, -100.0]
 
 
+def test_spans_in_which_two_runs_overlap_are_told_once(path):
+    """The second run begins, by a clock that was set back, 4 s before the first one ends."""
+    second = [
+        note({"schema": schema(rate_hz=100)}, epoch=2, seq=1),
+        anchor(UTC + 6 * SECOND, epoch=2, seq=2, time_us=0),
+        anchor(UTC + 16 * SECOND, epoch=2, seq=3, time_us=10 * SECOND),
+        *steady(100, epoch=2),
+    ]
+    fill(path, [*fleet(), *second])
+    with motekit.open(path) as store:
+        table = store.read(every="2s")
+        assert stamps(table["time"]) == sorted(set(stamps(table["time"])))
+        assert list(table["accel_x_count"]) == [200, 200, 200, 400, 400, 200, 200, 200]
+        rows = store.read()
+        early = rows["time"] < rows["time"].min() + np.timedelta64(8, "s")
+        late = ~early & (rows["time"] < rows["time"].min() + np.timedelta64(10, "s"))
+        assert table["accel_x_mean"][4] == pytest.approx(rows["accel_x"][late].mean())
+        assert table["accel_x_max"][4] == pytest.approx(rows["accel_x"][late].max())
+
+
 def test_resampling_a_span_of_invalid_readings_is_empty(path):
     packets = [
         note({"schema": schema(rate_hz=1)}, seq=0),

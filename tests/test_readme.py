@@ -19,14 +19,22 @@ import typer
 from motekit import board, drivers
 from motekit.cli import COMMANDS, app
 from motekit.sim import scenario
+from motekit.testing import plugin
 
+FixtureDefinition = type(plugin.scenario)
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 
 
+FILE = re.compile(
+    r"^`([\w/-]*\.[\w./-]+)` [^\n]*:\n\n```\w+\n(.*?)^```$", re.DOTALL | re.MULTILINE
+)
+FILES = dict(FILE.findall(README))  # of the example project
+
+
 def _blocks(kind):
-    for indent, found, text in BLOCK.findall(README):
+    for indent, found, text in BLOCK.findall(FILE.sub("", README)):
         if found == kind:
             yield "\n".join(line.removeprefix(indent) for line in text.splitlines())
 
@@ -122,6 +130,43 @@ def test_every_command_in_it_is_one():
     assert used <= known
 
 
+def test_the_project_in_it_is_the_example():
+    project = ROOT / "tests" / "example_project"
+    there = {path.relative_to(project).as_posix(): path for path in project.rglob("*")}
+    shown = {name: path.read_text() for name, path in there.items() if _is_shown(path)}
+    assert shown == FILES
+
+
+def _is_shown(path):
+    made = {"__pycache__", ".pytest_cache", "board-artefacts"}  # by who runs it in place
+    return path.is_file() and not made & set(path.parts)
+
+
+class _Plugin:
+    """Takes note of what the pytest plugin adds."""
+
+    def __init__(self):
+        self.options, self.keys = [], []
+        plugin.pytest_addoption(self)
+
+    def getgroup(self, *_):
+        return self
+
+    def addoption(self, name, **_):
+        self.options.append(name)
+
+    def addini(self, name, *_, **__):
+        self.keys.append(name)
+
+
+def test_every_option_key_and_fixture_of_the_plugin_is_in_it():
+    added = _Plugin()
+    fixtures = [name for name in vars(plugin) if isinstance(vars(plugin)[name], FixtureDefinition)]
+    assert len(fixtures) > 4
+    names = [*added.options, *added.keys, *(name for name in fixtures if name[0] != "_")]
+    assert not [name for name in names if not re.search(rf"`{name}[` (]", README)]
+
+
 def _options():
     """Yield (command, its option strings) for every option there is."""
     group = typer.main.get_command(app)
@@ -143,7 +188,7 @@ def test_every_option_is_in_it():
 
 
 def test_every_option_in_it_is_one():
-    known = {"--help", *(form for _, forms in _options() for form in forms)}
+    known = {"--help", *_Plugin().options, *(form for _, forms in _options() for form in forms)}
     used = set(re.findall(r"`(--[a-z-]+)", README))
     used |= set(re.findall(r"^\s*(?:\$ )?motekit .*?(--[a-z-]+)", README, re.MULTILINE))
     assert used <= known

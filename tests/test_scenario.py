@@ -6,8 +6,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from motekit import drivers
 from motekit.errors import ScenarioError
 from motekit.fields import Fields
+from motekit.sim import models
 from motekit.sim import scenario as scenarios
 from motekit.sim.sources import Generator, Recording
 
@@ -156,6 +158,10 @@ WRONG = [
     (HEAD + DOWN + 'sensor = "sht4x"', "fault[0].sensor: link_down befalls a board"),
     (HEAD + CLIMATE + '[[fault]]\nkind = "uart_garbage"', "no sensor (sht4x) of board 0 can have"),
     (HEAD + CLIMATE + '[[fault]]\nkind = "i2c_nack"\nsensor = "s"', "board 0 has no 's'"),
+    (
+        HEAD + CLIMATE + '[[fault]]\nkind = "i2c_nack"\nsensor = 1',
+        "fault[0].sensor: 1 is not a sensor's name; known: sht4x",
+    ),
 ]
 
 
@@ -331,3 +337,21 @@ def test_no_text_makes_the_loader_fail_in_another_way(write_scenario):
         except ScenarioError as e:
             said = str(e)
         assert "scenario.toml" in said
+
+
+@pytest.mark.parametrize("driver", models.NAMES)
+def test_a_sensor_can_have_the_faults_that_are_told_of_it_and_no_others(tmp_path, driver):
+    bus = {"i2c": "i2c0", "uart": "uart1"}[drivers.describe(driver).bus]
+    told = scenarios.faults_of(driver)
+    assert told
+    for kind in set(scenarios.FAULTS) - {"link_down", "link_corrupt", "reboot", "power_cut"}:
+        text = (
+            f'duration_s = 1\n[[board]]\nboard = "esp32-devkitc"\n[[board.sensor]]\n'
+            f'driver = "{driver}"\nbus = "{bus}"\n[[fault]]\nkind = "{kind}"\n'
+        )
+        (tmp_path / "x.toml").write_text(text)
+        if kind in told:
+            assert scenarios.load(tmp_path / "x.toml").boards[0].faults[0].targets
+        else:
+            with pytest.raises(ScenarioError, match=f"can have {kind}"):
+                scenarios.load(tmp_path / "x.toml")

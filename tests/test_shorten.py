@@ -91,3 +91,16 @@ def test_a_file_of_the_users_own_may_use_every_name():
     assert "_left" in short["thing"]
     assert "_a" not in re.findall(r"\w+", short["thing"])
     assert "_take_one" not in short["thing"]
+
+
+def test_private_names_of_a_class_and_its_base_stay_apart(tmp_path, monkeypatch):
+    sources = {
+        "base.py": "class Base:\n    def __init__(self):\n        self._kept = 1\n",
+        "derived.py": "from base import Base\n\n\nclass Derived(Base):\n"
+        "    def both(self):\n        self._own = 2\n        return self._kept, self._own\n",
+    }
+    for name, text in shorten.shorten(sources).items():
+        (tmp_path / name).write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert "_own" not in (tmp_path / "derived.py").read_text()
+    assert runpy.run_path(str(tmp_path / "derived.py"))["Derived"]().both() == (1, 2)

@@ -498,6 +498,15 @@ def test_the_summary_tells_what_was_lost_and_what_a_restart_cut_off(store):
     assert (stream.name, stream.samples, stream.values) == ("adxl345", 6, 12)
 
 
+def test_a_summary_counts_the_gaps_that_a_board_told_of(store):
+    gaps = [{"gap": {"stream": 0, "index": 9, "lost": 12}}, {"gap": {"lost": None}}, {"gap": 3}]
+    store.append([received(note(body, seq=seq)) for seq, body in enumerate(gaps)])
+    store.seal()
+    store.append([received(note(gaps[0], seq=3))])
+    (device,) = store.summary().devices
+    assert (device.gaps, device.lost_samples) == (3, 24)
+
+
 def test_an_append_says_what_was_new_with_headers(store):
     group = [received(packet_of((DEVICE, 0, 1), seq)) for seq in (0, 1, 2, 2)]
     done = store.append(group)

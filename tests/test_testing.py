@@ -149,7 +149,8 @@ def test_what_a_failed_test_leaves_is_kept_and_named(project):
     result = project(text, "--board-seed=42")
     result.assert_outcomes(failed=1)
     folder, names = artefacts(project, result)
-    assert names == ["scenario.toml", "seed.txt", "serial.log", "store.motekit", "walk.csv"]
+    expected = {"scenario.toml", "seed.txt", "serial.log", "store.motekit", "walk.csv"}
+    assert expected <= set(names)
     plan = scenario.load(folder / "scenario.toml")
     assert plan.seed == int((folder / "seed.txt").read_text()) == 42
     with Store.open(folder / "store.motekit", readonly=True) as store:

@@ -51,9 +51,10 @@ class Task:
 
 
 class Board:
-    """Everything that runs; `port` is the hardware. `boot.build` adds the parts."""
+    """Everything that runs; `port` is the hardware. `boot` adds the parts."""
 
     def __init__(self, port):
+        overlay.setup(port.heap)
         self.port = port
         self.ticks_ms = port.ticks_ms
         self.log = RamLog(_QUEUE_BYTES)  # the largest first, while the heap is in one piece
@@ -61,7 +62,7 @@ class Board:
         self.identity = self.recorder = self.encoder = None
         self.clock = self.uplink = self.link = None
         self.nonce = None
-        self.epoch = self.previous_seq = None
+        self.epoch = self.previous_epoch = self.previous_seq = None
         self._watchdog = port.watchdog(WATCHDOG_MS)
         self.tasks = []
         self.streams = []
@@ -79,12 +80,16 @@ class Board:
         self._stopping = None
         self._stopped_tick = 0
 
+    def boot(self):
+        """Make all parts, start the sensors."""
+        self.clock, self.uplink, self.link = overlay.call("boot", "parts", self)
+        overlay.call("boot", "begin", self)
+
     def bus(self, spec):
         """Return the bus of a configuration's entry, made once for all sensors on it."""
         name = spec["name"]
         if name not in self.buses:
-            make = self.port.i2c if spec["kind"] == "i2c" else self.port.uart
-            self.buses[name] = make(spec)
+            self.buses[name] = getattr(self.port, spec["kind"])(spec)
         return self.buses[name]
 
     def recover(self, spec):
@@ -230,9 +235,8 @@ def run(port):
     board = None
     try:
         asyncio.new_event_loop()
-        overlay.use(port.heap)
         board = Board(port)
-        overlay.call("boot", "build", board)
+        board.boot()
         port.on_stop(board.stop)
         _serve(board)
         overlay.call("ending", "leave", board)

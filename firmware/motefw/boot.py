@@ -16,22 +16,25 @@ from .sampler import Stream
 from .uplink import Uplink
 
 
-def build(board):
-    """Give the board its parts, log the boot, start the sensors, make the tasks."""
+def parts(board):
+    """Give the board its identity, settings and recorder; return (clock, uplink, link)."""
     port = board.port
     log = board.log
-    previous = _identify(board)
-    board.settings = settings = _settings(board)
+    board.previous_epoch = _identify(board)
+    board.settings = _settings(board)
     board.nonce = port.random(8)
-    board.clock = clock = Clock(port.ticks_us, port.ticks_diff)
+    clock = Clock(port.ticks_us, port.ticks_diff)
     board.encoder, kernel = overlay.call("packet_setup", "select_kernel")
     who = board.identity
     board.recorder = Recorder(log, who, board.epoch, clock, kernel)
-    board.uplink = uplink = Uplink(
-        log, who.ack, who.generation, board.epoch, port.ticks_ms, port.ticks_diff
-    )
-    board.link = SerialLink(port.serial, log, uplink, board.receive)
-    _note(board, previous)
+    uplink = Uplink(log, who.ack, who.generation, board.epoch, port.ticks_ms, port.ticks_diff)
+    return clock, uplink, SerialLink(port.serial, log, uplink, board.receive)
+
+
+def begin(board):
+    """Log the boot, start the sensors, make the tasks."""
+    _note(board, board.previous_epoch)
+    settings = board.settings
     for number, sensor in enumerate(settings.pop("sensors")):
         try:
             _add_stream(board, number, sensor, settings)

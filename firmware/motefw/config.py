@@ -2,7 +2,8 @@
 
     {"board": "esp32-c3-devkitm-1", "name": "roof",
      "buses": {"i2c0": {"kind": "i2c", "id": 0, "sda": 5, "scl": 6, "hz": 400000},
-               "uart1": {"kind": "uart", "id": 1, "tx": 21, "rx": 20, "baud": 9600}},
+               "uart1": {"kind": "uart", "id": 1, "tx": 21, "rx": 20, "baud": 9600},
+               "wire0": {"kind": "onewire", "data": 4}},
      "sensors": [{"name": "adxl345", "driver": "adxl345", "bus": "i2c0", "address": 83,
                   "options": {"rate_hz": 200}, "period_ms": 1000, "latency_ms": 5000}],
      "packet": {"samples": 256, "latency_ms": 5000}}
@@ -44,12 +45,13 @@ _UART = {
     "rx": (int, 0, 48),
     "baud": (int, 1_200, 921_600),
 }
-_KINDS = {"i2c": _I2C, "uart": _UART}
+_ONEWIRE = {"kind": (str, 1, _TEXT), "data": (int, 0, 48)}
+_KINDS = {"i2c": _I2C, "onewire": _ONEWIRE, "uart": _UART}
 _SENSOR = {
     "name": (str, 1, _TEXT),
     "driver": (str, 1, _TEXT),
     "bus": (str, 1, _TEXT),
-    "address": (int, 0x08, 0x77),
+    "address": (int, 0x08, 0xFFFF_FFFF_FFFF),  # on a one-wire bus: 48 bits
     "options": (dict, 0, 16),
     "period_ms": (int, 10, _DAY_MS),
     "latency_ms": (int, 0, _DAY_MS),
@@ -82,7 +84,7 @@ def check(config, driver):
         where = "buses." + name
         kind = buses[name].get("kind") if isinstance(buses[name], dict) else None
         if kind not in _KINDS:
-            raise ConfigError(f"{where}.kind: {kind!r} is not i2c or uart")
+            raise ConfigError(f"{where}.kind: {kind!r} is not i2c, onewire or uart")
         _keys(where, buses[name], _KINDS[kind], _KINDS[kind])
     packet = dict(_DEFAULT_PACKET)
     packet.update(_keys("packet", config.get("packet", {}), _PACKET, ()))
@@ -125,7 +127,8 @@ def _sensor(where, sensor, buses, driver):
         kind = buses[sensor["bus"]]["kind"]
         if kind != cls.BUS:
             raise ConfigError(f"bus: {sensor['bus']} is {kind}, the part needs {cls.BUS}")
-        if "address" in sensor and sensor["address"] not in cls.ADDRESSES:
+        fixed = cls.BUS != "onewire"
+        if fixed and "address" in sensor and sensor["address"] not in cls.ADDRESSES:
             raise ConfigError(f"address: {sensor['address']} is not one of {cls.ADDRESSES}")
         check_options(cls, sensor.get("options", {}))
     except ConfigError as error:

@@ -14,22 +14,25 @@ from .compat import const
 
 _ROOM_BYTES = const(32768)  # with more than this free, modules may stay
 ALL_BYTES = const(0x3FFFFFFF)
-_PACKAGE = __name__[: __name__.rfind(".") + 1]
-_RARE = "boot commands config describe ending files identity message packet_setup scan trouble"
+_PACKAGE = __name__.split(".")[0]
+_RARE = const(
+    "actions answers authority boot commands config describe ending files identity message "
+    "packet_setup scan start trouble"
+)
 
-_heap = [gc.mem_free]
+_measure = [gc.mem_free]  # the port's, once there is one
 
 
-def use(heap):
-    """Have the port tell how many bytes are free."""
-    _heap[0] = heap
+def setup(heap):
+    """Have `heap()` tell how many bytes are free."""
+    _measure[0] = heap
 
 
 def call(name, function, *args):
     """Call a function of a module that is loaded for it; return its result."""
     gc.collect()
     try:
-        return getattr(__import__(_PACKAGE + name, None, None, (name,)), function)(*args)
+        return getattr(__import__(_PACKAGE + "." + name, None, None, (name,)), function)(*args)
     finally:
         tidy()
 
@@ -37,9 +40,9 @@ def call(name, function, *args):
 def tidy(room_bytes=_ROOM_BYTES):
     """Let go of modules that are needed rarely, if the heap has less room than this."""
     gc.collect()
-    if _heap[0]() < room_bytes:
-        package = sys.modules[_PACKAGE[:-1]]
+    if _measure[0]() < room_bytes:
+        package = sys.modules[_PACKAGE]
         for name in _RARE.split():
-            if sys.modules.pop(_PACKAGE + name, None):
+            if sys.modules.pop(_PACKAGE + "." + name, None):
                 delattr(package, name)
         gc.collect()

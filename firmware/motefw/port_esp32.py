@@ -146,6 +146,12 @@ class Port:
             timeout=0,
         )
 
+    def onewire(self, spec):
+        """Return the one-wire bus of a configuration's entry; it needs a pull-up of 4.7 kOhm."""
+        import onewire
+
+        return onewire.OneWire(machine.Pin(spec["data"]))
+
     def recover(self, name):
         """Free an I2C bus whose SDA a part holds low after a transfer that was cut short.
 

@@ -76,9 +76,14 @@ class Stream:
                 return self._drain() if self.cls.STREAMING else self._ask()
             if phase == READ:
                 return self._take()
-            return self.trouble("start") if phase == START else _IDLE_MS
+            return self._start() if phase == START else _IDLE_MS
         except Exception as error:
             return self._failed(error)
+
+    def _start(self):
+        self.driver, self.block = overlay.call("start", "begin", self)
+        self.phase = POLL
+        return self.poll_ms if self.cls.STREAMING else self.wait_ms()
 
     def _failed(self, error):
         try:
@@ -201,8 +206,8 @@ class Stream:
     # Polled parts: asked in slots of the period, so that index and time agree.
 
     def _ask(self):
-        late_ms = ticks_diff(self._ticks_ms(), self.due_ms)
-        if self.missed or (self.samples and late_ms >= self.period_ms):
+        self.skip_slots()
+        if self.missed:
             self.trouble("late")
         clock = self._clock
         clock.tick()
@@ -231,6 +236,15 @@ class Stream:
     def _invalid(self, error):
         self.trouble("invalid", error)
         return self._next_slot()
+
+    def skip_slots(self):
+        """Count the slots that went by; the next one is now, or to come."""
+        period_ms = self.period_ms
+        if self.samples and period_ms:
+            late = ticks_diff(self._ticks_ms(), self.due_ms) // period_ms
+            if late > 0:
+                self.missed += late
+                self.due_ms = ticks_add(self.due_ms, late * period_ms)
 
     def slot_done(self):
         """Account for the sample of a slot."""

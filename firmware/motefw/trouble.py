@@ -1,58 +1,17 @@
-"""What befalls a stream rarely: its start and end, losses, failures, interrupts. See `sampler`.
+"""What befalls a stream rarely: losses, failures, interrupts, its end. See `sampler`.
 
 A sensor that is absent, wrong or failing is reported and started again after 1, 2, 4 .. 60 s.
 What cannot be logged now is noted in the stream and logged later.
 """
 
-from time import ticks_add, ticks_diff
-
 from .compat import const
-from .driver import channels_of
 from .errors import MoteError
-from .packet import Block
-from .sampler import BACKOFF_MIN_MS, POLL, POLL_MAX_MS, START, STOPPED
+from .sampler import BACKOFF_MIN_MS, START, STOPPED
 
 _FAILURES_MAX = const(3)  # in a row, before a sensor is started again
 _BACKOFF_MAX_MS = const(60000)
 _RATE_SAMPLES = const(1000)  # enough to measure a sensor's own clock by
-_SILENCE_S = const(5)
-_NEVER_S = const(0x3FFFFFFF)
 _ENODEV = const(19)
-
-
-def start(stream):
-    """Start the sensor, whatever state it is in; return the ms until the next step."""
-    cls, sensor = stream.cls, stream.sensor
-    if stream.driver is None:
-        stream.driver = cls(stream.hands.bus(stream.spec), sensor.get("address"))
-    _skip_slots(stream)
-    stream.driver.start(**sensor.get("options", {}))
-    if stream.block is None:
-        stream.block = _block(stream)
-    stream.failures = 0
-    clock = stream.recorder.clock
-    clock.tick()
-    stream.heard_s = clock.s
-    if not stream.samples:
-        stream.seen()
-        stream.due_ms = stream.hands.ticks_ms()
-    stream.phase = POLL
-    return stream.poll_ms if cls.STREAMING else stream.wait_ms()
-
-
-def _block(stream):
-    """Return a block as large as the latency limit lets it grow; set how often to poll."""
-    cls, limits = stream.cls, stream.limits
-    period_us = stream.period_ms * 1000 or stream.driver.period_us
-    latency_ms = stream.sensor.get("latency_ms", limits["latency_ms"])
-    if cls.STREAMING:
-        stream.poll_ms = max(1, min(period_us * cls.FIFO // 2000, POLL_MAX_MS))
-    # An I2C part that is silent for long has stopped; parts on a line tell.
-    stream.quiet_s = max(_SILENCE_S, period_us // 50000) if cls.BUS == "i2c" else _NEVER_S
-    channels = len(channels_of(cls, stream.sensor.get("options", {})))
-    most = limits["samples"] * 3 // max(channels, 3)  # a packet holds no more, nor has a heap room
-    n = max(1, min(latency_ms * 1000 // period_us + 1, most))
-    return Block(channels, n, cls.TIMED, cls.CODE)
 
 
 def stop(stream):
@@ -141,19 +100,7 @@ def lose(stream, n):
 
 def late(stream):
     """Leave out of the index the slots that went by."""
-    _skip_slots(stream)
-    if stream.missed:
-        _gap(stream, "late" if stream.state == "ok" else "restart", stream.missed)
-
-
-def _skip_slots(stream):
-    """Count the slots that went by; the next one is now, or to come."""
-    period_ms = stream.period_ms
-    if stream.samples and period_ms:
-        late = ticks_diff(stream.hands.ticks_ms(), stream.due_ms) // period_ms
-        if late > 0:
-            stream.missed += late
-            stream.due_ms = ticks_add(stream.due_ms, late * period_ms)
+    _gap(stream, "late" if stream.state == "ok" else "restart", stream.missed)
 
 
 def _gap(stream, why, lost):

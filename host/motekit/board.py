@@ -19,7 +19,8 @@ FIRST_OFFSET = 0x1_0000  # before it: bootloader, partition table, NVS
 PARTITIONS = ("app", "app0", "app1", "log", "vfs")
 LOG_SECTORS_MIN = 4
 PERIOD_S = (0.01, 86_400)
-BUS_PINS = {"i2c": ("sda", "scl"), "uart": ("tx", "rx")}
+BUS_PINS = {"i2c": ("sda", "scl"), "onewire": ("data",), "uart": ("tx", "rx")}
+SERIAL_MAX = (1 << 48) - 1  # address of a part on a one-wire bus
 HZ = (10_000, 1_000_000)
 BAUD = (1_200, 921_600)
 NAME_MAX = 32  # characters; what a board's own configuration takes
@@ -43,13 +44,15 @@ class Partition:
 
 @dataclass(frozen=True)
 class Bus:
-    """One I2C controller or UART and its pins; speed is hz or baud."""
+    """One I2C controller, UART or one-wire line and its pins.
+
+    `settings` are what else its kind has: id, and hz or baud.
+    """
 
     name: str
     kind: str
-    id: int
     pins: dict[str, int]
-    speed: int
+    settings: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -174,9 +177,10 @@ def _buses(fields: Fields, chip: Chip) -> dict[str, Bus]:
         raise fields.fail("bus", f"{len(section.names())} buses, at most {BUSES_MAX} expected")
     for name in section.names():
         bus, strapping = _bus(section.table(name), name, chip)
-        first = controllers.setdefault((bus.kind, bus.id), name)
+        number = bus.settings.get("id")
+        first = name if number is None else controllers.setdefault((bus.kind, number), name)
         if first != name:
-            raise section.fail(f"{name}.id", f"{bus.kind} {bus.id} is {first}'s already")
+            raise section.fail(f"{name}.id", f"{bus.kind} {number} is {first}'s already")
         for role, pin in bus.pins.items():
             where = f"{name}.{role}"
             why = _why_not(pin, role, chip, taken, strapping=strapping)
@@ -196,14 +200,16 @@ def _taken_by_board(fields: Fields, chip: Chip) -> dict[str, frozenset[int]]:
 def _bus(fields: Fields, name: str, chip: Chip) -> tuple[Bus, bool]:
     """Return a bus, and whether its board's circuit minds the strapping pins."""
     kind = fields.text("kind", BUS_PINS)
-    # UART0 carries the console, and with it the board's own link
-    low, high = (0, chip.i2c - 1) if kind == "i2c" else (1, chip.uarts - 1)
-    speed = fields.integer("hz", *HZ) if kind == "i2c" else fields.integer("baud", *BAUD)
-    number = fields.integer("id", low, high)
+    settings: dict[str, int] = {}
+    if kind == "i2c":
+        settings = {"id": fields.integer("id", 0, chip.i2c - 1), "hz": fields.integer("hz", *HZ)}
+    elif kind == "uart":  # UART0 carries the console, and with it the board's own link
+        number = fields.integer("id", 1, chip.uarts - 1)
+        settings = {"id": number, "baud": fields.integer("baud", *BAUD)}
     pins = {role: fields.integer(role, 0, 99) for role in BUS_PINS[kind]}
     strapping = fields.flag("strapping")
     fields.done()
-    return Bus(name, kind, number, pins, speed), strapping
+    return Bus(name, kind, pins, settings), strapping
 
 
 def _why_not(
@@ -236,7 +242,7 @@ def read_sensors(entries: list[Fields], buses: dict[str, Bus]) -> tuple[Sensor, 
     for entry in entries:
         sensor = _sensor(entry, buses, {each.name for each in found})
         info = drivers.describe(sensor.driver)
-        address = None
+        address = sensor.address
         if info.bus == "i2c":
             address = sensor.address if sensor.address is not None else info.addresses[0]
         first = places.setdefault((sensor.bus, address), sensor.name)
@@ -244,7 +250,18 @@ def read_sensors(entries: list[Fields], buses: dict[str, Bus]) -> tuple[Sensor, 
             at = "" if address is None else f" at {address:#x}"
             raise entry.fail("bus", f"{sensor.bus}{at} is taken by {first}")
         found.append(sensor)
+    _check_wires(entries, found, buses)
     return tuple(found)
+
+
+def _check_wires(entries: list[Fields], found: list[Sensor], buses: dict[str, Bus]) -> None:
+    """Refuse a part without an address on a one-wire bus that others share."""
+    for entry, sensor in zip(entries, found, strict=True):
+        shared = [each for each in found if each.bus == sensor.bus]
+        if buses[sensor.bus].kind == "onewire" and len(shared) > 1 and sensor.address is None:
+            raise entry.fail(
+                "address", f"missing, {len(shared)} parts share {sensor.bus}; each needs its own"
+            )
 
 
 def _sensor(entry: Fields, buses: dict[str, Bus], names_before: set[str]) -> Sensor:
@@ -292,6 +309,8 @@ def _sensor_bus(entry: Fields, info: drivers.DriverInfo, buses: dict[str, Bus]) 
 def _address(entry: Fields, info: drivers.DriverInfo) -> int | None:
     if "address" not in entry:
         return None
+    if info.bus == "onewire":
+        return entry.integer("address", 1, SERIAL_MAX)
     address = entry.integer("address", 0, 0x7F)
     if address not in info.addresses:
         known = ", ".join(hex(each) for each in info.addresses) or "none: it is no I2C part"

@@ -28,7 +28,7 @@ def write(board: Board, folder: Path) -> list[Path]:
 
 def files(board: Board) -> dict[str, bytes]:
     """Return the program of a board, by the path that each file has there."""
-    home = firmware.compiled(board.chip.march)
+    home = firmware.for_board(board.chip.march)
     found = {f"/lib/{p.relative_to(home)}": p.read_bytes() for p in home.rglob("*.mpy")}
     start = {f"/{name}": resources.start_file(name).read_bytes() for name in START_FILES}
     return {**found, **start}
@@ -47,8 +47,9 @@ def compile_all(folder: Path, host_march: str | None) -> dict[str, list[Path]]:
 
 def _make_room(folder: Path) -> None:
     """Empty a folder of earlier output; a folder with anything else in it is left alone."""
+    ours = {*_OURS, *(Path(name).with_suffix(".mpy").name for name in resources.own)}
     if folder.exists():
-        strange = [p.name for p in folder.iterdir() if p.name not in _OURS]
+        strange = [p.name for p in folder.iterdir() if p.name not in ours]
         if strange:
             raise UsageError(f"{folder}: is not empty: {strange[0]}; name another folder")
         shutil.rmtree(folder)

@@ -266,8 +266,9 @@ class Collector:
             return
         error = line.future.exception()
         device = line.session.device if line.session else None
-        if device is not None:
+        if line.session is not None and line.session.certain:
             line.delay_s = RETRY_S
+        if device is not None:
             with self._lock:
                 if self._devices.get(device) is line.session:
                     del self._devices[device]

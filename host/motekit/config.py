@@ -29,8 +29,7 @@ def device_config(
 
 
 def _bus(bus: Bus) -> dict[str, object]:
-    speed = "hz" if bus.kind == "i2c" else "baud"
-    return {"kind": bus.kind, "id": bus.id, **bus.pins, speed: bus.speed}
+    return {"kind": bus.kind, **bus.pins, **bus.settings}
 
 
 def _sensor(sensor: Sensor) -> dict[str, object]:

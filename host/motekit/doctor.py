@@ -21,6 +21,7 @@ PORT_GROUPS = ("dialout", "uucp")  # Debian and its kin; Arch
 EXTRAS = (
     # (distribution, extra, what for)
     ("pyarrow", "arrow", "export to Parquet and Arrow"),
+    ("pytest", "testing", "tests of your firmware"),
 )
 
 

@@ -3,19 +3,17 @@
 The threads of a collector write here, under one lock; `rows` hands out a copy.
 """
 
-import json
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any
 
 from motefw import packet
 from motefw.errors import PacketError
-from motefw.keys import TAG_BYTES
 
 from .clock import SYSTEM, Clock
 from .hello import Hello
-from .store import Head, Received
+from .store import Head, Received, gap_of
 
 
 @dataclass
@@ -142,10 +140,11 @@ class Live:
                 board = boards.get(device) or self._board(device)
                 if header is None:
                     continue
-                kind, _, number, _, epoch, _, index, _, samples, _, body = header
-                if kind == packet.NOTE:
-                    _count_gap(board, data[body:-TAG_BYTES])
+                kind, _, number, _, epoch, _, index, _, samples, _, _ = header
                 if kind != packet.SAMPLES:
+                    lost = gap_of(header, data)
+                    board.gaps += lost is not None
+                    board.lost_samples += lost or 0
                     continue
                 stream = board.streams.get(number) or _stream(board, number)
                 stream.packets += 1
@@ -167,19 +166,6 @@ def _stream(board: LiveBoard, number: int) -> LiveStream:
     if stream is None:
         stream = board.streams[number] = LiveStream(number)
     return stream
-
-
-def _count_gap(board: LiveBoard, body: bytes) -> None:
-    """Count a note of the board that says samples were lost."""
-    try:
-        note: Any = json.loads(body)
-    except (ValueError, RecursionError):
-        return
-    gap: Any = cast("dict[str, Any]", note).get("gap") if isinstance(note, dict) else None
-    if isinstance(gap, dict):
-        lost = cast("dict[str, Any]", gap).get("lost")
-        board.gaps += 1
-        board.lost_samples += lost if isinstance(lost, int) and lost > 0 else 0
 
 
 def last_values(data: bytes) -> list[int | None]:

@@ -22,13 +22,14 @@ from .hello import Hello
 from .intake import Intake, SetAside, Verdict, judge
 from .keys import Host, KeyStore
 from .live import Live
-from .recognition import Recognition
+from .recognition import SENT_FIRST, Recognition
 from .store import Received, Store
 from .transports import Ended, Pipe, Recorded
 from .transports.link import Event, Log, Packet
 
 STEP_S = 0.5
 STUCK_S = 2.0  # packets came, but not the next in order: ask where the board's queue begins
+OVERFLOW_S = 0.25  # between two hellos where a packet shows that the queue has overflowed
 FAREWELL_S = 1.0
 WINDOW = 8
 BOOT_LINE = re.compile(r"motefw: \S+ device [0-9a-f]+ epoch ")
@@ -110,7 +111,7 @@ class Session:
         self._moved_at = 0.0
         self._asked_at = 0.0
         self._recognition = Recognition(hub.store, pipe.name, self._clock)
-        self._told_time = False  # since the board started
+        self._introduced = self._told_time = False  # since the board started
         self._questions: deque[Question] = deque()
         self._caretaker = Caretaker(self._client, hub.store, hub.live, self._tell, self._clock)
         self._client.between = self._send_acks
@@ -159,6 +160,11 @@ class Session:
 
     def _replay(self) -> list[Any]:
         return list(self.pipe.receive(STEP_S))
+
+    @property
+    def certain(self) -> bool:
+        """Tell whether the board was met, in a run that may go on: a known or a new one."""
+        return self._recognition.certain
 
     # -- called by the committer ------------------------------------------------------------
 
@@ -218,10 +224,25 @@ class Session:
 
     def _go_on(self, hello: Hello) -> None:
         """Tell a board whose run is known where we stand, and once what time it is."""
+        if not self._introduced:
+            self._introduced = True
+            self._introduce(hello)
         self._catch_up(hello)
         if not self._told_time:
             self._told_time = True
             self._caretaker.set_time()
+
+    def _introduce(self, hello: Hello) -> None:
+        """Say who is there, and give up what earlier runs had in memory alone."""
+        self._tell(
+            "info",
+            f"{hello.board} {hello.device}, motefw {hello.firmware}, "
+            f"{len(hello.streams)} streams, epoch {hello.epoch}, started by {hello.reset}",
+        )
+        lost = self._hub.store.ended(hello.device, hello.epoch)
+        if lost:
+            self._hub.live.count(hello.device, lost_packets=lost)
+            self._tell("warning", f"{lost} packets of earlier runs are gone: it has started anew")
 
     def _begin(self, hello: Hello, known: list[tuple[int, int, int | None]]) -> None:
         provisioned = hello.generation > 0 or (any(generation for generation, _, _ in known))
@@ -232,11 +253,7 @@ class Session:
         self._told_time = False
         self._acked = {}
         self._highest = -1
-        self._tell(
-            "info",
-            f"{hello.board} {hello.device}, motefw {hello.firmware}, "
-            f"{len(hello.streams)} streams, epoch {hello.epoch}, started by {hello.reset}",
-        )
+        self._introduced = False
         if provisioned and hello.generation == 0:
             self._tell(
                 "warning",
@@ -296,9 +313,12 @@ class Session:
         for event in events:
             self._hub.record(hello.device, event.data)
         taken = self._submit(verdicts)
+        key = (hello.generation, hello.epoch)
         for header in [received.header for received in taken if received.header is not None]:
-            if (header.generation, header.epoch) == (hello.generation, hello.epoch):
+            if (header.generation, header.epoch) == key:
                 self._highest = max(self._highest, header.seq)
+                if header.seq > self._acked.get(key, -1) + SENT_FIRST:
+                    self._ask_anew(OVERFLOW_S)  # it has let go of what was not acknowledged
             else:
                 self._ask_anew()  # it has started again, and the hello that told was lost
             if header.kind == SAMPLES:
@@ -389,10 +409,10 @@ class Session:
             self._ask_anew()
         self._caretaker.due(hello)
 
-    def _ask_anew(self) -> None:
+    def _ask_anew(self, patience_s: float = STUCK_S) -> None:
         """Say hello, unless that was done a moment ago."""
         now = self._now()
-        if now - self._asked_at > STUCK_S:
+        if now - self._asked_at > patience_s:
             self._asked_at = now
             self._client.say_hello()
 

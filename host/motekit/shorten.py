@@ -26,10 +26,44 @@ def shorten(sources: Mapping[str, str], own: Collection[str] = ()) -> dict[str, 
     spoken = {word for tree in trees.values() for node in ast.walk(tree) for word in _said(node)}
     _place_constants(trees)
     kept = {word for name in own for node in ast.walk(trees[name]) for word in _names(node)}
-    for tree in (tree for name, tree in trees.items() if name not in own):
+    board = {name: tree for name, tree in trees.items() if name not in own}
+    for tree in board.values():
         _shorten_parameters(tree, spoken | kept)
-        _shorten_private(tree, kept)
+    for family in _families(board):
+        _shorten_private(family, kept)
     return {name: ast.unparse(tree) + "\n" for name, tree in trees.items()}
+
+
+def _families(trees: Mapping[str, ast.Module]) -> list[list[ast.Module]]:
+    """Return the files in groups within which classes derive from such with private names.
+
+    Those of both meet in one object, so they must be told apart in all of a group.
+    """
+    classes = {
+        node.name: (name, node)
+        for name, tree in trees.items()
+        for node in tree.body
+        if isinstance(node, ast.ClassDef)
+    }
+    family = {name: {name} for name in trees}
+    for name, node in classes.values():
+        for home, base in _bases(node, classes):
+            if any(_is_private(n) for each in ast.walk(base) for n in _bound(each)):
+                joined = family[home] | family[name]
+                family.update(dict.fromkeys(joined, joined))
+    groups = {min(names): names for names in family.values()}
+    return [[trees[name] for name in sorted(groups[first])] for first in sorted(groups)]
+
+
+def _bases(
+    node: ast.ClassDef, classes: Mapping[str, tuple[str, ast.ClassDef]]
+) -> Iterator[tuple[str, ast.ClassDef]]:
+    """Yield the classes of the program that a class derives from, and their files."""
+    for base in node.bases:
+        found = classes.get(ast.unparse(base).rpartition(".")[2])
+        if found and found[1] is not node:
+            yield found
+            yield from _bases(found[1], classes)
 
 
 def _said(node: ast.AST) -> list[str]:
@@ -41,14 +75,15 @@ def _said(node: ast.AST) -> list[str]:
             return []
 
 
-def _shorten_private(tree: ast.Module, kept: set[str]) -> None:
-    used = kept | {name for node in ast.walk(tree) for name in _names(node)}
-    plain = kept | {name for node in tree.body for name in folded(node)}
-    bound = [name for node in ast.walk(tree) for name in _bound(node)]
+def _shorten_private(family: list[ast.Module], kept: set[str]) -> None:
+    nodes = [node for tree in family for node in ast.walk(tree)]
+    used = kept | {name for node in nodes for name in _names(node)}
+    plain = kept | {name for tree in family for node in tree.body for name in folded(node)}
+    bound = [name for node in nodes for name in _bound(node)]
     private = dict.fromkeys(name for name in bound if _is_private(name) and name not in plain)
     free = (name for name in private_names() if name not in used)
     short = dict(zip(private, free, strict=False))
-    for node in ast.walk(tree):
+    for node in nodes:
         _rename(node, short)
 
 
@@ -142,13 +177,14 @@ def _rename(node: ast.AST, short: dict[str, str]) -> None:
 def _place_constants(trees: Mapping[str, ast.Module]) -> None:
     """Put what constants stand for in place of them, in the files that import them, too."""
     values = {_stem(name): _constants(tree) for name, tree in trees.items()}
+    imports = {name: list(_imports(tree)) for name, tree in trees.items()}
     for _ in trees:  # a module may pass on what it has from another
-        for name, tree in trees.items():
-            for source, alias in _imports(tree):
+        for name, imported in imports.items():
+            for source, alias in imported:
                 if alias.name in values.get(source, {}):
                     values[_stem(name)][alias.name] = values[source][alias.name]
     for name, tree in trees.items():
-        modules = {alias.name: values.get(alias.name, {}) for _, alias in _imports(tree)}
+        modules = {alias.name: values.get(alias.name, {}) for _, alias in imports[name]}
         _Constants(values[_stem(name)], modules).visit(tree)
 
 

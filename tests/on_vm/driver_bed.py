@@ -5,6 +5,7 @@ import gc
 import micropython
 from rom import chips
 from rom.bus import I2CBus, Uart
+from rom.wire import OneWire
 from transcript import Wave, play
 from virtual_time import clock
 
@@ -57,6 +58,17 @@ class Flipping(I2CBus):
             buf[0] = self.frozen[memaddr]
 
 
+class FlippingWire(OneWire):
+    """A wire on which one bit of what is read is another: `mask` at byte `at`."""
+
+    at = mask = 0
+
+    def readinto(self, buf):
+        super().readinto(buf)
+        if self.mask:
+            buf[self.at] ^= self.mask
+
+
 class Script:
     """A UART that brings what it is fed, at once, and keeps what is written."""
 
@@ -95,11 +107,29 @@ def new(name, rows, raw=True, options=None, capacity=64, ramp=None, baud=9600):
     bed.model = chips.load(name)(bed.source, clock.clock_us, options)
     if cls.BUS == "uart":
         bed.bus = Uart(bed.model, clock.clock_us, baud)
+    elif cls.BUS == "onewire":
+        bed.bus = FlippingWire([(None, bed.model)])
     else:
         bed.bus = Flipping([(bed.model.ADDRESSES[0], bed.model)])
     clock.now_us += getattr(bed.model, "POWER_UP_US", 2000)
     bed.driver = cls(bed.bus)
     bed.block = Block(len(channels_of(cls, options)), capacity, False, cls.CODE)
+
+
+def new_wire(name, rows, serials, address=None):
+    """Put a driver on a wire with a part for each list of rows and serial number."""
+    chip = chips.load(name)
+    models = [chip(Rows(r, True), clock.clock_us, {}) for r in rows]
+    bed.model = models[0]
+    bed.bus = FlippingWire(list(zip(serials, models)))
+    cls = drivers.load(name)
+    bed.driver = cls(bed.bus, address)
+    bed.block = Block(len(cls.CHANNELS), 64)
+
+
+def scan():
+    """Return the ROM codes on the wire, hexadecimal."""
+    return [rom.hex() for rom in bed.bus.scan()]
 
 
 def new_script(name):
@@ -234,6 +264,15 @@ def measure():
     return rows()
 
 
+def begin_measuring():
+    bed.driver.measure()
+
+
+def read():
+    bed.driver.read(bed.block)
+    return rows()
+
+
 def measure_early(ms):
     """Take one sample, reading it sooner than the driver said."""
     bed.driver.measure()
@@ -242,12 +281,37 @@ def measure_early(ms):
     return rows()
 
 
+def measure_but(kind):
+    """Take one sample while a fault happens."""
+    wait_ms = bed.driver.measure()
+    clock.now_us += 500 * wait_ms
+    bed.model.fault(kind)
+    clock.now_us += 500 * wait_ms
+    bed.driver.read(bed.block)
+    return rows()
+
+
+def wait_ms():
+    """Return how long a measurement takes, by the driver."""
+    wait_ms = bed.driver.measure()
+    clock.now_us += 1000 * wait_ms
+    return wait_ms
+
+
 def measure_all():
     """Take samples until the source ends."""
     out = []
     for _ in range(len(bed.source.rows)):
         out += measure()
     return out
+
+
+def transactions():
+    return bed.bus.transactions
+
+
+def serial():
+    return list(bed.driver.serial)
 
 
 def get(name):
@@ -273,6 +337,12 @@ def register(register):
 def write(hexadecimal):
     """Put bytes on the I2C bus as another program would have."""
     bed.bus.writeto(bed.driver.address, bytes.fromhex(hexadecimal))
+
+
+def wire_command(hexadecimal):
+    """Send function commands to all parts on the wire as another program would have."""
+    bed.bus.reset()
+    bed.bus.write(b"\xcc" + bytes.fromhex(hexadecimal))
 
 
 class Fixed:
@@ -308,6 +378,12 @@ class Fixed:
     def writeto(self, _addr, buf):
         return len(buf)
 
+    def reset(self):
+        return True
+
+    def crc8(self, _data):
+        return 0
+
     def any(self):
         return len(self.data)
 
@@ -317,6 +393,10 @@ class Fixed:
             buf[i] = self.data[(self.at + i) % len(self.data)]
         self.at = (self.at + n) % len(self.data)
         return n
+
+    def write(self, buf):
+        self.at = 0  # a reply begins
+        return len(buf)
 
 
 def fixed_sample(name, data_hex):
@@ -352,6 +432,7 @@ def driver_allocates(n):
 
 def bytes_allocated(name, replies, n, rounds):
     """Return the heap bytes that `rounds` bursts of n samples take from a bus that takes none."""
+    clock.now_us = 0  # a larger one is an object on the heap
     driver = drivers.load(name)(Fixed(replies))
     block = Block(len(channels_of(driver, {})), 64)
     burst(driver, block, n)
@@ -378,6 +459,7 @@ def burst(driver, block, n):
 
 def locked_burst(name, replies, n):
     """Take a burst with the heap locked: any allocation is a MemoryError."""
+    clock.now_us = 0  # a larger one is an object on the heap
     driver = drivers.load(name)(Fixed(replies))
     block = Block(len(channels_of(driver, {})), 64)
     burst(driver, block, n)

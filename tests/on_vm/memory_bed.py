@@ -89,17 +89,17 @@ with open(sys.argv[3] + "/config.json", "w") as file:
 gc.collect()
 base = gc.mem_alloc()
 
-from motefw import app, overlay
+from motefw import app
 
 say("program")
-overlay.use(port.heap)
 board = app.Board(port)
 say("queue")
 from motefw import packet_setup
 
 packet_setup.select_kernel()
 packet_setup = None
-overlay.tidy()
+del sys.modules["motefw.packet_setup"]
+delattr(sys.modules["motefw"], "packet_setup")
 say("kernel of the encoder")
 from motefw import drivers
 
@@ -107,8 +107,7 @@ for sensor in CONFIG["sensors"]:
     drivers.load(sensor["driver"])
 say("drivers")
 board.report = lambda text: None
-overlay.call("boot", "build", board)
-overlay.tidy()
+board.boot()
 say("buffers and blocks")
 
 

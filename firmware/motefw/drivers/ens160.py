@@ -51,7 +51,7 @@ class ENS160(Driver):
 
     def configure(self, temperature_cel, humidity_percent):
         """Set what to compensate for and run; a part that runs already keeps warm."""
-        self.temp_in = (temperature_cel * 100 + 27315) * 64 // 100
+        self.temp_in = ((temperature_cel * 100 + 27315) * 64 + 50) // 100
         self.rh_in = humidity_percent * 512
         if self.mode != _STANDARD:
             self.mode = _STANDARD

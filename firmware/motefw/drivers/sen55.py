@@ -4,11 +4,12 @@ Maker: Sensirion (CH)
 Bus: I2C 0x69
 Source: SEN5x datasheet v2, section 6 "I2C interface"
 Rates: on demand; the part measures once a second
-Unverified: 0x7FFF, beside 0xFFFF, as "unknown" of the signed words
+Unverified: with firmware 1.0 another choice of `particles` takes effect at power-on alone
 
 What a part does not have (a SEN50 has particles alone, a SEN54 no NOx), and what it does not know
-yet (NOx for the first 10 s), is marked invalid. Masses are in ug/m3; the indices run from 1 to 500
-about what is usual there, 100 for VOC and 1 for NOx. Each word's CRC is checked.
+yet (NOx for the first 11 s), is marked invalid. The indices run from 1 to 500 about what is usual
+there, 100 for VOC and 1 for NOx. While it cleans its fan, 10 s a week, it says the same again.
+Each word's CRC is checked.
 """
 
 import time
@@ -56,12 +57,8 @@ class SEN55(Sensirion):
             raise self.error("its name does not begin with SEN5 (another part?)")
 
     def configure(self, particles):
-        """Begin to measure; a part that does already is stopped first."""
-        try:
-            self.send(_BEGIN[particles])
-        except OSError:
-            self.stop()
-            self.send(_BEGIN[particles])
+        """Begin to measure, or go on: a part that does so already keeps its indices."""
+        self.send(_BEGIN[particles])
         time.sleep_ms(_BEGIN_MS)
         self._unknown = 0
         self.period_us = 1000000
@@ -80,11 +77,11 @@ class SEN55(Sensirion):
         for c in range(8):
             word = data[3 * c] << 8 | data[3 * c + 1]
             block.columns[c][i] = (word ^ 0x8000) - 0x8000 if c > 3 else word
-            if word == (0x7FFF if c > 3 else 0xFFFF) or (word == 0xFFFF and c != 5):
+            if word == (0x7FFF if c > 3 else 0xFFFF):
                 block.mark_invalid(c, i)
             else:
                 known += 1
-        self._unknown = 0 if known > 1 else self._unknown + 1
+        self._unknown = 0 if known else self._unknown + 1
         if self._unknown > _UNKNOWN_MAX:
             raise self.error("it has stopped measuring (supply interrupted?)")
         block.count = i + 1

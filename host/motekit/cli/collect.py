@@ -78,9 +78,10 @@ def collect(
         signal.signal(signal.SIGTERM, stop)
         if not any(source.find() for source in sources):
             view.notice(Notice("waiting", ", ".join(urls or ["serial:*"]), None, WAITING))
-        with view, contextlib.suppress(KeyboardInterrupt):
-            collector.run(Limits(for_s, until_idle_s), lambda: view.tick(collector))
-        view.end(collector)
+        with view:
+            with contextlib.suppress(KeyboardInterrupt):
+                collector.run(Limits(for_s, until_idle_s), lambda: view.tick(collector))
+            view.end(collector)
 
 
 class View:
@@ -96,7 +97,7 @@ class View:
         self._console = Console()
         self._live: LiveDisplay | None = None
         if self._console.is_terminal and not as_json:
-            self._live = LiveDisplay(console=self._console, auto_refresh=False, transient=True)
+            self._live = LiveDisplay(console=self._console, auto_refresh=False)
 
     def __enter__(self) -> Self:
         if self._live:
@@ -144,7 +145,8 @@ class View:
         """Print how it ended."""
         rows = collector.live.rows()
         if self._live:
-            self._console.print(self._table.table(rows))
+            self._live.update(self._table.table(rows))
+            self._live.stop()  # what it shows last stays
         else:
             self._say(collector, ending=True)
         total = {

@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
+from motekit import own
 from motekit.cli import show
 from motekit.errors import MotekitError
 from motekit.sim import scenario as scenarios
 from motekit.sim.fleet import Fleet
-from motekit.sim.preparation import HEAP_BYTES
 from motekit.sim.virtual_board import VirtualBoard
 
 _PORTS_SHOWN = 4
@@ -27,9 +27,20 @@ def sim(
     bits: Annotated[
         int | None, typer.Option(help="The VM's word size: 32, as a board's, or 64. [32 if there]")
     ] = None,
-    heap: Annotated[int, typer.Option(help="Heap of each board, KiB.")] = HEAP_BYTES >> 10,
+    heap: Annotated[
+        int | None, typer.Option(help="Heap of each board, KiB. [109, an ESP32's; 218 on 64 bits]")
+    ] = None,
     keep: Annotated[
         Path | None, typer.Option(help="A folder that keeps the boards' flash from run to run.")
+    ] = None,
+    drivers: Annotated[
+        list[Path] | None, typer.Option("--driver", help="A driver of your own, a file.")
+    ] = None,
+    models: Annotated[
+        list[Path] | None, typer.Option("--model", help="The model of its chip, a file.")
+    ] = None,
+    modules: Annotated[
+        list[Path] | None, typer.Option("--module", help="Another module for the boards, a file.")
     ] = None,
 ) -> None:
     """Run a scenario's virtual boards, each on a serial port of its own, until the scenario ends.
@@ -41,15 +52,21 @@ def sim(
     """
     if bits not in (None, 32, 64):
         raise typer.BadParameter(f"{bits} is neither 32 nor 64", param_hint="--bits")
-    if not 16 <= heap <= 65536:
+    if heap is not None and not 16 <= heap <= 65536:
         raise typer.BadParameter(f"{heap} is not in 16..65536", param_hint="--heap")
-    loaded = scenarios.load(scenario)
-    with contextlib.suppress(KeyboardInterrupt):  # how a scenario without duration_s ends
-        asyncio.run(_run(loaded, as_json, bits, heap << 10, keep))
+    heap_bytes = None if heap is None else heap << 10
+    with own.taken(drivers or (), models or (), own.named(modules or ())):
+        loaded = scenarios.load(scenario)
+        with contextlib.suppress(KeyboardInterrupt):  # how a scenario without duration_s ends
+            asyncio.run(_run(loaded, as_json, bits, heap_bytes, keep))
 
 
 async def _run(
-    loaded: scenarios.Scenario, as_json: bool, bits: int | None, heap_bytes: int, keep: Path | None
+    loaded: scenarios.Scenario,
+    as_json: bool,
+    bits: int | None,
+    heap_bytes: int | None,
+    keep: Path | None,
 ) -> None:
     fleet = Fleet(loaded, bits=bits, heap_bytes=heap_bytes, folder=keep, on_event=_tell)
     async with fleet:

@@ -75,6 +75,7 @@ _COLUMNS: show.Columns[_Row] = (
     show.Column("streams", lambda row: _streams(row.summary), fold=True, spare=1),
     show.Column("samples", lambda row: f"{row.summary.samples:,}", right=True),
     show.Column("bytes/sample", lambda row: _per_sample(row.summary), right=True, spare=2),
+    show.Column("gaps", lambda row: str(row.summary.gaps), right=True),
     show.Column("missing", lambda row: str(row.summary.missing), right=True),
     show.Column("lost", lambda row: _lost(row.summary), right=True),
     show.Column("starts", lambda row: str(row.summary.epochs), right=True, spare=3),

@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -23,8 +24,8 @@ from .batch import DEVICE, MONOTONIC, STREAM, TIME, Batch, Column, Layout, Mask
 from .bounds import Bounds, bounds, duration_ns
 from .devices import labels, resolve
 from .pages import Notes, batches
-from .resample import resample, resampled_layout
-from .series import Series, layout, select
+from .resample import Run, resample, resampled_layout
+from .series import Series, layout, overlap_ns, select
 
 STORE_VARIABLE = "MOTEKIT_STORE"
 Names = str | Iterable[str] | None
@@ -158,14 +159,11 @@ class Archive:
     def _result(self, asked: "_Asked", series: list[Series]) -> Result:
         columns = layout(series, asked.raw)
         notes = Notes()
-        rows = (
-            batch
-            for one in series
-            for batch in batches(self._store, one, asked.bounds, asked.raw, notes)
-        )
+        found = [batches(self._store, one, asked.bounds, asked.raw, notes) for one in series]
         if asked.every_ns is None:
-            return Result(columns, rows, notes)
-        return Result(resampled_layout(columns), resample(rows, asked.every_ns), notes)
+            return Result(columns, chain.from_iterable(found), notes)
+        runs = [Run(rows, overlap_ns(series, at)) for at, rows in enumerate(found)]
+        return Result(resampled_layout(columns), resample(runs, asked.every_ns), notes)
 
     def read(
         self,

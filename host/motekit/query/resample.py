@@ -47,29 +47,42 @@ class Bins(NamedTuple):
         )
 
 
-def resample(batches: Iterable[Batch], every_ns: int) -> Iterator[Batch]:
+class Run(NamedTuple):
+    """Batches of one run of a board, in order of time; runs are in the order of their begins."""
+
+    batches: Iterable[Batch]
+    overlap_ns: int | None  # from then on a later run of the same stream may have samples, too
+
+
+def resample(runs: Iterable[Run], every_ns: int) -> Iterator[Batch]:
     """Yield the spans of `every_ns` (from 1970 on) that hold any sample with a time.
 
-    A span is told when a later one begins, so one stream is held at a time.
+    A span is told when nothing can be added any more: when its run is beyond it, and no later run
+    of its stream reaches into it, as one may if a clock was set wrongly.
     """
-    open_bins: Bins | None = None
+    held: Bins | None = None
     key: tuple[str, str, tuple[str, ...]] | None = None
-    for batch in batches:
-        names = tuple(batch.values)
-        bins = _bins(batch, names, every_ns)
-        if bins is None:
-            continue
-        if key is not None and open_bins is not None:
-            if key == (batch.device, batch.stream, names):
-                bins = _merge(open_bins, bins)
-            else:
-                yield _batch(key, open_bins)
-        key = (batch.device, batch.stream, names)
-        if len(bins.start_ns) > 1:
-            yield _batch(key, bins.part(slice(-1)))
-        open_bins = bins.part(slice(-1, None))
-    if key is not None and open_bins is not None:
-        yield _batch(key, open_bins)
+    for run in runs:
+        for batch in run.batches:
+            names = tuple(batch.values)
+            bins = _bins(batch, names, every_ns)
+            if bins is None:
+                continue
+            settled = int(bins.start_ns[-1])
+            if run.overlap_ns is not None:
+                settled = min(settled, run.overlap_ns // every_ns * every_ns)
+            if key is not None and held is not None:
+                if key == (batch.device, batch.stream, names):
+                    bins = _merge(held, bins)
+                else:
+                    yield _batch(key, held)
+            key = (batch.device, batch.stream, names)
+            count = int(bins.start_ns.searchsorted(settled))
+            if count:
+                yield _batch(key, bins.part(slice(count)))
+            held = bins.part(slice(count, None))
+    if key is not None and held is not None:
+        yield _batch(key, held)
 
 
 def _bins(batch: Batch, names: tuple[str, ...], every_ns: int) -> Bins | None:
@@ -99,22 +112,19 @@ def _valid(batch: Batch, name: str) -> Mask:
 
 
 def _merge(a: Bins, b: Bins) -> Bins:
-    """Join the last span so far with those that follow; it may go on in their first."""
-    if a.start_ns[-1] != b.start_ns[0]:
-        return Bins(
-            np.concatenate((a.start_ns, b.start_ns)),
-            np.concatenate((a.monotonic_us, b.monotonic_us)),
-            np.concatenate((a.total, b.total)),
-            np.concatenate((a.least, b.least)),
-            np.concatenate((a.greatest, b.greatest)),
-            np.concatenate((a.counts, b.counts)),
-        )
-    b.total[0] += a.total[0]
-    b.least[0] = np.minimum(a.least[0], b.least[0])
-    b.greatest[0] = np.maximum(a.greatest[0], b.greatest[0])
-    b.counts[0] += a.counts[0]
-    b.monotonic_us[0] = a.monotonic_us[0]
-    return b
+    """Join spans of which both may hold some."""
+    start_ns = np.concatenate((a.start_ns, b.start_ns))
+    order = np.argsort(start_ns, kind="stable")
+    start_ns = start_ns[order]
+    firsts = np.flatnonzero(np.concatenate(([True], np.diff(start_ns) > 0)))
+    return Bins(
+        start_ns[firsts],
+        np.concatenate((a.monotonic_us, b.monotonic_us))[order][firsts],
+        np.add.reduceat(np.concatenate((a.total, b.total))[order], firsts),
+        np.minimum.reduceat(np.concatenate((a.least, b.least))[order], firsts),
+        np.maximum.reduceat(np.concatenate((a.greatest, b.greatest))[order], firsts),
+        np.add.reduceat(np.concatenate((a.counts, b.counts))[order], firsts),
+    )
 
 
 def _batch(key: tuple[str, str, tuple[str, ...]], bins: Bins) -> Batch:

@@ -55,6 +55,15 @@ def select(store: Store, bounds: Bounds) -> list[Series]:
     return sorted(chosen, key=lambda s: (place[s.epoch.device], s.name, _begin(s)))
 
 
+def overlap_ns(series: Sequence[Series], at: int) -> int | None:
+    """Return the UTC from which on a later one of the same stream has samples; None if none."""
+    following = series[at + 1] if at + 1 < len(series) else None  # they are in order of begin
+    if following is None or not following.clock:
+        return None
+    this = (series[at].epoch.device, series[at].name)
+    return _begin(following)[0] if (following.epoch.device, following.name) == this else None
+
+
 def layout(series: Sequence[Series], raw: bool) -> Layout:
     """Return the union of all channels, in the order in which they are met."""
     columns: dict[str, Column] = {}

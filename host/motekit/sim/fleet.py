@@ -20,7 +20,7 @@ from motekit import disk
 from motekit.errors import VmError
 from motekit.sim import vm as vms
 from motekit.sim.loader.chip_board import ChipBoard
-from motekit.sim.preparation import HEAP_BYTES, Prepared, Workshop, allow_files
+from motekit.sim.preparation import Prepared, Workshop, allow_files, esp32_heap
 from motekit.sim.scenario import Scenario
 from motekit.sim.virtual_board import VirtualBoard
 from motekit.sim.vm import Vm
@@ -39,16 +39,20 @@ class Fleet:
         *,
         vm: Vm | None = None,
         bits: int | None = None,
-        heap_bytes: int = HEAP_BYTES,
+        heap_bytes: int | None = None,
         folder: Path | None = None,
         files: dict[str, bytes] | None = None,
         on_event: Callable[[VirtualBoard, str], None] | None = None,
     ) -> None:
-        """`folder` keeps the boards' flash from run to run; `files` replace the firmware on it."""
+        """Prepare; nothing starts before it is entered.
+
+        `heap_bytes` None: that of the smallest ESP32, twice as much on a 64-bit VM.
+        `folder` keeps the boards' flash from run to run; `files` replace the firmware on it.
+        """
         self.scenario = scenario
         self.vm = vm or vms.find(bits)
         self.boards: list[VirtualBoard] = []
-        self._heap_bytes = heap_bytes
+        self._heap_bytes = heap_bytes or esp32_heap(self.vm)
         self._folder = folder
         self._files = files
         self._on_event = on_event

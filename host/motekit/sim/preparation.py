@@ -24,6 +24,14 @@ BAUD = 115200
 _PROBE_HEAP_BYTES = 1 << 20
 
 
+def esp32_heap(vm: Vm) -> int:
+    """Return the heap of the smallest ESP32 in bytes, twice as much where words are twice as long.
+
+    On 64 bits nearly all that lies on the heap takes twice the room.
+    """
+    return HEAP_BYTES * vm.bits // 32
+
+
 @dataclass(frozen=True)
 class Whole:
     """A chip with all of its flash: its loader's speed is so many times that of the line."""

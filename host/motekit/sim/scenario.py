@@ -209,7 +209,7 @@ def _virtual(sensor: Sensor, entry: Fields, base: Path, seed: int) -> VirtualSen
     if isinstance(rate_hz, (int, float)) and model.RATES and rate_hz not in model.RATES:
         known = ", ".join(f"{rate:g}" for rate in model.RATES)
         raise entry.fail("options.rate_hz", f"{rate_hz} is no rate of {info.name}: {known}")
-    address = None
+    address = sensor.address
     if info.bus == "i2c":
         address = sensor.address if sensor.address is not None else info.addresses[0]
     return VirtualSensor(
@@ -241,17 +241,28 @@ def _read_fault(entry: Fields, plans: list[BoardPlan]) -> dict[int, Fault]:
         if kind not in _RATES:
             raise entry.fail("rate", f"only {' and '.join(_RATES)} have one: errors per byte")
         rate = entry.number("rate", 0.0, 1.0)
-    wanted = entry.text("sensor") if _has(entry, "sensor") else None
-    if wanted is not None and kind in _BOARD_ONLY:
-        raise entry.fail("sensor", f"{kind} befalls a board, not a sensor")
     indices = _indices(entry, len(plans))
     for i in indices:
         if kind in loader_faults.KINDS and not plans[i].blank:
             raise entry.fail("kind", f'{kind} befalls boards that begin with flash = "blank"')
+    wanted = _wanted(entry, kind, [plans[i] for i in indices])
     entry.done()
     return {
         i: Fault(kind, at_s, for_s, rate, _targets(entry, kind, wanted, plans[i])) for i in indices
     }
+
+
+def _wanted(entry: Fields, kind: str, plans: list[BoardPlan]) -> str | None:
+    """Return the name of the one sensor that is meant, None where the key is absent."""
+    if not _has(entry, "sensor"):
+        return None
+    if kind in _BOARD_ONLY:
+        raise entry.fail("sensor", f"{kind} befalls a board, not a sensor")
+    wanted = entry.get("sensor")
+    if not isinstance(wanted, str):
+        names = {each.sensor.name for plan in plans for each in plan.sensors}
+        raise entry.fail("sensor", f"{wanted!r} is not a sensor's name; {nearest('', names)}")
+    return entry.text("sensor")
 
 
 def _indices(entry: Fields, count: int) -> list[int]:
@@ -271,6 +282,20 @@ def _indices(entry: Fields, count: int) -> list[int]:
     return indices
 
 
+def _fault_of_model(driver: str, kind: str) -> str | None:
+    """Return what the model of a driver calls a kind of fault, None if it cannot have it."""
+    can = models.load(driver).FAULTS
+    return next((what for what in _CHIP_FAULTS.get(kind, ()) if what in can), None)
+
+
+def faults_of(driver: str) -> list[str]:
+    """Return the kinds of fault that a driver's sensor can have on a virtual board."""
+    if driver not in models.NAMES:
+        return []
+    of_bus = _BUS_FAULTS if drivers.describe(driver).bus == "i2c" else ()
+    return [*(kind for kind in _CHIP_FAULTS if _fault_of_model(driver, kind)), *of_bus]
+
+
 def _targets(
     entry: Fields, kind: str, wanted: str | None, plan: BoardPlan
 ) -> tuple[tuple[str, str], ...]:
@@ -285,12 +310,10 @@ def _targets(
     for each in plan.sensors:
         if wanted is not None and each.sensor.name != wanted:
             continue
-        if kind in _BUS_FAULTS and each.address is not None:
+        if kind in _BUS_FAULTS and drivers.describe(each.sensor.driver).bus == "i2c":
             found[each.sensor.bus] = _BUS_FAULTS[kind]
-        model = models.load(each.sensor.driver)
-        can = [what for what in _CHIP_FAULTS.get(kind, ()) if what in model.FAULTS]
-        if can:
-            found[each.sensor.name] = can[0]
+        elif what := _fault_of_model(each.sensor.driver, kind):
+            found[each.sensor.name] = what
     if not found:
         which = f"sensor {wanted}" if wanted else f"no sensor ({', '.join(names) or 'none'})"
         raise entry.fail("kind", f"{which} of board {plan.index} can have {kind}")

@@ -30,7 +30,7 @@ from motekit.errors import ScenarioError
 from motekit.keys import Host, KeyStore
 from motekit.session import Arrivals, Notice
 from motekit.sim import vm as vms
-from motekit.sim.preparation import HEAP_BYTES, Workshop, allow_files
+from motekit.sim.preparation import Workshop, allow_files, esp32_heap
 from motekit.sim.scenario import Scenario
 from motekit.sim.sim_pipe import SimPipe, Turn, VirtualTime
 from motekit.sim.stepped_board import WorldBoard
@@ -80,7 +80,7 @@ class World:
         self._closed = False
         try:
             where = folder or self._temporary()
-            heap = heap_bytes or HEAP_BYTES * self.vm.bits // 32
+            heap = heap_bytes or esp32_heap(self.vm)
             workshop = Workshop(self.vm, scenario, heap, files, lockstep=True)
             self._start(workshop, where, on_event)
             path = Path(store) if store is not None else self._temporary() / "world.motekit"

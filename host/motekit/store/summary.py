@@ -2,8 +2,10 @@
 
 from typing import Any, NamedTuple
 
+from .gap import gap_of
+from .header import heads
 from .reader import Reader
-from .records import Epoch, Stream
+from .records import CONTROL, Epoch, Stream
 
 
 class StreamSummary(NamedTuple):
@@ -32,6 +34,8 @@ class DeviceSummary(NamedTuple):
     lost: int  # seqs given up: skipped by the board, or refused
     cut_off: int  # seqs that a board had assigned before it restarted, and that never came
     untold: int  # runs that ended without telling how far they had come: more may be lost
+    gaps: int  # holes in streams that the board told of
+    lost_samples: int  # of these holes, as far as the board knew
     streams: tuple[StreamSummary, ...]
 
 
@@ -78,6 +82,7 @@ def _device(store: Reader, epochs: list[Epoch], streams: list[Stream]) -> Device
         sum(epoch.lost for epoch in epochs),
         _cut_off(epochs),
         _untold(epochs),
+        *_gaps(store, epochs),
         _streams(store, epochs, streams),
     )
 
@@ -101,6 +106,18 @@ def _untold(epochs: list[Epoch]) -> int:
     return sum(
         boot.get("previous_epoch") in held and boot.get("previous_seq") is None for boot in boots
     )
+
+
+def _gaps(store: Reader, epochs: list[Epoch]) -> tuple[int, int]:
+    """Return how many gaps the board's notes tell of, and of how many samples in all."""
+    told = [
+        gap_of(head, stored.data)
+        for epoch in epochs
+        for batch in store.batches(epoch.id, CONTROL)
+        for stored, head in zip(batch, heads([each.data for each in batch]), strict=True)
+    ]
+    lost = [samples for samples in told if samples is not None]
+    return len(lost), sum(lost)
 
 
 def _streams(

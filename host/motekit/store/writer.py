@@ -105,6 +105,18 @@ class Store(Reader):
         """Give up what has not come below the oldest seq that the board has; return how many."""
         return self._give_up(device, generation, epoch, 0, tail_seq - 1)
 
+    def ended(self, device: str, epoch: int) -> int:
+        """Give up the holes in runs before an epoch of a device; return how many packets.
+
+        A board that has begun an epoch has nothing of those before it: its queue was in memory.
+        What comes in spite of that, as out of a recording, is stored and counts no longer as lost.
+        """
+        return sum(
+            self._give_up(device, run.generation, run.epoch, 0, run.highest)
+            for run in self.epochs(device)
+            if run.epoch < epoch and run.missing and run.highest is not None
+        )
+
     def add_schema(self, device: str, epoch: int, table: dict[str, Any]) -> None:
         """Keep a schema that a board told when asked; SchemaError says what is wrong with it."""
         with self._transaction():

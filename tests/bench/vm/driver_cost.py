@@ -54,6 +54,12 @@ class Bus:
         for i in range(len(buf)):
             buf[i] = self.reply[i]
 
+    def reset(self):
+        return True
+
+    def crc8(self, _data):
+        return 0
+
     def writeto(self, _addr, buf):
         return len(buf)
 

@@ -38,6 +38,10 @@ def setup():
     for name in spec["buses"]:
         if spec["buses"][name] == "i2c":
             _buses[name] = bus.I2CBus(wired[name])
+        elif spec["buses"][name] == "onewire":
+            from .wire import OneWire
+
+            _buses[name] = OneWire(wired[name])
         else:
             _buses[name] = wired[name][0][1] if wired[name] else _Nothing()
     for fault in spec["faults"]:
@@ -181,6 +185,10 @@ class Port:
     def uart(self, spec):
         """Return the UART of a configuration's entry."""
         return bus.Uart(_buses[spec["name"]], clock.now_us, spec["baud"])
+
+    def onewire(self, spec):
+        """Return the one-wire bus of a configuration's entry."""
+        return _buses[spec["name"]]
 
     def recover(self, name):
         """Free a bus whose SDA a part holds low."""

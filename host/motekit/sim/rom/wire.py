@@ -1,97 +1,121 @@
-"""The serial line of a board in step with its world; the same names as `line` has.
+"""A one-wire bus with the methods of MicroPython's `onewire.OneWire`, and chip models on it."""
 
-Output is charged what the line takes at its baud rate, beyond the 128 bytes of the ESP32's
-transmit FIFO; input comes at its moment, into a ring of 260 bytes. What the program prints goes
-to a file that the supervisor reads, frames go with their times in the report.
-"""
+from .chips.ds18b20 import crc8 as _crc8
 
-import builtins
-
-from micropython import const
-
-from . import clock, lockstep
-
-_FIFO_BYTES = const(128)
-_IDLE_MS = const(60000)  # no line is busy for so long with what it was given
-
-cut = False
-_print = builtins.print
+_SEARCH_ROM = 0xF0
+_MATCH_ROM = 0x55
+_PASSES_MAX = 255
 
 
-class _Text:
-    """The line as the prompt writes to it."""
+class OneWire:
+    """A one-wire bus; `models` are (serial number or None for the model's own, model) pairs.
 
-    def __init__(self):
-        self._file = open(1, "wb")
+    Fault: `shorted` (the wire is held low).
+    """
 
-    def write(self, data):
-        """Write bytes or text."""
-        self._file.write(data)
-        lockstep.touch(0)
+    FAULTS = ("shorted",)
 
+    def __init__(self, models):
+        self._models = []
+        for serial, model in models:
+            if serial is not None:
+                model.serial = serial
+            self._models.append(model)
+        self.faults = set()
 
-stdout = _Text()
+    def fault(self, kind, on=True):
+        """Begin or end a fault of the wire; ValueError for an unknown kind."""
+        if kind not in self.FAULTS:
+            raise ValueError("fault {}: known are {}".format(kind, ", ".join(self.FAULTS)))
+        if on:
+            self.faults.add(kind)
+        else:
+            self.faults.discard(kind)
 
+    def recover(self):
+        """Do nothing: a reset frees the wire."""
 
-def setup():
-    """Have what is printed heard soon."""
-    builtins.print = _say
+    def reset(self, _required=False):
+        """Return whether a part is there; a wire that is held low looks like one."""
+        present = False
+        for model in self._models:
+            present = model.reset() or present
+        return present or bool(self.faults)
 
+    def readbit(self):
+        """Return a bit: 0 if anybody pulls."""
+        bit = 1
+        for model in self._models:
+            bit &= model.read_bit()
+        return 0 if self.faults else bit
 
-def _say(*args, **options):
-    _print(*args, **options)
-    lockstep.touch(0)
+    def writebit(self, value):
+        """Write a bit."""
+        for model in self._models:
+            model.write_bit(0 if self.faults else value & 1)
 
+    def readbyte(self):
+        """Return a byte, its lowest bit read first."""
+        value = 0
+        for i in range(8):
+            value |= self.readbit() << i
+        return value
 
-class Serial:
-    """The line as the firmware sees it: `readinto` is awaited, `write` blocks as on a board."""
-
-    def __init__(self, baud):
-        self._byte_us = 10000000 // baud  # start, eight data, stop
-        self._free_us = clock.ticks_us()
-        self._wrote_ms = clock.now_ms
-        self._met = False
+    def writebyte(self, value):
+        """Write a byte, its lowest bit first."""
+        for i in range(8):
+            self.writebit(value >> i & 1)
 
     def readinto(self, buf):
-        """Await input; return how many bytes were put into buf, at least 1."""
-        from asyncio import core
-
-        while not lockstep.rx:
-            yield core._io_queue.queue_read(lockstep.stdin)
-        data = lockstep.take(len(buf))
-        buf[: len(data)] = data
-        if not self._met and 0 in data:  # the end of a frame: no keystroke is zero
-            self._met = True
-            lockstep.note("hello")
-        return len(data)
-
-    def take(self):
-        """Return the next byte, -1 if none has come."""
-        data = lockstep.take(1)
-        return data[0] if data else -1
+        """Fill a buffer."""
+        for i in range(len(buf)):
+            buf[i] = self.readbyte()
 
     def write(self, buf):
-        """Send all of buf; return once all but the FIFO's 128 bytes are on the line."""
-        now = clock.ticks_us()
-        idle = clock.now_ms - self._wrote_ms > _IDLE_MS  # longer than ticks can be compared
-        if idle or clock.ticks_diff(self._free_us, now) < 0:
-            self._free_us = now
-        self._wrote_ms = clock.now_ms
-        self._free_us = clock.ticks_add(self._free_us, len(buf) * self._byte_us)
-        busy_us = clock.ticks_diff(self._free_us, now)
-        lockstep.wrote(buf, busy_us // 1000)
-        wait_us = busy_us - _FIFO_BYTES * self._byte_us
-        if wait_us > 0:
-            clock.sleep_us(wait_us)
-        return len(buf)
+        """Write the bytes of a buffer."""
+        for i in range(len(buf)):
+            self.writebyte(buf[i])
 
+    def select_rom(self, rom):
+        """Address one part."""
+        self.reset()
+        self.writebyte(_MATCH_ROM)
+        self.write(rom)
 
-def release():
-    """Do nothing: time goes on at the prompt as elsewhere."""
+    def crc8(self, data):
+        """Return the CRC of data: 0 over bytes and their CRC."""
+        return _crc8(data)
 
+    def scan(self):
+        """Return the ROM codes on the wire, unchecked."""
+        found = []
+        code, fork = 0, 64
+        for _ in range(_PASSES_MAX):
+            code, fork = self._search(code, fork)
+            if code is None:
+                break
+            found.append(bytearray(code.to_bytes(8, "little")))
+            if fork < 0:
+                break
+        return found
 
-def getc():
-    """Wait for one byte at the prompt."""
-    while not lockstep.rx:
-        clock.idle(-1, lockstep.ready)
-    return lockstep.take(1)[0]
+    def _search(self, before, fork):
+        """Return the next ROM code and the last place where it could have turned to a 1.
+
+        As before up to `fork`, a 1 there, zeros preferred behind it.
+        """
+        if not self.reset():
+            return None, -1
+        self.writebyte(_SEARCH_ROM)
+        code, last = 0, -1
+        for place in range(64):
+            bit, complement = self.readbit(), self.readbit()
+            if bit and complement:
+                return None, -1
+            if bit == complement:
+                bit = before >> place & 1 if place < fork else int(place == fork)
+                if not bit:
+                    last = place
+            code |= bit << place
+            self.writebit(bit)
+        return code, last

@@ -25,11 +25,11 @@ class Talker(Faults):
 
     def __init__(self, source, clock_us):
         super().__init__()
-        self._source = source
-        self._clock_us = clock_us
-        self._noise = 1
-        self._command = bytearray(0)
-        self._out = []  # (when, bytes)
+        self.source = source
+        self.clock_us = clock_us
+        self.noise = 1
+        self.command = bytearray(0)
+        self.out = []  # (when, bytes)
         self.heard = []  # commands, the latest last
         self.reset()
 
@@ -38,33 +38,33 @@ class Talker(Faults):
         super().fault(kind, on)
         if kind == "brownout" and on:
             self.faults.discard(kind)
-            self._command = bytearray(0)
-            self._out = []
+            self.command = bytearray(0)
+            self.out = []
             self.reset()
 
     def write(self, data):
         """Take what the host's line carried."""
-        self.tick(self._clock_us())
+        self.tick(self.clock_us())
         for byte in data:
-            self._command += bytes((byte,))
-            while self._command:
-                size = self.size(self._command)
-                if size > len(self._command):
+            self.command += bytes((byte,))
+            while self.command:
+                size = self.size(self.command)
+                if size > len(self.command):
                     break
                 if size:
-                    command = bytes(self._command[:size])
+                    command = bytes(self.command[:size])
                     if self.obey(command) is not False:
                         self.heard = self.heard[-9:] + [command]
-                        self._command = self._command[size:]
+                        self.command = self.command[size:]
                         continue
-                self._command = self._command[1:]
+                self.command = self.command[1:]
 
     def poll(self, now_us):
         """Return the bytes sent since the last call."""
         self.tick(now_us)
         out = bytearray(0)
-        while self._out and self._out[0][0] <= now_us:
-            out += self._out.pop(0)[1]
+        while self.out and self.out[0][0] <= now_us:
+            out += self.out.pop(0)[1]
         return bytes(out)
 
     def reset(self):
@@ -89,20 +89,21 @@ class Talker(Faults):
         if "bad_sum" in self.faults:
             data[self.SUM_AT] ^= 0x01
         if "garbage" in self.faults:
-            self.say(self._garbage(), at_us)
+            self.say(self.garbage(), at_us)
         self.say(data, at_us)
 
     def say(self, data, at_us):
         """Send bytes at a time, unless too much waits."""
         if "silent" in self.faults:
             return
-        if sum([len(each) for _, each in self._out]) + len(data) <= _QUEUE_BYTES:
-            self._out.append((at_us, bytes(data)))
+        if sum([len(each) for _, each in self.out]) + len(data) <= _QUEUE_BYTES:
+            self.out.append((at_us, bytes(data)))
 
-    def _garbage(self):
+    def garbage(self):
+        """Return noise with a false header in it."""
         noise = bytearray(_NOISE_BYTES)
         for i in range(_NOISE_BYTES):
-            self._noise = (self._noise * 75 + 74) % 65537
-            noise[i] = self._noise & 0xFF
+            self.noise = (self.noise * 75 + 74) % 65537
+            noise[i] = self.noise & 0xFF
         noise[4 : 4 + len(self.HEAD)] = self.HEAD
         return noise

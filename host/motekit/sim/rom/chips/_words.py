@@ -33,14 +33,14 @@ class Words(Faults):
 
     def __init__(self, source, clock_us):
         super().__init__()
-        self._source = source
-        self._clock_us = clock_us
+        self.source = source
+        self.clock_us = clock_us
         self.power_cycle()
 
     def power_cycle(self):
         """Forget everything, as after an interruption of the supply."""
         self.words: tuple = ()  # the reply that waits
-        self._busy_us = self._clock_us() + self.POWER_UP_US
+        self.busy_us = self.clock_us() + self.POWER_UP_US
         self.reset()
 
     def reset(self):
@@ -62,8 +62,8 @@ class Words(Faults):
 
     def write(self, data):
         """Take a command; a probe without a byte is acknowledged when the part is idle."""
-        now = self._clock_us()
-        if "nack" in self.faults or now < self._busy_us or len(data) == 1:
+        now = self.clock_us()
+        if "nack" in self.faults or now < self.busy_us or len(data) == 1:
             raise OSError(NACK)
         if not data:
             return
@@ -76,11 +76,11 @@ class Words(Faults):
         busy_us = self.obey(data[0] << 8 | data[1], arguments)
         if busy_us is None:
             raise OSError(NACK)
-        self._busy_us = now + busy_us
+        self.busy_us = now + busy_us
 
     def read_into(self, buf):
         """Give the words with their CRCs, as far as the buffer goes; 0xFF after their end."""
-        if "nack" in self.faults or self._clock_us() < self._busy_us or not self.words:
+        if "nack" in self.faults or self.clock_us() < self.busy_us or not self.words:
             raise OSError(NACK)
         reply = bytearray(0)
         for word in self.words:

@@ -28,7 +28,7 @@ class Mhz19c(Talker):
 
     def reset(self):
         """Be as after power-on; settings are kept."""
-        self._warm_us = self._clock_us() + self._warmup_us
+        self._warm_us = self.clock_us() + self._warmup_us
 
     def size(self, command):
         """Return the bytes of a command that begins so, 0 for none."""
@@ -40,7 +40,7 @@ class Mhz19c(Talker):
             return False
         code = command[2]
         if code == 0x86:
-            self._answer(self._clock_us())
+            self._answer(self.clock_us())
         elif code == 0x79:
             self.self_calibration = command[3] == 0xA0
         elif code == 0x87:
@@ -54,7 +54,7 @@ class Mhz19c(Talker):
     def _answer(self, now):
         ppm = 400
         if now >= self._warm_us:
-            values = self._source.at(now)
+            values = self.source.at(now)
             if values is None:
                 return
             ppm = clipped(values[0], *self.limits(None)[0])

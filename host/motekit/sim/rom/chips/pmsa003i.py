@@ -2,8 +2,8 @@
 
 Source: PMSA003I series data manual V2.6, "I2C protocol".
 
-A read gives the latest frame from its beginning; there is a new one every 0.8 s. Until the fan has
-run up every payload is zero, and nothing is asked of the source.
+A read gives the latest frame from its beginning; there is a new one every 0.8 s. Until the first,
+and until the fan has run up, every payload is zero, and nothing is asked of the source.
 """
 
 from . import Faults
@@ -41,7 +41,7 @@ class Pmsa003i(Faults):
         """Run up again."""
         self._up_us = self._clock_us() + self.POWER_UP_US
         self._warm_us = self._clock_us() + self._warmup_us
-        self._next_us = self._up_us
+        self._next_us = self._up_us + _PERIOD_US
         self._payload = bytes(26)
 
     def fault(self, kind, on=True):

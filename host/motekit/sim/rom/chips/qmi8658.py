@@ -153,7 +153,8 @@ class Qmi8658(Motion):
             status |= 0x10
         if self._overflow:
             status |= 0x20
-        if self.held >= self.registers[_FIFO_WTM] * self._depth() // 128:
+        frame = self._depth() >> 4 + (self.registers[_FIFO_CTRL] >> 2 & 3)
+        if 0 < self.registers[_FIFO_WTM] * frame <= self.held:
             status |= 0x40
         return status | 0x80 if self.held >= self._depth() else status
 

@@ -43,6 +43,15 @@ class S8(Talker):
         self.status = 0
         super().__init__(source, clock_us)
 
+    @property
+    def abc(self):
+        """The period of the self-calibration, hours; 0: off."""
+        return self.holding[_ABC]
+
+    @abc.setter
+    def abc(self, hours):
+        self.holding[_ABC] = hours
+
     def reset(self):
         """Be as after power-on; the self-calibration's period is kept."""
 
@@ -57,7 +66,7 @@ class S8(Talker):
         address, function = command[0], command[1]
         register = command[2] << 8 | command[3]
         value = command[4] << 8 | command[5]
-        now = self._clock_us()
+        now = self.clock_us()
         if function == 6 and register in self.holding:
             self.holding[register] = value
             self.say(command, now + self.REPLY_US)
@@ -84,7 +93,7 @@ class S8(Talker):
             if function == 3:
                 words.append(self.holding[i])
             elif i == _CO2:
-                values = self._source.at(now)
+                values = self.source.at(now)
                 if values is None:
                     return
                 words.append(clipped(values[0], *self.limits(None)[0]))

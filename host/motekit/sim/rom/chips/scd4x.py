@@ -80,7 +80,7 @@ class Scd4x(Words):
         """Do what only an idle part does."""
         if code in _PERIODS_US:
             self.period_us = _PERIODS_US[code]
-            self._next_us = self._clock_us() + self.period_us
+            self._next_us = self.clock_us() + self.period_us
             self._ready = None
             return 0
         if code in self.settings:
@@ -108,13 +108,13 @@ class Scd4x(Words):
 
     def _advance(self):
         """Take the measurements that are due."""
-        now = self._clock_us()
+        now = self.clock_us()
         while self.period_us and now >= self._next_us:
-            values = self._source.at(self._next_us)
+            values = self.source.at(self._next_us)
             self._next_us += self.period_us
             if values is None:
                 return
-            if not self._source.raw:
+            if not self.source.raw:
                 ppm, temperature, humidity = values
                 values = (ppm, (temperature + 45) * 65535 / 175, humidity * 65535 / 100)
             limits = self.limits(None)

@@ -45,7 +45,7 @@ class Sds011(Talker):
         self._wake()
 
     def _wake(self):
-        now = self._clock_us()
+        now = self.clock_us()
         self.asleep = False
         self._warm_us = now + self._warmup_us
         self._next_us = now + (_RUN_US if self.minutes else _PERIOD_US)
@@ -61,7 +61,7 @@ class Sds011(Talker):
         if command[15:17] not in (b"\xff\xff", _ID):
             return True
         code, write, value = command[2], command[3], command[4]
-        now = self._clock_us()
+        now = self.clock_us()
         if self.asleep and not (code == 6 and write and value):
             return True
         if code == 4:
@@ -100,11 +100,11 @@ class Sds011(Talker):
     def _report(self, at_us):
         values = (0, 0)
         if self.minutes or at_us > self._warm_us:
-            values = self._source.sample(self._index)
+            values = self.source.sample(self._index)
             if values is None:
                 return
             self._index += 1
-        if not self._source.raw:
+        if not self.source.raw:
             values = tuple([10 * value for value in values])
         pm2_5, pm10 = [clipped(value, 0, 9999) for value in values]
         data = bytes((pm2_5 & 0xFF, pm2_5 >> 8, pm10 & 0xFF, pm10 >> 8)) + _ID

@@ -1,6 +1,6 @@
 """Model of the SEN50/54/55: commands, their times, what is not known yet, checksums.
 
-Source: SEN5x datasheet v2, section 6.1 (commands) and Table 1 (NOx after 10 s).
+Source: SEN5x datasheet v2, section 6.1 (commands), Table 1.
 
 The latest measurement can be read over and over; what the part does not have or does not know yet
 is 0xFFFF, 0x7FFF in signed words.
@@ -13,7 +13,7 @@ _CHANNELS = {"SEN50": range(4), "SEN54": range(7), "SEN55": range(8)}
 _PARTICLES = 4
 _NOX = 7
 _PERIOD_US = 1000000
-_NOX_US = 10000000
+_NOX_US = 11000000  # after power-on or reset
 
 
 class Sen55(Words):
@@ -26,7 +26,7 @@ class Sen55(Words):
     ADDRESSES = (0x69,)
     RATES = ()
     POWER_UP_US = 50000
-    WARMUP_S = 11
+    WARMUP_S = 12
 
     @staticmethod
     def limits(_options):
@@ -42,20 +42,20 @@ class Sen55(Words):
         """Be idle."""
         self.mode = None  # the command that began the measurement
         self._began_us = 0
+        self._known_us = self.clock_us() + _NOX_US
         self._taken = 0  # seconds since then, at the latest measurement
         self._latest = None
 
     def obey(self, code, arguments):
         """Do what a command says."""
         if code in (0x0021, 0x0037):
-            if self.mode:
-                return None
-            self.reset()
+            if not self.mode:
+                self._began_us = self.clock_us()
+                self._taken = 0
             self.mode = code
-            self._began_us = self._clock_us()
             return 50000
         if code == 0x0104:
-            self.reset()
+            self.mode = self._latest = None
             return 200000
         if code == 0xD304:
             self.reset()
@@ -74,18 +74,18 @@ class Sen55(Words):
         return 20000
 
     def _fresh(self):
-        seconds = (self._clock_us() - self._began_us) // _PERIOD_US
+        seconds = (self.clock_us() - self._began_us) // _PERIOD_US
         return bool(self.mode) and seconds > self._taken
 
     def _take(self):
         """Take the latest measurement, if there is one since the last."""
         if not self._fresh():
             return
-        self._taken = (self._clock_us() - self._began_us) // _PERIOD_US
-        values = self._source.at(self._clock_us())
+        self._taken = (self.clock_us() - self._began_us) // _PERIOD_US
+        values = self.source.at(self.clock_us())
         if values is None:
             return
-        if not self._source.raw:
+        if not self.source.raw:
             values = tuple([values[c] * _SCALES[c] for c in range(8)])
         limits = self.limits(None)
         self._latest = tuple([clipped(values[c], *limits[c]) for c in range(8)])
@@ -96,7 +96,7 @@ class Sen55(Words):
             known = self._latest is not None and c in _CHANNELS[self.name]
             if c < _PARTICLES and self.mode == 0x0037:
                 known = False
-            if c == _NOX and self._clock_us() - self._began_us < _NOX_US:
+            if c == _NOX and self.clock_us() < self._known_us:
                 known = False
             unknown = 0xFFFF if c < _PARTICLES else 0x7FFF
             words.append(self._latest[c] & 0xFFFF if known else unknown)

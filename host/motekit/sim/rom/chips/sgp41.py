@@ -38,7 +38,7 @@ class Sgp41(Words):
 
     def obey(self, code, arguments):
         """Do what a command says."""
-        now = self._clock_us()
+        now = self.clock_us()
         if self._conditioning_us is not None:
             self.conditioned_us = max(self.conditioned_us, now - self._conditioning_us)
         if code in (0x2612, 0x2619):
@@ -64,7 +64,7 @@ class Sgp41(Words):
             self._conditioning_us = None
         elif self._conditioning_us is None:
             self._conditioning_us = now
-        values = self._source.at(now)
+        values = self.source.at(now)
         if values is None:
             return None
         words = tuple([clipped(value, 0, 65535) for value in values])

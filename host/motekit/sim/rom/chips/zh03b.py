@@ -32,7 +32,7 @@ class Zh03b(Talker):
         self._wake()
 
     def _wake(self):
-        now = self._clock_us()
+        now = self.clock_us()
         self.asleep = False
         self._warm_us = now + self._warmup_us
         self._next_us = now + _PERIOD_US
@@ -45,7 +45,7 @@ class Zh03b(Talker):
         """Do what a command says."""
         if not winsen.sound(command):
             return False
-        now = self._clock_us()
+        now = self.clock_us()
         code, value = command[2], command[3]
         if code == 0xA7:
             if value:
@@ -78,7 +78,7 @@ class Zh03b(Talker):
     def _values(self, at_us):
         if at_us < self._warm_us:
             return (0, 0, 0)
-        values = self._source.at(at_us)
+        values = self.source.at(at_us)
         return values and tuple([clipped(v, *self.limits(None)[0]) for v in values])
 
 

@@ -1,0 +1,53 @@
+"""What a host can have done: time, configuration, reboot. Loaded for a request."""
+
+from . import drivers, overlay
+from .compat import const
+from .errors import MessageError
+
+_QUALITY_HOST = const(3)
+_UTC_MIN_US = 1_577_836_800_000_000  # 2020: a host whose clock is before that has none
+_UTC_MAX_US = 4_102_444_800_000_000  # 2100
+
+
+def _argument(args, name, low, high):
+    """Return the integer argument of a command; MessageError if it is missing or out of range."""
+    value = args.get(name)
+    if type(value) is not int or not low <= value <= high:
+        raise MessageError(f"{name}: {value!r}, a whole number from {low} to {high} expected")
+    return value
+
+
+def config_get(board, args):
+    """Tell the configuration that is in force after the next boot."""
+    return overlay.call("config", "load", board.port.root, drivers.load)
+
+
+def config_set(board, args):
+    """Check a configuration and save it; the next boot applies it."""
+    if not isinstance(args.get("config"), dict):
+        raise MessageError("config: an object is expected")
+    overlay.call("config", "save", board.port.root, args["config"], drivers.load)
+    return {"reboot": True}
+
+
+def time_get(board, args):
+    """Tell the time of this epoch, for a host that measures how long the answer takes."""
+    return {"uptime_us": board.clock.now_us()}
+
+
+def time_set(board, args):
+    """Log what time it is, or was at `uptime_us` of this epoch: a request may come late."""
+    now_us = board.clock.now_us()
+    args.setdefault("uptime_us", now_us)
+    utc_us = _argument(args, "utc_us", _UTC_MIN_US, _UTC_MAX_US)
+    error_us = _argument(args, "error_us", 0, 0xFFFFFFFF)
+    uptime_us = _argument(args, "uptime_us", 0, now_us)
+    board.recorder.anchor(uptime_us, utc_us, _QUALITY_HOST, error_us)
+    board.uplink.wake.set()
+    return {}
+
+
+def reboot(board, args):
+    """Boot again, once this reply and what the log holds are with the host, or after 10 s."""
+    board.stop("reboot")
+    return {}

@@ -1,0 +1,43 @@
+"""How a stream starts its sensor, at boot and after a failure. See `sampler`."""
+
+from .compat import const
+from .driver import channels_of
+from .packet import Block
+from .sampler import POLL_MAX_MS
+
+_SILENCE_S = const(5)
+_NEVER_S = const(0x3FFFFFFF)
+
+
+def begin(stream):
+    """Start the sensor, whatever state it is in; return (its driver, its block)."""
+    sensor = stream.sensor
+    driver = stream.driver
+    if driver is None:
+        driver = stream.cls(stream.hands.bus(stream.spec), sensor.get("address"))
+    stream.skip_slots()
+    driver.start(**sensor.get("options", {}))
+    block = stream.block or _block(stream, driver)
+    stream.failures = 0
+    clock = stream.recorder.clock
+    clock.tick()
+    stream.heard_s = clock.s
+    if not stream.samples:
+        stream.seen()
+        stream.due_ms = stream.hands.ticks_ms()
+    return driver, block
+
+
+def _block(stream, driver):
+    """Return a block as large as the latency limit lets it grow; set how often to poll."""
+    cls, limits = stream.cls, stream.limits
+    period_us = stream.period_ms * 1000 or driver.period_us
+    latency_ms = stream.sensor.get("latency_ms", limits["latency_ms"])
+    if cls.STREAMING:
+        stream.poll_ms = max(1, min(period_us * cls.FIFO // 2000, POLL_MAX_MS))
+    # An I2C part that is silent for long has stopped; parts on a line tell.
+    stream.quiet_s = max(_SILENCE_S, period_us // 50000) if cls.BUS == "i2c" else _NEVER_S
+    channels = len(channels_of(cls, stream.sensor.get("options", {})))
+    most = limits["samples"] * 3 // max(channels, 3)  # a packet holds no more, nor has a heap room
+    n = max(1, min(latency_ms * 1000 // period_us + 1, most))
+    return Block(channels, n, cls.TIMED, cls.CODE)
