@@ -114,7 +114,7 @@ def test_sensor_faults_find_the_parts_that_can_have_them(write_scenario):
 WRONG = [
     ("nonsense", "not TOML"),
     ("seed = 1", "board: missing"),
-    (HEAD + "colour = 3", "unknown key; known: board, count, name, sensor, ticks_ms"),
+    (HEAD + "colour = 3", "unknown key; known: board, chip, count, flash, name, sensor, ticks_ms"),
     (HEAD.replace("seed = 7", 'seed = "x"'), "seed: 'x' is not an integer"),
     (HEAD.replace("seed = 7", "seed = 7\nduraton_s = 1"), "did you mean duration_s?"),
     (HEAD.replace('"virtual"', '"fast"'), "clock: 'fast' is unknown; known: real, virtual"),
@@ -154,7 +154,10 @@ WRONG = [
     (HEAD.replace("count = 2", "") + DOWN.replace("board = 0", "board = 7"), "is 1 board, 0"),
     (HEAD + '[[board.sensor]]\ndriver = "sht4x"\nqqq = 1', "name, options, period_s, replay"),
     (HEAD + '[[fault]]\nkind = "reboot"', "fault[0].at_s: missing"),
-    (HEAD + DOWN + "rate = 0.1", "fault[0].rate: only link_corrupt has one"),
+    (
+        HEAD + DOWN + "rate = 0.1",
+        "fault[0].rate: only link_corrupt and loader_bytes_lost have one",
+    ),
     (HEAD + DOWN + 'sensor = "sht4x"', "fault[0].sensor: link_down befalls a board"),
     (HEAD + CLIMATE + '[[fault]]\nkind = "uart_garbage"', "no sensor (sht4x) of board 0 can have"),
     (HEAD + CLIMATE + '[[fault]]\nkind = "i2c_nack"\nsensor = "s"', "board 0 has no 's'"),
@@ -344,7 +347,7 @@ def test_a_sensor_can_have_the_faults_that_are_told_of_it_and_no_others(tmp_path
     bus = {"i2c": "i2c0", "uart": "uart1"}[drivers.describe(driver).bus]
     told = scenarios.faults_of(driver)
     assert told
-    for kind in set(scenarios.FAULTS) - {"link_down", "link_corrupt", "reboot", "power_cut"}:
+    for kind in set(scenarios.FAULTS) - set(scenarios._BOARD_ONLY):
         text = (
             f'duration_s = 1\n[[board]]\nboard = "esp32-devkitc"\n[[board.sensor]]\n'
             f'driver = "{driver}"\nbus = "{bus}"\n[[fault]]\nkind = "{kind}"\n'
@@ -355,3 +358,21 @@ def test_a_sensor_can_have_the_faults_that_are_told_of_it_and_no_others(tmp_path
         else:
             with pytest.raises(ScenarioError, match=f"can have {kind}"):
                 scenarios.load(tmp_path / "x.toml")
+
+
+@pytest.mark.parametrize(
+    ("rest", "says"),
+    [
+        ('kind = "board_pulled"', "missing .or after_bytes.: board_pulled happens at a moment"),
+        ('kind = "board_pulled"\nat_s = 1\nafter_bytes = 1', "at_s or after_bytes, not both"),
+        ('kind = "reboot"\nafter_bytes = 1', "only of what befalls a chip's flash"),
+        ('kind = "loader_dead"\nboard = 1', 'begin with flash = "blank"'),
+        ('kind = "loader_dead"\nboard = 0\nrate = 1', "only link_corrupt and loader_bytes_lost"),
+    ],
+)
+def test_what_befalls_flash_is_checked(tmp_path, rest, says):
+    blank = '[[board]]\nboard = "esp32-devkitc"\nflash = "blank"\n'
+    text = f"{blank}{blank.replace('blank', 'firmware')}[[fault]]\n{rest}\n"
+    (tmp_path / "x.toml").write_text(text)
+    with pytest.raises(ScenarioError, match=says):
+        scenarios.load(tmp_path / "x.toml")

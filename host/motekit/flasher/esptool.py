@@ -1,7 +1,8 @@
 """Espressif's esptool, run as a program: one process for a board, every wait with an end.
 
 It is GPL, so it is never imported. Its words are for people: what is read here (chip, MAC, size,
-address written) is checked, and what it says last is passed on when it fails.
+address written) is checked, and what it says last is passed on when it fails. It says whose chip
+it has found before it writes, and is ended there if that is not the one that is meant.
 """
 
 import os
@@ -21,9 +22,9 @@ from motekit.flash.merged import Region
 
 FAST_BAUD = 460_800
 SLOW_BAUD = 115_200
-CONNECT_S = 40.0  # seven attempts of its own
 SILENCE_S = 60.0  # an erase of 16 MB; it says something more often otherwise
 _TAIL_LINES = 60
+_POLL_S = 0.5
 _CHIP = re.compile(r"Chip type:\s+(ESP32(?:-[SCHP]\d+)?)")
 _MAC = re.compile(r"MAC:\s+((?:[0-9a-f]{2}:){5}[0-9a-f]{2})\s")  # not the longer EUI-64
 _SIZE = re.compile(r"Detected flash size:\s+(\d+)MB")
@@ -39,6 +40,14 @@ class EsptoolError(LinkError):
     def __init__(self, text: str, words: str = "") -> None:
         super().__init__(text)
         self.words = words
+
+
+class ExchangedError(LinkError):
+    """Another chip is at the port than a moment before."""
+
+
+class StoppedError(LinkError):
+    """The program ends."""
 
 
 @dataclass(frozen=True)
@@ -58,57 +67,116 @@ class Written:
     skipped: tuple[str, ...] = ()
 
 
-def identify(port: str, baud: int = SLOW_BAUD, *, reset: bool = True) -> Chip:
-    """Reset a chip into its loader and ask who it is; the stub stays there for what follows."""
-    said = _run(port, baud, ["flash-id"], before=reset, after="no-reset-stub")
-    chip, mac, size = (_first(each, said) for each in (_CHIP, _MAC, _SIZE))
-    if not chip or not mac:
-        raise EsptoolError(f"{port}: esptool found no chip and no MAC", said)
-    return Chip(chip.lower().replace("-", ""), mac.replace(":", ""), int(size or 0) << 20)
+@dataclass
+class Esptool:
+    """A port on which esptool is run; `mac`, once it is set, is the one chip that is meant."""
 
+    port: str
+    baud: int = SLOW_BAUD
+    stopped: Callable[[], bool] = lambda: False
+    mac: str = ""
 
-def read(port: str, offset: int, size: int, baud: int) -> bytes:
-    """Return a piece of flash."""
-    with tempfile.TemporaryDirectory(prefix="motekit-") as folder:
-        path = Path(folder) / "piece"
-        arguments = ["read-flash", hex(offset), hex(size), str(path)]
-        said = _run(port, baud, arguments, before=False, after="no-reset-stub")
-        data = path.read_bytes() if path.exists() else b""
-    if len(data) != size:
-        raise EsptoolError(f"{port}: {len(data)} of {size} bytes read at 0x{offset:x}", said)
-    return data
+    def identify(self) -> Chip:
+        """Reset a chip into its loader and ask who it is; the stub stays for what follows."""
+        said = self._run(["flash-id"], before="default-reset", after="no-reset-stub")
+        chip, mac, size = (_first(each, said) for each in (_CHIP, _MAC, _SIZE))
+        if not chip or not mac:
+            raise EsptoolError(f"{self.port}: esptool found no chip and no MAC", said)
+        found = Chip(chip.lower().replace("-", ""), mac.replace(":", ""), int(size or 0) << 20)
+        self.mac = self.mac or found.mac
+        return found
 
+    def read(self, offset: int, size: int) -> bytes:
+        """Return a piece of flash."""
+        with tempfile.TemporaryDirectory(prefix="motekit-") as folder:
+            path = Path(folder) / "piece"
+            said = self._run(
+                ["read-flash", hex(offset), hex(size), str(path)], after="no-reset-stub"
+            )
+            data = path.read_bytes() if path.exists() else b""
+        if len(data) != size:
+            raise EsptoolError(
+                f"{self.port}: {len(data)} of {size} bytes read at 0x{offset:x}", said
+            )
+        return data
 
-def write(
-    port: str,
-    regions: Sequence[Region],
-    baud: int,
-    *,
-    erase: bool = False,
-    before: Mapping[str, Path] | None = None,
-    on_bytes: Callable[[int], None] = lambda _: None,
-) -> Written:
-    """Write regions in their order, each verified by its MD5; then the chip boots.
+    def write(
+        self,
+        regions: Sequence[Region],
+        *,
+        erase: bool = False,
+        before: Mapping[str, Path] | None = None,
+        on_bytes: Callable[[int], None] = lambda _: None,
+    ) -> Written:
+        """Write regions in their order, each verified by its MD5; then the chip boots.
 
-    `erase`: all of the flash first. `before`: by the regions' names, files with what is thought to
-    be there, so that only sectors that differ are written; without it, regions that are there
-    already are left alone as a whole.
-    """
-    written = Written()
-    done: dict[int, int] = {}
+        `erase`: all of the flash first. `before`: by the regions' names, files with what is
+        thought to be there, so that only sectors that differ are written; without it, regions
+        that are there already are left alone as a whole.
+        """
+        written = Written()
+        done: dict[int, int] = {}
 
-    def listen(line: str) -> None:
-        _follow(line, regions, done, written)
-        on_bytes(sum(done.values()))
+        def listen(line: str) -> None:
+            _follow(line, regions, done, written)
+            on_bytes(sum(done.values()))
 
-    with tempfile.TemporaryDirectory(prefix="motekit-") as folder:
-        arguments = ["write-flash", *_how(regions, erase, before)]
-        for i, region in enumerate(regions):
-            path = Path(folder) / str(i)
-            path.write_bytes(region.data)
-            arguments += [hex(region.offset), str(path)]
-        _run(port, baud, arguments, before=False, after="hard-reset", listen=listen)
-    return written
+        with tempfile.TemporaryDirectory(prefix="motekit-") as folder:
+            arguments = ["write-flash", *_how(regions, erase, before)]
+            for i, region in enumerate(regions):
+                path = Path(folder) / str(i)
+                path.write_bytes(region.data)
+                arguments += [hex(region.offset), str(path)]
+            self._run(arguments, after="hard-reset", listen=listen)
+        return written
+
+    def _run(
+        self,
+        arguments: Sequence[str],
+        *,
+        before: str = "no-reset",
+        after: str,
+        listen: Callable[[str], None] = lambda _: None,
+    ) -> str:
+        """Run esptool to its end and return its words; EsptoolError if it fails or is silent."""
+        baud = SLOW_BAUD if self.port.startswith("socket:") else self.baud  # it has no baud to set
+        argv = [sys.executable, "-m", "esptool", "--port", self.port, "--baud", str(baud)]
+        argv += ["--before", before, "--after", after, *arguments]
+        words: list[str] = []
+        with subprocess.Popen(
+            argv,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", "COLUMNS": "200"},
+            text=True,
+            errors="replace",
+        ) as process:
+            lines = _Lines(process, self.port, self.stopped)
+            try:
+                for line in lines:
+                    words.append(line)
+                    del words[:-_TAIL_LINES]
+                    self._check(line)
+                    listen(line)
+                code = process.wait(SILENCE_S)
+            except BaseException:
+                process.kill()
+                lines.end()
+                raise
+        said = "".join(words)
+        if code:
+            raise EsptoolError(f"{self.port}: {_why(said)}", said)
+        return said
+
+    def _check(self, line: str) -> None:
+        """Raise ExchangedError when esptool has another chip than the one that is meant."""
+        found = _MAC.search(line)
+        if found and self.mac and found[1].replace(":", "") != self.mac:
+            raise ExchangedError(
+                f"{self.port}: chip {self.mac} was here, now it is {found[1].replace(':', '')}:"
+                " boards were exchanged; flash again"
+            )
 
 
 def _how(regions: Sequence[Region], erase: bool, before: Mapping[str, Path] | None) -> list[str]:
@@ -137,51 +205,21 @@ def _follow(line: str, regions: Sequence[Region], done: dict[int, int], written:
                 written.skipped += (region.name,)
 
 
-def _run(
-    port: str,
-    baud: int,
-    arguments: Sequence[str],
-    *,
-    before: bool,
-    after: str,
-    listen: Callable[[str], None] = lambda _: None,
-) -> str:
-    """Run esptool to its end and return its words; EsptoolError when it fails or falls silent."""
-    argv = [sys.executable, "-m", "esptool", "--port", port, "--baud", str(baud)]
-    argv += ["--before", "default-reset" if before else "no-reset", "--after", after, *arguments]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", "COLUMNS": "200"}
-    words: list[str] = []
-    with subprocess.Popen(
-        argv,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
-        env=environment,
-        text=True,
-        errors="replace",
-    ) as process:
-        try:
-            for line in _Lines(process, port):
-                words.append(line)
-                del words[:-_TAIL_LINES]
-                listen(line)
-            code = process.wait(SILENCE_S)
-        except BaseException:
-            process.kill()
-            raise
-    said = "".join(words)
-    if code:
-        raise EsptoolError(f"{port}: {_why(said)}", said)
-    return said
-
-
 class _Lines:
     """The lines of a program as they come; EsptoolError when none comes for a while."""
 
-    def __init__(self, process: "subprocess.Popen[str]", port: str) -> None:
+    def __init__(
+        self, process: "subprocess.Popen[str]", port: str, stopped: Callable[[], bool]
+    ) -> None:
         self._port = port
+        self._stopped = stopped
         self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        threading.Thread(target=self._pump, args=(process,), daemon=True).start()
+        self._thread = threading.Thread(target=self._pump, args=(process,), daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Take the rest of what a program said that has been ended."""
+        self._thread.join(1.0)
 
     def _pump(self, process: "subprocess.Popen[str]") -> None:
         if process.stdout:
@@ -193,17 +231,20 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        begun = time.monotonic()
-        try:
-            line = self._queue.get(timeout=SILENCE_S)
-        except queue.Empty:
-            quiet = time.monotonic() - begun
-            raise EsptoolError(
-                f"{self._port}: esptool has said nothing for {quiet:.0f} s; is the board pulled?"
-            ) from None
-        if line is None:
-            raise StopIteration
-        return line
+        end = time.monotonic() + SILENCE_S
+        while time.monotonic() < end:
+            if self._stopped():
+                raise StoppedError(f"{self._port}: given up")
+            try:
+                line = self._queue.get(timeout=_POLL_S)
+            except queue.Empty:
+                continue
+            if line is None:
+                raise StopIteration
+            return line
+        raise EsptoolError(
+            f"{self._port}: esptool has said nothing for {SILENCE_S:.0f} s; is the board pulled?"
+        )
 
 
 def _why(said: str) -> str:

@@ -6,7 +6,7 @@
     loader_speed = 1             # of blank boards' lines, as a multiple of their baud
     [[board]]                    # count, board, name, ticks_ms, flash, chip,
                                  # [[board.sensor]] (see sources.py)
-    [[fault]]                    # kind, at_s, for_s, board, sensor, rate
+    [[fault]]                    # kind, at_s or after_bytes, for_s, board, sensor, rate
 
 An error names the file, the key or the row, what stands there and what was expected.
 """
@@ -63,10 +63,14 @@ class VirtualSensor:
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that goes wrong on one board; targets are (sensor or bus, fault of the model)."""
+    """Something that goes wrong on one board; targets are (sensor or bus, fault of the model).
+
+    It begins at a time, or once so many bytes have been written to the board's flash.
+    """
 
     kind: str
     at_s: float
+    after_bytes: int | None
     for_s: float | None
     rate: float
     targets: tuple[tuple[str, str], ...]
@@ -232,9 +236,7 @@ def _interval_us(sensor: Sensor, options: dict[str, Any]) -> int:
 def _read_fault(entry: Fields, plans: list[BoardPlan]) -> dict[int, Fault]:
     """Return the fault of one table, for each board that it befalls."""
     kind = entry.text("kind", FAULTS)
-    if kind in _MOMENTS and not _has(entry, "at_s"):
-        raise entry.fail("at_s", f"missing: {kind} happens at a moment")
-    at_s = entry.number("at_s", 0.0, _YEAR_S) if _has(entry, "at_s") else 0.0
+    at_s, after_bytes = _beginning(entry, kind)
     for_s = entry.number("for_s", 0.0, _YEAR_S) if _has(entry, "for_s") else None
     rate = 0.001
     if _has(entry, "rate"):
@@ -248,8 +250,24 @@ def _read_fault(entry: Fields, plans: list[BoardPlan]) -> dict[int, Fault]:
     wanted = _wanted(entry, kind, [plans[i] for i in indices])
     entry.done()
     return {
-        i: Fault(kind, at_s, for_s, rate, _targets(entry, kind, wanted, plans[i])) for i in indices
+        i: Fault(kind, at_s, after_bytes, for_s, rate, _targets(entry, kind, wanted, plans[i]))
+        for i in indices
     }
+
+
+def _beginning(entry: Fields, kind: str) -> tuple[float, int | None]:
+    """Return when a fault begins: at_s and after_bytes."""
+    if _has(entry, "after_bytes"):
+        if kind not in loader_faults.KINDS:
+            known = ", ".join(loader_faults.KINDS)
+            raise entry.fail("after_bytes", f"only of what befalls a chip's flash: {known}")
+        if _has(entry, "at_s"):
+            raise entry.fail("after_bytes", "at_s or after_bytes, not both")
+        return 0.0, entry.integer("after_bytes", 0, _INT64[1])
+    if kind in _MOMENTS and not _has(entry, "at_s"):
+        or_bytes = " (or after_bytes)" if kind in loader_faults.KINDS else ""
+        raise entry.fail("at_s", f"missing{or_bytes}: {kind} happens at a moment")
+    return (entry.number("at_s", 0.0, _YEAR_S) if _has(entry, "at_s") else 0.0), None
 
 
 def _wanted(entry: Fields, kind: str, plans: list[BoardPlan]) -> str | None:

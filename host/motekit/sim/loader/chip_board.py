@@ -2,9 +2,11 @@
 
 A pty has neither DTR nor RTS, so no tool can pull the chip into its loader. In their place stands
 the frame that every tool sends then, SYNC at 115,200 baud: it ends what runs and begins the
-loader. A loader that hears nothing for LEAVE_S boots, as the pulse on RTS would have it.
+loader. A loader that hears nothing for LEAVE_S, from nobody who holds the port for himself or
+from somebody who waits for the firmware, boots, as the pulse on RTS would have it.
 """
 
+import fcntl
 import termios
 from collections import deque
 from typing import TYPE_CHECKING
@@ -14,6 +16,7 @@ from motekit.sim.loader.faults import Faults
 from motekit.sim.loader.nor import Nor
 from motekit.sim.loader.rom import BAUD, Loader
 from motekit.sim.preparation import Prepared
+from motekit.sim.scenario import Fault
 from motekit.sim.virtual_board import VirtualBoard
 from motekit.sim.vm import Vm
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LEAVE_S = 1.5
+STAY_S = 60.0  # with the port held by a tool that is slow, or that has stopped
 _AT_ONCE_S = 0.05
 _SYNC = b"\xc0\x00\x08\x24\x00\x00\x00\x00\x00\x07\x07\x12\x20\x55\x55"
 _LOOP_S = 1.0  # between two attempts to boot what does not
@@ -48,7 +52,9 @@ class ChipBoard(VirtualBoard):
         self._replies: deque[bytes] = deque()
         self._timers: set[asyncio.TimerHandle] = set()
         self._leaving: asyncio.TimerHandle | None = None
-        self._plan = whole.faults
+        self._strange = False  # what came last was for no loader
+        self._quiet_s = 0.0  # since when
+        self._plan = list(whole.faults)
 
     # Power
 
@@ -56,9 +62,8 @@ class ChipBoard(VirtualBoard):
         """Power the board on; what its scenario says goes wrong is counted from here."""
         self._loop.add_reader(self._master, self._from_host)
         for each in self._plan:
-            self._later(each.at_s, self._begin_fault, each.kind, each.rate)
-            if each.for_s is not None:
-                self._later(each.at_s + each.for_s, self._end_fault, each.kind)
+            if each.after_bytes is None:
+                self._later(each.at_s, self._begin_fault, each)
         self.ready.set()
         self._boot()
 
@@ -116,6 +121,8 @@ class ChipBoard(VirtualBoard):
             super()._hear(data)
         elif self.loader.baud == baud:
             self._serve(self.loader, self.faults.lose(data))
+        else:
+            self._strange = True
 
     def _enter(self) -> None:
         """Reset into the loader."""
@@ -131,24 +138,48 @@ class ChipBoard(VirtualBoard):
         """Have the loader act on what came; its answer comes when the line has carried both."""
         baud = loader.baud
         answer = loader.feed(data)
+        self._begin_due()
+        if self.loader is None:
+            return
         self.faults.damage()
         if faults.BAUD_FAILS in self.faults.on and loader.baud != BAUD:
             loader.baud = -1  # nobody speaks that
         carried_s = (len(data) + len(answer)) * _BITS_A_BYTE / baud / self._speed
         self._free_s = max(self._free_s, self._loop.time()) + carried_s
-        if not answer and self._leaving:
-            return  # half a frame, or somebody who waits for the firmware
+        self._strange = not answer  # half a frame, or somebody who waits for the firmware
+        if self._strange and self._leaving:
+            return
+        self._quiet_s = self._free_s
         self._replies.append(answer)
         self._later(self._free_s - self._loop.time(), self._reply)
         if self._leaving:
             self._leaving.cancel()
-        wait_s = _AT_ONCE_S if loader.leave else LEAVE_S
-        self._leaving = self._loop.call_at(self._free_s + wait_s, self._leave)
+        if loader.leave:
+            self._leaving = self._loop.call_at(self._free_s + _AT_ONCE_S, self._leave)
+        else:
+            self._leaving = self._loop.call_at(self._free_s + LEAVE_S, self._may_leave)
 
     def _reply(self) -> None:
-        if self._replies and self.loader is not None:
+        if self._master >= 0 and self._replies and self.loader is not None:
             self._tx += self._replies.popleft()
             self._flush()
+
+    def _may_leave(self) -> None:
+        """Boot, unless a tool has the port and is only slow."""
+        slow = self._held() and not self._strange
+        if slow and self._loop.time() - self._quiet_s < STAY_S:
+            self._leaving = self._loop.call_later(LEAVE_S, self._may_leave)
+        else:
+            self._leave()
+
+    def _held(self) -> bool:
+        """Tell whether a program has opened the port for itself alone."""
+        try:
+            fcntl.flock(self._slave, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        fcntl.flock(self._slave, fcntl.LOCK_UN)
+        return False
 
     def _leave(self) -> None:
         """Reset into what is in flash."""
@@ -157,24 +188,42 @@ class ChipBoard(VirtualBoard):
 
     # Faults
 
-    def _begin_fault(self, kind: str, rate: float) -> None:
-        self.faults.start(kind, rate)
-        if kind == faults.PULLED:
-            self._pull()
-        elif kind == faults.BROWNOUT:
-            self.faults.stop(kind)
+    def _begin_due(self) -> None:
+        """Begin what waits for so many bytes to be written."""
+        for each in tuple(self._plan):
+            if each.after_bytes is not None and self.flash.written_bytes > each.after_bytes:
+                self._plan.remove(each)
+                self._begin_fault(each)
+
+    def _begin_fault(self, fault: Fault) -> None:
+        if self._closing:
+            return
+        self.faults.start(fault.kind, fault.rate)
+        if fault.for_s is not None:
+            self._later(fault.for_s, self._end_fault, fault.kind)
+        if fault.kind == faults.PULLED:
+            self.pull()
+        elif fault.kind == faults.BROWNOUT:
+            self.faults.stop(fault.kind)
             self._end_process()
             self._leave()
 
     def _end_fault(self, kind: str) -> None:
         self.faults.stop(kind)
-        if kind == faults.PULLED and not self._closing:
-            self._open_line()
-            self._loop.add_reader(self._master, self._from_host)
-            self._boot()
+        if kind == faults.PULLED:
+            self.plug()
 
-    def _pull(self) -> None:
+    def pull(self) -> None:
         """Take the board out of its port: no power, and the port is gone."""
         self._end_process()
         self.loader = None
+        if self._leaving:
+            self._leaving.cancel()
         self._close_line()
+
+    def plug(self) -> None:
+        """Put it back."""
+        if self._master < 0 and not self._closing:
+            self._open_line()
+            self._loop.add_reader(self._master, self._from_host)
+            self._boot()
