@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motekit.sim.rom.chips.ds18b20 import Ds18b20, crc8
-from motekit.sim.rom.wire import OneWire
+from motekit.sim.rom.onewire import OneWire
 from tests.coprocess import CoProcess, VmError
 from tests.oracle import Clock, Rows, physical
 

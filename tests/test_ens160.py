@@ -118,7 +118,7 @@ def test_another_part_at_the_address_is_told(vm):
     with pytest.raises(VmError) as caught:
         vm.call("start", {})
     assert caught.value.text == (
-        "ENS160 at 0x52: id is 0x00e5, expected 0x0160 (wrong chip or address?)"
+        "ENS160 at 0x52: id is 0xe5, expected 0x60 (wrong chip or address?)"
     )
 
 

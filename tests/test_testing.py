@@ -11,9 +11,11 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+import typer
 
 import motekit
 from motekit import drivers, own
+from motekit.cli import app
 from motekit.sim import models, scenario, vm
 from motekit.store import Store
 
@@ -165,6 +167,70 @@ def test_what_a_failed_test_leaves_is_kept_and_named(project):
     assert artefacts(project, again)[0] == folder
 
 
+def test_a_seed_repeats_a_run_byte_for_byte(project):
+    """Also where the line is noisy, and the host asks between."""
+    result = project(
+        """
+        def run(board):
+            board.run(7)
+            status = board.status()
+            board.run(7.5)
+            assert board.now_s > 14.5
+            board.bench.close()
+            return board.device, status, board.bench.store_path.read_bytes()
+
+        def test_it(virtual_board):
+            sensors = [{"driver": "sht4x", "period_s": 0.2}]
+            faults = [{"kind": "link_corrupt", "rate": 0.005}]
+            one, same, other = (
+                run(virtual_board(sensors, faults, seed=seed)) for seed in (3, 3, 4)
+            )
+            assert one == same
+            assert one[0] != other[0] and one[2] != other[2]
+        """
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_a_vm_that_ends_is_an_error_and_no_silent_board(project):
+    result = project(
+        """
+        import pytest
+        from motekit.errors import VmError
+
+        def test_it(virtual_board):
+            board = virtual_board(sensors=[{"driver": "sht4x"}])
+            board.run(1)
+            board.bench.engine._world.boards[0]._process._process.kill()
+            with pytest.raises(VmError, match="its VM has ended, by 3.000 s"):
+                board.run(2)
+        """
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_on_the_real_clock_a_board_has_a_port(project):
+    result = project(
+        """
+        import time
+        from pathlib import Path
+
+        def test_it(virtual_board, collector):
+            began = time.monotonic()
+            board = virtual_board([{"driver": "sht4x", "period_s": 0.2}], clock="real")
+            assert Path(board.port).is_char_device()
+            board.run(1)
+            assert time.monotonic() - began >= 1
+            assert board.sensor("sht4x").state == "ok"
+            collector.stop()
+            board.run(0.2)
+            collector.start()
+            board.run_until(lambda: board.streams, within_s=20)
+        """
+    )
+    result.assert_outcomes(passed=1)
+
+
 def test_a_random_seed_is_told(project):
     result = project(
         """
@@ -174,7 +240,7 @@ def test_a_random_seed_is_told(project):
         "--board-seed=random",
     )
     result.assert_outcomes(failed=1)
-    result.stdout.re_match_lines([r"board seed: \d+"])
+    result.stdout.re_match_lines([r"board seed: (\d+)", r"again: pytest .* --board-seed=\d+"])
 
 
 def test_the_marker_chooses_the_vm_and_the_heap(project):
@@ -265,14 +331,6 @@ def test_without_the_vm_that_was_asked_for_it_is_skipped(project, monkeypatch, r
 # Files of the user's own
 
 
-CHIP = """
-    def test_it(virtual_board):
-        virtual_board(
-            sensors=[{"driver": "tmp117"}], drivers=["tmp117.py"], models=["tmp117_model.py"]
-        )
-    """
-
-
 @pytest.mark.parametrize(
     ("file", "old", "new", "said"),
     [
@@ -292,13 +350,89 @@ CHIP = """
         ("tmp117_model.py", "def read_into", "def read", "class Tmp117: lacks read_into"),
     ],
 )
-def test_a_file_that_will_not_do_is_refused_with_its_place(project, file, old, new, said):
-    own_files(project, "tmp117.py", "tmp117_model.py")
-    path = project.path / file
+def test_a_file_that_will_not_do_is_refused_with_its_place(tmp_path, file, old, new, said):
+    for name in ("tmp117.py", "tmp117_model.py"):
+        shutil.copy(EXAMPLE / name, tmp_path)
+    path = tmp_path / file
     path.write_text(re.sub(old, new, path.read_text(), count=1))
-    result = project(CHIP)
-    result.assert_outcomes(failed=1)
-    assert said in result.stdout.str()
+    files = [tmp_path / "tmp117.py"], [tmp_path / "tmp117_model.py"]
+    with pytest.raises(own.OwnError, match=re.escape(said)), own.taken(*files):
+        pass
+
+
+def test_an_error_is_told_at_the_line_of_the_test_that_made_it(project):
+    own_files(project, "tmp117.py")
+    with (project.path / "tmp117.py").open("a") as file:
+        file.write("match = 1\nmatch match:\n    case 1:\n        pass\n")
+    result = project(
+        """
+        def test_it(virtual_board):
+            virtual_board(sensors=[{"driver": "tmp117"}], drivers=["tmp117.py"])
+
+        def test_unknown(virtual_board):
+            virtual_board(sensors=[{"driver": "sht5x"}])
+        """
+    )
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "*tmp117.py: does not compile for MicroPython: line 26: SyntaxError: invalid syntax",
+            "*virtual_board: board[[]0[]].sensor[[]0[]].driver: 'sht5x' is unknown; did you mean*",
+        ]
+    )
+    assert "rig.py" not in result.stdout.str()
+
+
+def test_a_driver_that_a_board_cannot_load_is_told_by_the_board(project):
+    own_files(project, "tmp117.py", "tmp117_model.py")
+    path = project.path / "tmp117.py"
+    path.write_text(path.read_text().replace("from motefw", "import dataclasses\n\nfrom motefw"))
+    result = project(
+        """
+        def test_it(virtual_board):
+            board = virtual_board(
+                [{"driver": "tmp117"}], drivers=["tmp117.py"], models=["tmp117_model.py"]
+            )
+            board.run(6)
+            board.readings("tmp117")
+
+        def test_sensor(virtual_board):
+            virtual_board([{"driver": "sht4x"}]).sensor("sht5x")
+        """
+    )
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines_random(
+        [
+            "*nothing of 'tmp117' has arrived by 6.000 s; there is: nothing at all; the board: *",
+            "*tmp117 is not on this board: no module named 'dataclasses'*",
+            "*has no sensor 'sht5x'; there are: sht4x",
+        ]
+    )
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_firmware_for_a_board_has_them(tmp_path, capsys, again):
+    argv = ["firmware", "esp32-devkitc", "--out", str(tmp_path / "out"), "--json"]
+    (tmp_path / "helper.py").write_text("SCALE = 1\n")
+    argv += ["--driver", str(EXAMPLE / "tmp117.py"), "--module", str(tmp_path / "helper.py")]
+    for _ in range(1 + again):
+        typer.main.get_command(app)(argv, standalone_mode=False)
+    names = {path.relative_to(tmp_path / "out").as_posix() for path in tmp_path.rglob("*.mpy")}
+    assert {"motefw/drivers/tmp117.mpy", "motefw/drivers/sht4x.mpy", "helper.mpy"} <= names
+    assert "tmp117" not in drivers.names()
+
+
+def test_a_simulation_has_them(tmp_path, capsys):
+    plan = tmp_path / "plan.toml"
+    plan.write_text(
+        'duration_s = 7\n[[board]]\nboard = "esp32-devkitc"\n'
+        '[[board.sensor]]\ndriver = "tmp117"\nsource = { temperature = -3 }\n'
+    )
+    argv = ["sim", "--scenario", str(plan), "--store", str(tmp_path / "store.motekit")]
+    argv += ["--driver", str(EXAMPLE / "tmp117.py"), "--model", str(EXAMPLE / "tmp117_model.py")]
+    typer.main.get_command(app)(argv, standalone_mode=False)
+    with motekit.open(tmp_path / "store.motekit") as archive:
+        assert set(archive.read(stream="tmp117")["temperature"]) == {-3.0}
 
 
 def test_files_are_taken_in_until_the_end_and_no_longer(project):

@@ -5,7 +5,7 @@ import gc
 import micropython
 from rom import chips
 from rom.bus import I2CBus, Uart
-from rom.wire import OneWire
+from rom.onewire import OneWire
 from transcript import Wave, play
 from virtual_time import clock
 

@@ -29,12 +29,12 @@ class ENS160(Driver):
     """Streams (index 1 to 5, ppb, ppm), each as the part makes it."""
 
     ADDRESSES = (0x52, 0x53)
+    ID = (0x00, 0x60, 0xFE)  # low byte of 0x0160 and 0x0161
     CHANNELS = (("aqi_uba", "1", 1, 0), ("tvoc", "ppb", 1, 0), ("eco2", "ppm", 1, 0))
     OPTIONS = (("temperature_cel", 25, range(-40, 86)), ("humidity_percent", 50, range(101)))
     STREAMING = True
     TIMED = True
 
-    part_id = Reg(0x00, "<H")
     mode = Reg(0x10)
     temp_in = Reg(0x13, "<H")  # 1/64 K
     rh_in = Reg(0x15, "<H")  # 1/512 %RH
@@ -42,12 +42,6 @@ class ENS160(Driver):
     def __init__(self, bus, address=None):
         super().__init__(bus, address)
         self._data = bytearray(6)
-
-    def identify(self):
-        """Raise SensorError for another part."""
-        got = self.part_id
-        if got not in (0x0160, 0x0161):
-            raise self.error(f"id is 0x{got:04x}, expected 0x0160 (wrong chip or address?)")
 
     def configure(self, temperature_cel, humidity_percent):
         """Set what to compensate for and run; a part that runs already keeps warm."""

@@ -8,7 +8,7 @@ Unverified: 30 s of warm-up; zeros in both as "not measured" (public drivers dro
 
 The laser lives for about 8000 hours: a work period of n minutes has it run for 30 s of each. The
 part keeps reporting mode and work period in its flash: they are asked for, and set only where they
-differ. An answer says which part it is; reports alone are enough where only its TX is wired.
+differ. Reports alone are enough where only its TX is wired.
 """
 
 from motefw.compat import const

@@ -6,7 +6,7 @@ import resource
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,7 @@ class Workshop:
     heap_bytes: int = HEAP_BYTES
     files: dict[str, bytes] | None = None
     lockstep: bool = False
+    _made: dict[tuple[str, int], Path] = field(default_factory=dict[tuple[str, int], Path])
 
     def check(self) -> None:
         """Raise VmError if the VM does not load what mpy-cross makes."""
@@ -80,8 +81,9 @@ class Workshop:
         stamp = folder / "flash.stamp"
         if whole and not flash.exists():
             nor.blank(flash, whole.flash_bytes)
-        golden = image.flash(self.vm, self._files(plan), vfs.size)
-        if whole is None and not (stamp.exists() and stamp.read_text() == golden.name):
+        golden = self._golden(plan, vfs.size)
+        there = flash.exists() and stamp.exists() and stamp.read_text() == golden.name
+        if whole is None and not there:
             image.copy(golden, flash)
             stamp.write_text(golden.name)
         spec = board_spec(self.scenario, plan, folder)
@@ -98,15 +100,22 @@ class Workshop:
         found = tuple(each for each in plan.faults if each.kind in loader_faults.KINDS)
         return Whole(plan.chip, plan.board.flash_bytes, self.scenario.loader_speed, found)
 
-    def _files(self, plan: BoardPlan) -> dict[str, bytes]:
-        if self.files is not None:
-            return self.files
+    def _golden(self, plan: BoardPlan, size_bytes: int) -> Path:
+        """Return the flash that a board starts with, made once for equal boards."""
         sensors = [each.sensor for each in plan.sensors]
         settings = config.device_config(plan.board, sensors)
         if plan.name:
             settings["name"] = plan.name
-        files = image.firmware_files(self.vm.march)
-        return {**files, "/config.json": json.dumps(settings).encode()}
+        text = json.dumps(settings)
+        if (text, size_bytes) not in self._made:
+            files = self.files
+            if files is None:
+                files = {
+                    **image.firmware_files(self.vm.march),
+                    "/config.json": text.encode(),
+                }
+            self._made[text, size_bytes] = image.flash(self.vm, files, size_bytes)
+        return self._made[text, size_bytes]
 
 
 def board_spec(scenario: Scenario, plan: BoardPlan, folder: Path) -> dict[str, Any]:
@@ -129,7 +138,9 @@ def board_spec(scenario: Scenario, plan: BoardPlan, folder: Path) -> dict[str, A
         "measure": False,
         "fence": 0,
         "cursors": {},
-        "buses": {name: bus.kind for name, bus in plan.board.buses.items()},
+        "buses": {
+            name: (bus.kind, bus.settings.get("hz", 0)) for name, bus in plan.board.buses.items()
+        },
         "sensors": [
             {
                 "name": each.sensor.name,
@@ -163,13 +174,14 @@ def rom_size(vm: Vm, spec: dict[str, Any]) -> int:
     return _measure(vm, json.dumps(shape, sort_keys=True), spec["flash"])
 
 
-_measured: dict[tuple[Vm, str], int] = {}
+_measured: dict[tuple[Vm, str, str], int] = {}
 
 
 def _measure(vm: Vm, shape: str, flash: str) -> int:
-    if (vm, shape) not in _measured:
-        _measured[vm, shape] = _ask(vm, {**json.loads(shape), "flash": flash})
-    return _measured[vm, shape]
+    key = vm, image.rom(vm.march).name, shape  # a user's own models are in the ROM
+    if key not in _measured:
+        _measured[key] = _ask(vm, {**json.loads(shape), "flash": flash})
+    return _measured[key]
 
 
 def _ask(vm: Vm, spec: dict[str, Any]) -> int:
@@ -181,7 +193,7 @@ def _ask(vm: Vm, spec: dict[str, Any]) -> int:
         program = f"import rom.start as s; s.measure({str(path)!r})"
         done = subprocess.run(
             [*vm.argv, "-X", f"heapsize={_PROBE_HEAP_BYTES}", "-c", program],
-            env=image.environment(),
+            env=image.environment(vm),
             capture_output=True,
             text=True,
             timeout=30,

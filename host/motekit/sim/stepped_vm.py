@@ -102,11 +102,22 @@ class SteppedVm:
         self._position += len(data)
         return data
 
+    def finish(self) -> None:
+        """Have the process end by itself, as its channel does."""
+        self._control.close()
+        self._process.wait(STUCK_S)
+        os.close(self._printed)
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
     def end(self) -> None:
         """End the process."""
-        self._control.close()
-        self._process.send_signal(signal.SIGKILL)
+        self._process.send_signal(signal.SIGKILL)  # before it sees the channel end, and complains
         self._process.wait()
+        self._control.close()
         os.close(self._printed)
 
 
@@ -121,6 +132,6 @@ def _start(
             stdout=printed,
             stderr=stderr,
             pass_fds=(control.fileno(),),
-            env=environment(),
+            env=environment(vm),
             start_new_session=True,  # a terminal's Ctrl-C is for the supervisor alone
         )

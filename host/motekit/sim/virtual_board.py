@@ -143,7 +143,7 @@ class VirtualBoard:
         path = self._folder / "spec.json"
         started = {**self._spec, "reset": cause, "then": then}
         path.write_text(json.dumps(started))
-        child = Child(self._vm.argv, self._heap_bytes, path, environment())
+        child = Child(self._vm.argv, self._heap_bytes, path, environment(self._vm))
         self._child = child
         self._loop.add_reader(child.stdout, self._from_board)
         self._loop.add_reader(child.control, self._from_control)
@@ -174,6 +174,11 @@ class VirtualBoard:
     def corrupted_bytes(self) -> int:
         """Bytes that a fault of the line has changed, both ways."""
         return self._noise_in.hits + self._noise_out.hits
+
+    @property
+    def pid(self) -> int | None:
+        """The VM's process id."""
+        return self._child.pid if self._child else None
 
     def power_cut(self) -> None:
         """Take the power away and give it back."""

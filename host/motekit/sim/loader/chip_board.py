@@ -183,6 +183,8 @@ class ChipBoard(VirtualBoard):
 
     def _leave(self) -> None:
         """Reset into what is in flash."""
+        if self._leaving:
+            self._leaving.cancel()
         self.loader = self._leaving = None
         self._boot()
 

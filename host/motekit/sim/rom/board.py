@@ -3,7 +3,7 @@
 import binascii
 
 spec = {}
-line = None  # the module of the line: `line`, or `wire` of a board in step
+line = None  # the module of the line: `line`, or `stepped_line` in a World
 
 
 def unique_id():
