@@ -1,8 +1,8 @@
 """A virtual board with a whole flash: blank at first, flashed by real tools, booted from it.
 
 A pty has neither DTR nor RTS, so no tool can pull the chip into its loader. In their place stands
-the frame that every tool sends then, SYNC at 115,200 baud: it ends what runs and begins the
-loader. A loader that hears nothing for LEAVE_S, from nobody who holds the port for himself or
+the frame that every tool sends then, SYNC at a baud rate other than that of a session: it ends
+what runs and begins the loader. A loader that hears nothing for LEAVE_S, from nobody who holds the port for himself or
 from somebody who waits for the firmware, boots, as the pulse on RTS would have it.
 """
 
@@ -113,23 +113,29 @@ class ChipBoard(VirtualBoard):
         baud = _SPEEDS.get(termios.tcgetattr(self._slave)[4], BAUD)
         self._seen += data
         at = self._seen.find(_SYNC)
-        if at >= 0 and baud == BAUD and (self.loader is None or self.loader.baud != BAUD):
+        if at >= 0 and (self.loader is None or self.loader.baud != baud) and self._detects(baud):
             data = self._seen[at:]
-            self._enter()
+            self._enter(baud)
         self._seen = self._seen[-len(_SYNC) :] if at < 0 else b""
         if self.loader is None:
-            super()._hear(data)
+            if self._child is not None:  # else nobody is there to hear it
+                super()._hear(data)
         elif self.loader.baud == baud:
             self._serve(self.loader, self.faults.lose(data))
         else:
             self._strange = True
 
-    def _enter(self) -> None:
+    def _detects(self, baud: int) -> bool:
+        """Tell whether the ROM would understand SYNC: it measures the speed of the host's bits."""
+        return baud == BAUD or faults.BAUD_FAILS not in self.faults.on
+
+    def _enter(self, baud: int) -> None:
         """Reset into the loader."""
         self._end_process()
         self._who = None
         mac = bytes.fromhex(self.device)
         self.loader = Loader(self.chip, mac, self.flash)
+        self.loader.baud = baud
         self._replies.clear()
         self._tx.clear()
         self._free_s = self._loop.time()
