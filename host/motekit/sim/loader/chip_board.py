@@ -2,8 +2,9 @@
 
 A pty has neither DTR nor RTS, so no tool can pull the chip into its loader. In their place stands
 the frame that every tool sends then, SYNC at a baud rate other than that of a session: it ends
-what runs and begins the loader. A loader that hears nothing for LEAVE_S, from nobody who holds the port for himself or
-from somebody who waits for the firmware, boots, as the pulse on RTS would have it.
+what runs and begins the loader. A loader that hears nothing for LEAVE_S while no program has the
+port for itself, or hears from one that waits for the firmware, boots, as the pulse on RTS would
+have it.
 """
 
 import fcntl
