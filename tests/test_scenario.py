@@ -344,7 +344,7 @@ def test_no_text_makes_the_loader_fail_in_another_way(write_scenario):
 
 @pytest.mark.parametrize("driver", models.NAMES)
 def test_a_sensor_can_have_the_faults_that_are_told_of_it_and_no_others(tmp_path, driver):
-    bus = {"i2c": "i2c0", "uart": "uart1"}[drivers.describe(driver).bus]
+    bus = {"i2c": "i2c0", "uart": "uart1", "onewire": "wire0"}[drivers.describe(driver).bus]
     told = scenarios.faults_of(driver)
     assert told
     for kind in set(scenarios.FAULTS) - set(scenarios._BOARD_ONLY):
