@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from motekit import drivers
 from motekit.errors import ScenarioError
 from motekit.fields import Fields
-from motekit.sim import models
+from motekit.sim import faults, models
 from motekit.sim import scenario as scenarios
 from motekit.sim.sources import Generator, Recording
 
@@ -341,8 +341,8 @@ def test_no_text_makes_the_loader_fail_in_another_way(write_scenario):
 
 @pytest.mark.parametrize("driver", models.NAMES)
 def test_a_sensor_can_have_the_faults_that_are_told_of_it_and_no_others(tmp_path, driver):
-    bus = {"i2c": "i2c0", "uart": "uart1"}[drivers.describe(driver).bus]
-    told = scenarios.faults_of(driver)
+    bus = {"i2c": "i2c0", "uart": "uart1", "onewire": "wire0"}[drivers.describe(driver).bus]
+    told = faults.of_driver(driver)
     assert told
     for kind in set(scenarios.FAULTS) - {"link_down", "link_corrupt", "reboot", "power_cut"}:
         text = (

@@ -13,7 +13,8 @@ from typing import Any
 from motekit import config, firmware
 from motekit.errors import VmError
 from motekit.sim import image
-from motekit.sim.scenario import BoardPlan, Fault, Scenario
+from motekit.sim.plan import BoardPlan, Fault
+from motekit.sim.scenario import Scenario
 from motekit.sim.vm import Vm
 
 HEAP_BYTES = 111_936  # what a stock ESP32 starts with, the least of all: two areas of 56 KB each
@@ -121,12 +122,13 @@ def board_spec(scenario: Scenario, plan: BoardPlan, folder: Path) -> dict[str, A
 
 
 def _fault(fault: Fault) -> dict[str, Any]:
-    at_ms = round(fault.at_s * 1000)
+    at_ms, end_ms = fault.span_ms()
     return {
         "kind": fault.kind,
         "at_ms": at_ms,
-        "end_ms": None if fault.for_s is None else at_ms + round(fault.for_s * 1000),
-        "value": fault.rate,
+        "end_ms": end_ms,
+        "value": fault.value,
+        "way": fault.way,
         "targets": fault.targets,
     }
 

@@ -14,6 +14,7 @@ import utime
 from micropython import const
 
 _MASK = const(0x3FFFFFFF)
+MASK = _MASK
 _HALF = const(0x20000000)
 _READ_US = const(4)
 _READS_A_LOOK = const(64)
@@ -251,3 +252,22 @@ def _idle_real(ms, ready):
         if ready(max(0, min(left, _SLICE_MS))):
             return
         _sync()
+
+
+def shift(ms, us):
+    """Have the counters jump by 0 <= ms, us <= MASK, while scenario time stands still."""
+    global _ticks_ms, _ticks_us
+    _ticks_ms = _wrapped(_ticks_ms, ms)
+    _ticks_us = _wrapped(_ticks_us, us)
+
+
+_shifted_us = 0
+
+
+def shift_us(us):
+    """Have both counters jump by a few microseconds, forth or back."""
+    global _shifted_us
+    _shifted_us += us
+    ms = _shifted_us // 1000
+    _shifted_us -= ms * 1000
+    shift(ms & MASK, us & MASK)
