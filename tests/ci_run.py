@@ -57,26 +57,26 @@ def build_wheel(folder):
 class Machine:
     """A machine of a CI service: an empty Python, and nothing of this checkout in sight."""
 
-    def __init__(self, home, wheels, *, packages):
-        """`packages`: all but motekit is there already, so that nothing comes over a network."""
+    def __init__(self, home, wheels, *, supplied):
+        """`supplied`: packages and VM are there already, so that nothing comes over a network."""
         self.home = home
         programs = home / "venv" / "bin"
         venv.create(home / "venv", with_pip=False, symlinks=True)
         self._shim(programs / "pip", f"{sys.executable} -m pip --python {programs / 'python'}")
-        if packages:
+        if supplied:
             self._lend(programs / "python")
             self._shim(programs / "pytest", f"{programs / 'python'} -m pytest")
         constraint = home / "constraints.txt"
         (wheel,) = wheels.glob("*.whl")
         constraint.write_text(f"motekit @ {wheel.as_uri()}\n")
-        foreign = ("PYTHON", "MOTEKIT", "XDG_", "PYTEST")
+        foreign = ("PYTHON", "MOTEKIT", "MICROPYTHON", "XDG_", "PYTEST")
         self._env = {
             **{key: value for key, value in os.environ.items() if not key.startswith(foreign)},
-            **_machines(),
+            **(_machines() if supplied else {}),
             "HOME": str(home),
             "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
             "PIP_CONSTRAINT": str(constraint),
-            **({"PIP_NO_INDEX": "1"} if packages else {}),
+            **({"PIP_NO_INDEX": "1"} if supplied else {}),
         }
 
     def _shim(self, path, command):

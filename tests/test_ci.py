@@ -16,7 +16,7 @@ def service(request):
 
 
 def test_it_is_green_from_a_clean_checkout(service, wheels, tmp_path):
-    machine = ci_run.Machine(tmp_path, wheels, packages=True)
+    machine = ci_run.Machine(tmp_path, wheels, supplied=True)
     project = machine.checkout()
     lines = ci_run.commands(service)
     assert lines[-1] == "pytest"
@@ -29,7 +29,7 @@ def test_it_is_green_from_a_clean_checkout(service, wheels, tmp_path):
 def test_a_mistake_in_the_driver_makes_it_red_and_is_kept_where_the_file_says(
     service, wheels, tmp_path
 ):
-    machine = ci_run.Machine(tmp_path, wheels, packages=True)
+    machine = ci_run.Machine(tmp_path, wheels, supplied=True)
     project = machine.checkout()
     driver = project / "tmp117.py"
     driver.write_text(driver.read_text().replace("((high << 8 | low) ^", "((low << 8 | high) ^"))

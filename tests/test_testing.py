@@ -165,6 +165,70 @@ def test_what_a_failed_test_leaves_is_kept_and_named(project):
     assert artefacts(project, again)[0] == folder
 
 
+def test_a_seed_repeats_a_run_byte_for_byte(project):
+    """Also where the line is noisy, and the host asks between."""
+    result = project(
+        """
+        def run(board):
+            board.run(7)
+            status = board.status()
+            board.run(7.5)
+            assert board.now_s > 14.5
+            board.bench.close()
+            return board.device, status, board.bench.store_path.read_bytes()
+
+        def test_it(virtual_board):
+            sensors = [{"driver": "sht4x", "period_s": 0.2}]
+            faults = [{"kind": "link_corrupt", "rate": 0.005}]
+            one, same, other = (
+                run(virtual_board(sensors, faults, seed=seed)) for seed in (3, 3, 4)
+            )
+            assert one == same
+            assert one[0] != other[0] and one[2] != other[2]
+        """
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_a_vm_that_ends_is_an_error_and_no_silent_board(project):
+    result = project(
+        """
+        import pytest
+        from motekit.errors import VmError
+
+        def test_it(virtual_board):
+            board = virtual_board(sensors=[{"driver": "sht4x"}])
+            board.run(1)
+            board.bench.engine._world.boards[0]._process._process.kill()
+            with pytest.raises(VmError, match="its VM has ended, by 3.000 s"):
+                board.run(2)
+        """
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_on_the_real_clock_a_board_has_a_port(project):
+    result = project(
+        """
+        import time
+        from pathlib import Path
+
+        def test_it(virtual_board, collector):
+            began = time.monotonic()
+            board = virtual_board([{"driver": "sht4x", "period_s": 0.2}], clock="real")
+            assert Path(board.port).is_char_device()
+            board.run(1)
+            assert time.monotonic() - began >= 1
+            assert board.sensor("sht4x").state == "ok"
+            collector.stop()
+            board.run(0.2)
+            collector.start()
+            board.run_until(lambda: board.streams, within_s=20)
+        """
+    )
+    result.assert_outcomes(passed=1)
+
+
 def test_a_random_seed_is_told(project):
     result = project(
         """
@@ -265,14 +329,6 @@ def test_without_the_vm_that_was_asked_for_it_is_skipped(project, monkeypatch, r
 # Files of the user's own
 
 
-CHIP = """
-    def test_it(virtual_board):
-        virtual_board(
-            sensors=[{"driver": "tmp117"}], drivers=["tmp117.py"], models=["tmp117_model.py"]
-        )
-    """
-
-
 @pytest.mark.parametrize(
     ("file", "old", "new", "said"),
     [
@@ -292,13 +348,37 @@ CHIP = """
         ("tmp117_model.py", "def read_into", "def read", "class Tmp117: lacks read_into"),
     ],
 )
-def test_a_file_that_will_not_do_is_refused_with_its_place(project, file, old, new, said):
-    own_files(project, "tmp117.py", "tmp117_model.py")
-    path = project.path / file
+def test_a_file_that_will_not_do_is_refused_with_its_place(tmp_path, file, old, new, said):
+    for name in ("tmp117.py", "tmp117_model.py"):
+        shutil.copy(EXAMPLE / name, tmp_path)
+    path = tmp_path / file
     path.write_text(re.sub(old, new, path.read_text(), count=1))
-    result = project(CHIP)
-    result.assert_outcomes(failed=1)
-    assert said in result.stdout.str()
+    files = [tmp_path / "tmp117.py"], [tmp_path / "tmp117_model.py"]
+    with pytest.raises(own.OwnError, match=re.escape(said)), own.taken(*files):
+        pass
+
+
+def test_an_error_is_told_at_the_line_of_the_test_that_made_it(project):
+    own_files(project, "tmp117.py")
+    with (project.path / "tmp117.py").open("a") as file:
+        file.write("match = 1\nmatch match:\n    case 1:\n        pass\n")
+    result = project(
+        """
+        def test_it(virtual_board):
+            virtual_board(sensors=[{"driver": "tmp117"}], drivers=["tmp117.py"])
+
+        def test_unknown(virtual_board):
+            virtual_board(sensors=[{"driver": "sht5x"}])
+        """
+    )
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "*tmp117.py: does not compile for MicroPython: line 26: SyntaxError: invalid syntax",
+            "*virtual_board: board[[]0[]].sensor[[]0[]].driver: 'sht5x' is unknown; did you mean*",
+        ]
+    )
+    assert "rig.py" not in result.stdout.str()
 
 
 def test_files_are_taken_in_until_the_end_and_no_longer(project):

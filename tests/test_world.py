@@ -1,9 +1,13 @@
 """Worlds: boards, lines, faults and the real collector in one virtual time, the same each time."""
 
 import hashlib
+import json
+import subprocess
+import sys
 
 import pytest
 
+from motekit.errors import ScenarioError
 from motekit.sim.world import World
 from motekit.store import Store
 
@@ -93,3 +97,103 @@ def test_another_seed_gives_other_packets(write_scenario, tmp_path):
             world.run()
         seen.add(hashlib.sha256(path.read_bytes()).hexdigest())
     assert len(seen) == 2
+
+
+def test_where_a_run_is_interrupted_makes_no_difference(write_scenario, tmp_path):
+    plan = write_scenario(scenario(duration_s=12))
+    seen = set()
+    for name, stops in (("whole", ()), ("parts", (0.3, 0.301, 4.7, 5.123, 11))):
+        path = tmp_path / name
+        with World(plan, store=path) as world:
+            for stop in stops:
+                world.run(until_s=stop)
+                assert world.now_s == pytest.approx(stop)
+            world.run()
+        seen.add(hashlib.sha256(path.read_bytes()).hexdigest())
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_ticks_wrap_as_on_the_esp32_and_no_sample_is_lost(write_scenario, bits):
+    more = f"ticks_ms = {(1 << 30) - 10_000}"
+    with World(write_scenario(scenario(duration_s=30, more=more)), bits=bits) as world:
+        world.run()
+        assert world.boards[0].counts.resets == {}
+        (fast, slow) = world.store.summary().devices[0].streams
+        assert fast.samples in range(1480, 1510)
+        assert slow.samples in range(29, 32)
+        assert not [n.text for n in world.notices if n.kind == "warning"]
+
+
+def test_time_of_a_program_wraps_and_a_wait_for_it_ends(write_scenario, tmp_path):
+    main = (
+        "import time\nt = time.ticks_ms()\nn = 0\n"
+        "while time.ticks_diff(time.ticks_ms(), t) < 3000: n += 1\n"
+        "u = time.ticks_ms()\ntime.sleep(20000)\n"
+        "print('waited', t > u, n < 3000000, time.ticks_diff(u, t), time.time())\n"
+    )
+    head = f"seed = 1\n{BARE}ticks_ms = {(1 << 30) - 1000}\n"
+    files = {"/boot.py": b"", "/main.py": main.encode()}
+    with World(write_scenario(head), files=files, bits=64, folder=tmp_path) as world:
+        world.run(until_s=20_100)
+    printed = (tmp_path / "board-0" / "serial.txt").read_text()
+    assert "waited True True 3000 20003" in printed
+
+
+def test_a_program_that_never_looks_at_its_clock_is_reset(write_scenario, monkeypatch):
+    monkeypatch.setattr("motekit.sim.stepped_vm.STUCK_S", 0.5)
+    main = (
+        "from rom.port_sim import Port\nport = Port()\nport.watchdog(30000)\n"
+        "if port.reset_cause() == 'power_on':\n    while True: pass\n"
+        "print('after', port.reset_cause())\n"
+    )
+    files = {"/boot.py": b"", "/main.py": main.encode()}
+    events = []
+    plan = write_scenario(f"seed = 1\n{BARE}")
+    with World(plan, files=files, on_event=lambda _, text: events.append(text)) as world:
+        world.run(until_s=40)
+        assert world.boards[0].counts.resets["watchdog"] == 1
+        assert world.boards[0].counts.stuck == 1
+    assert "reset: watchdog" in events
+
+
+def test_a_program_that_fails_leaves_a_prompt_and_the_board_stays(write_scenario, tmp_path):
+    files = {"/boot.py": b"", "/main.py": b"1 / 0\n"}
+    plan = write_scenario(f"seed = 1\n{BARE}")
+    with World(plan, files=files, folder=tmp_path) as world:
+        world.run(until_s=30)
+        assert not world.boards[0].crashed
+        assert any("does not start motefw" in notice.text for notice in world.notices)
+    assert "ZeroDivisionError" in (tmp_path / "board-0" / "serial.txt").read_text()
+
+
+def test_power_can_be_cut_between_two_runs(write_scenario):
+    with World(write_scenario(scenario(duration_s=20))) as world:
+        world.run(until_s=7)
+        world.board(0).power_cut()
+        world.run()
+        assert world.board(0).counts.resets == {"power_on": 1}
+        assert len(world.store.epochs()) == 2
+        assert world.board(0).unacked == 0
+
+
+def test_a_world_without_an_end_is_refused_unless_one_is_named(write_scenario):
+    with World(write_scenario(f"seed = 1\n{BARE}")) as world:
+        with pytest.raises(ScenarioError, match="duration_s"):
+            world.run()
+        world.run(until_s=1)
+
+
+def test_sim_collects_into_a_store(tmp_path):
+    (tmp_path / "plan.toml").write_text(scenario(count=2, duration_s=10))
+    store = tmp_path / "run.motekit"
+    command = [sys.executable, "-m", "motekit", "sim", "--scenario", str(tmp_path / "plan.toml")]
+    done = subprocess.run(
+        [*command, "--store", str(store), "--json"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["serial"] for row in rows] == [None, None]
+    assert "2 boards, 1" in done.stderr
+    with Store.open(store, readonly=True) as opened:
+        assert sorted(opened.devices()) == sorted(row["device"] for row in rows)

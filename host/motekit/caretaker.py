@@ -55,15 +55,22 @@ class Caretaker:
         if key not in self._known:
             self._unknown.setdefault(key, self._now())
 
+    def due_at(self) -> float:
+        """Return when `due` has something to do next."""
+        due = self._status_at + STATUS_EVERY_S
+        if self._time_due_at is not None:
+            due = min(due, self._time_due_at)
+        return min([due, *(since + SCHEMA_AFTER_S for since in self._unknown.values())])
+
     def due(self, hello: Hello) -> None:
         """Do what is due now."""
         now = self._now()
-        if self._time_due_at is not None and now > self._time_due_at:
+        if self._time_due_at is not None and now >= self._time_due_at:
             self.set_time()
-        if now - self._status_at > STATUS_EVERY_S:
+        if now - self._status_at >= STATUS_EVERY_S:
             self._ask_status(hello)
         for key, since in list(self._unknown.items()):
-            if now - since > SCHEMA_AFTER_S:
+            if now - since >= SCHEMA_AFTER_S:
                 self._learn_schema(hello, key)
 
     def set_time(self) -> None:

@@ -276,6 +276,10 @@ class Client:
         self._backlog.clear()
         return events
 
+    def due_at(self) -> float:
+        """Return when `step` has something to send, whatever comes."""
+        return self._sent_at + KEEP_ALIVE_S
+
     def _keep_alive(self, now: float) -> None:
         if now - self._sent_at < KEEP_ALIVE_S:
             return

@@ -39,6 +39,7 @@ _PUBLIC = {
 _HOST_ONLY = re.compile(r"_host\.py$|/packet_(decode|header)\.py$")
 _Step = Callable[[dict[str, str]], dict[str, str]]
 _NATIVE = "packet_viper"  # machine code alone: the firmware does without where it cannot be
+_VIPER = "@micropython.viper\n"
 _DEBUG = "MOTEKIT_DEBUG"
 MARCHES = ("x86", "x64", "xtensawin", "rv32imc")
 
@@ -111,24 +112,37 @@ def compiled_tree(
     march: str | None = None,
     link_: _Step = dict,
     own: dict[str, Path] | None = None,
+    *,
+    plain: bool = False,
 ) -> Path:
     """Compile modules, by the name that each shall have; made once for the same content.
 
-    `own` are the user's, which take the place of others of the same name.
+    `own` are the user's, which take the place of others of the same name. `plain`: functions in
+    viper, too, become bytecode.
     """
     options = _options(march)
     named = {**modules, **(own or {})}
     sources = {name: path.read_text("utf-8") for name, path in sorted(named.items())}
-    if not os.environ.get(_DEBUG):
-        with contextlib.suppress(SyntaxError):  # mpy-cross says where
-            sources = link_(shorten.shorten(sources, own or ()))
-    digest = hashlib.sha256(f"{mpy_version()} {' '.join(options)}".encode())
+    if plain:
+        sources = {name: text.replace(_VIPER, "") for name, text in sources.items()}
+    how = f"{mpy_version()} {' '.join(options)} {link_.__name__} {sorted(own or ())} {_tools()}"
+    digest = hashlib.sha256(how.encode())
     for name, source in sources.items():
         digest.update(f"\0{name}\0{source}".encode())
     home = places.made() / "mpy" / f"{march or 'bytecode'}-{digest.hexdigest()[:16]}"
     if not home.is_dir():
+        if not os.environ.get(_DEBUG):
+            with contextlib.suppress(SyntaxError):  # mpy-cross says where
+                sources = link_(shorten.shorten(sources, own or ()))
         _make(home, sources, options)
     return home
+
+
+@cache
+def _tools() -> str:
+    """Return what tells one version of what works on the sources from another."""
+    files = (shorten.__file__, link.__file__, __file__)
+    return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
 
 
 def _options(march: str | None) -> list[str]:

@@ -27,7 +27,8 @@ from .store import Received, Store
 from .transports import Ended, Pipe, Recorded
 from .transports.link import Event, Log, Packet
 
-STEP_S = 0.5
+SOON_S = 0.01
+STEP_S = 0.5  # while something may be wrong
 STUCK_S = 2.0  # packets came, but not the next in order: ask where the board's queue begins
 OVERFLOW_S = 0.25  # between two hellos where a packet shows that the queue has overflowed
 FAREWELL_S = 1.0
@@ -122,7 +123,7 @@ class Session:
             if self.pipe.live:
                 self._client.connect()
             while not self._hub.stopping():
-                if self._ended(self._client.step(STEP_S) if self.pipe.live else self._replay()):
+                if self._ended(self._step() if self.pipe.live else self._replay()):
                     return
                 if self.pipe.live:
                     self._send_acks()
@@ -157,6 +158,9 @@ class Session:
             question = self._questions.popleft()
             why = f"{self.pipe.name}: {question.name!r} was not asked: collecting has ended"
             question.answer.set_exception(LinkError(why))
+
+    def _step(self) -> list[Any]:
+        return list(self._client.step(self._patience_s()))
 
     def _replay(self) -> list[Any]:
         return list(self.pipe.receive(STEP_S))
@@ -316,6 +320,8 @@ class Session:
         key = (hello.generation, hello.epoch)
         for header in [received.header for received in taken if received.header is not None]:
             if (header.generation, header.epoch) == key:
+                if self._highest <= self._acked.get(key, -1) < header.seq:
+                    self._moved_at = self._now()  # from here on an ack is waited for
                 self._highest = max(self._highest, header.seq)
                 if header.seq > self._acked.get(key, -1) + SENT_FIRST:
                     self._ask_anew(OVERFLOW_S)  # it has let go of what was not acknowledged
@@ -379,6 +385,15 @@ class Session:
         self._catch_up(hello)
 
     # -- what is due ------------------------------------------------------------------------
+
+    def _patience_s(self) -> float:
+        """Return how long nothing but the board, a commit or the collector's end is waited for."""
+        hello = self._client.hello
+        if hello is None or not self._recognition.certain or self._client.deaf:
+            return STEP_S
+        if self._highest > self._acked.get((hello.generation, hello.epoch), -1):
+            return STEP_S
+        return max(min(self._client.due_at(), self._caretaker.due_at()) - self._now(), SOON_S)
 
     def _send_acks(self) -> None:
         if not self._recognition.certain:

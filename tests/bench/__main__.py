@@ -27,6 +27,7 @@ BENCHES = {
     "drivers": ".drivers",
     "heap": ".heap",
     "store": ".store",
+    "ci": ".ci",
 }
 RESULTS = Path("build/bench.json")
 

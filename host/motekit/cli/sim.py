@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import json
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +16,9 @@ from motekit.cli import show
 from motekit.errors import MotekitError
 from motekit.sim import scenario as scenarios
 from motekit.sim.fleet import Fleet
+from motekit.sim.stepped_board import WorldBoard
 from motekit.sim.virtual_board import VirtualBoard
+from motekit.sim.world import World
 
 _PORTS_SHOWN = 4
 
@@ -42,11 +46,21 @@ def sim(
     modules: Annotated[
         list[Path] | None, typer.Option("--module", help="Another module for the boards, a file.")
     ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            "--store",
+            "-s",
+            help="Collect as well, into this store: boards, lines and collector share one virtual "
+            "time, and there are no serial ports.",
+        ),
+    ] = None,
 ) -> None:
     """Run a scenario's virtual boards, each on a serial port of its own, until the scenario ends.
 
-    With clock = "virtual", time starts when a collector is there, and waits for it. All keys of a
-    scenario file are in the README, section "Scenario files".
+    With clock = "virtual", time starts when a collector is there, and waits for it. With --store
+    all is as fast as this machine can, and the same each time. All keys of a scenario file are in
+    the README, section "Scenario files".
 
     Example: motekit sim --scenario three-boards.toml
     """
@@ -57,6 +71,9 @@ def sim(
     heap_bytes = None if heap is None else heap << 10
     with own.taken(drivers or (), models or (), own.named(modules or ())):
         loaded = scenarios.load(scenario)
+        if store is not None:
+            _collect(loaded, store, as_json, bits, heap_bytes, keep)
+            return
         with contextlib.suppress(KeyboardInterrupt):  # how a scenario without duration_s ends
             asyncio.run(_run(loaded, as_json, bits, heap_bytes, keep))
 
@@ -75,16 +92,47 @@ async def _run(
             print(json.dumps(row) if as_json else "  ".join(row.values()), flush=True)
         print(_invitation(fleet), file=sys.stderr)
         await fleet.finished()
-        failed = [board for board in fleet.boards if board.crashed]
-        late = [board for board in fleet.boards if board.unacked and not board.crashed]
-        for board in late:
+        _end(fleet.boards)
+
+
+def _collect(
+    loaded: scenarios.Scenario,
+    store: Path,
+    as_json: bool,
+    bits: int | None,
+    heap_bytes: int | None,
+    keep: Path | None,
+) -> None:
+    with World(
+        loaded, bits=bits, heap_bytes=heap_bytes, store=store, folder=keep, on_event=_tell
+    ) as world:
+        for board in world.boards:
+            row = {"device": board.device, "board": board.board, "serial": None}
+            print(json.dumps(row) if as_json else f"{board.device}  {board.board}", flush=True)
+        began = time.monotonic()
+        world.run()
+        took_s = time.monotonic() - began
+        streams = [s for device in world.store.summary().devices for s in device.streams]
+        print(
+            f"{sum(s.samples for s in streams):,} samples in "
+            f"{sum(s.packets for s in streams):,} packets of {len(world.boards)} boards, "
+            f"{world.now_s:,.0f} s in {took_s:.1f} s, in {store}",
+            file=sys.stderr,
+        )
+        _end(world.boards)
+
+
+def _end(boards: Sequence[VirtualBoard | WorldBoard]) -> None:
+    """Say what was not collected; MotekitError if a board crashed."""
+    for board in boards:
+        if board.unacked and not board.crashed:
             print(
                 f"{board.device}: {board.unacked} packets not acknowledged by a collector, "
                 f"lost with the board's queue",
                 file=sys.stderr,
             )
-        if failed:
-            raise MotekitError("; ".join(f"{b.device}: {b.last_words()}" for b in failed))
+    if failed := [board for board in boards if board.crashed]:
+        raise MotekitError("; ".join(f"{b.device}: {b.last_words()}" for b in failed))
 
 
 def _invitation(fleet: Fleet) -> str:
@@ -96,10 +144,10 @@ def _invitation(fleet: Fleet) -> str:
     return f"{what}: {show.program()} collect {' '.join(ports)} --store FILE"
 
 
-def _tell(board: VirtualBoard, text: str) -> None:
+def _tell(board: VirtualBoard | WorldBoard, text: str) -> None:
     if text.startswith("reset"):
         print(f"{board.device}: {text}", file=sys.stderr)
-    elif text == "alone":
+    elif text == "alone" and isinstance(board, VirtualBoard):
         print(
             f"{board.device}: its collector is silent, so its time stands still; "
             f"waiting for a collector: "

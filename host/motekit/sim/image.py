@@ -19,28 +19,28 @@ BOOT = "# Nothing to do before main.py.\n"
 MAIN = "from rom.port_sim import Port\n\nfrom motefw import app\n\napp.run(Port())\n"
 
 
-def rom() -> Path:
+def rom(march: str | None) -> Path:
     """Return the folder that a VM starts from: package `rom`, and the modules that it shadows."""
-    return _rom(tuple(sorted(resources.own_models.items())))
+    return _rom(march, tuple(sorted(resources.own_models.items())))
 
 
 @cache
-def _rom(own_models: tuple[tuple[str, Path], ...]) -> Path:
+def _rom(march: str | None, own_models: tuple[tuple[str, Path], ...]) -> Path:
     modules = {f"rom/{p.relative_to(_ROM)}": p for p in _ROM.glob("*.py")}
     modules |= {f"rom/chips/{p.name}": p for p in (_ROM / "chips").glob("*.py")}
     modules |= {p.name: p for p in (_ROM / "shadow").glob("*.py")}
     own = {f"rom/chips/{name}.py": path for name, path in own_models}
-    return firmware.compiled_tree(modules, own=own)
+    return firmware.compiled_tree(modules, march, own=own, plain=march is None)
 
 
-def environment() -> dict[str, str]:
+def environment(vm: Vm) -> dict[str, str]:
     """Return the environment of a VM: the ROM and the frozen modules, nothing of the user's."""
-    return {**os.environ, "MICROPYPATH": f"{rom()}:.frozen"}
+    return {**os.environ, "MICROPYPATH": f"{rom(vm.march)}:.frozen"}
 
 
 def flash(vm: Vm, files: dict[str, bytes], size_bytes: int) -> Path:
     """Return a file of size_bytes that holds the files as littlefs; shared, copy it before use."""
-    digest = hashlib.sha256(f"{vm.version} {size_bytes} {rom().name}".encode())
+    digest = hashlib.sha256(f"{vm.version} {size_bytes} {rom(vm.march).name}".encode())
     for name, data in sorted(files.items()):
         digest.update(f"\0{name}\0{len(data)}\0".encode() + data)
     home = places.made() / "flash" / f"{digest.hexdigest()[:16]}.littlefs"
@@ -65,7 +65,7 @@ def _make(vm: Vm, folder: Path, files: dict[str, bytes], size_bytes: int) -> Pat
     program = f"import rom.format as f; f.make({str(spec)!r})"
     argv = [*vm.argv, "-X", f"heapsize={_HEAP_BYTES}", "-c", program]
     done = subprocess.run(
-        argv, env=environment(), capture_output=True, text=True, check=False, timeout=60
+        argv, env=environment(vm), capture_output=True, text=True, check=False, timeout=60
     )
     if done.returncode:
         said = (done.stderr or done.stdout).strip()

@@ -104,7 +104,9 @@ def board_spec(scenario: Scenario, plan: BoardPlan, folder: Path) -> dict[str, A
         "measure": False,
         "fence": 0,
         "cursors": {},
-        "buses": {name: bus.kind for name, bus in plan.board.buses.items()},
+        "buses": {
+            name: (bus.kind, bus.settings.get("hz", 0)) for name, bus in plan.board.buses.items()
+        },
         "sensors": [
             {
                 "name": each.sensor.name,
@@ -157,7 +159,7 @@ def _ask(vm: Vm, spec: dict[str, Any]) -> int:
         program = f"import rom.start as s; s.measure({str(path)!r})"
         done = subprocess.run(
             [*vm.argv, "-X", f"heapsize={_PROBE_HEAP_BYTES}", "-c", program],
-            env=image.environment(),
+            env=image.environment(vm),
             capture_output=True,
             text=True,
             timeout=30,

@@ -1,6 +1,6 @@
 """A board's line as a session has it: in virtual time, driving the board as it waits.
 
-A session runs while it has its turn, up to the end of a window; then others have theirs.
+A session runs while it has its turn, up to a moment; then others have theirs.
 """
 
 import threading
@@ -55,7 +55,8 @@ class Turn(VirtualTime):
         jumps: tuple[Fault, ...] = (),
     ) -> None:
         super().__init__(now_ms, jumps)
-        self.end_ms = now_ms  # of the window
+        self.end_ms = now_ms  # of its turn
+        self.waiting = False  # for a commit
         self._abandoned = False
         self._mine = threading.Lock()
         self._others = threading.Lock()
@@ -69,10 +70,15 @@ class Turn(VirtualTime):
         work()
 
     def give(self, end_ms: int) -> None:
-        """Let the thread run until its clock has come to the end of the window, or it ends."""
+        """Let the thread run until its clock has come to `end_ms`, or it ends."""
         self.end_ms = end_ms
         self._mine.release()
         self._others.acquire()
+
+    def stop_at(self, at_ms: int) -> None:
+        """End this turn earlier, and have no other until `waiting` is False again."""
+        self.waiting = True
+        self.end_ms = min(self.end_ms, at_ms)
 
     def pass_on(self) -> None:
         """Wait for the next turn; called by the thread itself. PortGoneError: there is none."""

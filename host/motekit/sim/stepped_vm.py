@@ -104,9 +104,9 @@ class SteppedVm:
 
     def end(self) -> None:
         """End the process."""
-        self._control.close()
-        self._process.send_signal(signal.SIGKILL)
+        self._process.send_signal(signal.SIGKILL)  # before it sees the channel end, and complains
         self._process.wait()
+        self._control.close()
         os.close(self._printed)
 
 
@@ -121,6 +121,6 @@ def _start(
             stdout=printed,
             stderr=stderr,
             pass_fds=(control.fileno(),),
-            env=environment(),
+            env=environment(vm),
             start_new_session=True,  # a terminal's Ctrl-C is for the supervisor alone
         )

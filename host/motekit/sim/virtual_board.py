@@ -135,7 +135,7 @@ class VirtualBoard:
         path = self._folder / "spec.json"
         started = {**self._spec, "reset": cause, "then": then}
         path.write_text(json.dumps(started))
-        child = Child(self._vm.argv, self._heap_bytes, path, environment())
+        child = Child(self._vm.argv, self._heap_bytes, path, environment(self._vm))
         self._child = child
         self._loop.add_reader(child.stdout, self._from_board)
         self._loop.add_reader(child.control, self._from_control)

@@ -6,10 +6,11 @@
         world.run()
         print(world.store.summary())
 
-Time goes in windows. In a window each session drives its own board, one after the other in the
-boards' order; nothing that one does can reach another. At its end the collector makes durable
-what arrived, in the order of arrival, and the acks go out in the next window. So the same scenario
-and seed give the same packets and the same store, byte for byte, whatever the machine does.
+Time goes in rounds. In a round each session drives its own board, one after the other in the
+boards' order; nothing that one does can reach another but through the collector. A session that
+has handed in packets waits for its commit, up to 50 ms later; then all the others come to this
+moment too, and the collector makes durable what arrived until then, in the order of arrival. So
+the same scenario and seed give the same packets and the same store, byte for byte.
 
 A session is a thread, as in the collector, but only one of all runs at a time. Nothing sleeps in
 wall time.
@@ -37,9 +38,11 @@ from motekit.sim.stepped_board import WorldBoard
 from motekit.sim.vm import Vm
 from motekit.store import Store
 
-WINDOW_MS = 500
+ROUND_MS = 5000  # how far one board may be ahead of another
+LAST_ROUND_MS = 500  # as all wait for the end
+COMMIT_MS = 50  # commits are at multiples of it
 LAST_MS = 30_000  # what an ended scenario gives the host to take the rest
-_FAREWELL_WINDOWS = 20
+_FAREWELL_ROUNDS = 20
 _NOTICES_MAX = 65_536
 _FDS_A_BOARD = 4
 
@@ -146,8 +149,16 @@ class World:
             raise ScenarioError("duration_s: missing, so the scenario has no end to run to")
         until_ms = None if until_s is None else round(until_s * 1000)
         while not self._over(until_ms):
-            end_ms = (self._time.now_ms // WINDOW_MS + 1) * WINDOW_MS
-            self._window(end_ms if until_ms is None else min(end_ms, until_ms))
+            self._round(self._next_ms(until_ms))
+
+    def _next_ms(self, until_ms: int | None) -> int:
+        """Return where the next round ends."""
+        now = self._time.now_ms
+        end_ms = now + ROUND_MS
+        if self.scenario.duration_s is not None:
+            over_ms = round(self.scenario.duration_s * 1000)
+            end_ms = min(end_ms, over_ms) if now < over_ms else now + LAST_ROUND_MS
+        return end_ms if until_ms is None else min(end_ms, until_ms)
 
     def _over(self, until_ms: int | None) -> bool:
         now = self._time.now_ms
@@ -158,24 +169,28 @@ class World:
             for board in self.boards
         )
 
-    def _window(self, end_ms: int) -> None:
-        """Let all go on to `end_ms`, then make durable what has come."""
+    def _round(self, end_ms: int) -> None:
+        """Let all go on to `end_ms`, stopping for commits."""
         if not self.collector.stopping():
             self.collector.step(self._sessions)
-        self._sessions.run(end_ms)
+        while True:
+            self._sessions.run(end_ms)
+            due_ms = self.collector.due_ms()
+            if due_ms is None or due_ms > end_ms:
+                break
+            self.collector.commit(due_ms)
         for board in self.boards:
             while board.now_ms < end_ms:
                 board.step(end_ms)
         self._time.now_ms = end_ms
-        self.collector.commit()
 
     def stop_collecting(self) -> None:
         """End the collector: its sessions take leave of their boards, which takes some time."""
         self.collector.stop()
-        for _ in range(_FAREWELL_WINDOWS):
+        for _ in range(_FAREWELL_ROUNDS):
             if self._sessions.ended():
                 break
-            self._window(self._time.now_ms + WINDOW_MS)
+            self._round(self._time.now_ms + LAST_ROUND_MS)
 
     def collect(self) -> None:
         """Start another collector in the place of one that was ended; it knows but the store."""
@@ -222,19 +237,27 @@ class _VirtualCollector(Collector):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._arrived: list[tuple[float, Arrivals]] = []
+        self._arrived: list[tuple[int, int, Arrivals]] = []  # (commit, arrival, packets)
 
     def submit(self, arrivals: Arrivals) -> None:
-        """Keep packets until the end of the window."""
-        self._arrived.append((arrivals.session.pipe.clock.monotonic(), arrivals))
+        """Keep packets for the next commit, which ends this session's turn."""
+        turn = _turn(arrivals)
+        due_ms = (turn.now_ms // COMMIT_MS + 1) * COMMIT_MS
+        self._arrived.append((due_ms, turn.now_ms, arrivals))
+        turn.stop_at(due_ms)
 
-    def commit(self) -> None:
-        """Make durable what has arrived."""
-        arrived, self._arrived = self._arrived, []
-        arrived.sort(key=lambda each: each[0])
+    def due_ms(self) -> int | None:
+        """Return when the next commit is; None if nothing waits for one."""
+        return min((each[0] for each in self._arrived), default=None)
+
+    def commit(self, due_ms: int) -> None:
+        """Make durable what waits for the commit of this moment."""
+        arrived = sorted((e[1:] for e in self._arrived if e[0] == due_ms), key=lambda e: e[0])
+        self._arrived = [each for each in self._arrived if each[0] != due_ms]
         batches: list[Arrivals] = []
         packets = 0
         for _, arrivals in arrived:
+            _turn(arrivals).waiting = False
             if batches and packets + len(arrivals.packets) > GROUP_MAX:
                 self.commit_group(batches)
                 batches, packets = [], 0
@@ -242,6 +265,13 @@ class _VirtualCollector(Collector):
             packets += len(arrivals.packets)
         if batches:
             self.commit_group(batches)
+
+
+def _turn(arrivals: Arrivals) -> Turn:
+    turn = arrivals.session.pipe.clock
+    if not isinstance(turn, Turn):
+        raise TypeError("a session of another world")
+    return turn
 
 
 class _Sessions:
@@ -276,16 +306,17 @@ class _Sessions:
     # As the collector's threads
 
     def submit(self, work: Callable[..., None], *args: Any) -> Future[None]:
-        """Have a session begin in the next window."""
+        """Have a session begin with the next round."""
         turn = Turn(self._time.now_ms, self._threads, lambda: work(*args), self._time.jumps)
         self._turns.append(turn)
         return turn.future
 
     def run(self, end_ms: int) -> None:
-        """Let all sessions go on to the end of a window."""
+        """Let the sessions go on to `end_ms` that wait for nothing."""
         for turn in self._turns:
-            self._turn = turn
-            turn.give(end_ms)
+            if turn.now_ms < end_ms and not turn.waiting:
+                self._turn = turn
+                turn.give(end_ms)
         self._turn = None
         self._turns = [turn for turn in self._turns if not turn.future.done()]
 

@@ -3,7 +3,7 @@
 from contextlib import ExitStack
 from typing import Any
 
-from motekit.errors import LinkError
+from motekit.errors import LinkError, VmError
 from motekit.keys import Host, KeyStore
 from motekit.sim import fleet
 from motekit.sim.scenario import Scenario
@@ -50,8 +50,12 @@ class InWorld:
         return self._world.now_s
 
     def run(self, seconds: float) -> None:
-        """Let simulated time pass."""
+        """Let simulated time pass; VmError where a board's VM itself has ended."""
         self._world.run(until_s=self._world.now_s + seconds)
+        for board in self._world.boards:
+            if board.crashed:
+                said = board.last_words() or "without a word"
+                raise VmError(f"{board.device}: its VM has ended, by {self.now_s:.3f} s: {said}")
 
     def request(self, device: str, name: str, args: dict[str, Any]) -> Any:
         """Ask a board, which takes simulated time; LinkError says why there is no answer."""

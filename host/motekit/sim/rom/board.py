@@ -4,7 +4,7 @@ import binascii
 
 spec = {}
 reserve = None  # bytes set free while the supervisor is listened to, under memory pressure
-line = None  # the module of the line: `line`, or `wire` of a board in step
+line = None  # the module of the line: `line`, or `stepped_line` in a World
 
 
 def unique_id():

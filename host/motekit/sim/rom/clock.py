@@ -1,8 +1,7 @@
 """The one clock of a virtual board: real, or virtual (sleeping costs nothing).
 
-Scenario time is kept as `now_ms` and `sub_us`; ticks wrap at 2^30 on every build, as on the
-ESP32. All arithmetic stays within 31-bit small integers, so that reading the clock allocates
-nothing.
+Ticks wrap at 2^30 on every build, as on the ESP32. What is read often stays within 31-bit small
+integers, so that reading the clock allocates nothing; scenario time grows beyond them in 12 days.
 
 In virtual mode a read of the clock is charged a few microseconds, otherwise busy waits would
 never end, and time moves on only when the program sleeps or waits for input that is not there.
@@ -13,8 +12,10 @@ reproducible moment.
 import utime
 from micropython import const
 
+from . import fast
+from .fast import TIME, advance
+
 _MASK = const(0x3FFFFFFF)
-MASK = _MASK
 _HALF = const(0x20000000)
 _READ_US = const(4)
 _READS_A_LOOK = const(64)
@@ -22,15 +23,10 @@ _SLICE_MS = const(1000)  # the longest real wait before events and the superviso
 _BEAT_MS = const(500)
 
 virtual = False
-now_ms = 0
-sub_us = 0
-_ticks_ms = 0
-_ticks_us = 0
 _last_us = 0
 _reads = 0
 _beaten_ms = 0
 _events = []  # (at_ms, callback), earliest first
-_next_ms = _MASK
 look = None  # look(real_ms): receive what the supervisor says; set by `control`
 beat = None  # beat(): tell the supervisor that the board lives; set by `control`
 hold = None  # hold(): real milliseconds to wait for the host, -1 for ever; set by `line`
@@ -39,28 +35,18 @@ released = None  # released(): the host did not answer within `hold`; set by `li
 
 def setup(is_virtual, start_ms, ticks_ms):
     """Begin at scenario time start_ms, with ticks_ms() at the given value."""
-    global virtual, now_ms, _ticks_ms, _last_us
+    global virtual, _last_us
     virtual = is_virtual
-    now_ms = start_ms
-    _ticks_ms = ticks_ms & _MASK
+    TIME[1] = ticks_ms & _MASK
+    TIME[3] = start_ms & _MASK
+    TIME[4] = start_ms >> 30
     _last_us = utime.ticks_us()
+    _set_next()
 
 
-def _wrapped(x, d):
-    room = _MASK - x
-    return d - room - 1 if d > room else x + d
-
-
-def advance(us):
-    """Move time on by 0 <= us < 2^29; run no events."""
-    global now_ms, sub_us, _ticks_ms, _ticks_us
-    _ticks_us = _wrapped(_ticks_us, us)
-    sub_us += us
-    if sub_us >= 1000:
-        ms = sub_us // 1000
-        sub_us -= ms * 1000
-        now_ms += ms
-        _ticks_ms = _wrapped(_ticks_ms, ms)
+def now_ms():
+    """Return scenario time in milliseconds."""
+    return TIME[3] + (TIME[4] << 30) if TIME[4] else TIME[3]
 
 
 def _sync():
@@ -72,11 +58,9 @@ def _sync():
 
 def _read():
     global _reads
-    if virtual:
-        advance(_READ_US)
-    else:
+    if not virtual:
         _sync()
-    if now_ms >= _next_ms:
+    if fast.read(_READ_US if virtual else 0):
         _fire()
     _reads += 1
     if _reads >= _READS_A_LOOK:
@@ -96,38 +80,54 @@ def alive():
 
 def at(at_ms, callback):
     """Call callback() at a safe point once scenario time reaches at_ms."""
-    global _next_ms
     i = 0
     while i < len(_events) and _events[i][0] <= at_ms:
         i += 1
     _events.insert(i, (at_ms, callback))
-    _next_ms = _events[0][0]
+    if not i:
+        _set_next()
 
 
 def cancel(callback):
     """Forget what `at` was asked to call."""
-    global _next_ms
-    _events[:] = [e for e in _events if e[1] != callback]
-    _next_ms = _events[0][0] if _events else now_ms | _MASK
+    i = len(_events)
+    while i:
+        i -= 1
+        if _events[i][1] == callback:
+            del _events[i]
+    _set_next()
 
 
 def _fire():
-    global _next_ms
-    while _events and _events[0][0] <= now_ms:
+    while _events and _events[0][0] <= now_ms():
         _events.pop(0)[1]()
-    _next_ms = _events[0][0] if _events else now_ms | _MASK
+    _set_next()
+
+
+def _set_next():
+    """Have the clock look at the events at the first one, and at least every six days."""
+    left = _HALF - 1
+    if _events:
+        left = max(0, min(left, _events[0][0] - now_ms()))
+    TIME[5] = TIME[3] + left & _MASK
+
+
+def _left():
+    """Return the milliseconds until the clock looks at the events."""
+    left = TIME[5] - TIME[3] & _MASK
+    return 0 if left >= _HALF else left
 
 
 def ticks_ms():
     """As time.ticks_ms(), with a wrap at 2^30."""
     _read()
-    return _ticks_ms
+    return TIME[1]
 
 
 def ticks_us():
     """As time.ticks_us(), with a wrap at 2^30."""
     _read()
-    return _ticks_us
+    return TIME[0]
 
 
 def ticks_diff(a, b):
@@ -149,23 +149,23 @@ def now_us():
     """Return scenario time in microseconds, uncharged; what chip models measure by."""
     if not virtual:
         _sync()
-    return now_ms * 1000 + sub_us
+    return now_ms() * 1000 + TIME[2]
 
 
 def sleep_us(us):
     """Let us microseconds pass: at once in virtual time; the supervisor is heard meanwhile."""
     while us > 0:
-        part = us if us < 1000000 else 1000000
+        part = min(us, _HALF // 2 if virtual else 1000000)
         us -= part
         if virtual:
             _skip(part)
         else:
-            end = _wrapped(_ticks_us, part)
+            end = ticks_add(TIME[0], part)
             while True:
                 _sync()
-                if now_ms >= _next_ms:
+                if fast.read(0):
                     _fire()
-                left = ticks_diff(end, _ticks_us)
+                left = ticks_diff(end, TIME[0])
                 if left <= 0:
                     break
                 alive()
@@ -180,12 +180,11 @@ def sleep_us(us):
 def _skip(us):
     """Move virtual time on, stopping at each event on the way."""
     while us > 0:
-        part = (_next_ms - now_ms) * 1000 - sub_us if _next_ms - now_ms < 1000 else us
-        part = max(part, 0)
-        part = min(part, us)
-        advance(part)
+        left = _left()
+        part = min(us, max(0, left * 1000 - TIME[2])) if left <= us // 1000 + 1 else us
         us -= part
-        if now_ms >= _next_ms:
+        advance(part)
+        if fast.read(0):
             _fire()
 
 
@@ -218,7 +217,7 @@ def _idle_virtual(ms, ready):
             if ready(_SLICE_MS):
                 return
             continue
-        part = _next_ms - now_ms
+        part = _left()
         if 0 <= ms < part:
             advance_ms(ms)
             return
@@ -234,19 +233,19 @@ def advance_ms(ms):
     while ms > 0:
         part = min(ms, 500000)
         ms -= part
-        advance(part * 1000 - sub_us)
+        advance(part * 1000 - TIME[2])
 
 
 def _idle_real(ms, ready):
     _sync()
-    end = now_ms + ms
+    end = now_ms() + ms
     while True:
-        if now_ms >= _next_ms:
+        if fast.read(0):
             _fire()
-        left = _next_ms - now_ms
+        left = _left()
         if ms >= 0:
-            left = min(left, end - now_ms)
-            if left <= 0 and now_ms >= end:
+            left = min(left, end - now_ms())
+            if left <= 0 and now_ms() >= end:
                 return
         alive()
         if ready(max(0, min(left, _SLICE_MS))):
@@ -255,19 +254,6 @@ def _idle_real(ms, ready):
 
 
 def shift(ms, us):
-    """Have the counters jump by 0 <= ms, us <= MASK, while scenario time stands still."""
-    global _ticks_ms, _ticks_us
-    _ticks_ms = _wrapped(_ticks_ms, ms)
-    _ticks_us = _wrapped(_ticks_us, us)
-
-
-_shifted_us = 0
-
-
-def shift_us(us):
-    """Have both counters jump by a few microseconds, forth or back."""
-    global _shifted_us
-    _shifted_us += us
-    ms = _shifted_us // 1000
-    _shifted_us -= ms * 1000
-    shift(ms & MASK, us & MASK)
+    """Have the counters jump by 0 <= ms, us < 2^30, while scenario time stands still."""
+    TIME[0] = ticks_add(TIME[0], us)
+    TIME[1] = ticks_add(TIME[1], ms)

@@ -48,7 +48,7 @@ def say(text):
 
 def beat():
     """Tell the supervisor that the board is alive."""
-    stream.write("beat {}\n".format(clock.now_ms))
+    stream.write("beat {}\n".format(clock.now_ms()))
 
 
 def call(text):
@@ -120,7 +120,7 @@ def halt():
 
 def reset(cause, then="main", off_ms=0, cursors=None):
     """Have the supervisor start this board anew after off_ms without power; never returns."""
-    said = {"reset": cause, "then": then, "start_ms": clock.now_ms + off_ms, "off_ms": off_ms}
+    said = {"reset": cause, "then": then, "start_ms": clock.now_ms() + off_ms, "off_ms": off_ms}
     if cursors is not None:
         said["cursors"] = cursors
     say("reset " + json.dumps(said))

@@ -12,6 +12,8 @@ from . import board, clock
 _DRIFT_MS = const(1000)
 _PIECE_BYTES = const(256)
 _RESERVE_BYTES = const(1024)  # of the virtual board, for what it hears
+_MASK = const(0x3FFFFFFF)
+_left_us = 0  # that the milliseconds have not crept yet
 _ballast = []  # what memory pressure takes, a list of pieces a fault
 _drifts = []  # faults that last
 
@@ -66,13 +68,13 @@ def _relieve():
 def _jump(seconds):
     """Have the counters of the board jump; they hold 2^30 each."""
     ms = int(seconds * 1000)
-    clock.shift(ms & clock.MASK, ms * 1000 & clock.MASK)
+    clock.shift(ms & _MASK, ms * 1000 & _MASK)
 
 
 def _drift(fault, on):
     if on:
         if not _drifts:
-            clock.at(clock.now_us() // 1000 + _DRIFT_MS, _creep)
+            clock.at(clock.now_ms() + _DRIFT_MS, _creep)
         _drifts.append([fault, 0.0])
     else:
         _drifts[:] = [each for each in _drifts if each[0] is not fault]
@@ -80,12 +82,16 @@ def _drift(fault, on):
 
 def _creep():
     """Have the counters go on by what a second of theirs is longer or shorter."""
+    global _left_us
     us = 0
     for each in _drifts:
         each[1] += each[0]["value"] * _DRIFT_MS / 1000
         whole = int(each[1])
         each[1] -= whole
         us += whole
-    clock.shift_us(us)
+    _left_us += us
+    ms = _left_us // 1000
+    _left_us -= 1000 * ms
+    clock.shift(ms & _MASK, us & _MASK)
     if _drifts:
-        clock.at(clock.now_us() // 1000 + _DRIFT_MS, _creep)
+        clock.at(clock.now_ms() + _DRIFT_MS, _creep)

@@ -48,7 +48,7 @@ _flip = 0
 def setup():
     """Let the clock ask this line."""
     global _heard_ms
-    _heard_ms = clock.now_ms
+    _heard_ms = clock.now_ms()
     clock.hold = hold
     clock.released = released
 
@@ -61,9 +61,9 @@ def hold():
         return -1
     if _hold_ms:
         return _hold_ms
-    if _unacked() and clock.now_ms - _released_ms > _CREEP_MS:
+    if _unacked() and clock.now_ms() - _released_ms > _CREEP_MS:
         return _PACKET_HOLD_MS
-    return -1 if clock.now_ms - _heard_ms > _SILENCE_MS else 0
+    return -1 if clock.now_ms() - _heard_ms > _SILENCE_MS else 0
 
 
 def _keep_alive():
@@ -72,7 +72,7 @@ def _keep_alive():
     Only a host that has acked all that was sent: one whose `hello` was damaged gets nothing yet.
     """
     if _serving:
-        clock.at(clock.now_ms + _KEEP_MS, _keep_alive)
+        clock.at(clock.now_ms() + _KEEP_MS, _keep_alive)
         if _sent >= 0 and not (cut or _have or _unacked()):
             control.call("alive")
 
@@ -81,7 +81,7 @@ def released():
     """Go on for a little without a host that did not answer in time."""
     global _hold_ms, _released_ms
     _hold_ms = 0
-    _released_ms = clock.now_ms
+    _released_ms = clock.now_ms()
 
 
 def started():
@@ -162,11 +162,11 @@ class Serial:
         _sent = _acked = -1
         self._byte_us = 10000000 // baud  # start, eight data, stop
         self._free_us = clock.ticks_us()
-        self._wrote_ms = clock.now_ms
+        self._wrote_ms = clock.now_ms()
         _serving = True
         if clock.virtual:
             clock.cancel(_keep_alive)
-            clock.at(clock.now_ms + _KEEP_MS, _keep_alive)
+            clock.at(clock.now_ms() + _KEEP_MS, _keep_alive)
         control.call("serial")
 
     def readinto(self, buf):
@@ -181,7 +181,7 @@ class Serial:
             if n is not None:
                 control.halt()
             yield core._io_queue.queue_read(stdin)
-        _heard_ms = clock.now_ms
+        _heard_ms = clock.now_ms()
         _hold_ms = 0
         for i in range(n):
             _listen(buf[i])
@@ -212,10 +212,10 @@ class Serial:
                     _sent = head[1]
         stdout.write(buf)
         now = clock.ticks_us()
-        idle = clock.now_ms - self._wrote_ms > _IDLE_MS  # longer than ticks can be compared
+        idle = clock.now_ms() - self._wrote_ms > _IDLE_MS  # longer than ticks can be compared
         if idle or clock.ticks_diff(self._free_us, now) < 0:
             self._free_us = now
-        self._wrote_ms = clock.now_ms
+        self._wrote_ms = clock.now_ms()
         self._free_us = clock.ticks_add(self._free_us, len(buf) * self._byte_us)
         wait_us = clock.ticks_diff(self._free_us, now) - _FIFO_BYTES * self._byte_us
         if wait_us > 0:

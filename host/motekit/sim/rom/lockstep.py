@@ -6,9 +6,10 @@
                           kind:u8 at_ms:u32 length:u16 data
                           kind 'o' bytes that left on the line from at_ms on, 't' a line of text
 
-A grant ends at `end_ms`, or as soon as what the board wrote is to be heard: when its line falls
-idle, or `_LINGER_MS` after the first byte, so that the many frames of a packet cost few reports.
-The end of a grant is an event of the clock like any other: time stands still in it.
+A report is made when what the board wrote is to be heard: when its line falls idle, or
+`_LINGER_MS` after the first byte, so that the many frames of a packet cost few reports. Where a
+grant ends makes no difference: a report that it forces leaves out what is not to be heard yet.
+Both are events of the clock like any other: time stands still in them.
 
 Text: run WHO | prompt | intr N | hello | watchdog MS | reset {...} | left N | done N
 """
@@ -20,7 +21,7 @@ from micropython import const
 
 from . import board, clock, control
 
-_LINGER_MS = const(50)
+_LINGER_MS = const(100)
 _QUIET_MS = const(2)
 _RING_BYTES = const(260)  # ports/esp32: what the UART's interrupt handler can keep
 _OUT_BYTES = const(4096)
@@ -72,6 +73,8 @@ def note(text):
     elif word in ("serial", "fault", "i", "alive"):
         return
     _record(0x74, text.encode())
+    if word == "watchdog":
+        _report()  # a program that never reports again would leave it untold
 
 
 def ready(_ms=0):
@@ -92,7 +95,7 @@ def _record(kind, data):
     n = len(data)
     if _have + _RECORD_BYTES + n > _OUT_BYTES:
         _report()
-    struct.pack_into("<BIH", _out, _have, kind, clock.now_ms, n)
+    struct.pack_into("<BIH", _out, _have, kind, clock.now_ms(), n)
     _have += _RECORD_BYTES
     _out[_have : _have + n] = data
     _have += n
@@ -107,7 +110,7 @@ def wrote(data, free_ms):
 def touch(free_ms):
     """Have a report made soon: something was written, and the line is busy for free_ms."""
     global _first_ms
-    now = clock.now_ms
+    now = clock.now_ms()
     if _first_ms < 0:
         _first_ms = now
     else:
@@ -121,7 +124,7 @@ def _soon():
 
 def _send():
     global _have, _first_ms
-    struct.pack_into("<II", _out, 0, _have - _HEAD_BYTES, clock.now_ms)
+    struct.pack_into("<II", _out, 0, _have - _HEAD_BYTES, clock.now_ms())
     _stream.write(memoryview(_out)[:_have])
     _have = _HEAD_BYTES
     _first_ms = -1
@@ -129,9 +132,20 @@ def _send():
 
 def _report():
     """Report, and wait for what is granted next."""
-    clock.cancel(_report)
+    clock.cancel(_end)
     clock.cancel(_soon)
     _send()
+    _take_grant()
+
+
+def _end():
+    """Report that the grant is used up."""
+    if _first_ms < 0:
+        _report()
+        return
+    clock.cancel(_end)
+    struct.pack_into("<II", _head, 0, 0, clock.now_ms())
+    _stream.write(_head)
     _take_grant()
 
 
@@ -139,7 +153,7 @@ def _take_grant():
     if _stream.readinto(_head) != _HEAD_BYTES:
         sys.exit()
     end_ms, size = struct.unpack("<II", _head)
-    clock.at(end_ms, _report)
+    clock.at(end_ms, _end)
     if size:
         pressed = board.reserve is not None
         board.reserve = None

@@ -31,7 +31,7 @@ _on_stop = None
 def setup():
     """Put the chips on the buses and the faults on the clock."""
     spec = board.spec
-    random.seed(spec["random"] + clock.now_ms)  # each boot has numbers of its own
+    random.seed(spec["random"] + clock.now_ms())  # each boot has numbers of its own
     wired = {name: [] for name in spec["buses"]}
     for sensor in spec["sensors"]:
         name = sensor["name"]
@@ -43,10 +43,11 @@ def setup():
         _models[name] = model
         wired[sensor["bus"]].append((sensor["address"], model))
     for name in spec["buses"]:
-        if spec["buses"][name] == "i2c":
-            _buses[name] = bus.I2CBus(wired[name])
+        kind, hz = spec["buses"][name]
+        if kind == "i2c":
+            _buses[name] = bus.I2CBus(wired[name], hz if spec["virtual"] else 0)
             _buses[name].wait_us = clock.sleep_us
-        elif spec["buses"][name] == "onewire":
+        elif kind == "onewire":
             from .onewire import OneWire
 
             _buses[name] = OneWire(wired[name])
@@ -57,7 +58,7 @@ def setup():
         if not faults[i]["kind"].startswith("flash_"):
             _schedule(i, faults[i])
     if spec["duration_ms"]:
-        clock.at(max(spec["duration_ms"], clock.now_ms), _stop)
+        clock.at(max(spec["duration_ms"], clock.now_ms()), _stop)
 
 
 class _Nothing:
@@ -90,7 +91,7 @@ def lose_power():
 
 def _schedule(i, fault):
     """Arrange for a fault: {kind, at_ms, end_ms or None, value, way, targets}."""
-    now = clock.now_ms
+    now = clock.now_ms()
     moment = fault["kind"] in _MOMENTS
     if fault["kind"] in _OF_THE_WHOLE:
         from . import faults
@@ -166,7 +167,7 @@ def _stop():
     left = _on_stop() if _on_stop else 0
     control.say("{} {}".format("left" if left else "done", left))
     if left:
-        clock.at(clock.now_ms + _CHECK_MS, _stop)
+        clock.at(clock.now_ms() + _CHECK_MS, _stop)
 
 
 class Watchdog:
@@ -181,14 +182,14 @@ class Watchdog:
 
     def feed(self):
         """Put the reset off by the timeout."""
-        self.due_ms = clock.now_ms + self._timeout_ms
+        self.due_ms = clock.now_ms() + self._timeout_ms
 
     def hold(self, minutes):
         """Put the reset off by minutes and the timeout."""
-        self.due_ms = clock.now_ms + self._timeout_ms + minutes * 60000
+        self.due_ms = clock.now_ms() + self._timeout_ms + minutes * 60000
 
     def _check(self):
-        if clock.now_ms >= self.due_ms:
+        if clock.now_ms() >= self.due_ms:
             _leave("watchdog")
         clock.at(self.due_ms, self._check)
 

@@ -3,14 +3,22 @@
 A source has `raw` (the part's own integers, or physical values), `sample(i)` for the i-th sample
 of a part that samples by itself and `at(t_us)` for one that measures when asked; None once it has
 ended. `cursor` is how many samples were given out: after a reboot a recording goes on from there.
+
+Where `batches` is True, `rows(i, n, rows, scale, low, high)` puts up to n samples from the i-th on
+into an array of 16-bit words, scaled and rounded, and returns how many; the part calls `took(n)`
+for those that it takes.
 """
 
 import math
 import struct
+from array import array
 
-from micropython import const
+from . import fast
 
-_CHUNK_ROWS = const(32)
+_CHUNK_ROWS = 32
+_SINE_ENTRIES = 256
+_ENTRIES_MAX = 4096  # of a table
+_TURN = 1 << 30
 
 over = False  # the scenario's time is up: all parts fall silent
 
@@ -25,6 +33,8 @@ def make(spec, interval_us, cursor):
 class Recording:
     """Rows of a binary file, a few at a time: int32 if raw, else doubles; little-endian."""
 
+    batches = True
+
     def __init__(self, spec, cursor):
         self.raw = spec["raw"]
         self.cursor = cursor
@@ -32,6 +42,7 @@ class Recording:
         self._rows = spec["rows"]
         self._loop = spec["loop"]
         self._format = "<{}{}".format(spec["width"], "i" if self.raw else "d")
+        self._width = spec["width"]
         self._row_bytes = struct.calcsize(self._format)
         self._chunk = bytearray(_CHUNK_ROWS * self._row_bytes)
         self._first = -_CHUNK_ROWS
@@ -49,15 +60,42 @@ class Recording:
             return None
         at = i - self._first
         if not 0 <= at < _CHUNK_ROWS:
-            self._first = i
             at = 0
-            self._file.seek(i * self._row_bytes)
-            self._file.readinto(self._chunk)
+            self._read(i)
         return struct.unpack_from(self._format, self._chunk, at * self._row_bytes)
 
     def at(self, t_us):
         """Return what is there to measure now."""
         return self.sample(self.cursor - self._base)
+
+    def rows(self, i, n, rows, scale, low, high):
+        """Put up to n samples into rows; a raw one is taken as it is."""
+        i += self._base
+        if self._loop:
+            i %= self._rows
+        n = 0 if over else max(0, min(n, _CHUNK_ROWS, self._rows - i))
+        if n:
+            self._read(i)
+            if self.raw:
+                fast.narrow(self._chunk, n * self._width, rows)
+            else:
+                values = struct.unpack_from("<{}d".format(n * self._width), self._chunk)
+                for j in range(n * self._width):
+                    rows[j] = max(low, min(high, round(scale * values[j])))
+        return n
+
+    def took(self, n):
+        """Note that n more samples are taken."""
+        self.cursor += n
+
+    def over(self):
+        """Tell whether the scenario's time is up."""
+        return over
+
+    def _read(self, first):
+        self._first = first
+        self._file.seek(first * self._row_bytes)
+        self._file.readinto(self._chunk)
 
 
 class Generator:
@@ -71,6 +109,12 @@ class Generator:
         self._channels = channels
         self._interval_s = interval_us / 1000000
         self._noise = (seed & 0x7FFFF) | 1
+        self._waves = None
+        self.batches = True
+        for terms in channels:
+            for term in terms:
+                if term[0] == "steps" and len(term[1]) > _ENTRIES_MAX:
+                    self.batches = False
 
     def sample(self, i):
         """Return the i-th sample since the boot."""
@@ -102,6 +146,75 @@ class Generator:
                 total += values[int(t_s / term[2]) % len(values)]
         return total
 
+    def rows(self, i, n, rows, scale, low, high):
+        """Put n samples into rows, worked out in sixteenths of a count."""
+        if self._waves is None:
+            self._prepare(scale)
+        if over:
+            return 0
+        width = len(self._channels)
+        n = min(n, _CHUNK_ROWS)
+        sums = self._sums
+        fast.fill(sums, n * width, fast.ZERO)
+        turn = (self._base + i) * self._interval_s
+        for channel, table, phases, period_s, phase in self._waves:
+            turns = turn / period_s + phase
+            phases[0] = int((turns - math.floor(turns)) * _TURN) & _TURN - 1
+            fast.add_wave(sums, channel, width, n, table, phases)
+        state = self._state
+        state[0] = self._noise
+        for channel, gain, shift in self._noises:
+            fast.add_noise(sums, channel, width, n, state, gain, shift)
+        self._noise = state[0]
+        fast.settle(sums, n * width, rows, low, high)
+        return n
+
+    def took(self, n):
+        """Note that n more samples are taken."""
+        self.cursor += n
+
+    def over(self):
+        """Tell whether the scenario's time is up."""
+        return over
+
+    def _prepare(self, scale):
+        """Make a table of each term, of a whole period in sixteenths of a count."""
+        self._sums = array("i", bytes(4 * _CHUNK_ROWS * len(self._channels)))
+        self._state = array("i", bytes(4))
+        self._waves = []
+        self._noises = []
+        for channel in range(len(self._channels)):
+            for term in self._channels[channel]:
+                if term[0] == "noise":
+                    self._noises.append((channel,) + _gain(16 * scale * term[1] / 37837))
+                else:
+                    self._waves.append((channel,) + self._wave(term, 16 * scale))
+
+    def _wave(self, term, scale):
+        """Return (table, [phase, its step, entries, interpolate], period in s, phase)."""
+        kind = term[0]
+        period_s = 1.0
+        phase = 0.0
+        smooth = 0
+        if kind == "constant":
+            values = (term[1],)
+        elif kind == "sine":
+            values = [
+                term[1] * math.sin(2 * math.pi * k / _SINE_ENTRIES) for k in range(_SINE_ENTRIES)
+            ]
+            period_s, phase, smooth = term[2], term[3], 1
+        elif kind == "ramp":
+            values = (term[1],)
+            period_s, smooth = term[3], 1
+        else:  # steps
+            values = term[1]
+            period_s = term[2] * len(values)
+        last = term[2] if kind == "ramp" else values[0]
+        table = array("i", [fast.ZERO + round(scale * v) for v in list(values) + [last]])
+        turns = self._interval_s / period_s
+        step = int((turns - math.floor(turns)) * _TURN)
+        return table, array("i", [0, step, len(values), smooth]), period_s, phase
+
     def _normal(self):
         """Return a number of about normal distribution: the sum of four uniform ones."""
         x = self._noise
@@ -111,3 +224,11 @@ class Generator:
             total += x >> 3
         self._noise = x
         return (total - 131070) / 37837  # the sum's mean and standard deviation
+
+
+def _gain(factor):
+    """Return (gain, shift), so that gain >> shift is about factor and gain has 12 bits."""
+    shift = 0
+    while shift < 24 and abs(factor) * (1 << shift) < 2048:
+        shift += 1
+    return round(factor * (1 << shift)), shift

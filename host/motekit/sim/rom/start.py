@@ -49,9 +49,9 @@ def _prepare(path):
         board.spec = spec = json.load(f)
     clock.setup(spec["virtual"], spec["start_ms"], spec["ticks_ms"])
     if spec["lockstep"]:
-        from . import lockstep, wire
+        from . import lockstep, stepped_line
 
-        board.line = wire
+        board.line = stepped_line
         lockstep.setup()
     else:
         from . import line
@@ -105,8 +105,9 @@ def _fence(at_bytes):
     if at_bytes <= gc.mem_alloc():
         return
     pieces = None
-    while gc.mem_alloc() < at_bytes:
-        pieces = (pieces, bytearray(_STONE_BYTES))
+    while (left := at_bytes - gc.mem_alloc()) > 0:  # which walks all of the heap
+        for _ in range(left // (4 * _STONE_BYTES) + 1):
+            pieces = (pieces, bytearray(_STONE_BYTES))
     board.fence = pieces[1]
     del pieces
     gc.collect()

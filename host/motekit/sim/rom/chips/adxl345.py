@@ -2,6 +2,8 @@
 
 Source: ADXL345 datasheet Rev. G, "Register Map", "FIFO", "Data Formatting of Upper Data Rates".
 Samples that are due are worked out from the clock when the bus looks: an idle part costs nothing.
+As the driver sets it up (stream mode, full resolution, no offsets) samples come many at once, and
+the bus takes them straight out of `fifo`.
 
 Modelled: every register's reset value, rates with turn-on time, range, full and 10-bit resolution,
 justification, offsets, the zero last bit above 800 Hz, bypass, FIFO and stream mode, watermark,
@@ -11,9 +13,12 @@ the trigger mode.
 
 from array import array
 
+from .. import fast
 from . import Faults
 
-_DEPTH = 32
+_DEPTH = fast.DEPTH
+_BATCH = 32
+_FAR_US = 0x10000000
 _TURN_ON_US = 1100
 _OFFSETS = 0x1E
 _ACT_TAP_STATUS = 0x2B
@@ -52,11 +57,20 @@ class Adxl345(Faults):
         super().__init__()
         self._source = source
         self._clock_us = clock_us
+        self._state = array("i", bytes(28))  # see fast.py
         self._fifo = array("h", bytes(6 * _DEPTH))
+        self.fifo = (_DATA, self._state, self._fifo)
+        self._rows = array("h", bytes(6 * _BATCH))  # of the source, from sample `_first` on
+        self._first = self._held = 0
+        self._batches = getattr(source, "batches", False)
         self._index = 0  # of the next sample asked of the source
         self._ended = False
-        self.lost = 0  # samples that a full FIFO, or an unread register, gave up
         self.power_cycle()
+
+    @property
+    def lost(self):
+        """Samples that a full FIFO, or an unread register, gave up."""
+        return self._state[6]
 
     def power_cycle(self):
         """Forget everything, as after an interruption of the supply."""
@@ -73,6 +87,7 @@ class Adxl345(Faults):
         if kind == "brownout" and on:
             self.faults.discard(kind)
             self.power_cycle()
+        self._choose()
 
     def write(self, data):
         """Take one write transaction: the register pointer, then values from there on."""
@@ -115,11 +130,24 @@ class Adxl345(Faults):
             self._restart()
         elif register == _FIFO_CTL and not value >> 6:
             self._empty()
+        self._choose()
+
+    def _choose(self):
+        """See whether samples can be had many at once."""
+        registers = self._registers
+        offsets = registers[_OFFSETS] | registers[_OFFSETS + 1] | registers[_OFFSETS + 2]
+        self._state[0] = (
+            self._batches
+            and registers[_FIFO_CTL] >> 6 == 2
+            and registers[_DATA_FORMAT] & 0x0C == 0x08
+            and registers[_BW_RATE] & 0x0F <= 0x0D
+            and not offsets
+            and not self.faults
+        )
+        self._state[4] = 0
 
     def _empty(self):
-        self._head = 0
-        self._count = 0  # samples in the FIFO; in bypass mode 1 while the data are unread
-        self._overrun = False
+        self._state[1] = self._state[2] = self._state[5] = 0
 
     def _restart(self):
         """Begin the sampling clock anew."""
@@ -131,7 +159,15 @@ class Adxl345(Faults):
         """Take the samples that are due."""
         if not self._registers[_POWER_CTL] & 0x08 or self._ended:
             return
-        due = 2 * (self._clock_us() - self._start_us) // self._half_us
+        now = self._clock_us()
+        due = 2 * (now - self._start_us) // self._half_us
+        if self._state[0]:
+            self._take(due - self._taken)
+            self._taken = max(due, self._taken)
+            full = self._taken + _DEPTH + 1 - self._state[2]
+            full_us = self._start_us + full * self._half_us // 2 - now
+            self._state[3] = fast.TIME[0]
+            self._state[4] = min(full_us, _FAR_US)
         while self._taken < due and not self._ended:
             self._taken += 1
             if "silent" not in self.faults:
@@ -141,30 +177,41 @@ class Adxl345(Faults):
         self._start_us += pairs * self._half_us
         self._taken &= 1
 
+    def _take(self, n):
+        """Take n samples at once, in the source's own counts or in those of 1/256 g."""
+        while n > 0 and not self._ended:
+            at = self._index - self._first
+            if not 0 <= at < self._held:
+                top = 512 << (self._registers[_DATA_FORMAT] & 3)
+                self._first = self._index
+                self._held = self._source.rows(self._index, _BATCH, self._rows, 256, -top, top - 1)
+                at = 0
+            k = 0 if self._source.over() else min(n, self._held - at)
+            if not k:
+                self._ended = True
+                return
+            fast.push(self._state, self._fifo, self._rows, at, k)
+            self._source.took(k)
+            self._index += k
+            n -= k
+
     def _sample(self):
         values = self._source.sample(self._index)
         if values is None:
             self._ended = True
             return
         self._index += 1
-        full = self._count == _DEPTH
+        state = self._state
         mode = self._registers[_FIFO_CTL] >> 6
-        if mode == 0:
-            self.lost += self._count
-            self._overrun = bool(self._count)
-            self._count = 0
-        elif full:
-            self.lost += 1
-            if mode == 1:
-                return
-            self._head = (self._head + 1) % _DEPTH
-            self._count -= 1
-        at = (self._head + self._count) % _DEPTH * 3
-        for axis in range(3):
-            self._fifo[at + axis] = self._convert(values[axis], axis)
-        self._count += 1
-        if self._count == _DEPTH:
-            self._overrun = True
+        if mode == 0:  # one sample, until it is read
+            state[6] += state[2]
+            state[5] = 1 if state[2] else 0
+            state[2] = 0
+        elif mode == 1 and state[2] == _DEPTH:
+            state[6] += 1
+            return
+        row = array("h", [self._convert(values[axis], axis) for axis in range(3)])
+        fast.push(state, self._fifo, row, 0, 1)
 
     def _convert(self, value, axis):
         """Return the data word of one axis, from counts of 1/256 g or from g."""
@@ -177,13 +224,13 @@ class Adxl345(Faults):
         value += 4 * (offset - 256 if offset > 127 else offset)
         top = 512 << code
         value = max(-top, min(top - 1, value))
-        fast = registers[_BW_RATE] & 0x0F > 0x0D
+        quick = registers[_BW_RATE] & 0x0F > 0x0D
         if not form & 0x08:
-            if fast and not code:
+            if quick and not code:
                 value &= ~1
             value >>= code
             code = 0
-        elif fast:
+        elif quick:
             value &= ~1
         return value << 6 - code if form & 0x04 else value
 
@@ -192,26 +239,28 @@ class Adxl345(Faults):
         registers = self._registers
         registers[0x00] = 0xE6 if "wrong_id" in self.faults else 0xE5
         bypass = not registers[_FIFO_CTL] >> 6
-        entries = 0 if bypass else self._count
-        source = _OVERRUN if self._overrun else 0
-        if self._count:
+        count = self._state[2]
+        entries = 0 if bypass else count
+        source = _OVERRUN if self._state[5] else 0
+        if count:
             source |= _READY
         if entries >= registers[_FIFO_CTL] & 0x1F:
             source |= _WATERMARK
         registers[_INT_SOURCE] = source
         registers[_FIFO_STATUS] = entries
-        if self._count:
-            at = 3 * self._head
+        if count:
+            at = 3 * self._state[1]
             for axis in range(3):
                 word = self._fifo[at + axis]
                 registers[_DATA + 2 * axis] = word & 0xFF
                 registers[_DATA + 2 * axis + 1] = word >> 8 & 0xFF
 
     def _pop(self):
-        self._overrun = False
-        if self._count:
-            self._count -= 1
-            self._head = (self._head + 1) % _DEPTH
+        state = self._state
+        state[5] = 0
+        if state[2]:
+            state[2] -= 1
+            state[1] = (state[1] + 1) % _DEPTH
 
 
 CHIP = Adxl345

@@ -49,7 +49,7 @@ class Serial:
     def __init__(self, baud):
         self._byte_us = 10000000 // baud  # start, eight data, stop
         self._free_us = clock.ticks_us()
-        self._wrote_ms = clock.now_ms
+        self._wrote_ms = clock.now_ms()
         self._met = False
 
     def readinto(self, buf):
@@ -73,10 +73,10 @@ class Serial:
     def write(self, buf):
         """Send all of buf; return once all but the FIFO's 128 bytes are on the line."""
         now = clock.ticks_us()
-        idle = clock.now_ms - self._wrote_ms > _IDLE_MS  # longer than ticks can be compared
+        idle = clock.now_ms() - self._wrote_ms > _IDLE_MS  # longer than ticks can be compared
         if idle or clock.ticks_diff(self._free_us, now) < 0:
             self._free_us = now
-        self._wrote_ms = clock.now_ms
+        self._wrote_ms = clock.now_ms()
         self._free_us = clock.ticks_add(self._free_us, len(buf) * self._byte_us)
         busy_us = clock.ticks_diff(self._free_us, now)
         lockstep.wrote(buf, busy_us // 1000)

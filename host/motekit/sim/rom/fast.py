@@ -1,0 +1,206 @@
+"""What a virtual board does most often: small functions in viper, integers and buffers only.
+
+Where there is no native code (CPython, a VM of another processor) the same source runs as plain
+Python: `image.rom` takes the decorators out, and pointers are then the buffers themselves.
+A 64-bit VM reads words unsigned and a 32-bit one signed, so what they hold is never negative.
+"""
+
+import sys
+from array import array
+
+if sys.implementation.name == "micropython":
+    import micropython
+    from micropython import const
+else:
+
+    class micropython:
+        """Stands for the VM's own."""
+
+        @staticmethod
+        def viper(function):
+            """Return the function as it is."""
+            return function
+
+    def const(value):
+        """Return the value."""
+        return value
+
+
+def _same(buffer):
+    return buffer
+
+
+ptr8 = ptr16 = ptr32 = _same  # to viper these names are types
+
+# The clock: [ticks_us, ticks_ms, us of the millisecond, scenario time in ms, its wraps,
+# ms of the next event]. All but the third wrap at 2^30.
+TIME = array("i", bytes(24))
+_MASK = const(0x3FFFFFFF)
+_HALF = const(0x20000000)
+
+# A FIFO: [1 if it may be read so, first entry, entries, ticks_us when it was last looked at,
+# us from then until it may be full, overrun, lost entries]. Entries are 3 words of 16 bits.
+DEPTH = const(32)
+_ENTRY_BYTES = const(6)
+
+ZERO = const(0x10000000)  # of a generator's table
+_PHASE_BITS = const(30)
+_FRACTION = const(0xFFF)
+
+
+@micropython.viper
+def advance(us: int):
+    """Move time on by 0 <= us < 2^29."""
+    t = ptr32(TIME)
+    t[0] = (t[0] + us) & _MASK
+    part = t[2] + us
+    if part >= 1000:
+        ms = part // 1000
+        part -= ms * 1000
+        t[1] = (t[1] + ms) & _MASK
+        now = t[3] + ms
+        if now > _MASK:
+            t[4] = t[4] + 1
+        t[3] = now & _MASK
+    t[2] = part
+
+
+@micropython.viper
+def read(us: int) -> int:
+    """Move time on by what a look at the clock takes; return 1 if an event is due."""
+    t = ptr32(TIME)
+    t[0] = (t[0] + us) & _MASK
+    part = t[2] + us
+    t[2] = part
+    if part >= 1000:
+        t[2] = part - us
+        t[0] = (t[0] - us) & _MASK
+        advance(us)
+    return 1 if (t[3] - t[5]) & _MASK < _HALF else 0
+
+
+@micropython.viper
+def pop(fifo, entries, buf, us: int) -> int:
+    """Take the oldest entry into buf, in us of time; return 0 if that is not so simple."""
+    f = ptr32(fifo)
+    t = ptr32(TIME)
+    if f[0] == 0 or f[2] == 0 or (t[0] - f[3]) & _MASK >= f[4]:
+        return 0
+    first = f[1]
+    source = ptr8(entries)
+    target = ptr8(buf)
+    at = first * _ENTRY_BYTES
+    i = 0
+    while i < _ENTRY_BYTES:
+        target[i] = source[at + i]
+        i += 1
+    f[1] = (first + 1) & (DEPTH - 1)
+    f[2] = f[2] - 1
+    f[5] = 0
+    advance(us)
+    return 1
+
+
+@micropython.viper
+def push(fifo, entries, rows, at: int, n: int):
+    """Add n rows, from row `at` on; the oldest entries make room."""
+    f = ptr32(fifo)
+    source = ptr16(rows)
+    target = ptr16(entries)
+    first = f[1]
+    count = f[2]
+    at *= 3
+    while n > 0:
+        n -= 1
+        if count == DEPTH:
+            first = (first + 1) & (DEPTH - 1)
+            count -= 1
+            f[6] = f[6] + 1
+        to = ((first + count) & (DEPTH - 1)) * 3
+        target[to] = source[at]
+        target[to + 1] = source[at + 1]
+        target[to + 2] = source[at + 2]
+        at += 3
+        count += 1
+        if count == DEPTH:
+            f[5] = 1
+    f[1] = first
+    f[2] = count
+
+
+@micropython.viper
+def add_wave(sums, at: int, step: int, n: int, table, phases):
+    """Add a periodic term to n sums: `phases` is [phase, its step, entries, 1 to interpolate]."""
+    s = ptr32(sums)
+    values = ptr32(table)
+    p = ptr32(phases)
+    phase = p[0]
+    on = p[1]
+    entries = p[2]
+    smooth = p[3]
+    while n > 0:
+        n -= 1
+        place = (phase >> 12) * entries  # 18 bits of a turn: at most 2^12 entries
+        entry = place >> 18
+        value = values[entry]
+        if smooth:
+            value += (values[entry + 1] - value) * ((place >> 6) & _FRACTION) >> 12
+        s[at] = s[at] + value - ZERO
+        at += step
+        phase = (phase + on) & _MASK
+
+
+@micropython.viper
+def add_noise(sums, at: int, step: int, n: int, state, gain: int, shift: int):
+    """Add about normal noise to n sums: the sum of four uniform numbers, `gain` >> `shift`."""
+    s = ptr32(sums)
+    x = ptr32(state)
+    seed = x[0]
+    while n > 0:
+        n -= 1
+        total = 0
+        i = 0
+        while i < 4:
+            seed = (seed * 1103 + 12345) & 0x7FFFF
+            total += seed >> 3
+            i += 1
+        s[at] = s[at] + ((total - 131070) * gain >> shift)
+        at += step
+    x[0] = seed
+
+
+@micropython.viper
+def settle(sums, n: int, rows, low: int, high: int):
+    """Round n sums, in sixteenths above ZERO, to whole numbers within low..high."""
+    s = ptr32(sums)
+    r = ptr16(rows)
+    i = 0
+    while i < n:
+        value = ((s[i] + 8) >> 4) - (ZERO >> 4)
+        if value < low:
+            value = low
+        if value > high:
+            value = high
+        r[i] = value
+        i += 1
+
+
+@micropython.viper
+def fill(sums, n: int, value: int):
+    """Set n sums."""
+    s = ptr32(sums)
+    i = 0
+    while i < n:
+        s[i] = value
+        i += 1
+
+
+@micropython.viper
+def narrow(words, n: int, rows):
+    """Copy n words of 32 bits to such of 16, whose range they keep."""
+    w = ptr32(words)
+    r = ptr16(rows)
+    i = 0
+    while i < n:
+        r[i] = w[i]
+        i += 1
