@@ -130,7 +130,7 @@ def _wanted(entry: Fields, name: str, kind: Kind, plans: list[BoardPlan]) -> str
     if wanted is None:
         return None
     if kind.of not in (SENSOR, BUS):
-        raise entry.fail("sensor", f"{name} befalls a {kind.of}, not a sensor")
+        raise entry.fail("sensor", f"{name} befalls the {kind.of}, not a sensor")
     if not isinstance(wanted, str):
         names = {each.sensor.name for plan in plans for each in plan.sensors}
         raise entry.fail("sensor", f"{wanted!r} is not a sensor's name; {nearest('', names)}")
