@@ -11,9 +11,11 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+import typer
 
 import motekit
 from motekit import drivers, own
+from motekit.cli import app
 from motekit.sim import models, scenario, vm
 from motekit.store import Store
 
@@ -238,7 +240,7 @@ def test_a_random_seed_is_told(project):
         "--board-seed=random",
     )
     result.assert_outcomes(failed=1)
-    result.stdout.re_match_lines([r"board seed: \d+"])
+    result.stdout.re_match_lines([r"board seed: (\d+)", r"again: pytest .* --board-seed=\d+"])
 
 
 def test_the_marker_chooses_the_vm_and_the_heap(project):
@@ -379,6 +381,58 @@ def test_an_error_is_told_at_the_line_of_the_test_that_made_it(project):
         ]
     )
     assert "rig.py" not in result.stdout.str()
+
+
+def test_a_driver_that_a_board_cannot_load_is_told_by_the_board(project):
+    own_files(project, "tmp117.py", "tmp117_model.py")
+    path = project.path / "tmp117.py"
+    path.write_text(path.read_text().replace("from motefw", "import dataclasses\n\nfrom motefw"))
+    result = project(
+        """
+        def test_it(virtual_board):
+            board = virtual_board(
+                [{"driver": "tmp117"}], drivers=["tmp117.py"], models=["tmp117_model.py"]
+            )
+            board.run(6)
+            board.readings("tmp117")
+
+        def test_sensor(virtual_board):
+            virtual_board([{"driver": "sht4x"}]).sensor("sht5x")
+        """
+    )
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines_random(
+        [
+            "*nothing of 'tmp117' has arrived by 6.000 s; there is: nothing at all; the board: *",
+            "*tmp117 is not on this board: no module named 'dataclasses'*",
+            "*has no sensor 'sht5x'; there are: sht4x",
+        ]
+    )
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_firmware_for_a_board_has_them(tmp_path, capsys, again):
+    argv = ["firmware", "esp32-devkitc", "--out", str(tmp_path / "out"), "--json"]
+    (tmp_path / "helper.py").write_text("SCALE = 1\n")
+    argv += ["--driver", str(EXAMPLE / "tmp117.py"), "--module", str(tmp_path / "helper.py")]
+    for _ in range(1 + again):
+        typer.main.get_command(app)(argv, standalone_mode=False)
+    names = {path.relative_to(tmp_path / "out").as_posix() for path in tmp_path.rglob("*.mpy")}
+    assert {"motefw/drivers/tmp117.mpy", "motefw/drivers/sht4x.mpy", "helper.mpy"} <= names
+    assert "tmp117" not in drivers.names()
+
+
+def test_a_simulation_has_them(tmp_path, capsys):
+    plan = tmp_path / "plan.toml"
+    plan.write_text(
+        'duration_s = 7\n[[board]]\nboard = "esp32-devkitc"\n'
+        '[[board.sensor]]\ndriver = "tmp117"\nsource = { temperature = -3 }\n'
+    )
+    argv = ["sim", "--scenario", str(plan), "--store", str(tmp_path / "store.motekit")]
+    argv += ["--driver", str(EXAMPLE / "tmp117.py"), "--model", str(EXAMPLE / "tmp117_model.py")]
+    typer.main.get_command(app)(argv, standalone_mode=False)
+    with motekit.open(tmp_path / "store.motekit") as archive:
+        assert set(archive.read(stream="tmp117")["temperature"]) == {-3.0}
 
 
 def test_files_are_taken_in_until_the_end_and_no_longer(project):

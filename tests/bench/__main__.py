@@ -27,6 +27,7 @@ BENCHES = {
     "drivers": ".drivers",
     "heap": ".heap",
     "store": ".store",
+    "sim": ".sim",
     "ci": ".ci",
 }
 RESULTS = Path("build/bench.json")

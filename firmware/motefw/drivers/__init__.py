@@ -13,10 +13,11 @@ from motefw.errors import ConfigError
 
 
 def load(name):
-    """Return the driver class of a name; ConfigError for one that is not here."""
+    """Return the driver class of a name; ConfigError for one that is not here, or not whole."""
+    why = "no name of a module"
     if name and "." not in name and "/" not in name:
         try:
             return __import__(__name__ + "." + name, None, None, ("DRIVER",)).DRIVER
-        except (ImportError, AttributeError):
-            pass
-    raise ConfigError(f"driver: {name} is not on this board; `motekit sensors` lists them")
+        except (ImportError, AttributeError) as error:
+            why = error
+    raise ConfigError(f"driver: {name} is not on this board: {why}; `motekit sensors` lists them")

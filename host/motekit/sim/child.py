@@ -40,6 +40,11 @@ class Child:
         os.close(stdout_w)
         theirs.close()
 
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
     def block_stdin(self, blocking: bool) -> None:
         """Have the VM's reads wait for input, as a program expects, or return at once."""
         os.set_blocking(self._stdin_r, blocking)

@@ -73,15 +73,23 @@ def _make(vm: Vm, folder: Path, files: dict[str, bytes], size_bytes: int) -> Pat
     return image
 
 
+@cache
+def _blocks(image: Path) -> tuple[int, tuple[tuple[int, bytes], ...]]:
+    """Return the size of an image, and where its blocks are that are not empty."""
+    data = image.read_bytes()
+    empty = bytes(_BLOCK_BYTES)
+    found = ((at, data[at : at + _BLOCK_BYTES]) for at in range(0, len(data), _BLOCK_BYTES))
+    return len(data), tuple((at, block) for at, block in found if block != empty)
+
+
 def copy(source: Path, target: Path) -> None:
-    """Copy an image, leaving its empty blocks out."""
-    with source.open("rb") as f, target.open("wb") as t:
-        size = os.fstat(f.fileno()).st_size
-        while block := f.read(_BLOCK_BYTES):
-            if any(block):
-                t.seek(f.tell() - len(block))
-                t.write(block)
-        t.truncate(size)
+    """Copy an image made here, leaving its empty blocks out."""
+    size, blocks = _blocks(source)
+    with target.open("wb") as file:
+        for at, block in blocks:
+            file.seek(at)
+            file.write(block)
+        file.truncate(size)
 
 
 def firmware_files(march: str | None) -> dict[str, bytes]:

@@ -6,7 +6,7 @@ import resource
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ class Workshop:
     heap_bytes: int = HEAP_BYTES
     files: dict[str, bytes] | None = None
     lockstep: bool = False
+    _made: dict[tuple[str, int], Path] = field(default_factory=dict[tuple[str, int], Path])
 
     def check(self) -> None:
         """Raise VmError if the VM does not load what mpy-cross makes."""
@@ -64,7 +65,7 @@ class Workshop:
         vfs = next(p for p in plan.board.partitions if p.name == "vfs")
         flash = folder / "flash"
         stamp = folder / "flash.stamp"
-        golden = image.flash(self.vm, self._files(plan), vfs.size)
+        golden = self._golden(plan, vfs.size)
         if not flash.exists() or not stamp.exists() or stamp.read_text() != golden.name:
             image.copy(golden, flash)
             stamp.write_text(golden.name)
@@ -75,15 +76,22 @@ class Workshop:
         spec["fence"] = rom_bytes + self.heap_bytes // 2
         return Prepared(spec, folder, rom_bytes + rom_bytes // 32 + self.heap_bytes, rom_bytes)
 
-    def _files(self, plan: BoardPlan) -> dict[str, bytes]:
-        if self.files is not None:
-            return self.files
+    def _golden(self, plan: BoardPlan, size_bytes: int) -> Path:
+        """Return the flash that a board starts with, made once for equal boards."""
         sensors = [each.sensor for each in plan.sensors]
         settings = config.device_config(plan.board, sensors)
         if plan.name:
             settings["name"] = plan.name
-        files = image.firmware_files(self.vm.march)
-        return {**files, "/config.json": json.dumps(settings).encode()}
+        text = json.dumps(settings)
+        if (text, size_bytes) not in self._made:
+            files = self.files
+            if files is None:
+                files = {
+                    **image.firmware_files(self.vm.march),
+                    "/config.json": text.encode(),
+                }
+            self._made[text, size_bytes] = image.flash(self.vm, files, size_bytes)
+        return self._made[text, size_bytes]
 
 
 def board_spec(scenario: Scenario, plan: BoardPlan, folder: Path) -> dict[str, Any]:
@@ -141,13 +149,14 @@ def rom_size(vm: Vm, spec: dict[str, Any]) -> int:
     return _measure(vm, json.dumps(shape, sort_keys=True), spec["flash"])
 
 
-_measured: dict[tuple[Vm, str], int] = {}
+_measured: dict[tuple[Vm, str, str], int] = {}
 
 
 def _measure(vm: Vm, shape: str, flash: str) -> int:
-    if (vm, shape) not in _measured:
-        _measured[vm, shape] = _ask(vm, {**json.loads(shape), "flash": flash})
-    return _measured[vm, shape]
+    key = vm, image.rom(vm.march).name, shape  # a user's own models are in the ROM
+    if key not in _measured:
+        _measured[key] = _ask(vm, {**json.loads(shape), "flash": flash})
+    return _measured[key]
 
 
 def _ask(vm: Vm, spec: dict[str, Any]) -> int:

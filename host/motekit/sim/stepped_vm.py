@@ -102,6 +102,17 @@ class SteppedVm:
         self._position += len(data)
         return data
 
+    def finish(self) -> None:
+        """Have the process end by itself, as its channel does."""
+        self._control.close()
+        self._process.wait(STUCK_S)
+        os.close(self._printed)
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
     def end(self) -> None:
         """End the process."""
         self._process.send_signal(signal.SIGKILL)  # before it sees the channel end, and complains

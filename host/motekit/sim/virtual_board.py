@@ -167,6 +167,11 @@ class VirtualBoard:
         """How often the line did something to bytes or frames, both ways."""
         return self._in.hits + self._out.hits
 
+    @property
+    def pid(self) -> int | None:
+        """The VM's process id."""
+        return self._child.pid if self._child else None
+
     def power_cut(self) -> None:
         """Take the power away and give it back."""
         self._restart("power_on", "main")

@@ -108,10 +108,10 @@ class Board:
         name = self._stream(stream)
         with self.bench.archive() as archive:
             if name not in self._held(archive):
-                there = ", ".join(self._held(archive)) or "nothing"
+                there = ", ".join(self._held(archive)) or "nothing at all"
                 raise MotekitError(
-                    f"{self.name}: at {self.now_s:.3f} s nothing of {name!r} has arrived, but "
-                    f"{there}{self._excuse()}"
+                    f"{self.name}: nothing of {name!r} has arrived by {self.now_s:.3f} s; "
+                    f"there is: {there}{self._excuse()}"
                 )
             found = readings.read(archive, self.device, name, *self.bench.times())
         found.gaps = tuple(gap for gap in self.gaps if gap.stream == name)
@@ -203,7 +203,9 @@ class Board:
         states = {row["name"]: SensorState(**row) for row in self.status()["sensors"]}
         if name not in states:
             there = ", ".join(states) or "none"
-            raise MotekitError(f"{self.name} has no sensor {name!r}, but {there}{self._excuse()}")
+            raise MotekitError(
+                f"{self.name} has no sensor {name!r}; there are: {there}{self._excuse()}"
+            )
         return states[name]
 
     @property

@@ -306,8 +306,9 @@ def pytest_runtest_makereport(
     """Keep what a failed test leaves, and say where, and how to see it again."""
     report = yield
     rig = item.stash.get(_RIG, None)
-    if report.failed and rig is not None and rig.benches:
-        report.sections.append(("board", _kept(item, rig)))
+    if report.failed and rig is not None:
+        kept = [_kept(item, rig)] if rig.benches else []
+        report.sections.append(("board", "\n".join([*kept, f"again: {_again(item, rig)}"])))
     return report
 
 
@@ -319,10 +320,9 @@ def _kept(item: pytest.Item, rig: "Rig") -> str:
     try:
         home.mkdir(parents=True, exist_ok=True)
         (home / ".gitignore").write_text("# Made by failed tests.\n*\n")
-        kept = f"kept in {folder}: {', '.join(rig.keep(folder))}"
+        return f"kept in {folder}: {', '.join(rig.keep(folder))}"
     except OSError as error:
-        kept = f"nothing is kept: {folder}: {error}"
-    return f"{kept}\nagain: {_again(item, rig)}"
+        return f"nothing is kept: {folder}: {error}"
 
 
 def _again(item: pytest.Item, rig: "Rig") -> str:
@@ -332,4 +332,5 @@ def _again(item: pytest.Item, rig: "Rig") -> str:
     words += [f"--board-port={port}" for port in rig.settings.ports]
     if bits := config.getoption("--board-bits"):
         words.append(f"--board-bits={bits}")
-    return shlex.join([*words, f"--board-seed={rig.plans[0].seed}"])
+    seed = rig.plans[0].seed if rig.plans else rig.settings.seed
+    return shlex.join([*words, f"--board-seed={seed}"])
