@@ -1,13 +1,15 @@
 """The serial line between a host's pty and a board: its pace, its ring, and its faults."""
 
+import asyncio
 import random
 import re
-from collections.abc import Collection, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, NamedTuple
 
 RING_BYTES = 260  # ports/esp32: what the UART's interrupt handler can keep
 _BURST_S = 0.01
 _BITS_A_BYTE = 10
+_TICK_S = 1e-6
 CTRL_C = b"\x03"
 CUTS = ("link_down", "link_half_open")
 _FRAME = re.compile(rb"\0*[^\0]+\0?|\0+")  # a frame, or what lies between two
@@ -133,6 +135,51 @@ class Lane:
     def delay_s(self, on: Collection[int]) -> float:
         """Return how much later than usual it arrives."""
         return sum(each for i, each in self._delays_s.items() if i in on)
+
+
+class Lanes:
+    """Both directions of the line of a port, in real time."""
+
+    def __init__(self, spec: dict[str, Any], loop: asyncio.AbstractEventLoop) -> None:
+        """`spec` is what a board's ROM is told."""
+        faults = {
+            i: LineFault(fault["kind"], fault["value"], fault["way"])
+            for i, fault in enumerate(spec["faults"])
+            if fault["kind"].startswith("link_")
+        }
+        self.to_board = Lane(spec["seed"], "to_board", faults)
+        self.to_host = Lane(spec["seed"], "to_host", faults)
+        self._loop = loop
+        self._cuts = {i for i, fault in faults.items() if fault.kind in CUTS}
+        self._on: set[int] = set()
+        self._late: dict[Lane, float] = {}  # until when what comes has to wait
+
+    def begin(self) -> None:
+        """Have no fault on: a ROM that starts says which are."""
+        self._on.clear()
+
+    def fault(self, number: int, *, on: bool) -> None:
+        """Begin or end a fault of the scenario's list."""
+        if on:
+            self._on.add(number)
+        else:
+            self._on.discard(number)
+
+    @property
+    def cut(self) -> bool:
+        """Tell whether a fault cuts the line now, one way at least."""
+        return not self._cuts.isdisjoint(self._on)
+
+    def carry(self, lane: Lane, data: bytes, deliver: Callable[[bytes], None]) -> None:
+        """Have delivered what a lane makes of the data, now or later."""
+        data = lane.carry(data, self._on)
+        now_s = self._loop.time()
+        due_s = max(now_s + lane.delay_s(self._on), self._late.get(lane, 0.0))
+        if due_s <= now_s:
+            deliver(data)
+            return
+        self._late[lane] = due_s + _TICK_S  # the loop keeps no order among equals
+        self._loop.call_at(due_s, deliver, data)
 
 
 class Pace:

@@ -17,7 +17,7 @@ from motefw import frame_host
 from motekit.sim.child import Child, read_last_words
 from motekit.sim.image import environment
 from motekit.sim.preparation import Prepared
-from motekit.sim.serial_line import CUTS, RING_BYTES, Lane, LineFault, Pace
+from motekit.sim.serial_line import RING_BYTES, Lanes, Pace
 from motekit.sim.vm import Vm
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 _CTRL_C = 3
 _INTERRUPT_S = 1.0
 _FEED_S = 0.004
-_TICK_S = 1e-6
 _QUEUE_BYTES = 8192  # towards the board, before the host is held back
 _BACKLOG_BYTES = 65536  # towards the host, under a virtual clock
 _STUCK_S = 5.0
@@ -72,15 +71,7 @@ class VirtualBoard:
         self._heap_bytes = prepared.heap_bytes
         self._virtual: bool = spec["virtual"]
         self._loop = asyncio.get_running_loop()
-        faults = {
-            i: LineFault(fault["kind"], fault["value"], fault["way"])
-            for i, fault in enumerate(spec["faults"])
-            if fault["kind"].startswith("link_")
-        }
-        self._in = Lane(spec["seed"], "to_board", faults)
-        self._out = Lane(spec["seed"], "to_host", faults)
-        self._cuts = {i for i, fault in faults.items() if fault.kind in CUTS}
-        self._late: dict[Lane, float] = {}  # until when what comes has to wait
+        self._line = Lanes(spec, self._loop)
         self._pace = Pace(spec["baud"], self._loop.time())
         self._child: Child | None = None
         self._closing = False
@@ -119,7 +110,7 @@ class VirtualBoard:
         self._control_text = b""
         self._watchdog_s = 0.0
         self._beat_s = self._loop.time()
-        self._faults_on: set[int] = set()  # the ROM says what is still on
+        self._line.begin()
 
     # The process
 
@@ -165,7 +156,7 @@ class VirtualBoard:
     @property
     def corrupted_bytes(self) -> int:
         """How often the line did something to bytes or frames, both ways."""
-        return self._in.hits + self._out.hits
+        return self._line.to_board.hits + self._line.to_host.hits
 
     @property
     def pid(self) -> int | None:
@@ -193,7 +184,7 @@ class VirtualBoard:
 
     def look_after(self) -> None:
         """Reset a board whose program no longer reads its clock; tell when its host has gone."""
-        if self._virtual and self._heard_s and not (self._alone or self._cuts & self._faults_on):
+        if self._virtual and self._heard_s and not (self._alone or self._line.cut):
             self._alone = not self._host_is_there() and not self.done.is_set()
             if self._alone:
                 self.on_event(self, "alone")
@@ -222,18 +213,7 @@ class VirtualBoard:
             self._ready()
         if self._intr == _CTRL_C and self._who != "main":
             data = data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-        self._carry(self._out, data, self._send)
-
-    def _carry(self, lane: Lane, data: bytes, deliver: "Callable[[bytes], None]") -> None:
-        """Have delivered what a lane makes of the data, now or later."""
-        data = lane.carry(data, self._faults_on)
-        now_s = self._loop.time()
-        due_s = max(now_s + lane.delay_s(self._faults_on), self._late.get(lane, 0.0))
-        if due_s <= now_s:
-            deliver(data)
-            return
-        self._late[lane] = due_s + _TICK_S  # the loop keeps no order among equals
-        self._loop.call_at(due_s, deliver, data)
+        self._line.carry(self._line.to_host, data, self._send)
 
     def _send(self, data: bytes) -> None:
         if not self._closing:
@@ -265,7 +245,7 @@ class VirtualBoard:
             data = os.read(self._master, 4096)
         except (BlockingIOError, OSError):
             return
-        self._carry(self._in, data, self._arrive)
+        self._line.carry(self._line.to_board, data, self._arrive)
 
     def _arrive(self, data: bytes) -> None:
         if not data or self._closing:
@@ -422,10 +402,7 @@ class VirtualBoard:
 
     def _fault(self, rest: str) -> None:
         number, on = rest.split()
-        if on == "1":
-            self._faults_on.add(int(number))
-        else:
-            self._faults_on.discard(int(number))
+        self._line.fault(int(number), on=on == "1")
 
     def _reset(self, rest: str) -> None:
         said = json.loads(rest)
