@@ -13,10 +13,11 @@ from typing import Any
 from motekit import config, firmware
 from motekit.chips import Chip
 from motekit.errors import VmError
+from motekit.sim import faults as kinds
 from motekit.sim import image
-from motekit.sim.loader import faults as loader_faults
 from motekit.sim.loader import nor
-from motekit.sim.scenario import BoardPlan, Fault, Scenario
+from motekit.sim.plan import BoardPlan, Fault
+from motekit.sim.scenario import Scenario
 from motekit.sim.vm import Vm
 
 HEAP_BYTES = 111_936  # what a stock ESP32 starts with, the least of all: two areas of 56 KB each
@@ -97,7 +98,7 @@ class Workshop:
     def _whole(self, plan: BoardPlan) -> Whole | None:
         if not plan.blank:
             return None
-        found = tuple(each for each in plan.faults if each.kind in loader_faults.KINDS)
+        found = tuple(each for each in plan.faults if _of_chip(each))
         return Whole(plan.chip, plan.board.flash_bytes, self.scenario.loader_speed, found)
 
     def _golden(self, plan: BoardPlan, size_bytes: int) -> Path:
@@ -153,17 +154,22 @@ def board_spec(scenario: Scenario, plan: BoardPlan, folder: Path) -> dict[str, A
             }
             for each in plan.sensors
         ],
-        "faults": [_fault(each) for each in plan.faults if each.kind not in loader_faults.KINDS],
+        "faults": [_fault(each) for each in plan.faults if not _of_chip(each)],
     }
 
 
+def _of_chip(fault: Fault) -> bool:
+    return kinds.KINDS[fault.kind].of == kinds.CHIP
+
+
 def _fault(fault: Fault) -> dict[str, Any]:
-    at_ms = round(fault.at_s * 1000)
+    at_ms, end_ms = fault.span_ms()
     return {
         "kind": fault.kind,
         "at_ms": at_ms,
-        "end_ms": None if fault.for_s is None else at_ms + round(fault.for_s * 1000),
-        "value": fault.rate,
+        "end_ms": end_ms,
+        "value": fault.value,
+        "way": fault.way,
         "targets": fault.targets,
     }
 

@@ -16,8 +16,8 @@ from motekit.sim.loader import boot, faults
 from motekit.sim.loader.faults import Faults
 from motekit.sim.loader.nor import Nor
 from motekit.sim.loader.rom import BAUD, Loader
+from motekit.sim.plan import Fault
 from motekit.sim.preparation import Prepared
-from motekit.sim.scenario import Fault
 from motekit.sim.virtual_board import VirtualBoard
 from motekit.sim.vm import Vm
 
@@ -107,9 +107,9 @@ class ChipBoard(VirtualBoard):
 
     # The line
 
-    def _hear(self, data: bytes) -> None:
+    def _arrive(self, data: bytes) -> None:
         """Give what came to the loader or to the program, and see whether it begins a session."""
-        if faults.DEAD in self.faults.on:
+        if faults.DEAD in self.faults.on or self._master < 0:
             return
         baud = _SPEEDS.get(termios.tcgetattr(self._slave)[4], BAUD)
         self._seen += data
@@ -120,7 +120,7 @@ class ChipBoard(VirtualBoard):
         self._seen = self._seen[-len(_SYNC) :] if at < 0 else b""
         if self.loader is None:
             if self._child is not None:  # else nobody is there to hear it
-                super()._hear(data)
+                super()._arrive(data)
         elif self.loader.baud == baud:
             self._serve(self.loader, self.faults.lose(data))
         else:
@@ -207,7 +207,7 @@ class ChipBoard(VirtualBoard):
     def _begin_fault(self, fault: Fault) -> None:
         if self._closing:
             return
-        self.faults.start(fault.kind, fault.rate)
+        self.faults.start(fault.kind, fault.value)
         if fault.for_s is not None:
             self._later(fault.for_s, self._end_fault, fault.kind)
         if fault.kind == faults.PULLED:

@@ -11,8 +11,6 @@ MD5_WRONG = "loader_md5_wrong"  # a cell of the flash does not keep its bit
 PROTECTED = "flash_write_protected"
 PULLED = "board_pulled"  # out of its port, for for_s
 BROWNOUT = "loader_brownout"  # back to the ROM, in the middle of what it does
-KINDS = (DEAD, BAUD_FAILS, BYTES_LOST, MD5_WRONG, PROTECTED, PULLED, BROWNOUT)
-MOMENTS = (PULLED, BROWNOUT)
 _WEAK_OFFSET = 0x1_2345
 
 
