@@ -412,7 +412,7 @@ def test_a_driver_that_a_board_cannot_load_is_told_by_the_board(project):
 
 @pytest.mark.parametrize("again", [False, True])
 def test_firmware_for_a_board_has_them(tmp_path, capsys, again):
-    argv = ["firmware", "esp32-devkitc", "--out", str(tmp_path / "out"), "--json"]
+    argv = ["firmware", "build", "esp32-devkitc", "--out", str(tmp_path / "out"), "--json"]
     (tmp_path / "helper.py").write_text("SCALE = 1\n")
     argv += ["--driver", str(EXAMPLE / "tmp117.py"), "--module", str(tmp_path / "helper.py")]
     for _ in range(1 + again):

@@ -73,6 +73,8 @@ class World:
         `store` None: a temporary one. `folder` keeps the flash and what was printed;
         `files` replace the firmware on them.
         """
+        if any(plan.blank for plan in scenario.boards):
+            raise ScenarioError('boards with flash = "blank" are on serial ports, in no world')
         self.scenario = scenario
         self.vm = vm or vms.find(bits)
         self.boards: list[WorldBoard] = []
