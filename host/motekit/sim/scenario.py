@@ -19,7 +19,8 @@ from motekit import drivers
 from motekit.board import Board, Sensor
 from motekit.errors import MotekitError, ScenarioError
 from motekit.fields import Fields, nearest, read_toml
-from motekit.sim import models, sources
+from motekit.sim import models, replay, sources
+from motekit.sim.replay import Replay
 from motekit.sim.sources import Source
 
 CLOCKS = ("real", "virtual")
@@ -74,6 +75,7 @@ class BoardPlan:
     sensors: tuple[VirtualSensor, ...]
     faults: tuple[Fault, ...]
     ticks_ms: int  # what the board's clock says at the start
+    replay: Replay | None = None  # a recording takes the place of sensors
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,8 @@ def device_id(seed: int, index: int) -> str:
 
 def _plans(entry: Fields, first: int, seed: int, base: Path) -> list[BoardPlan]:
     count = entry.integer("count", 1, COUNT_MAX) if _has(entry, "count") else 1
+    if _has(entry, "recording"):
+        return [_recorded(entry, count, first, base)]
     board = _board(entry)
     name = entry.text("name") if _has(entry, "name") else None
     ticks_ms = entry.integer("ticks_ms", 0, _TICKS_MAX_MS) if _has(entry, "ticks_ms") else 0
@@ -163,6 +167,19 @@ def _plans(entry: Fields, first: int, seed: int, base: Path) -> list[BoardPlan]:
         )
         for i in range(count)
     ]
+
+
+def _recorded(entry: Fields, count: int, index: int, base: Path) -> BoardPlan:
+    """Return a board whose buses answer as they did when they were recorded."""
+    if count != 1:
+        raise entry.fail("count", f"{count}: a recording is of one board")
+    if _has(entry, "sensor"):
+        raise entry.fail("sensor", "a recording has its own sensors")
+    recorded = replay.read(entry, "recording", base)
+    name = entry.text("name") if _has(entry, "name") else None
+    plan = BoardPlan(index, recorded.device, name, _board(entry), (), (), 0, recorded)
+    entry.done()
+    return plan
 
 
 def _board(entry: Fields) -> Board:

@@ -102,6 +102,7 @@ class VirtualBoard:
             "left": self._left,
             "done": self._done,
             "hello": self._hello,
+            "replay": self._replay,
         }
         self._reset_line()
 
@@ -429,3 +430,6 @@ class VirtualBoard:
 
     def _hello(self, _: str) -> None:
         self.on_event(self, "hello")
+
+    def _replay(self, what: str) -> None:
+        self.on_event(self, f"replay: {what}")
