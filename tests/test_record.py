@@ -15,6 +15,7 @@ from motefw.packet_header import NOTE, SAMPLES
 from motekit.errors import LinkError, ScenarioError, UsageError
 from motekit.record import BusRecorder
 from motekit.sim import scenario as scenarios
+from motekit.sim.rom.chips.sht4x import with_crc
 from motekit.sim.world import World
 from motekit.tap import Entry, TapError, TapReader
 
@@ -140,10 +141,10 @@ HEADER = {
 START = [
     {"us": 10, "written": "94"},
     {"us": 10, "written": "89"},
-    {"us": 10, "read": "0f4a9b2c1123"},
+    {"us": 10, "read": (with_crc(0x0F4A) + with_crc(0x2C11)).hex()},
     {"us": 9000, "written": "fd"},
     {"us": 9000, "errno": 19, "size": 6},
-    {"us": 9000, "read": "666693800001"},
+    {"us": 9000, "read": (with_crc(0x6666) + with_crc(0x8000)).hex()},
 ]
 REPLAYED = """
 duration_s = 5
@@ -170,10 +171,10 @@ class TestReplay:
         ) as world:
             world.run()
         assert events[0] == (
-            "replay: i2c0 68: entry 1 at 10 us: recorded was i2c aa55, now comes i2c 89; "
+            "replay: i2c0 0x44: entry 1 at 10 us: recorded was i2c aa55, now comes i2c 89; "
             "1 entries left out"
         )
-        assert "replay: i2c0 68: the recording has ended" in events
+        assert "replay: i2c0 0x44: the recording has ended" in events
 
     def test_a_part_without_an_answer_does_not_acknowledge(self, write_scenario, tmp_path):
         write_recording(tmp_path, [{"us": 10, "written": "94"}, {"us": 10, "written": "12"}])

@@ -371,7 +371,8 @@ def setup(tracks, buses, into):
     timeline = Timeline()
     by_bus = {name: {} for name in buses}
     for bus, part, path in tracks:
-        track = Track("{} {}".format(bus, part), path, timeline)
+        shown = "0x{:02x}".format(int(part)) if part.isdigit() else part
+        track = Track("{} {}".format(bus, shown), path, timeline)
         timeline.tracks.append(track)
         by_bus[bus][int(part) if part.isdigit() else part] = track
     for name in buses:
