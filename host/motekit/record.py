@@ -114,6 +114,9 @@ class BusRecorder:
         """Once the configuration is there, have the board boot and tell."""
         if self._config is None or not self._config.done():
             return
+        if self._device not in collecting.devices():
+            self._step = self._meet  # it has gone meanwhile
+            return
         config = cast("dict[str, Any]", self._config.result())
         if not config.get("sensors"):
             raise LinkError(f"{self._device}: it has no sensors configured: nothing to record")
