@@ -165,6 +165,8 @@ class WorldBoard:
                 self.on_event(self, "done")
         elif word == "hello":
             self.on_event(self, "hello")
+        elif word == "replay":
+            self.on_event(self, f"replay: {rest}")
 
     def _reset(self, said: dict[str, Any]) -> None:
         cursors = said.get("cursors", self._spec["cursors"])
