@@ -170,7 +170,7 @@ def _invitation(fleet: Fleet) -> str:
 
 
 def _tell(board: VirtualBoard | WorldBoard, text: str) -> None:
-    if text.startswith("reset"):
+    if text.startswith(("reset", "replay")):
         print(f"{board.device}: {text}", file=sys.stderr)
     elif text == "alone" and isinstance(board, VirtualBoard):
         print(
