@@ -53,7 +53,7 @@ mutants: setup ## plant bugs one by one in a scratch copy: our tests must notice
 	$(BIN)/python -m tests.mutants --jobs $(JOBS) $(ARGS)
 
 firmware: setup ## compile every module for xtensawin, rv32imc and the host, into build/firmware/
-	$(BIN)/motekit firmware --out build/firmware
+	$(BIN)/motekit firmware build --out build/firmware
 
 wheel: $(VENV)/.ready ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation
