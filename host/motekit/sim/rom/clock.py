@@ -127,16 +127,20 @@ def _left():
     return 0 if left >= _HALF else left
 
 
-def ticks_ms():
+def _real_ms():
     """As time.ticks_ms(), with a wrap at 2^30."""
     _read()
     return TIME[1]
 
 
-def ticks_us():
+def _real_us():
     """As time.ticks_us(), with a wrap at 2^30."""
     _read()
     return TIME[0]
+
+
+ticks_ms = _real_ms
+ticks_us = _real_us
 
 
 def ticks_diff(a, b):

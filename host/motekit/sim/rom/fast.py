@@ -41,7 +41,8 @@ _MASK = const(0x3FFFFFFF)
 _HALF = const(0x20000000)
 
 # A FIFO: [1 if it may be read so, first entry, entries, ticks_us when it was last looked at,
-# us from then until it may be full, overrun, lost entries]. Entries are 3 words of 16 bits.
+# us from then until it may be full, overrun, lost entries, entries read so]. An entry is 3 words
+# of 16 bits.
 DEPTH = const(32)
 _ENTRY_BYTES = const(6)
 
@@ -146,7 +147,13 @@ def pop(fifo, entries, buf, us: int) -> int:
     f[1] = (first + 1) & (DEPTH - 1)
     f[2] = f[2] - 1
     f[5] = 0
-    advance(us)
+    f[7] = f[7] + 1
+    part = t[2] + us
+    if part < 1000:
+        t[0] = (t[0] + us) & _MASK
+        t[2] = part
+    else:
+        advance(us)
     return 1
 
 
