@@ -117,7 +117,7 @@ class Adxl345(Faults):
         registers = self._registers
         pointer = self._pointer
         end = pointer + len(buf)
-        popped = pointer <= _DATA_END and end > _DATA or end > 0x40 + _DATA
+        popped = (pointer <= _DATA_END and end > _DATA) or end > 0x40 + _DATA
         self._show(popped)
         for i in range(len(buf)):
             buf[i] = registers[pointer]
