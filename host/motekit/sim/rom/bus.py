@@ -22,7 +22,9 @@ class I2CBus:
         self._byte_us = 9000000 // hz if hz else 0
         self._burst_us = 9 * self._byte_us
         self._fifos = {  # by address and data register
-            a << 8 | m.fifo[0]: m.fifo[1:] for a, m in self._models.items() if hasattr(m, "fifo")
+            a << 8 | m.burst[0]: m.burst[1:]
+            for a, m in self._models.items()
+            if hasattr(m, "burst")
         }
         self._quick = self._fifos  # none while the wires are at fault
         self._pointer = bytearray(1)

@@ -3,7 +3,7 @@
 Source: ADXL345 datasheet Rev. G, "Register Map", "FIFO", "Data Formatting of Upper Data Rates".
 Samples that are due are worked out from the clock when the bus looks: an idle part costs nothing.
 As the driver sets it up (stream mode, full resolution, no offsets) samples come many at once, and
-the bus takes them straight out of `fifo`.
+the bus takes them straight out of `burst`.
 
 Modelled: every register's reset value, rates with turn-on time, range, full and 10-bit resolution,
 justification, offsets, the zero last bit above 800 Hz, bypass, FIFO and stream mode, watermark,
@@ -59,7 +59,7 @@ class Adxl345(Faults):
         self._clock_us = clock_us
         self._state = array("i", bytes(32))  # see fast.py
         self._fifo = array("h", bytes(6 * _DEPTH))
-        self.fifo = (_DATA, self._state, self._fifo)
+        self.burst = (_DATA, self._state, self._fifo)
         self._rows = array("h", bytes(6 * _BATCH))  # of the source, from sample `_first` on
         self._first = self._held = 0
         self._batches = getattr(source, "batches", False)
