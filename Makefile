@@ -50,7 +50,7 @@ bench: setup ## measure packets, encoders, decoder and store (TRACES=folder of C
 	$(BIN)/python -m tests.bench $(if $(TRACES),--traces "$(TRACES)") $(ARGS)
 
 firmware: setup ## compile every module for xtensawin, rv32imc and the host, into build/firmware/
-	$(BIN)/motekit firmware --out build/firmware
+	$(BIN)/motekit firmware build --out build/firmware
 
 wheel: $(VENV)/.ready ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation
