@@ -53,7 +53,7 @@ nightly: setup ## ride 1,000 random schedules of faults of two simulated hours, 
 	$(BIN)/python -m tests.nightly --jobs $(JOBS) $(ARGS)
 
 firmware: setup ## compile every module for xtensawin, rv32imc and the host, into build/firmware/
-	$(BIN)/motekit firmware --out build/firmware
+	$(BIN)/motekit firmware build --out build/firmware
 
 wheel: $(VENV)/.ready ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation

@@ -114,7 +114,7 @@ def test_sensor_faults_find_the_parts_that_can_have_them(write_scenario):
 WRONG = [
     ("nonsense", "not TOML"),
     ("seed = 1", "board: missing"),
-    (HEAD + "colour = 3", "unknown key; known: board, count, name, sensor, ticks_ms"),
+    (HEAD + "colour = 3", "unknown key; known: board, chip, count, flash, name, recording"),
     (HEAD.replace("seed = 7", 'seed = "x"'), "seed: 'x' is not an integer"),
     (HEAD.replace("seed = 7", "seed = 7\nduraton_s = 1"), "did you mean duration_s?"),
     (HEAD.replace('"virtual"', '"fast"'), "clock: 'fast' is unknown; known: real, virtual"),
@@ -424,3 +424,19 @@ def test_faults_of_the_host_and_of_boards_are_kept_apart(write_scenario):
         ["ticks_drift"],
         ["ticks_drift"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("rest", "says"),
+    [
+        ('kind = "board_pulled"', "missing: board_pulled happens at a moment"),
+        ('kind = "board_pulled"\nat_s = 1\nafter_bytes = 1', "at_s or after_bytes, not both"),
+        ('kind = "reboot"\nafter_bytes = 1', "reboot has none; only loader_dead"),
+        ('kind = "loader_dead"\nboard = 1', 'begin with flash = "blank"'),
+        ('kind = "loader_dead"\nboard = 0\nrate = 1', "rate: loader_dead has none"),
+    ],
+)
+def test_what_befalls_a_chip_is_checked(write_scenario, rest, says):
+    blank = '[[board]]\nboard = "esp32-devkitc"\nflash = "blank"\n'
+    with pytest.raises(ScenarioError, match=says):
+        write_scenario(f"{blank}{blank.replace('blank', 'firmware')}[[fault]]\n{rest}\n")

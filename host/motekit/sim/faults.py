@@ -1,7 +1,8 @@
 """What can go wrong in a scenario: one table of kinds, and how a `[[fault]]` is read.
 
-A kind befalls the serial line, the board as a whole, its sensors, their bus, or the host. Beside
-`kind`, `at_s`, `for_s` and `board` it takes what its row says: a number at most, and which way.
+A kind befalls the serial line, the board as a whole, its sensors, their bus, the host, or a chip
+with a flash of its own. Beside `kind`, `at_s`, `for_s` and `board` it takes what its row says: a
+number at most, and which way. What befalls a chip may begin with progress, `after_bytes`.
 """
 
 from typing import NamedTuple
@@ -9,9 +10,10 @@ from typing import NamedTuple
 from motekit import drivers
 from motekit.fields import Fields, nearest
 from motekit.sim import models
+from motekit.sim.loader import faults as loader
 from motekit.sim.plan import YEAR_S, BoardPlan, Fault, VirtualSensor
 
-LINE, BOARD, SENSOR, BUS, HOST = "line", "board", "sensor", "bus", "host"
+LINE, BOARD, SENSOR, BUS, HOST, CHIP = "line", "board", "sensor", "bus", "host", "chip"
 WAYS = ("both", "to_board", "to_host")
 _INT64 = (-(1 << 63), (1 << 63) - 1)  # what TOML has
 _STALL_MAX_S = 20.0  # a board that stands still for longer wakes up by its watchdog
@@ -69,6 +71,13 @@ KINDS = {
     "onewire_shorted": Kind(BUS, calls=("shorted",)),
     "uart_overflow": Kind(BUS, calls=("overflow",)),
     "host_clock_jump": Kind(HOST, "jump_s", None, at=True),
+    loader.DEAD: Kind(CHIP),
+    loader.BAUD_FAILS: Kind(CHIP),
+    loader.BYTES_LOST: Kind(CHIP, "rate", 0.001),
+    loader.MD5_WRONG: Kind(CHIP),
+    loader.PROTECTED: Kind(CHIP),
+    loader.PULLED: Kind(CHIP, at=True),
+    loader.BROWNOUT: Kind(CHIP, at=True),
 }
 
 
@@ -76,7 +85,8 @@ def read(entry: Fields, plans: list[BoardPlan]) -> dict[int | None, Fault]:
     """Return the fault of one table for each board that it befalls; None stands for the host."""
     name = entry.text("kind", KINDS)
     kind = KINDS[name]
-    at_s = _time(entry, "at_s", name, needed=kind.at) or 0.0
+    after_bytes = _after_bytes(entry, name, kind)
+    at_s = _time(entry, "at_s", name, needed=kind.at and after_bytes is None) or 0.0
     for_s = _time(entry, "for_s", name, needed=kind.lasts)
     value = _number(entry, name, kind)
     way = _way(entry, name, kind)
@@ -87,8 +97,10 @@ def read(entry: Fields, plans: list[BoardPlan]) -> dict[int | None, Fault]:
     else:
         indices = _indices(entry, len(plans))
     wanted = _wanted(entry, name, kind, [plans[i] for i in indices])
+    if kind.of == CHIP and not all(plans[i].blank for i in indices):
+        raise entry.fail("kind", f'{name} befalls boards that begin with flash = "blank"')
     entry.done()
-    fault = Fault(name, at_s, for_s, value, way)
+    fault = Fault(name, at_s, for_s, value, way, after_bytes=after_bytes)
     if kind.of == HOST:
         return {None: fault}
     return {i: _on(fault, entry, kind, wanted, plans[i]) for i in indices}
@@ -101,6 +113,17 @@ def _time(entry: Fields, key: str, name: str, *, needed: bool) -> float | None:
         why = "happens at a moment" if key == "at_s" else "lasts as long as this says"
         raise entry.fail(key, f"missing: {name} {why}")
     return None
+
+
+def _after_bytes(entry: Fields, name: str, kind: Kind) -> int | None:
+    if entry.get("after_bytes") is None:
+        return None
+    if kind.of != CHIP:
+        have = ", ".join(each for each in KINDS if KINDS[each].of == CHIP)
+        raise entry.fail("after_bytes", f"{name} has none; only {have}")
+    if entry.get("at_s") is not None:
+        raise entry.fail("after_bytes", "at_s or after_bytes, not both")
+    return entry.integer("after_bytes", 0, _INT64[1])
 
 
 def _number(entry: Fields, name: str, kind: Kind) -> float:

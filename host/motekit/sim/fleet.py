@@ -19,6 +19,7 @@ from typing import Any, Self
 from motekit import disk
 from motekit.errors import ScenarioError, VmError
 from motekit.sim import vm as vms
+from motekit.sim.loader.chip_board import ChipBoard
 from motekit.sim.preparation import Prepared, Workshop, allow_files, esp32_heap
 from motekit.sim.scenario import Scenario
 from motekit.sim.virtual_board import VirtualBoard
@@ -94,7 +95,7 @@ class Fleet:
             raise VmError(f"virtual board {board.device} did not start: {board.last_words()}")
 
     def _add(self, prepared: Prepared) -> None:
-        board = VirtualBoard(self.vm, prepared)
+        board = (ChipBoard if prepared.whole else VirtualBoard)(self.vm, prepared)
         if self._on_event:
             board.on_event = self._on_event
         self.boards.append(board)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from motekit.board import Board, Sensor
+from motekit.chips import Chip
+from motekit.sim.replay import Replay
 from motekit.sim.sources import Source
 
 YEAR_S = 366 * 86400.0
@@ -20,7 +22,10 @@ class VirtualSensor:
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that goes wrong on one board; targets are (sensor or bus, what it calls that)."""
+    """Something that goes wrong on one board; targets are (sensor or bus, what it calls that).
+
+    It begins at at_s, or once more than after_bytes have been written to the board's flash.
+    """
 
     kind: str
     at_s: float
@@ -28,6 +33,7 @@ class Fault:
     value: float  # of the kind's number, 0 if it has none
     way: str = "both"
     targets: tuple[tuple[str, str], ...] = ()
+    after_bytes: int | None = None
 
     def span_ms(self) -> tuple[int, int | None]:
         """Return when it begins and ends, None for never."""
@@ -46,3 +52,6 @@ class BoardPlan:
     sensors: tuple[VirtualSensor, ...]
     faults: tuple[Fault, ...]
     ticks_ms: int  # what the board's clock says at the start
+    blank: bool  # its flash is erased; what it runs has to be flashed
+    chip: Chip  # the board file's, unless the scenario says another
+    replay: Replay | None = None  # a recording takes the place of sensors

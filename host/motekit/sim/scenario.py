@@ -3,7 +3,9 @@
     seed = 7
     duration_s = 60
     clock = "virtual"            # or "real"
-    [[board]]                    # count, board, name, ticks_ms, [[board.sensor]] (see sources.py)
+    loader_speed = 1             # of blank boards' lines, as a multiple of their baud
+    [[board]]                    # count, board, name, ticks_ms, flash, chip,
+                                 # [[board.sensor]] (see sources.py)
     [[fault]]                    # kind, at_s, for_s, board, sensor... (see faults.py)
 
 An error names the file, the key or the row, what stands there and what was expected.
@@ -17,9 +19,10 @@ from typing import Any
 from motekit import board as boards
 from motekit import drivers
 from motekit.board import Board, Sensor
+from motekit.chips import CHIPS
 from motekit.errors import MotekitError, ScenarioError
 from motekit.fields import Fields, nearest, read_toml
-from motekit.sim import faults, models, sources
+from motekit.sim import faults, models, replay, sources
 from motekit.sim.plan import YEAR_S, BoardPlan, Fault, VirtualSensor
 
 CLOCKS = ("real", "virtual")
@@ -37,6 +40,7 @@ class Scenario:
     clock: str
     boards: tuple[BoardPlan, ...]
     host_faults: tuple[Fault, ...] = ()
+    loader_speed: float = 1.0  # of blank boards' serial lines, as a multiple of their baud
 
 
 def load(path: Path | str) -> Scenario:
@@ -50,6 +54,7 @@ def parse(fields: Fields, base: Path) -> Scenario:
     seed = fields.integer("seed", 0, (1 << 63) - 1) if _has(fields, "seed") else 0
     duration_s = fields.number("duration_s", 0.001, YEAR_S) if _has(fields, "duration_s") else None
     clock = fields.text("clock", CLOCKS) if _has(fields, "clock") else "real"
+    speed = fields.number("loader_speed", 0.1, 1e4) if _has(fields, "loader_speed") else 1.0
     plans: list[BoardPlan] = []
     for entry in fields.tables("board"):
         plans += _plans(entry, len(plans), seed, base)
@@ -57,12 +62,15 @@ def parse(fields: Fields, base: Path) -> Scenario:
         raise fields.fail("board", "missing, at least one [[board]] expected")
     if len(plans) > COUNT_MAX:
         raise fields.fail("board", f"{len(plans)} boards, at most {COUNT_MAX} expected")
+    if clock == "virtual" and any(plan.blank for plan in plans):
+        raise fields.fail("clock", 'boards with flash = "blank" need a real one')
     found = [faults.read(entry, plans) for entry in fields.tables("fault")]
     fields.done()
     return Scenario(
         seed=seed,
         duration_s=duration_s,
         clock=clock,
+        loader_speed=speed,
         boards=tuple(
             replace(plan, faults=tuple(each[plan.index] for each in found if plan.index in each))
             for plan in plans
@@ -88,9 +96,15 @@ def device_id(seed: int, index: int) -> str:
 
 def _plans(entry: Fields, first: int, seed: int, base: Path) -> list[BoardPlan]:
     count = entry.integer("count", 1, COUNT_MAX) if _has(entry, "count") else 1
+    if _has(entry, "recording"):
+        return [_recorded(entry, count, first, base)]
     board = _board(entry)
     name = entry.text("name") if _has(entry, "name") else None
     ticks_ms = entry.integer("ticks_ms", 0, _TICKS_MAX_MS) if _has(entry, "ticks_ms") else 0
+    blank = _has(entry, "flash") and entry.text("flash", ("blank", "firmware")) == "blank"
+    chip = CHIPS[entry.text("chip", CHIPS)] if _has(entry, "chip") else board.chip
+    if chip != board.chip and not blank:
+        raise entry.fail("chip", 'only a board with flash = "blank" can have another one')
     listed = entry.tables("sensor")
     sensors: list[VirtualSensor] = []
     if _has(entry, "sensor"):
@@ -112,9 +126,35 @@ def _plans(entry: Fields, first: int, seed: int, base: Path) -> list[BoardPlan]:
             sensors=tuple(sensors),
             faults=(),
             ticks_ms=ticks_ms,
+            blank=blank,
+            chip=chip,
         )
         for i in range(count)
     ]
+
+
+def _recorded(entry: Fields, count: int, index: int, base: Path) -> BoardPlan:
+    """Return a board whose buses answer as they did when they were recorded."""
+    if count != 1:
+        raise entry.fail("count", f"{count}: a recording is of one board")
+    if _has(entry, "sensor"):
+        raise entry.fail("sensor", "a recording has its own sensors")
+    recorded = replay.read(entry, "recording", base)
+    name = entry.text("name") if _has(entry, "name") else None
+    board = _board(entry)
+    entry.done()
+    return BoardPlan(
+        index=index,
+        device=recorded.device,
+        name=name,
+        board=board,
+        sensors=(),
+        faults=(),
+        ticks_ms=0,
+        blank=False,
+        chip=board.chip,
+        replay=recorded,
+    )
 
 
 def _board(entry: Fields) -> Board:

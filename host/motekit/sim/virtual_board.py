@@ -75,12 +75,9 @@ class VirtualBoard:
         self._pace = Pace(spec["baud"], self._loop.time())
         self._child: Child | None = None
         self._closing = False
-        self._master, self._slave = os.openpty()
-        tty.setraw(self._slave)
-        os.set_blocking(self._master, False)
-        self.serial = os.ttyname(self._slave)
+        self.serial = self._open_line()
         self._rx = bytearray()  # from the host, not yet at the board
-        self._tx = bytearray()  # from the board, not yet taken by the host
+        self._tx: bytearray = bytearray()  # from the board, not yet taken by the host
         self._feeding: asyncio.TimerHandle | None = None
         self._powering: asyncio.TimerHandle | None = None
         self._heard_s: float | None = None  # when a host last sent something
@@ -100,8 +97,26 @@ class VirtualBoard:
             "left": self._left,
             "done": self._done,
             "hello": self._hello,
+            "replay": self._replay,
         }
         self._reset_line()
+
+    def _open_line(self) -> str:
+        """Make the pty; return the path of the host's end."""
+        self._master, self._slave = os.openpty()
+        tty.setraw(self._slave)
+        os.set_blocking(self._master, False)
+        return os.ttyname(self._slave)
+
+    def _close_line(self) -> None:
+        """Give the pty back; harmless the second time."""
+        if self._master < 0:
+            return
+        self._loop.remove_reader(self._master)
+        self._loop.remove_writer(self._master)
+        os.close(self._master)
+        os.close(self._slave)
+        self._master = self._slave = -1
 
     def _reset_line(self) -> None:
         self._who: str | None = None  # whose program runs: main, raw, friendly
@@ -176,10 +191,7 @@ class VirtualBoard:
         for timer in (self._feeding, self._powering):
             if timer:
                 timer.cancel()
-        self._loop.remove_reader(self._master)
-        self._loop.remove_writer(self._master)
-        os.close(self._master)
-        os.close(self._slave)
+        self._close_line()
         self.done.set()
 
     def look_after(self) -> None:
@@ -248,6 +260,7 @@ class VirtualBoard:
         self._line.carry(self._line.to_board, data, self._arrive)
 
     def _arrive(self, data: bytes) -> None:
+        """Take what the line has carried to the board."""
         if not data or self._closing:
             return
         self._heard_s = self._loop.time()
@@ -426,3 +439,6 @@ class VirtualBoard:
 
     def _hello(self, _: str) -> None:
         self.on_event(self, "hello")
+
+    def _replay(self, what: str) -> None:
+        self.on_event(self, f"replay: {what}")

@@ -9,16 +9,17 @@ _EIO = const(5)
 
 
 class Flash:
-    """Block device (extended interface) on a file of whole 4 KiB blocks.
+    """Block device (extended interface) on 4 KiB blocks of a file; size 0: all from there.
 
     `fault` begins and ends what goes wrong: `flash_write_error` and `flash_erase_error` at a rate,
     with half of it done; `flash_torn`: after so many whole operations since then the power goes in
     the middle of one, which `power_cut` is called for.
     """
 
-    def __init__(self, path, power_cut=None):
+    def __init__(self, path, power_cut=None, offset=0, size=0):
         self._file = open(path, "r+b")
-        self._blocks = self._file.seek(0, 2) // BLOCK_BYTES
+        self._blocks = (size or self._file.seek(0, 2) - offset) // BLOCK_BYTES
+        self._start = offset
         self._power_cut = power_cut
         self._faults = {}
         self.failed = 0
@@ -32,7 +33,7 @@ class Flash:
 
     def readblocks(self, n, buf, offset=0):
         """Read into buf."""
-        self._file.seek(n * BLOCK_BYTES + offset)
+        self._file.seek(self._start + n * BLOCK_BYTES + offset)
         self._file.readinto(buf)
 
     def writeblocks(self, n, buf, offset=0):
@@ -40,7 +41,7 @@ class Flash:
         if self._faults:
             self._suffer("flash_write_error", n * BLOCK_BYTES + offset, buf)
         else:
-            self._file.seek(n * BLOCK_BYTES + offset)
+            self._file.seek(self._start + n * BLOCK_BYTES + offset)
             self._file.write(buf)
 
     def ioctl(self, op, arg):
@@ -65,7 +66,7 @@ class Flash:
         fails = random.getrandbits(16) < 65536 * self._faults.get(failing, 0)
         if torn or fails:
             whole = random.getrandbits(16) % whole
-        self._file.seek(at)
+        self._file.seek(self._start + at)
         self._file.write(memoryview(data)[:whole])
         if torn:
             self._power_cut()

@@ -62,9 +62,11 @@ def _prepare(path):
     from . import port_sim, repl
 
     port_sim.setup()
+    if spec["hardware"]:  # what is flashed is what a real board gets, and asks for its hardware
+        sys.modules["motefw.port_esp32"] = port_sim
     from .flash import Flash
 
-    flash = Flash(spec["flash"], port_sim.lose_power)
+    flash = Flash(spec["flash"], port_sim.lose_power, *spec["vfs"])
     port_sim.take_flash(flash)
     mount(flash)
     gc.collect()
