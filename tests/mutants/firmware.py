@@ -305,6 +305,22 @@ BOARD = (
         ("test_the_pause_between_attempts_doubles_up_to_half_a_minute",),
     ),
     Mutant(
+        "sampler: slots that went by counted again",
+        _HOME + "sampler.py",
+        "                self.due_ms = ticks_add(self.due_ms, late * period_ms)\n",
+        "",
+        "sampler",
+        ("test_slots_that_went_by_are_left_out",),
+    ),
+    Mutant(
+        "sampler: bus that hangs left alone",
+        _HOME + "trouble.py",
+        "            stream.hands.recover(stream.spec)\n",
+        "            pass\n",
+        "sampler",
+        ("test_a_bus_that_hangs_is_freed_one_that_says_no_is_left_alone",),
+    ),
+    Mutant(
         "sampler: allocation per sample",
         _HOME + "sampler.py",
         "        n = driver.pending()\n",
@@ -375,6 +391,23 @@ BOARD = (
         "if counter < counters.get(host, -1):",
         "commands_board",
         ("test_a_request_is_taken_once",),
+    ),
+    Mutant(
+        "commands: hosts without bound",
+        _HOME + "authority.py",
+        "if host not in counters and len(counters) >= _HOSTS_MAX:",
+        "if host in counters and len(counters) >= _HOSTS_MAX:",
+        "commands_board",
+        ("test_many_hosts_make_a_new_nonce_so_that_none_can_be_replayed",),
+    ),
+    Mutant(
+        "identity: damaged keys taken for none",
+        _HOME + "identity.py",
+        "    if len(key) != keys.KEY_BYTES:\n",
+        "    if len(key) != keys.KEY_BYTES:\n        return bytes(keys.KEY_BYTES)\n"
+        "    if not key:\n",
+        "config_board",
+        ("test_damaged_keys_are_an_error_and_no_fallback",),
     ),
     Mutant(
         "commands: any key commands",
