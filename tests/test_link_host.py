@@ -244,6 +244,15 @@ def test_a_packet_of_which_nothing_came_is_asked_for_when_a_later_one_comes():
     assert assembler.wanted(0.0) == (5, 0xFFFFFFFF)
 
 
+def test_numbers_wrap_and_only_those_before_the_next_in_order_are_dropped():
+    assembler = Assembler()
+    assembler.take(254, 0, 1, b"a" * 128, 0.0)
+    assembler.take(1, 0, 1, b"b" * 128, 0.0)
+    assembler.expect(255)
+    assert assembler.take(1, 1, 1, b"b", 0.0) == b"b" * 129
+    assert assembler.take(254, 1, 1, b"a", 0.0) is None, "its first piece was let go of"
+
+
 def test_pieces_of_two_packets_of_one_number_never_mix():
     assembler = Assembler()
     assembler.take(5, 0, 1, b"a" * 128, 0.0)

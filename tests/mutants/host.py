@@ -31,6 +31,14 @@ HOST = (
         ("test_pieces_of_two_packets_of_one_number_never_mix",),
     ),
     Mutant(
+        "pieces: lost wrap of their numbers",
+        _HOME + "transports/pieces.py",
+        "if (n - self._expected) & 0xFF >= 0x80:",
+        "if n < self._expected:",
+        "link_host",
+        ("test_numbers_wrap_and_only_those_before_the_next_in_order_are_dropped",),
+    ),
+    Mutant(
         "pieces: asked for without end",
         _HOME + "transports/pieces.py",
         "if entry.asks >= ASKS_MAX:",
