@@ -28,6 +28,7 @@ COMMANDS = (
     ("boards", "motekit.cli.boards"),
     ("sensors", "motekit.cli.sensors"),
     ("firmware", "motekit.cli.firmware"),
+    ("gateway", "motekit.cli.gateway"),
     ("record", "motekit.cli.record"),
     ("sim", "motekit.cli.sim"),
     ("demo", "motekit.cli.demo"),
