@@ -162,8 +162,7 @@ class Board:
         if self.tap:
             self.tap.tick()
         if self._ticks % _COLLECT_TICKS == 0:
-            gc.collect()
-            self.heap_min_bytes = min(self.heap_min_bytes, self.port.heap())
+            self.heap_min_bytes = min(self.heap_min_bytes, overlay.tidy())
         if self._stopping and not self._stopped_tick:
             self._stopped_tick = self._ticks
             for stream in self.streams:
@@ -183,6 +182,7 @@ class Board:
         except MoteError:
             self.messages_bad += 1
         except MemoryError:
+            overlay.tidy(overlay.ALL_BYTES)
             self.starved += 1
 
     # End.

@@ -15,6 +15,7 @@ from .board import Bench, Engine
 from .lines import ASK_S, Lines
 
 _LOOK_S = 0.02
+_TAIL_LINES = 3
 
 
 def start(scenario: Scenario, bench: Bench, machine: Vm, heap_kib: int | None) -> Engine:
@@ -63,11 +64,19 @@ class InWorld:
             raise LinkError(f"{device}: cannot be asked for {name!r}: the collector is stopped")
         end_s = self.now_s + ASK_S
         while not self._world.collector.in_contact(device):
-            self._wait(end_s, f"{device}: no contact")
+            self._wait(end_s, f"{device}: no contact{self._printed(device)}")
         answer = self._world.collector.ask(device, name, args)
         while not answer.done():
             self._wait(end_s, f"{device}: no answer to {name!r}")
         return answer.result()
+
+    def _printed(self, device: str) -> str:
+        """Return what a board that nobody understands has printed, for the end of a message."""
+        (board,) = (each for each in self._world.boards if each.device == device)
+        lines = board.printed().splitlines()
+        told = [line for line in lines if "motefw: " in line or "Error" in line]
+        tail = (told or lines)[-_TAIL_LINES:]
+        return f" (it printed: {' | '.join(tail)})" if tail else " (it printed nothing)"
 
     def _wait(self, end_s: float, what: str) -> None:
         """Let a moment pass; LinkError when the time is up."""
