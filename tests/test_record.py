@@ -129,7 +129,8 @@ def test_a_replay_gives_the_same_samples_gaps_and_failures(write_scenario, tmp_p
     for stream, rows in second.items():
         recorded = first[stream][: len(rows)]
         assert [(i, values) for i, _, values in rows] == [(i, v) for i, _, v in recorded]
-        assert max(abs(a[1] - b[1]) for a, b in zip(rows, recorded, strict=True)) < 50_000
+        apart_us = max(abs(a[1] - b[1]) for a, b in zip(rows, recorded, strict=True))
+        assert apart_us <= (100_000 if stream == 2 else 1000)  # a UART is looked at every 100 ms
 
 
 HEADER = {
