@@ -302,7 +302,7 @@ BOARD = (
         "min(2 * wait_ms, _BACKOFF_MAX_MS)",
         "2 * wait_ms",
         "sampler",
-        ("test_the_pause_between_attempts_doubles_up_to_a_minute",),
+        ("test_the_pause_between_attempts_doubles_up_to_half_a_minute",),
     ),
     Mutant(
         "sampler: allocation per sample",

@@ -141,6 +141,9 @@ def _collect(
             file=sys.stderr,
         )
         _end(world.boards)
+        if silent := world.silent():
+            told = [f"{b.device}: nothing of it arrived; it printed: {b.words()}" for b in silent]
+            raise MotekitError("; ".join(told))
 
 
 def _end(boards: Sequence[VirtualBoard | WorldBoard]) -> None:

@@ -157,6 +157,11 @@ class World:
         """Return a board by its index in the expanded scenario."""
         return self.boards[index]
 
+    def silent(self) -> list[WorldBoard]:
+        """Return the boards of which nothing has arrived."""
+        there = set(self.store.devices())
+        return [board for board in self.boards if board.device not in there]
+
     def run(self, until_s: float | None = None) -> None:
         """Run until this scenario time, or to the end: all acked, or 30 s after `duration_s`."""
         if until_s is None and self.scenario.duration_s is None:

@@ -15,7 +15,6 @@ from .board import Bench, Engine
 from .lines import ASK_S, Lines
 
 _LOOK_S = 0.02
-_TAIL_LINES = 3
 
 
 def start(scenario: Scenario, bench: Bench, machine: Vm, heap_kib: int | None) -> Engine:
@@ -73,10 +72,7 @@ class InWorld:
     def _printed(self, device: str) -> str:
         """Return what a board that nobody understands has printed, for the end of a message."""
         (board,) = (each for each in self._world.boards if each.device == device)
-        lines = board.printed().splitlines()
-        told = [line for line in lines if "motefw: " in line or "Error" in line]
-        tail = (told or lines)[-_TAIL_LINES:]
-        return f" (it printed: {' | '.join(tail)})" if tail else " (it printed nothing)"
+        return f" (it printed: {board.words()})"
 
     def _wait(self, end_s: float, what: str) -> None:
         """Let a moment pass; LinkError when the time is up."""
