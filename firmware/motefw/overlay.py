@@ -20,7 +20,12 @@ _RARE = const(
     "packet_setup scan start trouble"
 )
 
-_measure = [gc.mem_free]  # the port's, once there is one
+
+def _unknown():
+    return 0
+
+
+_measure = [getattr(gc, "mem_free", _unknown)]  # the port's, once there is one; CPython has none
 
 
 def setup(heap):
