@@ -69,8 +69,8 @@ CODEC = (
     Mutant(
         "codec: invalid readings coded as if valid",
         _HOME + "packet_stream.py",
-        "if not (sparse and block.is_invalid(channel, i)):",
-        "if not sparse or block.columns:",
+        "if not block.is_invalid(channel, i):",
+        "if block.columns:",
         "packet",
         _ROUND_TRIP,
     ),
