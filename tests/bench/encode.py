@@ -75,7 +75,8 @@ def run_script(machine, trace, samples, encoder, rounds, *, valgrind=False):
             file.write(np.ascontiguousarray(columns).tobytes())
         file.seek(0)
         if valgrind:
-            argv = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/%p", *argv]
+            counter = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/%p"]
+            argv = [*counter, "--trace-children=yes", *argv]  # the VM may be behind a script
         return output(argv, environment, file)
 
 
