@@ -30,19 +30,28 @@ def setup(heap):
 
 def call(name, function, *args):
     """Call a function of a module that is loaded for it; return its result."""
+    name = _PACKAGE + "." + name
+    module = sys.modules.get(name)
+    if module:  # there was room for it to stay
+        return getattr(module, function)(*args)
     gc.collect()
     try:
-        return getattr(__import__(_PACKAGE + "." + name, None, None, (name,)), function)(*args)
+        return getattr(__import__(name, None, None, (name,)), function)(*args)
     finally:
         tidy()
 
 
 def tidy(room_bytes=_ROOM_BYTES):
-    """Let go of modules that are needed rarely, if the heap has less room than this."""
+    """Let go of modules that are needed rarely, if the heap has less room than this.
+
+    Return how many bytes are free.
+    """
     gc.collect()
-    if _measure[0]() < room_bytes:
+    free = _measure[0]()
+    if free < room_bytes:
         package = sys.modules[_PACKAGE]
         for name in _RARE.split():
             if sys.modules.pop(_PACKAGE + "." + name, None):
                 delattr(package, name)
         gc.collect()
+    return free

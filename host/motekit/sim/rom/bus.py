@@ -3,28 +3,44 @@
 With `hz` a transaction takes its time on the bus: nine clocks a byte, addresses included.
 """
 
-from . import fast
+from .fast import advance, pop
 
 _ENODEV = 19  # not acknowledged
 _ETIMEDOUT = 110  # a line is held low
+_TIMEOUT_US = 50000  # of port_esp32's buses
+_OVERFLOWING_BYTES = 16
 
 
 class I2CBus:
     """An I2C bus; `models` are (address, model) pairs.
 
-    Faults: `stuck` (a part holds SDA until `recover`), `shorted` (held whatever is tried).
+    Faults: `stuck` (a part holds SDA until `recover`), `shorted` (held whatever is tried),
+    `stretch` (parts hold SCL for `stretch_us` in each transaction; `wait_us` lets time pass).
     """
 
-    FAULTS = ("stuck", "shorted")
+    FAULTS = ("stuck", "shorted", "stretch")
 
     def __init__(self, models, hz=0):
         self._models = dict(models)
         self._byte_us = 9000000 // hz if hz else 0
         self._burst_us = 9 * self._byte_us
-        self._fifos = {a: m.fifo for a, m in self._models.items() if hasattr(m, "fifo")}
+        self._fifos = {  # by address and data register
+            a << 8 | m.burst[0]: m.burst[1:]
+            for a, m in self._models.items()
+            if hasattr(m, "burst")
+        }
+        self._quick = self._fifos  # none while the wires are at fault
         self._pointer = bytearray(1)
         self.faults = set()
-        self.transactions = 0
+        self.stretch_us = 0
+        self.wait_us = None
+        self._transactions = 0
+        self._direct = {a: m.read_mem for a, m in self._models.items() if hasattr(m, "read_mem")}
+
+    @property
+    def transactions(self):
+        """How many there were."""
+        return self._transactions + sum([fifo[0][7] for fifo in self._fifos.values()])
 
     def fault(self, kind, on=True):
         """Begin or end a fault of the wires; ValueError for an unknown kind."""
@@ -34,10 +50,11 @@ class I2CBus:
             self.faults.add(kind)
         else:
             self.faults.discard(kind)
+        self._quick = {} if self.faults else self._fifos
 
     def recover(self):
         """Clock nine times, START, STOP: frees a part that was cut off in a read."""
-        self.faults.discard("stuck")
+        self.fault("stuck", False)
 
     def scan(self):
         """Return the addresses that acknowledge."""
@@ -71,13 +88,15 @@ class I2CBus:
 
     def readfrom_mem_into(self, addr, memaddr, buf, *, addrsize=8):
         """Set the register pointer and fill the buffer, in one go."""
-        fifo = self._fifos.get(addr)
-        if fifo and fifo[0] == memaddr and len(buf) == 6 and not self.faults:
-            self.transactions += 1
-            if fast.pop(fifo[1], fifo[2], buf, self._burst_us):
-                return
+        fifo = self._quick.get(addr << 8 | memaddr)
+        if fifo and len(buf) == 6 and pop(fifo[0], fifo[1], buf, self._burst_us):
+            return
         self._check(addrsize)
         model = self._at(addr, 3 + len(buf))
+        read_mem = self._direct.get(addr)
+        if read_mem:
+            read_mem(memaddr, buf)
+            return
         self._pointer[0] = memaddr
         model.write(self._pointer)
         model.read_into(buf)
@@ -98,14 +117,21 @@ class I2CBus:
             raise ValueError("addrsize {}: no model has but 8 bits".format(addrsize))
 
     def _at(self, addr, size):
-        self.transactions += 1
+        self._transactions += 1
         if self._byte_us:
-            fast.advance(size * self._byte_us)
+            advance(size * self._byte_us)
         if self.faults:
-            raise OSError(_ETIMEDOUT)
+            self._suffer()
         if addr not in self._models:
             raise OSError(_ENODEV)
         return self._models[addr]
+
+    def _suffer(self):
+        """Wait for a clock that is stretched; OSError when it takes the port's timeout."""
+        if self.wait_us and "stretch" in self.faults:
+            self.wait_us(min(self.stretch_us, _TIMEOUT_US))
+        if self.faults != {"stretch"} or self.stretch_us >= _TIMEOUT_US:
+            raise OSError(_ETIMEDOUT)
 
 
 class Uart:
@@ -113,19 +139,27 @@ class Uart:
 
     Bytes arrive no faster than the line carries them, and what the receive buffer has no room for
     is gone without a word, as on a board; `dropped` counts it. A wrong baud rate makes every byte
-    another.
+    another. Fault: `overflow` (the receive buffer has room for few bytes).
     """
+
+    FAULTS = ("overflow",)
 
     def __init__(self, model, clock_us, baud=9600, rxbuf=256):
         self._model = model
         self._clock_us = clock_us
         self._byte_us = 10000000 // baud
-        self._room = rxbuf
+        self._rxbuf = self._room = rxbuf
         self._garbled = baud != model.BAUD
         self._line = bytearray(0)
         self._rx = bytearray(0)
         self._last_us = clock_us()
         self.dropped = 0
+
+    def fault(self, kind, on=True):
+        """Begin or end a fault; ValueError for an unknown kind."""
+        if kind not in self.FAULTS:
+            raise ValueError("fault {}: known are {}".format(kind, ", ".join(self.FAULTS)))
+        self._room = _OVERFLOWING_BYTES if on else self._rxbuf
 
     def any(self):
         """Return the number of bytes that can be read."""
@@ -171,6 +205,6 @@ class Uart:
         self._last_us += n * self._byte_us
         arrived = self._line[:n]
         self._line = self._line[n:]
-        fits = min(n, self._room - len(self._rx))
+        fits = min(n, max(0, self._room - len(self._rx)))
         self.dropped += n - fits
         self._rx += arrived[:fits]
