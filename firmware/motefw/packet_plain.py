@@ -74,8 +74,7 @@ def span(source, n, step, width, st):
 
 def widen(source, z, n, _signed):
     """Copy source[:n] of 16 bits, signed or not, to z."""
-    for i in range(n):
-        z[i] = source[i]
+    shift(source, z, n, 0)
 
 
 def shift(source, z, n, bits):
@@ -199,18 +198,9 @@ def fold(x, total, source, a, n, order, sparse, st):
         if not (total or peak):
             last = last_sparse = 0
         else:
-            p = 0
-            if 0 < last < 26 and not peak:  # most often the block before has had the same parameter
-                one = 1 << last - 1
-                x = m * one
-                if x - (one << 2) <= total <= x + x + (x >> 2) + (one << 3):
-                    p = last
-                    x = (total + total if total >= m + m else total + (total >> 1) + m) - x
-                    cost += m * p + 1 + (x >> p if x > 0 else 0)
-            if not p:
-                st[_BITS] = cost
-                last = _choose(total, peak, m, last, st)
-                cost = st[_BITS]
+            st[_BITS] = cost
+            last = _choose(total, peak, m, last, st)
+            cost = st[_BITS]
             if sparse:
                 st[_BITS] = cost_sparse + m
                 for j in range(start, stop):
@@ -227,7 +217,7 @@ def fold(x, total, source, a, n, order, sparse, st):
 
 
 def _wide(source, start, stop, order, before):
-    """Return what `fold` does in a block where it takes care; also the OR of codes over 24 bits."""
+    """Return the sum of a block that may have wide codes, and the OR of those over 24 bits."""
     total = peak = 0
     for i in range(start, stop):
         x = source[i]
@@ -246,8 +236,8 @@ def _choose(total, peak, m, last, st):
 
     `total` is twice the sum of absolute residuals, `peak` the OR of codes beyond 24 bits, `last`
     the parameter of the block before (-1: none), kept while it is near the best: a change costs
-    bits. The best k is the least with 2^k >= 0.484 of the mean: the golden ratio parts k + 1 from k
-    (Kiely 2004, "Selecting the Golomb parameter in Rice coding").
+    bits. The best k is the least with 2^k >= 0.484 of the mean and a half (Kiely 2004, "Selecting
+    the Golomb Parameter in Rice Coding": k and k + 1 meet at the golden ratio).
     """
     p = x = one = 0
     if peak:
@@ -324,14 +314,8 @@ def emit(v, one, source, y, n, order, limit, mode, st, out):
         fast = not mode and k < _PAIR_K and total >= 0
         while i < stop:
             if fast:
-                double = k + k
                 most = _PAIR_UNARY << k
                 end = stop - 1
-                if weight > 255:
-                    out[low] = low_acc & 0xFF
-                    low -= 1
-                    low_acc >>= 8
-                    weight >>= 8
                 while i < end:
                     x = source[i]
                     y = source[i + 1]
@@ -353,29 +337,18 @@ def emit(v, one, source, y, n, order, limit, mode, st, out):
                     up_acc |= one
                     one <<= y >> k
                     up_acc |= one
-                    if one > 255:
+                    while one > 255:
                         out[up] = up_acc >> 1 & 0xFF
                         up += 1
                         up_acc >>= 8
                         one >>= 8
-                        while one > 255:
-                            out[up] = up_acc >> 1 & 0xFF
-                            up += 1
-                            up_acc >>= 8
-                            one >>= 8
                     low_acc |= (v & mask | (y & mask) << k) * weight
-                    weight <<= double
-                    if weight > 0xFFFF:
+                    weight <<= k + k
+                    while weight > 255:
                         out[low] = low_acc & 0xFF
-                        out[low - 1] = low_acc >> 8 & 0xFF
-                        low -= 2
-                        low_acc >>= 16
-                        weight >>= 16
-                        if weight > 255:
-                            out[low] = low_acc & 0xFF
-                            low -= 1
-                            low_acc >>= 8
-                            weight >>= 8
+                        low -= 1
+                        low_acc >>= 8
+                        weight >>= 8
             end = min(i + 2, stop) if fast else stop
             while i < end:
                 v = source[i]
@@ -410,11 +383,6 @@ def emit(v, one, source, y, n, order, limit, mode, st, out):
                     low -= 1
                     low_acc >>= 8
                     weight >>= 8
-    while weight > 255:
-        out[low] = low_acc & 0xFF
-        low -= 1
-        low_acc >>= 8
-        weight >>= 8
     up_bits = _log2(one)
     low_bits = _log2(weight)
     used = 8 * (up - st[_UP] + st[_LOW] - low) + up_bits - st[_UP_BITS] + low_bits - st[_LOW_BITS]
