@@ -152,5 +152,5 @@ def test_a_recording_comes_back_exactly(tmp_path, fault, kills):
     with running(loaded) as fleet:
         assert collect(tmp_path, fleet, rows, kills) == kills
         check(tmp_path, fleet, columns)
-        hits = sum(b._noise_in.hits + b._noise_out.hits for b in fleet.boards)
+        hits = sum(b.corrupted_bytes for b in fleet.boards)
         assert hits > 10 if fault else hits == 0

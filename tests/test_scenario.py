@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from motekit import drivers
 from motekit.errors import ScenarioError
 from motekit.fields import Fields
-from motekit.sim import models
+from motekit.sim import faults, models
 from motekit.sim import scenario as scenarios
 from motekit.sim.sources import Generator, Recording
 
@@ -114,7 +114,7 @@ def test_sensor_faults_find_the_parts_that_can_have_them(write_scenario):
 WRONG = [
     ("nonsense", "not TOML"),
     ("seed = 1", "board: missing"),
-    (HEAD + "colour = 3", "unknown key; known: board, count, name, sensor, ticks_ms"),
+    (HEAD + "colour = 3", "unknown key; known: board, chip, count, flash, name, sensor, ticks_ms"),
     (HEAD.replace("seed = 7", 'seed = "x"'), "seed: 'x' is not an integer"),
     (HEAD.replace("seed = 7", "seed = 7\nduraton_s = 1"), "did you mean duration_s?"),
     (HEAD.replace('"virtual"', '"fast"'), "clock: 'fast' is unknown; known: real, virtual"),
@@ -154,8 +154,8 @@ WRONG = [
     (HEAD.replace("count = 2", "") + DOWN.replace("board = 0", "board = 7"), "is 1 board, 0"),
     (HEAD + '[[board.sensor]]\ndriver = "sht4x"\nqqq = 1', "name, options, period_s, replay"),
     (HEAD + '[[fault]]\nkind = "reboot"', "fault[0].at_s: missing"),
-    (HEAD + DOWN + "rate = 0.1", "fault[0].rate: only link_corrupt has one"),
-    (HEAD + DOWN + 'sensor = "sht4x"', "fault[0].sensor: link_down befalls a board"),
+    (HEAD + DOWN + "rate = 0.1", "fault[0].rate: link_down has none; only link_corrupt"),
+    (HEAD + DOWN + 'sensor = "sht4x"', "fault[0].sensor: link_down befalls the line"),
     (HEAD + CLIMATE + '[[fault]]\nkind = "uart_garbage"', "no sensor (sht4x) of board 0 can have"),
     (HEAD + CLIMATE + '[[fault]]\nkind = "i2c_nack"\nsensor = "s"', "board 0 has no 's'"),
     (
@@ -339,15 +339,32 @@ def test_no_text_makes_the_loader_fail_in_another_way(write_scenario):
         assert "scenario.toml" in said
 
 
+NEEDED = {
+    "link_half_open": 'way = "to_host"',
+    "link_delay": "delay_s = 0.5",
+    "i2c_stretch": "delay_s = 0.01",
+    "ticks_jump": "jump_s = -631152000",
+    "host_clock_jump": "jump_s = 631152000",
+    "ticks_drift": "ppm = -100",
+}
+
+
+def of_kind(kind, more=""):
+    return f'[[fault]]\nkind = "{kind}"\nat_s = 5\nfor_s = 1\n{NEEDED.get(kind, "")}\n{more}\n'
+
+
 @pytest.mark.parametrize("driver", models.NAMES)
 def test_a_sensor_can_have_the_faults_that_are_told_of_it_and_no_others(tmp_path, driver):
-    bus = {"i2c": "i2c0", "uart": "uart1"}[drivers.describe(driver).bus]
-    told = scenarios.faults_of(driver)
+    bus = {"i2c": "i2c0", "uart": "uart1", "onewire": "wire0"}[drivers.describe(driver).bus]
+    told = faults.of_driver(driver)
     assert told
-    for kind in set(scenarios.FAULTS) - {"link_down", "link_corrupt", "reboot", "power_cut"}:
+    for kind in faults.KINDS:
+        if faults.KINDS[kind].of not in (faults.SENSOR, faults.BUS):
+            assert kind not in told
+            continue
         text = (
             f'duration_s = 1\n[[board]]\nboard = "esp32-devkitc"\n[[board.sensor]]\n'
-            f'driver = "{driver}"\nbus = "{bus}"\n[[fault]]\nkind = "{kind}"\n'
+            f'driver = "{driver}"\nbus = "{bus}"\n' + of_kind(kind)
         )
         (tmp_path / "x.toml").write_text(text)
         if kind in told:
@@ -355,3 +372,71 @@ def test_a_sensor_can_have_the_faults_that_are_told_of_it_and_no_others(tmp_path
         else:
             with pytest.raises(ScenarioError, match=f"can have {kind}"):
                 scenarios.load(tmp_path / "x.toml")
+
+
+@pytest.mark.parametrize("kind", sorted(NEEDED))
+def test_a_fault_without_its_number_is_refused(write_scenario, kind):
+    key = NEEDED[kind].partition(" ")[0]
+    with pytest.raises(ScenarioError, match=rf"fault\[0\]\.{key}: missing"):
+        write_scenario(HEAD + of_kind(kind).replace(NEEDED[kind], ""))
+
+
+REFUSED = [
+    ("link_delay", "delay_s = 0.5", "delay_s = 11", "delay_s: 11 is not in 0..10"),
+    ("link_half_open", '"to_host"', '"both"', "way: 'both' is unknown; known: to_board, to_host"),
+    ("stall", "for_s = 1", "", "for_s: missing: stall lasts as long as this says"),
+    ("stall", "at_s = 5", "", "at_s: missing: stall happens at a moment"),
+    ("stall", "for_s = 1", 'for_s = 1\nway = "both"', "way: stall goes no way"),
+    ("stall", "for_s = 1", "for_s = 1\nppm = 3", "ppm: stall has none; only ticks_drift"),
+    ("stall", "for_s = 1", 'for_s = 1\nsensor = "sht4x"', "stall befalls the board, not a sensor"),
+    ("host_clock_jump", "at_s = 5", "at_s = 5\nboard = 0", "host_clock_jump befalls the host"),
+    ("ticks_jump", "-631152000", "1e9", "jump_s: 1000000000.0 is not in -7.9056e+08..7.9056e+08"),
+    (
+        "memory_pressure",
+        "for_s = 1",
+        "for_s = 1\nfree_bytes = 3",
+        "free_bytes: 3 is not in 1024",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "good", "bad", "said"), REFUSED)
+def test_a_fault_that_cannot_be_is_refused_with_its_place(write_scenario, kind, good, bad, said):
+    write_scenario(HEAD + of_kind(kind))
+    with pytest.raises(ScenarioError) as caught:
+        write_scenario(HEAD + of_kind(kind).replace(good, bad))
+    assert said in str(caught.value)
+
+
+def test_a_fifo_runs_over_in_as_long_as_it_takes_at_its_rate(write_scenario, monkeypatch):
+    fast = '[[board.sensor]]\ndriver = "adxl345"\noptions = { rate_hz = 100 }\n'
+    found = write_scenario(HEAD + fast + of_kind("fifo_overrun"))
+    assert found.boards[0].faults[0].value == pytest.approx(1.5 * 32 / 100 + 0.2)
+    monkeypatch.setattr(faults, "_STALL_MAX_S", 1.0)
+    with pytest.raises(ScenarioError, match="the FIFO of adxl345 takes 2 s to run over"):
+        write_scenario(HEAD + fast.replace("100", "25") + of_kind("fifo_overrun"))
+
+
+def test_faults_of_the_host_and_of_boards_are_kept_apart(write_scenario):
+    found = write_scenario(HEAD + of_kind("host_clock_jump") + of_kind("ticks_drift"))
+    assert [fault.value for fault in found.host_faults] == [631152000]
+    assert [[fault.kind for fault in board.faults] for board in found.boards] == [
+        ["ticks_drift"],
+        ["ticks_drift"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rest", "says"),
+    [
+        ('kind = "board_pulled"', "missing: board_pulled happens at a moment"),
+        ('kind = "board_pulled"\nat_s = 1\nafter_bytes = 1', "at_s or after_bytes, not both"),
+        ('kind = "reboot"\nafter_bytes = 1', "reboot has none; only loader_dead"),
+        ('kind = "loader_dead"\nboard = 1', 'begin with flash = "blank"'),
+        ('kind = "loader_dead"\nboard = 0\nrate = 1', "rate: loader_dead has none"),
+    ],
+)
+def test_what_befalls_a_chip_is_checked(write_scenario, rest, says):
+    blank = '[[board]]\nboard = "esp32-devkitc"\nflash = "blank"\n'
+    with pytest.raises(ScenarioError, match=says):
+        write_scenario(f"{blank}{blank.replace('blank', 'firmware')}[[fault]]\n{rest}\n")

@@ -26,6 +26,14 @@ def write(board: Board, folder: Path) -> list[Path]:
     return _files(folder)
 
 
+def files(board: Board) -> dict[str, bytes]:
+    """Return the program of a board, by the path that each file has there."""
+    home = firmware.for_board(board.chip.march)
+    found = {f"/lib/{p.relative_to(home)}": p.read_bytes() for p in home.rglob("*.mpy")}
+    start = {f"/{name}": resources.start_file(name).read_bytes() for name in START_FILES}
+    return {**found, **start}
+
+
 def compile_all(folder: Path, host_march: str | None) -> dict[str, list[Path]]:
     """Compile every module for all chips and for this machine's VM: folder/<march>/motefw."""
     made: dict[str, list[Path]] = {}

@@ -17,6 +17,7 @@ from .store import Head, Store
 TIME_SET_EVERY_S = 600.0
 TIME_AGAIN_S = 15.0  # after it could not be set
 TIME_ASKS = 4
+TIME_JUMP_S = 2.0  # between calendar and monotonic clock: no drift, somebody set the calendar
 TIME_TRIP_S = 0.1  # an answer that came so soon is good enough
 STATUS_FIRST_S = 2.0
 STATUS_EVERY_S = 15.0
@@ -44,6 +45,7 @@ class Caretaker:
         self._utc = clock.utc
         self._now = clock.monotonic
         self._time_due_at: float | None = None
+        self._calendar_s = clock.utc() - clock.monotonic()
         self._status_at = self._now() + STATUS_FIRST_S - STATUS_EVERY_S
         self._known: set[tuple[int, int]] = set()  # (epoch, schema)
         self._unknown: dict[tuple[int, int], float] = {}
@@ -65,7 +67,7 @@ class Caretaker:
     def due(self, hello: Hello) -> None:
         """Do what is due now."""
         now = self._now()
-        if self._time_due_at is not None and now >= self._time_due_at:
+        if self._time_due_at is not None and (self._jumped() or now >= self._time_due_at):
             self.set_time()
         if now - self._status_at >= STATUS_EVERY_S:
             self._ask_status(hello)
@@ -86,6 +88,19 @@ class Caretaker:
         measured = self._measure_time()
         if measured is None or self._try("time.set", measured) is None:
             self._time_due_at = self._now() + TIME_AGAIN_S
+
+    def _jumped(self) -> bool:
+        """Tell whether this host's calendar was set; times near that are only as good as it."""
+        before, self._calendar_s = self._calendar_s, self._utc() - self._now()
+        jump_s = self._calendar_s - before
+        if abs(jump_s) < TIME_JUMP_S:
+            return False
+        self._tell(
+            "warning",
+            f"this host's clock jumped by {jump_s:+,.0f} s: samples from about now on have its "
+            f"new time; if that is the wrong one, correct it",
+        )
+        return True
 
     def _measure_time(self) -> dict[str, Any] | None:
         """Return the arguments of `time.set`, from the answer that came the soonest."""

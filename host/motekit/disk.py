@@ -1,6 +1,8 @@
 """What it means to a user that files cannot be written."""
 
 import errno
+import os
+import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,3 +20,17 @@ def writing(folder: Path, instead: str) -> Generator[None]:
             raise MotekitError(f"{folder}: the disk is full; make room, or {instead}") from e
         where = e.filename2 or e.filename or folder
         raise MotekitError(f"{where}: cannot be written ({e.strerror or e}); {instead}") from e
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Write a file whole, or leave the old one; on the disk when this returns."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".new-", delete=False) as f:
+        try:
+            f.write(data)
+            f.flush()
+            os.fsync(f.fileno())
+            Path(f.name).replace(path)
+        except BaseException:
+            Path(f.name).unlink(missing_ok=True)
+            raise

@@ -64,6 +64,7 @@ class DriverInfo:
     bus: str  # "i2c" or "uart"
     addresses: tuple[int, ...]  # I2C, the default first
     streaming: bool  # samples come at the part's own rate, not when asked
+    fifo: int  # samples that wait in a streaming part before one is lost
     channels: tuple[Channel, ...]
     options: tuple[Option, ...]
     identity: tuple[int, int, int] | None  # register, what it holds, and which bits of that count
@@ -89,6 +90,7 @@ def describe(name: str, chosen: dict[str, object] | None = None) -> DriverInfo:
         bus=found.BUS,
         addresses=tuple(found.ADDRESSES),
         streaming=found.STREAMING,
+        fifo=found.FIFO,
         channels=tuple(Channel(*channel) for channel in channels),
         options=tuple(Option(*option) for option in found.OPTIONS),
         identity=_identity(*found.ID) if found.ID else None,

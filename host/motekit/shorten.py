@@ -177,13 +177,14 @@ def _rename(node: ast.AST, short: dict[str, str]) -> None:
 def _place_constants(trees: Mapping[str, ast.Module]) -> None:
     """Put what constants stand for in place of them, in the files that import them, too."""
     values = {_stem(name): _constants(tree) for name, tree in trees.items()}
+    imports = {name: list(_imports(tree)) for name, tree in trees.items()}
     for _ in trees:  # a module may pass on what it has from another
-        for name, tree in trees.items():
-            for source, alias in _imports(tree):
+        for name, imported in imports.items():
+            for source, alias in imported:
                 if alias.name in values.get(source, {}):
                     values[_stem(name)][alias.name] = values[source][alias.name]
     for name, tree in trees.items():
-        modules = {alias.name: values.get(alias.name, {}) for _, alias in _imports(tree)}
+        modules = {alias.name: values.get(alias.name, {}) for _, alias in imports[name]}
         _Constants(values[_stem(name)], modules).visit(tree)
 
 

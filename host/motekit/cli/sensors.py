@@ -14,7 +14,7 @@ from motekit.drivers import DriverInfo
 from motekit.errors import UsageError
 from motekit.fields import nearest
 from motekit.keys import Host, KeyStore
-from motekit.sim import scenario
+from motekit.sim import faults
 from motekit.transports.serial import SerialPipe
 
 
@@ -96,7 +96,7 @@ def _details(info: DriverInfo) -> list[tuple[str, str]]:
             ("channel", f"{each.name}: raw * {each.scale:.9g} + {each.offset:g} {each.unit}")
             for each in info.channels
         ),
-        ("faults", ", ".join(scenario.faults_of(info.name))),
+        ("faults", ", ".join(faults.of_driver(info.name))),
     ]
 
 
@@ -104,7 +104,7 @@ def _record(info: DriverInfo) -> dict[str, object]:
     options = {
         each.name: {"default": each.default, "allowed": each.fits()} for each in info.options
     }
-    return {**asdict(info), "options": options, "faults": scenario.faults_of(info.name)}
+    return {**asdict(info), "options": options, "faults": faults.of_driver(info.name)}
 
 
 _COLUMNS: show.Columns[DriverInfo] = (

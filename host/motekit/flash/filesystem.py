@@ -65,13 +65,12 @@ def _littlefs(size_bytes: int, image: bytes | None = None) -> Any:
     system = littlefs.LittleFS(
         block_size=BLOCK_BYTES,
         block_count=size_bytes // BLOCK_BYTES,
-        disk_version=_DISK_VERSION,
+        disk_version=_DISK_VERSION if image is None else 0,  # 0: whatever is there
         mount=False,
         **_GEOMETRY,
     )
+    system.context.buffer[:] = image or b"\xff" * size_bytes
     if image is None:
         system.format()
-    else:
-        system.context.buffer[:] = image
     system.mount()
     return system

@@ -70,7 +70,9 @@ def regions(board: Board, release: Release, files: dict[str, bytes]) -> tuple[Re
     """Return all that an erased flash must hold for a board to run MicroPython with these files.
 
     The table is the board's own, so the program goes to the first partition for programs, and the
-    files to `vfs`. Raises ImageError or FilesystemError for what does not fit.
+    files to `vfs`. To be written in this order: what has a table has all the rest.
+
+    Raises ImageError or FilesystemError for what does not fit.
     """
     entries = partitions.of_board(board)
     app = next(each for each in entries if each.type == partitions.APP)
@@ -82,11 +84,11 @@ def regions(board: Board, release: Release, files: dict[str, bytes]) -> tuple[Re
         )
     room = partitions.TABLE_OFFSET - board.chip.bootloader_offset
     if len(release.bootloader) > room:
-        raise ImageError(f"{board.name}: the bootloader has {len(release.bootloader):,} bytes,"
-                         f" there is room for {room:,}")  # fmt: skip
+        size = len(release.bootloader)
+        raise ImageError(f"{board.name}: the bootloader has {size:,} bytes, room is for {room:,}")
     return (
+        Region("vfs", vfs.offset, filesystem.build(files, vfs.size).rstrip(b"\xff")),
+        Region(app.label, app.offset, release.app),
         Region("bootloader", board.chip.bootloader_offset, release.bootloader),
         Region("partition table", partitions.TABLE_OFFSET, partitions.build(entries)),
-        Region(app.label, app.offset, release.app),
-        Region("vfs", vfs.offset, filesystem.build(files, vfs.size).rstrip(b"\xff")),
     )

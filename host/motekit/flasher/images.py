@@ -5,9 +5,7 @@ to `/resources/firmware/<build>-<date>-v<release>.bin`.
 """
 
 import hashlib
-import os
 import re
-import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -134,9 +132,4 @@ def _check(data: bytes, entry: Entry) -> None:
 
 def _keep(home: Path, data: bytes) -> None:
     with disk.writing(home.parent, "remove what is in it: it can be fetched again"):
-        home.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=home.parent, delete=False) as f:
-            f.write(data)
-            f.flush()
-            os.fsync(f.fileno())
-        Path(f.name).replace(home)
+        disk.replace(home, data)

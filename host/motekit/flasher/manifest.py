@@ -10,7 +10,6 @@ shipped. It can be kept with a project, so that all who flash from it write the 
 import json
 import os
 import re
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -70,12 +69,7 @@ def save(path: Path, entries: tuple[Entry, ...]) -> None:
     rows = [asdict(each) for each in sorted(entries, key=lambda each: (each.build, each.release))]
     text = json.dumps({"version": VERSION, "images": rows}, indent=1) + "\n"
     with disk.writing(path.parent, "name another place with --manifest"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as f:
-            f.write(text)
-            f.flush()
-            os.fsync(f.fileno())
-        Path(f.name).replace(path)
+        disk.replace(path, text.encode())
 
 
 def find(entries: tuple[Entry, ...], chip: Chip, release: str | None, path: Path) -> Entry:

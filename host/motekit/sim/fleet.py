@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from motekit import disk
-from motekit.errors import VmError
+from motekit.errors import ScenarioError, VmError
 from motekit.sim import vm as vms
+from motekit.sim.loader.chip_board import ChipBoard
 from motekit.sim.preparation import Prepared, Workshop, allow_files, esp32_heap
 from motekit.sim.scenario import Scenario
 from motekit.sim.virtual_board import VirtualBoard
@@ -72,6 +73,7 @@ class Fleet:
     async def _start(self) -> None:
         workshop = Workshop(self.vm, self.scenario, self._heap_bytes, self._files)
         workshop.check()
+        _check_faults(self.scenario)
         allow_files(len(self.scenario.boards) * _FDS_A_BOARD + 64)
         folder = self._folder
         if folder is None:
@@ -93,7 +95,7 @@ class Fleet:
             raise VmError(f"virtual board {board.device} did not start: {board.last_words()}")
 
     def _add(self, prepared: Prepared) -> None:
-        board = VirtualBoard(self.vm, prepared)
+        board = (ChipBoard if prepared.whole else VirtualBoard)(self.vm, prepared)
         if self._on_event:
             board.on_event = self._on_event
         self.boards.append(board)
@@ -120,6 +122,21 @@ class Fleet:
             task.cancel()
         self._tasks.clear()
         self._stack.close()
+
+
+def _check_faults(scenario: Scenario) -> None:
+    """Raise ScenarioError for faults of what is not there, or not to be had in this time."""
+    if scenario.host_faults:
+        raise ScenarioError(
+            f"fault: {scenario.host_faults[0].kind} is of the host, which is this machine here; "
+            f"possible where a collector is simulated too: motekit.testing, motekit.sim.world"
+        )
+    late = any(fault.kind == "link_delay" for board in scenario.boards for fault in board.faults)
+    if late and scenario.clock == "virtual":
+        raise ScenarioError(
+            'fault: link_delay is not possible on ports with clock = "virtual", which waits for '
+            'what is late; possible with clock = "real", in motekit.testing, motekit.sim.world'
+        )
 
 
 @contextlib.contextmanager

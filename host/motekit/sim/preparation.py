@@ -11,9 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from motekit import config, firmware
+from motekit.chips import Chip
 from motekit.errors import VmError
+from motekit.sim import faults as kinds
 from motekit.sim import image
-from motekit.sim.scenario import BoardPlan, Fault, Scenario
+from motekit.sim.loader import nor
+from motekit.sim.plan import BoardPlan, Fault
+from motekit.sim.scenario import Scenario
 from motekit.sim.vm import Vm
 
 HEAP_BYTES = 111_936  # what a stock ESP32 starts with, the least of all: two areas of 56 KB each
@@ -30,6 +34,16 @@ def esp32_heap(vm: Vm) -> int:
 
 
 @dataclass(frozen=True)
+class Whole:
+    """A chip with all of its flash: its loader's speed is so many times that of the line."""
+
+    chip: Chip
+    flash_bytes: int
+    speed: float
+    faults: tuple[Fault, ...]
+
+
+@dataclass(frozen=True)
 class Prepared:
     """A board that can be started: what its ROM is told, and the heap that it gets."""
 
@@ -37,6 +51,7 @@ class Prepared:
     folder: Path
     heap_bytes: int
     rom_bytes: int
+    whole: Whole | None = None  # of a board that begins blank
 
 
 @dataclass(frozen=True)
@@ -62,18 +77,29 @@ class Workshop:
         """Make the board's flash in its folder, unless one of this firmware is there already."""
         folder.mkdir(parents=True, exist_ok=True)
         vfs = next(p for p in plan.board.partitions if p.name == "vfs")
+        whole = self._whole(plan)
         flash = folder / "flash"
         stamp = folder / "flash.stamp"
+        if whole and not flash.exists():
+            nor.blank(flash, whole.flash_bytes)
         golden = self._golden(plan, vfs.size)
-        if not flash.exists() or not stamp.exists() or stamp.read_text() != golden.name:
+        there = flash.exists() and stamp.exists() and stamp.read_text() == golden.name
+        if whole is None and not there:
             image.copy(golden, flash)
             stamp.write_text(golden.name)
         spec = board_spec(self.scenario, plan, folder)
         if self.lockstep:
             spec = {**spec, "virtual": True, "lockstep": True}
-        rom_bytes = rom_size(self.vm, spec)
+        rom_bytes = rom_size(self.vm, {**spec, "flash": str(golden)})
         spec["fence"] = rom_bytes + self.heap_bytes // 2
-        return Prepared(spec, folder, rom_bytes + rom_bytes // 32 + self.heap_bytes, rom_bytes)
+        heap_bytes = rom_bytes + rom_bytes // 32 + self.heap_bytes
+        return Prepared(spec, folder, heap_bytes, rom_bytes, whole)
+
+    def _whole(self, plan: BoardPlan) -> Whole | None:
+        if not plan.blank:
+            return None
+        found = tuple(each for each in plan.faults if _of_chip(each))
+        return Whole(plan.chip, plan.board.flash_bytes, self.scenario.loader_speed, found)
 
     def _golden(self, plan: BoardPlan, size_bytes: int) -> Path:
         """Return the flash that a board starts with, made once for equal boards."""
@@ -108,6 +134,8 @@ def board_spec(scenario: Scenario, plan: BoardPlan, folder: Path) -> dict[str, A
         "ticks_ms": plan.ticks_ms,
         "baud": BAUD,
         "flash": str(folder / "flash"),
+        "vfs": [0, 0],
+        "hardware": plan.blank,
         "measure": False,
         "fence": 0,
         "cursors": {},
@@ -126,17 +154,22 @@ def board_spec(scenario: Scenario, plan: BoardPlan, folder: Path) -> dict[str, A
             }
             for each in plan.sensors
         ],
-        "faults": [_fault(fault) for fault in plan.faults],
+        "faults": [_fault(each) for each in plan.faults if not _of_chip(each)],
     }
 
 
+def _of_chip(fault: Fault) -> bool:
+    return kinds.KINDS[fault.kind].of == kinds.CHIP
+
+
 def _fault(fault: Fault) -> dict[str, Any]:
-    at_ms = round(fault.at_s * 1000)
+    at_ms, end_ms = fault.span_ms()
     return {
         "kind": fault.kind,
         "at_ms": at_ms,
-        "end_ms": None if fault.for_s is None else at_ms + round(fault.for_s * 1000),
-        "value": fault.rate,
+        "end_ms": end_ms,
+        "value": fault.value,
+        "way": fault.way,
         "targets": fault.targets,
     }
 

@@ -3,8 +3,10 @@
     seed = 7
     duration_s = 60
     clock = "virtual"            # or "real"
-    [[board]]                    # count, board, name, ticks_ms, [[board.sensor]] (see sources.py)
-    [[fault]]                    # kind, at_s, for_s, board, sensor, rate
+    loader_speed = 1             # of blank boards' lines, as a multiple of their baud
+    [[board]]                    # count, board, name, ticks_ms, flash, chip,
+                                 # [[board.sensor]] (see sources.py)
+    [[fault]]                    # kind, at_s, for_s, board, sensor... (see faults.py)
 
 An error names the file, the key or the row, what stands there and what was expected.
 """
@@ -17,63 +19,16 @@ from typing import Any
 from motekit import board as boards
 from motekit import drivers
 from motekit.board import Board, Sensor
+from motekit.chips import CHIPS
 from motekit.errors import MotekitError, ScenarioError
 from motekit.fields import Fields, nearest, read_toml
-from motekit.sim import models, sources
-from motekit.sim.sources import Source
+from motekit.sim import faults, models, sources
+from motekit.sim.plan import YEAR_S, BoardPlan, Fault, VirtualSensor
 
 CLOCKS = ("real", "virtual")
 COUNT_MAX = 1000
-_YEAR_S = 366 * 86400.0
 _TICKS_MAX_MS = (1 << 30) - 1
-_INT64 = (-(1 << 63), (1 << 63) - 1)  # what TOML has
-_BOARD_ONLY = ("link_down", "link_corrupt", "reboot", "power_cut")
-_MOMENTS = ("reboot", "power_cut")  # happen at a moment, so that at_s is needed
-_CHIP_FAULTS = {  # kind: what the models may call it
-    "i2c_nack": ("nack",),
-    "bad_checksum": ("bad_crc", "bad_sum"),
-    "uart_garbage": ("garbage",),
-    "sensor_absent": ("nack", "silent"),
-    "sensor_silent": ("silent",),
-    "wrong_id": ("wrong_id",),
-    "brownout": ("brownout",),
-}
-_BUS_FAULTS = {"i2c_stuck": "stuck"}
-FAULTS = (*_BOARD_ONLY, *_CHIP_FAULTS, *_BUS_FAULTS)
-
-
-@dataclass(frozen=True)
-class VirtualSensor:
-    """A sensor and what it sees."""
-
-    sensor: Sensor
-    source: Source
-    address: int | None
-    interval_us: int  # between the samples of a part that keeps its own pace
-
-
-@dataclass(frozen=True)
-class Fault:
-    """Something that goes wrong on one board; targets are (sensor or bus, fault of the model)."""
-
-    kind: str
-    at_s: float
-    for_s: float | None
-    rate: float
-    targets: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class BoardPlan:
-    """One virtual board, expanded; `device` derives from seed and index."""
-
-    index: int
-    device: str
-    name: str | None
-    board: Board
-    sensors: tuple[VirtualSensor, ...]
-    faults: tuple[Fault, ...]
-    ticks_ms: int  # what the board's clock says at the start
+FAULTS = tuple(faults.KINDS)
 
 
 @dataclass(frozen=True)
@@ -84,6 +39,8 @@ class Scenario:
     duration_s: float | None
     clock: str
     boards: tuple[BoardPlan, ...]
+    host_faults: tuple[Fault, ...] = ()
+    loader_speed: float = 1.0  # of blank boards' serial lines, as a multiple of their baud
 
 
 def load(path: Path | str) -> Scenario:
@@ -95,10 +52,9 @@ def load(path: Path | str) -> Scenario:
 def parse(fields: Fields, base: Path) -> Scenario:
     """Return the scenario of a table; files in it are relative to `base`."""
     seed = fields.integer("seed", 0, (1 << 63) - 1) if _has(fields, "seed") else 0
-    duration_s = (
-        fields.number("duration_s", 0.001, _YEAR_S) if _has(fields, "duration_s") else None
-    )
+    duration_s = fields.number("duration_s", 0.001, YEAR_S) if _has(fields, "duration_s") else None
     clock = fields.text("clock", CLOCKS) if _has(fields, "clock") else "real"
+    speed = fields.number("loader_speed", 0.1, 1e4) if _has(fields, "loader_speed") else 1.0
     plans: list[BoardPlan] = []
     for entry in fields.tables("board"):
         plans += _plans(entry, len(plans), seed, base)
@@ -106,16 +62,20 @@ def parse(fields: Fields, base: Path) -> Scenario:
         raise fields.fail("board", "missing, at least one [[board]] expected")
     if len(plans) > COUNT_MAX:
         raise fields.fail("board", f"{len(plans)} boards, at most {COUNT_MAX} expected")
-    faults = [_read_fault(entry, plans) for entry in fields.tables("fault")]
+    if clock == "virtual" and any(plan.blank for plan in plans):
+        raise fields.fail("clock", 'boards with flash = "blank" need a real one')
+    found = [faults.read(entry, plans) for entry in fields.tables("fault")]
     fields.done()
     return Scenario(
         seed=seed,
         duration_s=duration_s,
         clock=clock,
+        loader_speed=speed,
         boards=tuple(
-            replace(plan, faults=tuple(each[plan.index] for each in faults if plan.index in each))
+            replace(plan, faults=tuple(each[plan.index] for each in found if plan.index in each))
             for plan in plans
         ),
+        host_faults=tuple(each[None] for each in found if None in each),
     )
 
 
@@ -139,6 +99,10 @@ def _plans(entry: Fields, first: int, seed: int, base: Path) -> list[BoardPlan]:
     board = _board(entry)
     name = entry.text("name") if _has(entry, "name") else None
     ticks_ms = entry.integer("ticks_ms", 0, _TICKS_MAX_MS) if _has(entry, "ticks_ms") else 0
+    blank = _has(entry, "flash") and entry.text("flash", ("blank", "firmware")) == "blank"
+    chip = CHIPS[entry.text("chip", CHIPS)] if _has(entry, "chip") else board.chip
+    if chip != board.chip and not blank:
+        raise entry.fail("chip", 'only a board with flash = "blank" can have another one')
     listed = entry.tables("sensor")
     sensors: list[VirtualSensor] = []
     if _has(entry, "sensor"):
@@ -160,6 +124,8 @@ def _plans(entry: Fields, first: int, seed: int, base: Path) -> list[BoardPlan]:
             sensors=tuple(sensors),
             faults=(),
             ticks_ms=ticks_ms,
+            blank=blank,
+            chip=chip,
         )
         for i in range(count)
     ]
@@ -202,94 +168,3 @@ def _interval_us(sensor: Sensor, options: dict[str, Any]) -> int:
     if rate_hz := options.get("rate_hz"):
         return round(1e6 / rate_hz)
     return round(options.get("period_s", (sensor.period_ms or 1000) / 1000) * 1e6)
-
-
-# Faults
-
-
-def _read_fault(entry: Fields, plans: list[BoardPlan]) -> dict[int, Fault]:
-    """Return the fault of one table, for each board that it befalls."""
-    kind = entry.text("kind", FAULTS)
-    if kind in _MOMENTS and not _has(entry, "at_s"):
-        raise entry.fail("at_s", f"missing: {kind} happens at a moment")
-    at_s = entry.number("at_s", 0.0, _YEAR_S) if _has(entry, "at_s") else 0.0
-    for_s = entry.number("for_s", 0.0, _YEAR_S) if _has(entry, "for_s") else None
-    rate = 0.001
-    if _has(entry, "rate"):
-        if kind != "link_corrupt":
-            raise entry.fail("rate", "only link_corrupt has one: errors per byte")
-        rate = entry.number("rate", 0.0, 1.0)
-    indices = _indices(entry, len(plans))
-    wanted = _wanted(entry, kind, [plans[i] for i in indices])
-    entry.done()
-    return {
-        i: Fault(kind, at_s, for_s, rate, _targets(entry, kind, wanted, plans[i])) for i in indices
-    }
-
-
-def _wanted(entry: Fields, kind: str, plans: list[BoardPlan]) -> str | None:
-    """Return the name of the one sensor that is meant, None where the key is absent."""
-    if not _has(entry, "sensor"):
-        return None
-    if kind in _BOARD_ONLY:
-        raise entry.fail("sensor", f"{kind} befalls a board, not a sensor")
-    wanted = entry.get("sensor")
-    if not isinstance(wanted, str):
-        names = {each.sensor.name for plan in plans for each in plan.sensors}
-        raise entry.fail("sensor", f"{wanted!r} is not a sensor's name; {nearest('', names)}")
-    return entry.text("sensor")
-
-
-def _indices(entry: Fields, count: int) -> list[int]:
-    """Return which of the expanded boards are meant: all where the key is absent."""
-    if not _has(entry, "board"):
-        return list(range(count))
-    found = entry.get("board")
-    indices = (
-        entry.integers("board", *_INT64)
-        if isinstance(found, list)
-        else [entry.integer("board", *_INT64)]
-    )
-    for index in indices:
-        if not 0 <= index < count:
-            there = f"are {count} boards, 0 to {count - 1}" if count > 1 else "is 1 board, 0"
-            raise entry.fail("board", f"{index} is no board: there {there}")
-    return indices
-
-
-def _fault_of_model(driver: str, kind: str) -> str | None:
-    """Return what the model of a driver calls a kind of fault, None if it cannot have it."""
-    can = models.load(driver).FAULTS
-    return next((what for what in _CHIP_FAULTS.get(kind, ()) if what in can), None)
-
-
-def faults_of(driver: str) -> list[str]:
-    """Return the kinds of fault that a driver's sensor can have on a virtual board."""
-    if driver not in models.NAMES:
-        return []
-    of_bus = _BUS_FAULTS if drivers.describe(driver).bus == "i2c" else ()
-    return [*(kind for kind in _CHIP_FAULTS if _fault_of_model(driver, kind)), *of_bus]
-
-
-def _targets(
-    entry: Fields, kind: str, wanted: str | None, plan: BoardPlan
-) -> tuple[tuple[str, str], ...]:
-    if kind in _BOARD_ONLY:
-        return ()
-    names = [each.sensor.name for each in plan.sensors]
-    if wanted is not None and wanted not in names:
-        raise entry.fail(
-            "sensor", f"board {plan.index} has no {wanted!r}; {nearest(wanted, names)}"
-        )
-    found: dict[str, str] = {}
-    for each in plan.sensors:
-        if wanted is not None and each.sensor.name != wanted:
-            continue
-        if kind in _BUS_FAULTS and drivers.describe(each.sensor.driver).bus == "i2c":
-            found[each.sensor.bus] = _BUS_FAULTS[kind]
-        elif what := _fault_of_model(each.sensor.driver, kind):
-            found[each.sensor.name] = what
-    if not found:
-        which = f"sensor {wanted}" if wanted else f"no sensor ({', '.join(names) or 'none'})"
-        raise entry.fail("kind", f"{which} of board {plan.index} can have {kind}")
-    return tuple(found.items())

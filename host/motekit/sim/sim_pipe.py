@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from math import ceil
 
+from motekit.sim.plan import Fault
 from motekit.sim.stepped_board import WorldBoard
 from motekit.transports.link_pipe import LinkPipe
 from motekit.transports.serial import PortGoneError
@@ -19,10 +20,11 @@ _LOOK_S = 0.02
 
 
 class VirtualTime:
-    """A clock that says what it was set to."""
+    """A clock that says what it was set to; `jumps` are faults of its calendar."""
 
-    def __init__(self, now_ms: int = 0) -> None:
+    def __init__(self, now_ms: int = 0, jumps: tuple[Fault, ...] = ()) -> None:
         self.now_ms = now_ms
+        self.jumps = jumps
 
     def monotonic(self) -> float:
         """Return seconds since before the scenario began."""
@@ -30,7 +32,12 @@ class VirtualTime:
 
     def utc(self) -> float:
         """Return seconds since 1970."""
-        return START_UTC_S + self.now_ms / 1000
+        off_s = 0.0
+        for jump in self.jumps:
+            from_ms, to_ms = jump.span_ms()
+            if from_ms <= self.now_ms and (to_ms is None or self.now_ms < to_ms):
+                off_s += jump.value
+        return START_UTC_S + off_s + self.now_ms / 1000
 
     def sleep(self, seconds: float) -> None:
         """Go on at once."""
@@ -40,8 +47,14 @@ class VirtualTime:
 class Turn(VirtualTime):
     """A thread that runs when it is given its turn, and its clock; `future` tells how it ended."""
 
-    def __init__(self, now_ms: int, threads: Executor, work: Callable[[], None]) -> None:
-        super().__init__(now_ms)
+    def __init__(
+        self,
+        now_ms: int,
+        threads: Executor,
+        work: Callable[[], None],
+        jumps: tuple[Fault, ...] = (),
+    ) -> None:
+        super().__init__(now_ms, jumps)
         self.end_ms = now_ms  # of its turn
         self.waiting = False  # for a commit
         self._abandoned = False

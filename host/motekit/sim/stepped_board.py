@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from motekit.sim.child import read_last_words
+from motekit.sim.plan import BoardPlan
 from motekit.sim.preparation import Prepared
-from motekit.sim.scenario import BoardPlan
 from motekit.sim.stepped_vm import EndedError, Report, SteppedVm, StuckError
 from motekit.sim.vm import Vm
 from motekit.sim.wire import Wire

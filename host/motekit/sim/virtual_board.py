@@ -17,7 +17,7 @@ from motefw import frame_host
 from motekit.sim.child import Child, read_last_words
 from motekit.sim.image import environment
 from motekit.sim.preparation import Prepared
-from motekit.sim.serial_line import RING_BYTES, Noise, Pace
+from motekit.sim.serial_line import RING_BYTES, Lanes, Pace
 from motekit.sim.vm import Vm
 
 if TYPE_CHECKING:
@@ -71,18 +71,13 @@ class VirtualBoard:
         self._heap_bytes = prepared.heap_bytes
         self._virtual: bool = spec["virtual"]
         self._loop = asyncio.get_running_loop()
-        self._noise_in = Noise(f"{spec['seed']} in")
-        self._noise_out = Noise(f"{spec['seed']} out")
-        self._down = False
+        self._line = Lanes(spec, self._loop)
         self._pace = Pace(spec["baud"], self._loop.time())
         self._child: Child | None = None
         self._closing = False
-        self._master, self._slave = os.openpty()
-        tty.setraw(self._slave)
-        os.set_blocking(self._master, False)
-        self.serial = os.ttyname(self._slave)
+        self.serial = self._open_line()
         self._rx = bytearray()  # from the host, not yet at the board
-        self._tx = bytearray()  # from the board, not yet taken by the host
+        self._tx: bytearray = bytearray()  # from the board, not yet taken by the host
         self._feeding: asyncio.TimerHandle | None = None
         self._powering: asyncio.TimerHandle | None = None
         self._heard_s: float | None = None  # when a host last sent something
@@ -105,6 +100,23 @@ class VirtualBoard:
         }
         self._reset_line()
 
+    def _open_line(self) -> str:
+        """Make the pty; return the path of the host's end."""
+        self._master, self._slave = os.openpty()
+        tty.setraw(self._slave)
+        os.set_blocking(self._master, False)
+        return os.ttyname(self._slave)
+
+    def _close_line(self) -> None:
+        """Give the pty back; harmless the second time."""
+        if self._master < 0:
+            return
+        self._loop.remove_reader(self._master)
+        self._loop.remove_writer(self._master)
+        os.close(self._master)
+        os.close(self._slave)
+        self._master = self._slave = -1
+
     def _reset_line(self) -> None:
         self._who: str | None = None  # whose program runs: main, raw, friendly
         self._intr = _CTRL_C
@@ -112,8 +124,7 @@ class VirtualBoard:
         self._control_text = b""
         self._watchdog_s = 0.0
         self._beat_s = self._loop.time()
-        self._fault("link_down 0")
-        self._fault("link_corrupt 0")  # the ROM says what is still on
+        self._line.begin()
 
     # The process
 
@@ -158,8 +169,8 @@ class VirtualBoard:
 
     @property
     def corrupted_bytes(self) -> int:
-        """Bytes that a fault of the line has changed, both ways."""
-        return self._noise_in.hits + self._noise_out.hits
+        """How often the line did something to bytes or frames, both ways."""
+        return self._line.to_board.hits + self._line.to_host.hits
 
     @property
     def pid(self) -> int | None:
@@ -179,15 +190,12 @@ class VirtualBoard:
         for timer in (self._feeding, self._powering):
             if timer:
                 timer.cancel()
-        self._loop.remove_reader(self._master)
-        self._loop.remove_writer(self._master)
-        os.close(self._master)
-        os.close(self._slave)
+        self._close_line()
         self.done.set()
 
     def look_after(self) -> None:
         """Reset a board whose program no longer reads its clock; tell when its host has gone."""
-        if self._virtual and self._heard_s and not (self._alone or self._down):
+        if self._virtual and self._heard_s and not (self._alone or self._line.cut):
             self._alone = not self._host_is_there() and not self.done.is_set()
             if self._alone:
                 self.on_event(self, "alone")
@@ -214,12 +222,14 @@ class VirtualBoard:
     def _to_host(self, data: bytes) -> None:
         if self._who == "main":
             self._ready()
-        if self._down:
-            return
         if self._intr == _CTRL_C and self._who != "main":
             data = data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-        self._tx += self._noise_out.pass_through(data)
-        self._flush()
+        self._line.carry(self._line.to_host, data, self._send)
+
+    def _send(self, data: bytes) -> None:
+        if not self._closing:
+            self._tx += data
+            self._flush()
 
     def _flush(self) -> None:
         try:
@@ -246,11 +256,14 @@ class VirtualBoard:
             data = os.read(self._master, 4096)
         except (BlockingIOError, OSError):
             return
-        if self._down:
+        self._line.carry(self._line.to_board, data, self._arrive)
+
+    def _arrive(self, data: bytes) -> None:
+        """Take what the line has carried to the board."""
+        if not data or self._closing:
             return
         self._heard_s = self._loop.time()
         self._alone = False
-        data = self._noise_in.pass_through(data)
         at = data.find(self._intr) if self._who and 0 <= self._intr < 256 else -1
         if at >= 0 and self._child:
             # It never gets into the ring; a second one before the first is taken is the same.
@@ -400,12 +413,8 @@ class VirtualBoard:
         self._intr = int(char)
 
     def _fault(self, rest: str) -> None:
-        kind, value = rest.split()
-        if kind == "link_down":
-            self._down = value == "1"
-        else:
-            self._noise_in.start(float(value))
-            self._noise_out.start(float(value))
+        number, on = rest.split()
+        self._line.fault(int(number), on=on == "1")
 
     def _reset(self, rest: str) -> None:
         said = json.loads(rest)

@@ -78,7 +78,7 @@ class World:
         self.boards: list[WorldBoard] = []
         self.notices: deque[Notice] = deque(maxlen=_NOTICES_MAX)
         self._report = report
-        self._time = VirtualTime()
+        self._time = VirtualTime(0, scenario.host_faults)
         self._stack = contextlib.ExitStack()
         self._closed = False
         try:
@@ -307,7 +307,7 @@ class _Sessions:
 
     def submit(self, work: Callable[..., None], *args: Any) -> Future[None]:
         """Have a session begin with the next round."""
-        turn = Turn(self._time.now_ms, self._threads, lambda: work(*args))
+        turn = Turn(self._time.now_ms, self._threads, lambda: work(*args), self._time.jumps)
         self._turns.append(turn)
         return turn.future
 

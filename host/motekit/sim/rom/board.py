@@ -3,6 +3,7 @@
 import binascii
 
 spec = {}
+reserve = None  # bytes set free while the supervisor is listened to, under memory pressure
 line = None  # the module of the line: `line`, or `stepped_line` in a World
 
 

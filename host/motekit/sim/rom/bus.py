@@ -7,15 +7,18 @@ from . import fast
 
 _ENODEV = 19  # not acknowledged
 _ETIMEDOUT = 110  # a line is held low
+_TIMEOUT_US = 50000  # of port_esp32's buses
+_OVERFLOWING_BYTES = 16
 
 
 class I2CBus:
     """An I2C bus; `models` are (address, model) pairs.
 
-    Faults: `stuck` (a part holds SDA until `recover`), `shorted` (held whatever is tried).
+    Faults: `stuck` (a part holds SDA until `recover`), `shorted` (held whatever is tried),
+    `stretch` (parts hold SCL for `stretch_us` in each transaction; `wait_us` lets time pass).
     """
 
-    FAULTS = ("stuck", "shorted")
+    FAULTS = ("stuck", "shorted", "stretch")
 
     def __init__(self, models, hz=0):
         self._models = dict(models)
@@ -24,6 +27,8 @@ class I2CBus:
         self._fifos = {a: m.fifo for a, m in self._models.items() if hasattr(m, "fifo")}
         self._pointer = bytearray(1)
         self.faults = set()
+        self.stretch_us = 0
+        self.wait_us = None
         self.transactions = 0
 
     def fault(self, kind, on=True):
@@ -102,10 +107,17 @@ class I2CBus:
         if self._byte_us:
             fast.advance(size * self._byte_us)
         if self.faults:
-            raise OSError(_ETIMEDOUT)
+            self._suffer()
         if addr not in self._models:
             raise OSError(_ENODEV)
         return self._models[addr]
+
+    def _suffer(self):
+        """Wait for a clock that is stretched; OSError when it takes the port's timeout."""
+        if self.wait_us and "stretch" in self.faults:
+            self.wait_us(min(self.stretch_us, _TIMEOUT_US))
+        if self.faults != {"stretch"} or self.stretch_us >= _TIMEOUT_US:
+            raise OSError(_ETIMEDOUT)
 
 
 class Uart:
@@ -113,19 +125,27 @@ class Uart:
 
     Bytes arrive no faster than the line carries them, and what the receive buffer has no room for
     is gone without a word, as on a board; `dropped` counts it. A wrong baud rate makes every byte
-    another.
+    another. Fault: `overflow` (the receive buffer has room for few bytes).
     """
+
+    FAULTS = ("overflow",)
 
     def __init__(self, model, clock_us, baud=9600, rxbuf=256):
         self._model = model
         self._clock_us = clock_us
         self._byte_us = 10000000 // baud
-        self._room = rxbuf
+        self._rxbuf = self._room = rxbuf
         self._garbled = baud != model.BAUD
         self._line = bytearray(0)
         self._rx = bytearray(0)
         self._last_us = clock_us()
         self.dropped = 0
+
+    def fault(self, kind, on=True):
+        """Begin or end a fault; ValueError for an unknown kind."""
+        if kind not in self.FAULTS:
+            raise ValueError("fault {}: known are {}".format(kind, ", ".join(self.FAULTS)))
+        self._room = _OVERFLOWING_BYTES if on else self._rxbuf
 
     def any(self):
         """Return the number of bytes that can be read."""
@@ -171,6 +191,6 @@ class Uart:
         self._last_us += n * self._byte_us
         arrived = self._line[:n]
         self._line = self._line[n:]
-        fits = min(n, self._room - len(self._rx))
+        fits = min(n, max(0, self._room - len(self._rx)))
         self.dropped += n - fits
         self._rx += arrived[:fits]

@@ -1,31 +1,75 @@
-"""The board's file system: littlefs on a file, as a block device."""
+"""The board's file system: littlefs on a file, as a block device, and what goes wrong with it."""
+
+import random
 
 from micropython import const
 
 BLOCK_BYTES = const(4096)
+_EIO = const(5)
 
 
 class Flash:
-    """Block device (extended interface) on a file of whole 4 KiB blocks."""
+    """Block device (extended interface) on 4 KiB blocks of a file; size 0: all from there.
 
-    def __init__(self, path):
+    `fault` begins and ends what goes wrong: `flash_write_error` and `flash_erase_error` at a rate,
+    with half of it done; `flash_torn`: after so many whole operations since then the power goes in
+    the middle of one, which `power_cut` is called for.
+    """
+
+    def __init__(self, path, power_cut=None, offset=0, size=0):
         self._file = open(path, "r+b")
-        self._blocks = self._file.seek(0, 2) // BLOCK_BYTES
+        self._blocks = (size or self._file.seek(0, 2) - offset) // BLOCK_BYTES
+        self._start = offset
+        self._power_cut = power_cut
+        self._faults = {}
+        self.failed = 0
+
+    def fault(self, kind, value, on):
+        """Begin or end a fault; `value` is its rate, or how many operations are let pass."""
+        if on:
+            self._faults[kind] = value
+        else:
+            self._faults.pop(kind, None)
 
     def readblocks(self, n, buf, offset=0):
         """Read into buf."""
-        self._file.seek(n * BLOCK_BYTES + offset)
+        self._file.seek(self._start + n * BLOCK_BYTES + offset)
         self._file.readinto(buf)
 
     def writeblocks(self, n, buf, offset=0):
-        """Write buf."""
-        self._file.seek(n * BLOCK_BYTES + offset)
-        self._file.write(buf)
+        """Write buf; allocates nothing, since a file may be closed by the sweep of the heap."""
+        if self._faults:
+            self._suffer("flash_write_error", n * BLOCK_BYTES + offset, buf)
+        else:
+            self._file.seek(self._start + n * BLOCK_BYTES + offset)
+            self._file.write(buf)
 
     def ioctl(self, op, arg):
-        """Tell sizes; everything else succeeds."""
+        """Tell sizes, erase; everything else succeeds."""
         if op == 4:
             return self._blocks
         if op == 5:
             return BLOCK_BYTES
-        return 0 if op == 6 else None
+        if op == 6:
+            if self._faults:
+                self._suffer("flash_erase_error", arg * BLOCK_BYTES, b"\xff" * BLOCK_BYTES)
+            return 0
+        return None
+
+    def _suffer(self, failing, at, data):
+        """Write the data, or as much of it as what is wrong lets through."""
+        whole = len(data)
+        left = self._faults.get("flash_torn")
+        torn = left is not None and left < 1
+        if left is not None:
+            self._faults["flash_torn"] = left - 1
+        fails = random.getrandbits(16) < 65536 * self._faults.get(failing, 0)
+        if torn or fails:
+            whole = random.getrandbits(16) % whole
+        self._file.seek(self._start + at)
+        self._file.write(memoryview(data)[:whole])
+        if torn:
+            self._power_cut()
+        if fails:
+            self.failed += 1
+            raise OSError(_EIO)

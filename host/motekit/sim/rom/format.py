@@ -2,6 +2,7 @@
 
 import json
 
+from .flash import Flash
 from .start import mount
 
 
@@ -13,7 +14,7 @@ def make(path):
     for name, source in spec["files"]:
         with open(source, "rb") as f:
             files.append((name, f.read()))
-    mount(spec["flash"])
+    mount(Flash(spec["flash"]))
     import os
 
     for name, data in files:

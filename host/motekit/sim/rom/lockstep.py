@@ -19,7 +19,7 @@ import sys
 
 from micropython import const
 
-from . import clock, control
+from . import board, clock, control
 
 _LINGER_MS = const(100)
 _QUIET_MS = const(2)
@@ -28,6 +28,7 @@ _OUT_BYTES = const(4096)
 _HEAD_BYTES = const(8)
 _RECORD_BYTES = const(7)
 _CTRL_C = const(3)
+_RESERVE_BYTES = const(1024)
 
 cut = False
 rx = bytearray(0)  # what the program has not read yet
@@ -154,6 +155,8 @@ def _take_grant():
     end_ms, size = struct.unpack("<II", _head)
     clock.at(end_ms, _end)
     if size:
+        pressed = board.reserve is not None
+        board.reserve = None
         data = _stream.read(size)
         at = 0
         while at < size:
@@ -161,6 +164,9 @@ def _take_grant():
             _due.append((at_ms, data[at + 6 : at + 6 + n]))
             clock.at(at_ms, _feed)
             at += 6 + n
+        if pressed:
+            data = None
+            board.reserve = bytearray(_RESERVE_BYTES)
 
 
 def _feed():

@@ -12,11 +12,18 @@ from micropython import const
 from . import board, bus, chips, clock, control, sources
 
 _CHECK_MS = const(250)
+_POWER_OFF_MS = const(500)
+_OF_THE_WHOLE = ("stall", "fifo_overrun", "ticks_jump", "ticks_drift", "memory_pressure")
+_MOMENTS = ("reboot", "power_cut", "stall", "fifo_overrun", "ticks_jump")
 line = board.line
 
 _models = {}  # sensor's name: its model
 _sources = {}
 _buses = {}
+_uarts = {}
+_overflowing = set()  # UARTs
+_cuts = 0  # faults that cut the line
+_flash = None
 _watchdog = None
 _on_stop = None
 
@@ -39,14 +46,17 @@ def setup():
         kind, hz = spec["buses"][name]
         if kind == "i2c":
             _buses[name] = bus.I2CBus(wired[name], hz if spec["virtual"] else 0)
+            _buses[name].wait_us = clock.sleep_us
         elif kind == "onewire":
             from .onewire import OneWire
 
             _buses[name] = OneWire(wired[name])
         else:
             _buses[name] = wired[name][0][1] if wired[name] else _Nothing()
-    for fault in spec["faults"]:
-        _schedule(fault)
+    faults = spec["faults"]
+    for i in range(len(faults)):
+        if not faults[i]["kind"].startswith("flash_"):
+            _schedule(i, faults[i])
     if spec["duration_ms"]:
         clock.at(max(spec["duration_ms"], clock.now_ms()), _stop)
 
@@ -64,33 +74,76 @@ class _Nothing:
         return b""
 
 
-def _schedule(fault):
-    """Arrange for a fault: {kind, at_ms, end_ms or None, value, targets}."""
+def take_flash(flash):
+    """Put the faults of the flash on the clock, which may befall it from now on."""
+    global _flash
+    _flash = flash
+    faults = board.spec["faults"]
+    for i in range(len(faults)):
+        if faults[i]["kind"].startswith("flash_"):
+            _schedule(i, faults[i])
+
+
+def lose_power():
+    """Be without power for a moment."""
+    _leave("power_on", _POWER_OFF_MS)
+
+
+def _schedule(i, fault):
+    """Arrange for a fault: {kind, at_ms, end_ms or None, value, way, targets}."""
     now = clock.now_ms()
-    if fault["kind"] in ("reboot", "power_cut"):
-        if fault["at_ms"] > now:
-            clock.at(fault["at_ms"], lambda: _go_down(fault))
-        return
-    if fault["end_ms"] is not None:
+    moment = fault["kind"] in _MOMENTS
+    if fault["kind"] in _OF_THE_WHOLE:
+        from . import faults
+
+        faults.setup()  # now, so that it counts as the virtual board's own
+    if moment and fault["at_ms"] <= now:
+        return  # it has been
+    if fault["end_ms"] is not None and not moment:
         if fault["end_ms"] <= now:
             return
-        clock.at(fault["end_ms"], lambda: _apply(fault, False))
-    if fault["at_ms"] <= now:
-        _apply(fault, True)
+        clock.at(fault["end_ms"], lambda: _apply(i, fault, False))
+    if fault["at_ms"] <= now and fault["kind"] not in _OF_THE_WHOLE:
+        _apply(i, fault, True)
     else:
-        clock.at(fault["at_ms"], lambda: _apply(fault, True))
+        clock.at(fault["at_ms"], lambda: _apply(i, fault, True))
 
 
-def _apply(fault, on):
+def _apply(i, fault, on):
+    global _cuts
     kind = fault["kind"]
-    if kind == "link_down":
-        line.cut = on
-        control.call("fault link_down {}".format(1 if on else 0))
-    elif kind == "link_corrupt":
-        control.call("fault link_corrupt {}".format(fault["value"] if on else 0))
+    if kind in ("reboot", "power_cut"):
+        _go_down(fault)
+    elif kind.startswith("link_"):
+        if kind in ("link_down", "link_half_open"):
+            _cuts += 1 if on else -1
+            line.cut = _cuts > 0
+        control.call("fault {} {}".format(i, 1 if on else 0))
+    elif kind.startswith("flash_"):
+        _flash.fault(kind, fault["value"], on)
+    elif kind in _OF_THE_WHOLE:
+        from . import faults
+
+        faults.apply(fault, on)
     else:
         for name, what in fault["targets"]:
-            (_models if name in _models else _buses)[name].fault(what, on)
+            _break(name, what, fault["value"], on)
+
+
+def _break(name, what, value, on):
+    """Break or mend a part, its bus or its UART."""
+    if what == "overflow":
+        if on:
+            _overflowing.add(name)
+        else:
+            _overflowing.discard(name)
+        if name in _uarts:
+            _uarts[name].fault(what, on)
+        return
+    part = (_models if name in _models else _buses)[name]
+    if what == "stretch":
+        part.stretch_us = round(value * 1000000)
+    part.fault(what, on)
 
 
 def _go_down(fault):
@@ -185,7 +238,10 @@ class Port:
 
     def uart(self, spec):
         """Return the UART of a configuration's entry."""
-        return bus.Uart(_buses[spec["name"]], clock.now_us, spec["baud"])
+        name = spec["name"]
+        _uarts[name] = uart = bus.Uart(_buses[name], clock.now_us, spec["baud"])
+        uart.fault("overflow", name in _overflowing)
+        return uart
 
     def onewire(self, spec):
         """Return the one-wire bus of a configuration's entry."""
@@ -213,3 +269,7 @@ class Port:
         """Have callback() called at the end; it returns how many packets are not acked."""
         global _on_stop
         _on_stop = callback
+
+
+def hold_after_soft_reset(minutes):
+    """Stand for port_esp32's: a soft reset ends a virtual board's process, its watchdog too."""

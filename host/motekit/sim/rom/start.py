@@ -62,7 +62,13 @@ def _prepare(path):
     from . import port_sim, repl
 
     port_sim.setup()
-    mount(spec["flash"])
+    if spec["hardware"]:  # what is flashed is what a real board gets, and asks for its hardware
+        sys.modules["motefw.port_esp32"] = port_sim
+    from .flash import Flash
+
+    flash = Flash(spec["flash"], port_sim.lose_power, *spec["vfs"])
+    port_sim.take_flash(flash)
+    mount(flash)
     gc.collect()
     return repl
 
@@ -80,13 +86,10 @@ def _install_modules():
     tasks.core = asyncio.core
 
 
-def mount(path):
-    """Make the littlefs in the file at path the root, which hides the machine's files."""
+def mount(flash):
+    """Make the littlefs on a flash the root, which hides the machine's files."""
     import vfs
 
-    from .flash import Flash
-
-    flash = Flash(path)
     vfs.umount("/")
     try:
         vfs.mount(vfs.VfsLfs2(flash), "/")

@@ -1,0 +1,275 @@
+"""One board after the other or many at once: MicroPython, partition table, firmware.
+
+    identify -> blank, or erased: bootloader, program, files, table -> boot -> hello
+             -> of this layout:   bootloader and program where they differ -> boot
+                                  files that differ, at the prompt -> restart -> hello
+             -> anything else:    refused, unless it may be erased
+
+The table goes last: a chip that has it has all the rest, so a flash that was interrupted is seen
+for what it is, a blank chip, and begun again.
+"""
+
+import contextlib
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import motefw
+from motekit.client import Client
+from motekit.errors import LinkError, MotekitError
+from motekit.flash import partitions
+from motekit.flash.merged import Region
+from motekit.flasher import history
+from motekit.flasher.esptool import SLOW_BAUD, Chip, Esptool, EsptoolError
+from motekit.flasher.job import CONFIG, Job, Progress, Result, Step
+from motekit.hello import Hello
+from motekit.keys import Host, KeyStore
+from motekit.raw_prompt import NEW, RawPrompt
+from motekit.transports.serial import PortBusyError, PortGoneError, SerialPipe, open_port
+
+AT_ONCE_MAX = 64
+HELLO_S = 30.0
+BOOT_S = 20.0
+PORT_S = 6.0  # until a port that went away for a moment is there again
+_TRIES = 3
+_POLL_S = 0.2
+_END_S = 2.0  # what an interrupted flash gives esptool to end
+_KEPT = ("vfs", "partition table")
+_OURS = ("/lib/motefw/", "/motefw/")
+_T = TypeVar("_T")
+
+
+class RefusedError(MotekitError):
+    """A board that is not written to, because it would be wrong or would lose something."""
+
+
+def flash(ports: Sequence[str], job: Job, on_step: Progress = lambda _: None) -> list[Result]:
+    """Flash boards, all at once; a result for each port, in their order.
+
+    Raises MotekitError, before any board is touched, for a job that fits none.
+    """
+    results: dict[str, Result] = {}
+    stop = threading.Event()
+    room = threading.Semaphore(AT_ONCE_MAX)
+
+    def work(port: str) -> None:
+        with room:
+            results[port] = one(port, job, on_step, stop.is_set)
+
+    if ports:
+        _ = job.regions
+    # daemons: Ctrl-C does not wait for boards that do not answer
+    threads = [threading.Thread(target=work, args=(port,), daemon=True) for port in ports]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        stop.set()  # after an interrupt no esptool is left behind
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join(_END_S)
+    return [results[port] for port in ports]
+
+
+def one(
+    port: str,
+    job: Job,
+    on_step: Progress = lambda _: None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Result:
+    """Flash one board and wait until it says hello; nothing is raised."""
+    begun = time.monotonic()
+    work = _Flashing(port, job, on_step, stopped)
+    try:
+        found = work.run()
+    except (MotekitError, OSError) as e:
+        text = str(e).removeprefix(f"{port}: ")
+        found = Result(port, "failed", work.chip.mac, work.chip.name, error=text)
+    return replace(found, seconds=round(time.monotonic() - begun, 1))
+
+
+class _Flashing:
+    def __init__(
+        self, port: str, job: Job, on_step: Progress, stopped: Callable[[], bool]
+    ) -> None:
+        self.chip = Chip("", "", 0)
+        self._port = port
+        self._job = job
+        self._step = on_step
+        self._stopped = stopped
+        self._tool = Esptool(port, SLOW_BAUD, stopped)
+
+    def run(self) -> Result:
+        self._identify()
+        self._tool.baud = self._job.baud
+        files = 0
+        if self._job.erase or self._is_blank():
+            sent = self._write(self._job.regions, {})
+            state = "flashed"
+        else:
+            programs = [each for each in self._job.regions if each.name not in _KEPT]
+            sent = self._write(programs, history.load(self.chip.mac))
+            files, file_bytes = self._bring_files()
+            sent += file_bytes
+            state = "updated" if sent or files else "unchanged"
+        history.save(self.chip.mac, self._job.regions)
+        hello = self._greet()
+        chip = self.chip
+        return Result(self._port, state, chip.mac, chip.name, sent, files, hello=hello)
+
+    def _identify(self) -> None:
+        """Ask the chip who it is; nothing is written before it is the one that is meant."""
+        self._step(Step(self._port, "looking"))
+        self._await_port()
+        board = self._job.board
+        self.chip = chip = self._tool.identify()
+        if chip.name != board.chip.name:
+            raise RefusedError(
+                f"{self._port}: has an {chip.name}, {board.name} an {board.chip.name};"
+                " nothing was written; name the right --board"
+            )
+        if 0 < chip.flash_bytes < board.flash_bytes:
+            raise RefusedError(
+                f"{self._port}: has {chip.flash_bytes >> 20} MB of flash, {board.name}"
+                f" {board.flash_bytes >> 20} MB; nothing was written"
+            )
+
+    def _await_port(self) -> None:
+        """Wait a moment for a port that is away or busy; LinkError tells what is the matter."""
+        if "://" in self._port:
+            return  # esptool tells
+        end = time.monotonic() + PORT_S
+        while True:
+            try:
+                open_port(self._port).close()
+                return
+            except (PortGoneError, PortBusyError):
+                if time.monotonic() > end or self._stopped() or not self._may_come():
+                    raise
+            time.sleep(_POLL_S)
+
+    def _may_come(self) -> bool:
+        """Tell whether waiting helps: a port that was never there is a typing error."""
+        return bool(self.chip.mac) or os.path.lexists(self._port)
+
+    def _is_blank(self) -> bool:
+        """Tell whether there is nothing to lose; refuse a chip that holds something else."""
+        table = partitions.TABLE_OFFSET, partitions.TABLE_BYTES
+        data = self._again(lambda: self._tool.read(*table))
+        if not data.strip(b"\xff"):
+            return True
+        try:
+            there = partitions.read(data)
+        except partitions.TableError:
+            return True  # cut off in the middle of it: it comes last
+        if there != partitions.of_board(self._job.board):
+            names = ", ".join(each.label for each in there)
+            raise RefusedError(
+                f"{self._port}: holds something else (partitions {names}); nothing was written;"
+                " --erase replaces all of it"
+            )
+        return False
+
+    def _write(self, regions: Sequence[Region], before: Mapping[str, Path]) -> int:
+        """Write regions and return how many bytes went over the line."""
+        total = sum(len(each.data) for each in regions)
+        erase = self._job.erase
+
+        def tell(done: int) -> None:
+            self._step(Step(self._port, "writing", done, total))
+
+        tell(0)
+        return self._again(
+            lambda: self._tool.write(regions, erase=erase, before=before, on_bytes=tell)
+        ).sent_bytes
+
+    def _again(self, do: Callable[[], _T]) -> _T:
+        """Do it; after a failure again, slower, once it is sure that it is the same chip."""
+        for _ in range(_TRIES - 1):
+            with contextlib.suppress(EsptoolError):
+                return do()
+            self._tool.baud = SLOW_BAUD
+            self._identify()
+        return do()
+
+    def _bring_files(self) -> tuple[int, int]:
+        """Bring over what differs, never the configuration; return files and their bytes."""
+        self._step(Step(self._port, "files"))
+        wanted = self._job.files
+        with RawPrompt.open(self._port, BOOT_S) as prompt:
+            self._check_same(prompt)
+            hashes = prompt.hashes(wanted)
+            changed = {
+                name: data
+                for name, data in wanted.items()
+                if hashes[name] != hashlib.sha256(data).digest()
+                and not (name == CONFIG and hashes[name])
+            }
+            gone = _stale(prompt.names("/"), wanted, changed)
+            total = sum(map(len, changed.values()))
+            done = 0
+
+            def tell(n: int) -> None:
+                nonlocal done
+                done += n
+                self._step(Step(self._port, "files", done, total))
+
+            if changed or gone:
+                prompt.put(changed, gone, tell)
+            prompt.restart()
+        return len(changed) + len(gone), total
+
+    def _check_same(self, prompt: RawPrompt) -> None:
+        """Refuse to bring files to another chip than the one that was looked at."""
+        mac = prompt.execute("import machine\nprint(machine.unique_id().hex())").strip()
+        if mac != self.chip.mac:
+            prompt.restart()
+            raise RefusedError(
+                f"{self._port}: chip {self.chip.mac} was here, now it is {mac}: boards were"
+                " exchanged; flash again"
+            )
+
+    def _greet(self) -> Hello:
+        """Wait for the firmware's hello; it must be this chip's."""
+        self._step(Step(self._port, "hello"))
+        pipe = SerialPipe(self._port)
+        try:
+            hello = Client(pipe, KeyStore.load(), Host(), self._stopped).probe(HELLO_S)
+            tail = pipe.tail()[-200:]
+        finally:
+            pipe.close()
+        if hello is None:
+            raise LinkError(
+                f"{self._port}: written and verified, but the firmware does not say hello within"
+                f" {HELLO_S:.0f} s; last heard: {tail!r}"
+            )
+        if hello.device != self.chip.mac:
+            raise RefusedError(
+                f"{self._port}: device {hello.device} answers, {self.chip.mac} was flashed"
+            )
+        if hello.firmware != motefw.__version__:
+            raise LinkError(
+                f"{self._port}: runs motefw {hello.firmware}, {motefw.__version__} was written"
+            )
+        return hello
+
+
+def _stale(
+    there: Sequence[str], wanted: Mapping[str, bytes], changed: Mapping[str, bytes]
+) -> list[str]:
+    """Return what an older firmware, or a flash that was interrupted, has left on a board."""
+    coming = {name + NEW for name in changed}
+    return [
+        name
+        for name in there
+        if name not in wanted
+        and name not in coming
+        and (name.startswith(_OURS) or name.removesuffix(NEW) in wanted)
+    ]

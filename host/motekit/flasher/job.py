@@ -1,0 +1,68 @@
+"""What boards shall become, how far each is, and what became of it."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from motekit import bundle
+from motekit.board import Board
+from motekit.config import device_config
+from motekit.flash import merged
+from motekit.flash.merged import Region, Release
+from motekit.flasher.esptool import FAST_BAUD
+from motekit.hello import Hello
+
+CONFIG = "/config.json"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What boards shall become; `erase`: whatever is on them now."""
+
+    board: Board
+    release: Release
+    erase: bool = False
+    baud: int = FAST_BAUD
+
+    @cached_property
+    def files(self) -> Mapping[str, bytes]:
+        """What a new board carries: firmware for its chip, start files, configuration."""
+        settings = json.dumps(device_config(self.board)).encode()
+        return {**bundle.files(self.board), CONFIG: settings}
+
+    @cached_property
+    def regions(self) -> tuple[Region, ...]:
+        """All that an erased board gets; raises MotekitError for what does not fit."""
+        return merged.regions(self.board, self.release, dict(self.files))
+
+
+class Step(NamedTuple):
+    """How far a board is: what is done now, bytes done and bytes of all (0: unknown)."""
+
+    port: str
+    what: str
+    done: int = 0
+    total: int = 0
+
+
+Progress = Callable[[Step], None]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a board: `state` is "flashed", "updated", "unchanged" or "failed".
+
+    `files` is how many were brought or removed one by one, `sent_bytes` what went over the line.
+    """
+
+    port: str
+    state: str
+    mac: str = ""
+    chip: str = ""
+    sent_bytes: int = 0
+    files: int = 0
+    seconds: float = 0.0
+    hello: Hello | None = None
+    error: str = ""
