@@ -34,7 +34,7 @@ FIRMWARE_LAYERS = (
 HOST_LAYERS = (
     ("errors", "chips", "clock"),
     ("shorten",),
-    ("link",),
+    ("link", "merge"),
     ("fields", "resources", "keys", "drivers", "hello", "decode", "places", "disk"),
     ("board", "firmware", "store", "transports"),
     (
@@ -66,7 +66,7 @@ PURE = (
 PURE_MAY_IMPORT = {"struct", "hashlib", "binascii", "array", "collections", "micropython"}
 PURE_MAY_IMPORT_TOO = {
     "compat": {"copy"},  # on CPython alone
-    "message": {"json"},  # requests and replies are JSON
+    "message": {"io", "json", "sys"},  # requests and replies are JSON
     "packet_decode": {"json"},  # so are notes
 }
 HARDWARE = {"machine", "network", "esp32", "bluetooth", "espnow", "neopixel", "onewire"}

@@ -10,8 +10,7 @@ All are synchronous and allocate nothing per sample. They raise SensorError for 
 another one or answers wrongly, and let the bus's OSError through for one that does not answer.
 """
 
-from .errors import ConfigError, SensorError
-from .register import one_of
+from .errors import ConfigError, SensorError, one_of
 
 
 def check_options(driver, options):

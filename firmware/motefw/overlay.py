@@ -37,10 +37,15 @@ def call(name, function, *args):
         tidy()
 
 
+def roomy(room_bytes=_ROOM_BYTES):
+    """Tell whether the heap has this much room."""
+    gc.collect()
+    return _measure[0]() >= room_bytes
+
+
 def tidy(room_bytes=_ROOM_BYTES):
     """Let go of modules that are needed rarely, if the heap has less room than this."""
-    gc.collect()
-    if _measure[0]() < room_bytes:
+    if not roomy(room_bytes):
         package = sys.modules[_PACKAGE]
         for name in _RARE.split():
             if sys.modules.pop(_PACKAGE + "." + name, None):

@@ -5,8 +5,8 @@ import json
 from . import packet
 from .compat import const
 
-# Holds 512 samples of 3 channels unless they are noise; what does not fit is cut in two.
-PACKET_BYTES = const(1408)
+# Holds 256 samples of 3 channels unless they are noise; what does not fit is cut in two.
+PACKET_BYTES = const(1024)
 
 
 class Recorder:

@@ -25,7 +25,7 @@ from motekit.errors import MotekitError
 
 _CORE = (
     *("errors", "compat", "overlay", "crc", "cobs", "keys", "clock", "log", "receipt", "frame"),
-    *("register", "driver", "packet_write", "packet_linear", "packet_stream", "packet"),
+    *("driver", "packet_write", "packet_stream", "packet"),
     *("recorder", "sampler", "uplink", "links.serial", "app"),
 )  # what every board runs all the time
 _PUBLIC = {
@@ -34,13 +34,12 @@ _PUBLIC = {
     "crc": ("crc8_sensirion", "sum16"),
     "driver": ("Driver",),
     "errors": ("ConfigError", "SensorError"),
-    "register": ("Bits", "Reg"),
 }  # what main.py and drivers may import, those that are put on a board as they are, too
 _RARE = (
     *("actions", "answers", "authority", "boot", "commands", "config", "describe", "ending"),
     *("files", "identity", "message", "packet_setup", "scan", "start", "trouble"),
 )  # loaded when needed; with the core they know each other's attributes, and nobody else does
-_OPEN = ("Driver", "Block", "Bits", "Reg")  # classes whose attributes drivers may use
+_OPEN = ("Driver", "Block")  # classes whose attributes drivers may use
 _HOST_ONLY = re.compile(r"_host\.py$|/packet_(decode|header)\.py$")
 _Step = Callable[[dict[str, str]], dict[str, str]]
 _NATIVE = "packet_viper"  # machine code alone: the firmware does without where it cannot be
