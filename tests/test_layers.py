@@ -20,6 +20,7 @@ ROM = HOST / "motekit" / "sim" / "rom"
 FIRMWARE_LAYERS = (
     ("errors", "compat", "overlay"),
     ("crc", "cobs", "register", "keys", "files", "clock"),
+    ("options",),
     ("frame", "receipt", "driver", "packet"),
     ("message", "accelerometer", "sensirion", "uart_part", "uart_asked"),
     ("log", "config", "identity", "drivers", "links"),

@@ -232,6 +232,9 @@ def run(port):
 
     Whatever ends it, the prompt is there for 10 minutes, then the watchdog resets the board.
     """
+    if overlay.forgotten():
+        __import__(__name__, None, None, ("run",)).run(port)
+        return
     board = None
     try:
         asyncio.new_event_loop()
@@ -255,3 +258,4 @@ def run(port):
     except (KeyboardInterrupt, Exception) as error:
         print(f"motefw: {type(error).__name__}")
     asyncio.new_event_loop()
+    overlay.forget()

@@ -7,10 +7,11 @@ then the table of each sensor, there or not.
 from time import ticks_add
 
 from . import drivers, overlay
-from .app import Task
+from .app import Board, Task
 from .clock import Clock
 from .errors import ConfigError, MoteError
 from .links.serial import SerialLink
+from .log import RamLog
 from .recorder import Recorder
 from .sampler import Stream
 from .uplink import Uplink
@@ -44,6 +45,7 @@ def begin(board):
     link = board.link
     for name, job in (("sample", board.sample), ("read", link.read), ("send", link.send)):
         board.tasks.append(Task(name, job, board.ticks_ms))
+    overlay.shed(Board, RamLog, Clock, Recorder, Uplink, SerialLink, Stream, Task)
 
 
 def _identify(board):

@@ -12,7 +12,7 @@ from . import packet_stream, packet_write
 from .compat import const
 from .errors import PacketError
 from .keys import TAG_BYTES, Tagger
-from .packet_write import ANCHOR, INVALID, MAX_PACKET_BYTES, MAX_SAMPLES, NOTE, SAMPLES, TIMES, put
+from .packet_write import INVALID, MAX_PACKET_BYTES, MAX_SAMPLES, NOTE, SAMPLES, TIMES
 
 _MAX_CHANNELS = const(16)
 _DESCRIPTOR_MAX_BYTES = const(24)
@@ -98,7 +98,7 @@ def encode(out, generation, stream, schema, epoch, seq, index, time_us, block, k
     invalid = block.any_invalid
     timed = block.timed and count > 1
     flags = (TIMES if timed else 0) | (INVALID if invalid else 0)
-    at = begin = packet_write.write(
+    at = begin = packet_write.write_header(
         out,
         SAMPLES,
         flags,
@@ -135,18 +135,9 @@ def _write_validity(kernel, out, at, block):
     return at
 
 
-def encode_anchor(out, generation, epoch, seq, time_us, utc_us, quality, error_us):
-    """Write an anchor, without its tag: at board time `time_us` it was `utc_us` (since 1970)."""
-    if not (0 <= utc_us < 1 << 64 and 0 <= quality < 256 and 0 <= error_us < 1 << 32):
-        raise PacketError(f"anchor: {utc_us}, {quality} or {error_us} is out of range")
-    at = packet_write.write(out, ANCHOR, 0, generation, 0, 0, epoch, seq, 0, time_us, 1, 1)
-    at = put(out, at, utc_us, 8)
-    return put(out, put(out, at, quality, 1), error_us, 4)
-
-
 def encode_note(out, generation, epoch, seq, time_us, body):
     """Write a note, without its tag; `body` is a JSON object in UTF-8."""
-    at = packet_write.write(out, NOTE, 0, generation, 0, 0, epoch, seq, 0, time_us, 1, 1)
+    at = packet_write.write_header(out, NOTE, 0, generation, 0, 0, epoch, seq, 0, time_us, 1, 1)
     end = at + len(body)
     if end + TAG_BYTES > min(len(out), MAX_PACKET_BYTES):
         raise PacketError(f"note: {len(body)} bytes do not fit")

@@ -2,7 +2,7 @@
 
 from . import overlay
 from .compat import const
-from .driver import channels_of
+from .options import channels_of
 from .packet import Block
 from .sampler import POLL_MAX_MS
 

@@ -30,10 +30,10 @@ from rom.bus import I2CBus, Uart
 
 from motefw import commands, config, describe, drivers, identity, packet_setup
 from motefw.clock import Clock
-from motefw.driver import channels_of
 from motefw.errors import SensorError
 from motefw.links.serial import SerialLink
 from motefw.log import RamLog
+from motefw.options import channels_of
 from motefw.recorder import Recorder
 from motefw.sampler import Stream
 from motefw.uplink import Uplink
