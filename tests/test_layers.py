@@ -24,7 +24,7 @@ FIRMWARE_LAYERS = (
     ("frame", "receipt", "driver", "packet"),
     ("message", "accelerometer", "sensirion", "uart_part", "uart_asked"),
     ("log", "config", "identity", "drivers", "links"),
-    ("sampler", "recorder", "uplink", "commands", "authority", "actions", "scan"),
+    ("sampler", "recorder", "uplink", "commands", "control", "authority", "actions", "scan"),
     ("describe",),
     ("answers",),
     ("trouble", "start", "ending"),

@@ -11,7 +11,7 @@ import gc
 import sys
 from time import ticks_add, ticks_diff
 
-from . import overlay
+from . import control, overlay
 from .compat import const
 from .errors import MoteError
 from .log import RamLog
@@ -173,7 +173,7 @@ class Board:
         """Take a message from the host; without room for an answer the host has to ask again."""
         try:
             if data[0] == _REQUEST:
-                self.link.reply(overlay.call("commands", "handle", self, data))
+                self.link.reply(control.handle(self, data))
             else:
                 self.uplink.receipt(data)
         except MoteError:

@@ -108,8 +108,12 @@ def reply(tagger: Tagger, nonce: bytes, number: int, ok: bool, result: object) -
     head = struct.pack(REPLY_LAYOUT, REPLY, number, 1 if ok else 0)
     if _HOST:
         return seal(tagger, nonce, head + dumped(result))
-    with io.BytesIO(head) as body:  # one copy at a time: a board is short of heap
-        body.seek(len(head))
+    with io.BytesIO() as body:  # one copy at a time: a board is short of heap
+        body.write(head)
         json.dump(result, body)
+        n = body.tell()
+        if n + TAG_BYTES > MAX_TO_HOST_BYTES:
+            why = {"error": f"reply of {n + TAG_BYTES} bytes, at most 4096 possible"}
+            return reply(tagger, nonce, number, False, why)
         body.write(tagger.tag(nonce, body.getvalue()))
         return body.getvalue()

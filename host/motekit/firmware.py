@@ -26,7 +26,7 @@ from motekit.errors import MotekitError
 _CORE = (
     *("errors", "compat", "overlay", "crc", "cobs", "keys", "clock", "log", "receipt", "frame"),
     *("driver", "packet_write", "packet_stream", "packet"),
-    *("recorder", "sampler", "uplink", "links.serial", "app"),
+    *("recorder", "sampler", "uplink", "links.serial", "control", "app"),
 )  # what every board runs all the time
 _PUBLIC = {
     "app": ("Board", "run"),

@@ -28,7 +28,7 @@ sys.modules["time"] = time
 from rom import chips
 from rom.bus import I2CBus, Uart
 
-from motefw import commands, config, describe, drivers, identity, packet_setup
+from motefw import config, control, describe, drivers, identity, packet_setup
 from motefw.clock import Clock
 from motefw.errors import SensorError
 from motefw.links.serial import SerialLink
@@ -389,7 +389,7 @@ def connect(root=""):
         bed.handled.append(data.hex())
         try:
             if data[0] == message.REQUEST:
-                bed.link.reply(commands.handle(bed.board, data))
+                bed.link.reply(control.handle(bed.board, data))
             else:
                 bed.uplink.receipt(data)
         except MoteError:
