@@ -23,7 +23,7 @@ FIRMWARE_LAYERS = (
     ("options",),
     ("frame", "receipt", "driver", "packet"),
     ("message", "accelerometer", "sensirion", "uart_part", "uart_asked"),
-    ("log", "config", "identity", "drivers", "links"),
+    ("log", "config", "identity", "drivers", "links", "reply"),
     ("sampler", "recorder", "uplink", "commands", "control", "authority", "actions", "scan"),
     ("describe",),
     ("answers",),
@@ -67,7 +67,7 @@ PURE = (
 PURE_MAY_IMPORT = {"struct", "hashlib", "binascii", "array", "collections", "micropython"}
 PURE_MAY_IMPORT_TOO = {
     "compat": {"copy"},  # on CPython alone
-    "message": {"io", "json", "sys"},  # requests and replies are JSON
+    "message": {"json"},  # requests and replies are JSON
     "packet_decode": {"json"},  # so are notes
 }
 HARDWARE = {"machine", "network", "esp32", "bluetooth", "espnow", "neopixel", "onewire"}

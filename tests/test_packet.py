@@ -325,7 +325,7 @@ def test_anchors_and_notes_come_back():
     out = bytearray(256)
     n = packet_anchor.encode_anchor(out, 3, 9, 11, 12345, 1_767_225_600_000_000, 3, 1500)
     made = packet.decode(bytes(out[:n]) + TAG)
-    assert made.header.kind == packet.ANCHOR
+    assert made.header.kind == packet_anchor.ANCHOR
     assert made.body == (1_767_225_600_000_000, 3, 1500)
     assert (made.header.generation, made.header.epoch, made.header.seq) == (3, 9, 11)
     note = {"gap": {"stream": 1, "index": 640, "lost": 12, "why": "overrun"}}

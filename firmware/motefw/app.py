@@ -11,7 +11,7 @@ import gc
 import sys
 from time import ticks_add, ticks_diff
 
-from . import control, overlay
+from . import control, overlay, packet_stream
 from .compat import const
 from .errors import MoteError
 from .log import RamLog
@@ -25,6 +25,7 @@ _FLUSH_TICKS = const(10)
 _LINE_CHARS = const(200)
 _REQUEST = const(0x71)  # message.REQUEST
 _QUEUE_BYTES = const(16384)
+_SAMPLES = const(256)  # of a block, unless the configuration says otherwise
 
 
 class Task:
@@ -58,6 +59,7 @@ class Board:
         self.port = port
         self.ticks_ms = port.ticks_ms
         self.log = RamLog(_QUEUE_BYTES)  # the largest first, while the heap is in one piece
+        packet_stream.reserve(_SAMPLES)
         self.settings = None
         self.identity = self.recorder = self.encoder = None
         self.clock = self.uplink = self.link = None

@@ -16,10 +16,8 @@ What is here a board loads for each request. It keeps `receipt`, which reads ack
 Ref: SPEC.md, section "Message".
 """
 
-import io
 import json
 import struct
-import sys
 
 from .compat import const
 from .errors import MessageError
@@ -33,7 +31,6 @@ MAX_TO_BOARD_BYTES = const(1024)
 MAX_TO_HOST_BYTES = const(4096)
 REQUEST_LAYOUT = const("<BHII")
 REPLY_LAYOUT = const("<BHB")
-_HOST = sys.implementation.name != "micropython"
 _UNESCAPED = {"ensure_ascii": False}
 
 
@@ -106,14 +103,4 @@ def open_request(tagger: Tagger, nonce: bytes, data: bytes):
 def reply(tagger: Tagger, nonce: bytes, number: int, ok: bool, result: object) -> bytes:
     """Return a reply; `ok` false says that `result` is {"error": text}."""
     head = struct.pack(REPLY_LAYOUT, REPLY, number, 1 if ok else 0)
-    if _HOST:
-        return seal(tagger, nonce, head + dumped(result))
-    with io.BytesIO() as body:  # one copy at a time: a board is short of heap
-        body.write(head)
-        json.dump(result, body)
-        n = body.tell()
-        if n + TAG_BYTES > MAX_TO_HOST_BYTES:
-            why = {"error": f"reply of {n + TAG_BYTES} bytes, at most 4096 possible"}
-            return reply(tagger, nonce, number, False, why)
-        body.write(tagger.tag(nonce, body.getvalue()))
-        return body.getvalue()
+    return seal(tagger, nonce, head + dumped(result))

@@ -34,19 +34,18 @@ class Block:
     def __init__(self, channels, capacity, timed=False, code="i"):
         if not 1 <= channels <= _MAX_CHANNELS or not 1 <= capacity <= MAX_SAMPLES:
             raise PacketError(f"block: {channels} channels of {capacity} samples")
-        zeros = bytes(4 * capacity)
-        column = zeros if code == "i" else zeros[2 * capacity :]
+        packet_stream.reserve(capacity)
+        column = bytes((4 if code == "i" else 2) * capacity)
         self.columns = tuple([array(code, column) for _ in range(channels)])
         self.code = code
         self.capacity = capacity
         self.count = 0
         self.invalid = bytearray((channels * capacity + 7) // 8)
         self.any_invalid = False
-        self.steps_us = array("i", zeros) if timed else None
+        self.steps_us = array("i", bytes(4 * capacity)) if timed else None
         self.timed = timed
         self.linear = True
         self.rest = bytearray(channels)
-        packet_stream.reserve(capacity)
 
     def mark_invalid(self, channel, sample, invalid=True):
         """Say that this reading of the channel is none, or is one."""
