@@ -15,7 +15,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types layers format bench firmware wheel clean
+.PHONY: help setup demo test check lint types layers format bench mutants nightly firmware wheel clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | column -t -s @ 2>/dev/null \
@@ -49,8 +49,14 @@ format: $(VENV)/.ready ## let ruff lay the code out
 bench: setup ## measure packets, encoders, decoder and store (TRACES=folder of CSV files for your own data)
 	$(BIN)/python -m tests.bench $(if $(TRACES),--traces "$(TRACES)") $(ARGS)
 
+nightly: setup ## ride 1,000 random schedules of faults of two simulated hours, and four of 30 days (ARGS=...)
+	$(BIN)/python -m tests.nightly --jobs $(JOBS) $(ARGS)
+
+mutants: setup ## plant bugs one by one in a scratch copy: our tests must notice each (JOBS=n, ARGS=--only=uplink)
+	$(BIN)/python -m tests.mutants --jobs $(JOBS) $(ARGS)
+
 firmware: setup ## compile every module for xtensawin, rv32imc and the host, into build/firmware/
-	$(BIN)/motekit firmware --out build/firmware
+	$(BIN)/motekit firmware build --out build/firmware
 
 wheel: $(VENV)/.ready ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from motefw import drivers
 from motekit.sim.rom.bus import I2CBus
 from motekit.sim.rom.chips.adxl345 import Adxl345
 from tests.coprocess import CoProcess, VmError
@@ -47,6 +48,17 @@ def test_every_rate_and_range_gives_each_sample_once(vm, rate, range_g):
     got, gaps = vm.call("stream", poll_us, 9)
     assert got == rows
     assert gaps == 0
+
+
+def test_counts_times_scale_are_the_acceleration(vm):
+    for range_g in RANGES:
+        for channel, (_, unit, scale, offset) in enumerate(drivers.load(NAME).CHANNELS):
+            for g in (0, 1, -1, 0.9 * range_g, -0.9 * range_g):
+                row = [g if channel == c else 0 for c in range(3)]
+                period_us = begin(vm, [row] * 4, {"range_g": range_g}, raw=False)
+                ((got, *_), _) = vm.call("stream", 6 * period_us, 1)
+                assert got[channel] * scale + offset == pytest.approx(g, abs=0.51 * scale)
+            assert unit == "g"
 
 
 @settings(deadline=None, max_examples=40)

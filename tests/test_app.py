@@ -144,6 +144,9 @@ def test_the_end_of_sampling_leaves_nothing_in_blocks(vm):
     assert first >= 1
     assert later == run["next_seq"]
     assert run["status"]["sensors"][0]["samples"] == 7
+    packets = [packet.decode(bytes.fromhex(data)) for data in vm.call("logged")[0]]
+    taken = [p.columns[0] for p in packets if p.header.kind == packet.SAMPLES]
+    assert [value for column in taken for value in column] == list(range(1, 8))
 
 
 def test_a_broken_configuration_leaves_the_board_reachable(vm, tmp_path):

@@ -167,6 +167,17 @@ class TestOnTheHost:
         assert part.note == "UART: parts on it cannot be scanned"
         assert part.sensor == "dust"
 
+    def test_a_one_wire_bus_is_no_uart(self):
+        (part,) = bus_scan.scan(Board(config(buses={"wire0": {"kind": "onewire"}})))
+        assert part.note.startswith("one-wire: ")
+
+    def test_a_driver_that_this_host_does_not_know(self):
+        sensor = {"driver": "tmp117", "bus": "i2c0", "name": "mine"}
+        mine, other = bus_scan.scan(Board(config(sensor), {"found": [0x50]}))
+        assert (mine.address, mine.sensor) == (None, "mine")
+        assert mine.note.startswith("configured; at which address")
+        assert (other.address, other.note) == (0x50, "no known part")
+
     @pytest.mark.parametrize(
         "answers",
         [

@@ -68,7 +68,7 @@ def test_sensors_tells_maker_bus_channels_and_rates():
 
 def test_firmware_fills_a_folder_for_a_board(tmp_path):
     (record,) = _objects(
-        _run("firmware", "esp32-s3-devkitc-1", "--out", "s3", "--json", cwd=tmp_path)
+        _run("firmware", "build", "esp32-s3-devkitc-1", "--out", "s3", "--json", cwd=tmp_path)
     )
     made = tmp_path / "s3"
     assert record["march"] == "xtensawin"
@@ -84,7 +84,7 @@ def test_firmware_replaces_its_own_output_and_nothing_else(tmp_path):
     first = bundle.write(board_c3, tmp_path / "out")
     assert bundle.write(board_c3, tmp_path / "out") == first
     (tmp_path / "out" / "thesis.txt").write_text("precious")
-    done = _run("firmware", "esp32-c3-devkitm-1", "--out", tmp_path / "out")
+    done = _run("firmware", "build", "esp32-c3-devkitm-1", "--out", tmp_path / "out")
     assert done.returncode == 2
     assert "thesis.txt" in done.stderr
     assert (tmp_path / "out" / "thesis.txt").read_text() == "precious"

@@ -129,6 +129,17 @@ def test_power_lost_before_the_rename_leaves_the_old_one(vm, root):
     assert vm.call("load", root)["board"] == "other"
 
 
+def test_the_file_that_stands_is_never_written_to(vm, root):
+    """Whenever power is lost: what had been saved is whole as long as it has its name."""
+    vm.call("save", root, GOOD)
+    before = Path(root + "config.json").read_bytes()
+    Path(root + "stood").hardlink_to(root + "config.json")
+    vm.call("save", root, {"board": "other"})
+    assert Path(root + "stood").read_bytes() == before
+    assert vm.call("load", root)["board"] == "other"
+    assert not Path(root + "config.json.new").exists()
+
+
 def test_epochs_never_repeat(vm, root):
     random_one = 0x12345678 | 1 << 31
     assert vm.call("next_epoch", root) == [random_one, None, None]

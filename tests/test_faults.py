@@ -9,7 +9,7 @@ import pytest
 
 from motekit.errors import LinkError, ScenarioError
 from motekit.sim import scenario
-from motekit.sim.faults import KINDS
+from motekit.sim.faults import CHIP, KINDS
 from motekit.sim.fleet import running
 from motekit.sim.sim_pipe import START_UTC_S
 from motekit.sim.world import World
@@ -86,7 +86,7 @@ CASES = (
     Case("uart_overflow", "for_s = 40", ("pms5003",), (("pms5003", "failing"),)),
 )
 IDS = [f"{case.kind} {case.more}".replace(LASTS, "").split("\n")[0] for case in CASES]
-HOST_ONLY = {"host_clock_jump", "onewire_shorted"}  # have tests of their own
+APART = {"host_clock_jump", "onewire_shorted", *(k for k in KINDS if KINDS[k].of == CHIP)}
 
 
 def fault(kind, more, board, at_s=AT_S):
@@ -151,7 +151,7 @@ def ridden(tmp_path_factory):
 
 
 def test_every_kind_has_its_case():
-    assert {case.kind for case in CASES} == set(KINDS) - HOST_ONLY
+    assert {case.kind for case in CASES} == set(KINDS) - APART
 
 
 @pytest.mark.parametrize("number", range(len(CASES)), ids=IDS)
@@ -263,3 +263,17 @@ def test_delays_on_a_port_with_virtual_time_are_refused(tmp_path):
     plan = scenario.load(path)
     with pytest.raises(ScenarioError, match='clock = "real"'), running(plan):
         pass
+
+
+def test_a_wire_that_is_held_low_is_told_and_well_again(tmp_path):
+    (tmp_path / "wire.toml").write_text(
+        'duration_s = 90\n[[board]]\nboard = "esp32-devkitc"\n'
+        '[[board.sensor]]\ndriver = "ds18b20"\nbus = "wire0"\n'
+        '[[fault]]\nkind = "onewire_shorted"\nat_s = 20\nfor_s = 10\n'
+    )
+    with World(scenario.load(tmp_path / "wire.toml")) as world:
+        world.run()
+        (run,) = content.runs(world.store, world.boards[0].device)
+    states = run.states("ds18b20")
+    assert "failing" in states
+    assert states[-1] == "ok"

@@ -5,13 +5,16 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motefw import keys, packet, packet_header
+from motefw import keys, keys_host, packet, packet_header
 from motefw.errors import PacketError
 from motekit.inbox import Inbox
-from motekit.keys import Verifier
-from motekit.store import read_header, read_headers
+from motekit.intake import Intake, SetAside, Wait, judge
+from motekit.keys import KeyStore, Verifier
+from motekit.store import Received, read_header, read_headers
 from motekit.store.header import FIELDS
+from tests.model_board import samples_packet
 
+ROOT = bytes(range(32))
 U32 = st.integers(0, 2**32 - 1) | st.integers(0, 300)
 
 
@@ -63,6 +66,24 @@ def test_headers_are_read_as_the_packet_codec_reads_them(
     data = data[:at] + damage + data[at + len(damage) :]
     (read,) = read_headers([data])
     assert str(read) == str(told(data)) or read == expected(data)
+
+
+def test_a_packet_whose_tag_is_wrong_is_set_aside_at_its_third_delivery_and_never_taken():
+    device = "0123456789ab"
+    data_root = keys_host.purpose_root(ROOT, keys.DATA)
+    tagger = keys.Tagger(keys_host.device_key(data_root, device.encode(), 1), device.encode())
+    sound, other = (
+        samples_packet(device, 7, seq, 0, [[1, 2, 3]], generation=1, tagger=tagger)
+        for seq in range(2)
+    )
+    rotten = other[:-1] + bytes((other[-1] ^ 1,))
+    intake = Intake(KeyStore.from_root(ROOT), device, 1, provisioned=True)
+    (first,) = judge([(intake, sound)])
+    assert first == Received(device, sound, True, first.header)
+    deliveries = [judge([(intake, rotten), (intake, sound)]) for _ in range(3)]
+    assert [type(verdict) for verdict, _ in deliveries] == [Wait, Wait, SetAside]
+    assert deliveries[2][0].skip
+    assert all(verdict == first for _, verdict in deliveries)
 
 
 def test_an_inbox_is_bounded_until_what_was_taken_is_forgotten():

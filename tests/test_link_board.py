@@ -143,6 +143,26 @@ def test_a_host_unheard_for_ten_seconds_is_sent_no_more(vm):
     assert list(texts(host.ack(0))) == [1]  # any valid frame wakes it
 
 
+def test_a_host_is_given_up_in_time_over_the_wrap_of_the_ticks(process):
+    process.call("reset", ((1 << 30) - 5_000) * 1000)  # 5 s before they do
+    process.call("connect")
+    host = Host(process)
+    host.ask("hello")
+    process.call("tick", 9_000)
+    assert process.call("line")["alive"] is True
+    process.call("tick", 3_000)
+    assert process.call("line")["alive"] is False
+    process.call("reset", ((1 << 30) - 1_000) * 1000)
+    process.call("connect")
+    process.call("note", "a")
+    host = Host(process)
+    assert list(texts(host.ask("hello")[2])) == [0]
+    process.call("tick", 2_000)
+    assert host.exchange() == []
+    process.call("tick", 2_000)
+    assert list(texts(assemble(host.exchange(), b"P"))) == [0], "what is not acked goes again"
+
+
 def test_a_hello_begins_again_from_the_tail(vm):
     for i in range(6):
         vm.call("note", str(i))

@@ -251,6 +251,14 @@ def test_pieces_of_two_packets_of_one_number_never_mix():
     assert assembler.given_up == 1
     assembler.take(5, 0, 2, b"b" * 128, 0.0)
     assert assembler.take(5, 2, 2, b"b", 0.0) == b"b" * 257
+    assembler.take(6, 0, 1, b"c" * 128, 0.0)
+    assembler.take(6, 0, 1, b"d" * 128, 0.0)  # of as many pieces, so only its bytes tell
+    assert assembler.given_up == 2
+    assert assembler.take(6, 1, 1, b"d", 0.0) == b"d" * 129
+    assembler.take(7, 1, 2, b"e" * 128, 0.0)
+    assembler.take(7, 1, 2, b"f" * 128, 0.0)
+    assembler.take(7, 2, 2, b"f", 0.0)
+    assert assembler.take(7, 0, 2, b"f" * 128, 0.0) == b"f" * 257
 
 
 def test_a_packet_sent_again_is_given_out_again_without_a_request_for_pieces():

@@ -3,7 +3,7 @@
 from collections import deque
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from motefw.errors import PacketError
@@ -14,9 +14,12 @@ SIZE = 200
 OPERATIONS = st.lists(
     st.one_of(
         st.tuples(st.just("append"), st.integers(0, 255), st.integers(1, SIZE - 2)),
+        st.tuples(st.just("append"), st.integers(0, 255), st.integers(1, 20)),
         st.tuples(st.just("ack"), st.integers(-2, 40), st.just(0)),
         st.tuples(st.just("peek"), st.integers(0, 40), st.integers(0, 60)),
+        st.tuples(st.just("read"), st.integers(0, 40), st.just(0)),
     ),
+    min_size=8,
     max_size=60,
 )
 
@@ -35,7 +38,7 @@ def expected(size, operations):
     out = []
     for name, a, b in operations:
         if name == "append":
-            held.append(bytes([a]) * b)
+            held.append(bytes([(a + i) & 0xFF for i in range(b)]))
             while sum(len(p) + 2 for p in held) > size:
                 held.popleft()
                 tail += 1
@@ -48,15 +51,19 @@ def expected(size, operations):
                 held.popleft()
         else:
             data = held[a - tail] if 0 <= a - tail < len(held) else b""
-            result = [len(data), data[b // 3 : b // 3 + b].hex()]
+            part = data if name == "read" else data[b // 3 : b // 3 + b]
+            result = [len(data), part.hex()]
         used = sum(len(p) + 2 for p in held)
         out.append([result, tail, tail + len(held), dropped, used])
     return out
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(operations=OPERATIONS)
+@example(operations=[("append", 1, 9), ("append", 2, 9), ("ack", 0, 0), ("ack", 1, 0)])
+@example(operations=[("append", 50 * i, 61) for i in range(10)])
 def test_it_is_a_queue_that_lets_the_oldest_go(vm, operations):
+    operations = [*operations, *(("read", seq, 0) for seq in range(len(operations)))]
     assert vm.call("log_run", SIZE, operations) == expected(SIZE, operations)
 
 

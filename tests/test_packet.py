@@ -5,6 +5,7 @@ import json
 import math
 import random
 import struct
+from array import array
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_spec import _dumps
 
-from motefw import keys, packet, packet_anchor, packet_header, packet_setup
+from motefw import keys, packet, packet_anchor, packet_header, packet_linear, packet_setup
 from motefw.errors import PacketError
 
 VECTORS = sorted((Path(__file__).parent / "vectors" / "packet").glob("*.json"))
@@ -231,7 +232,7 @@ def test_this_interpreter_gets_the_plain_kernel():
     assert packet_setup.select_kernel()[0] == "plain"
 
 
-@pytest.mark.parametrize("spike", [0, 300])
+@pytest.mark.parametrize("spike", [0, 300, 3000])
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_the_heap_does_not_grow_with_the_samples(boards, kernel, spike):
     rng = random.Random(3)
@@ -258,6 +259,10 @@ def test_the_heap_does_not_grow_with_the_samples(boards, kernel, spike):
     st.integers(1, 512),
     st.booleans(),
 )
+@example(1, 2, 3, 4, 5, 6, 7, 255, False)
+@example(1, 2, 3, 4, 5, 6, 7, 256, False)
+@example(1, 2, 3, 4, 5, 6, 7, 257, False)
+@example(1, 2, 3, 4, 5, 6, 7, 512, False)
 def test_every_header_comes_back(
     generation, stream, schema, epoch, seq, index, time_us, count, steady
 ):
@@ -492,6 +497,19 @@ def test_the_worked_examples_of_the_specification():
 def test_linear_prediction_pays_where_it_should():
     wave = [int(900 * math.sin(i * 0.8) + 400 * math.sin(i * 1.9)) for i in range(512)]
     assert len(encode_here([wave])) < 0.75 * len(encode_here([wave], linear=False))
+
+
+@pytest.mark.parametrize("correlation", [0.9, 0.992, 0.9971, 0.9974, 0.9995, -0.998])
+def test_coefficients_of_linear_prediction_fit_a_signed_byte(correlation):
+    state = array("i", bytes(4 * 97))
+    for lag in range(9):
+        state[72 + lag] = round(30_000 * correlation**lag)
+    order = packet_linear.design(512, state)
+    assert order >= 1
+    coefficients = list(state[64 : 64 + order])
+    assert all(-128 <= each <= 127 for each in coefficients)
+    told = sum(each * correlation**lag for lag, each in enumerate(coefficients)) / (1 << state[14])
+    assert told == pytest.approx(correlation, abs=0.02)
 
 
 def test_every_step_of_a_float_like_counter_is_exact():

@@ -88,6 +88,14 @@ def test_three_lines_give_numpy_columns_in_units(path):
     store.close()
 
 
+def test_a_value_is_the_integer_times_scale_plus_offset(path):
+    table = schema(channels=("temperature",))
+    table["channels"] = [["temperature", "Cel", 0.25, -45]]
+    fill(path, [note({"schema": table}, seq=0), samples([[0, 180, 400]], seq=1)])
+    with motekit.open(path) as store:
+        assert store.read()["temperature"].tolist() == [-45, 0, 55]
+
+
 def test_raw_is_the_untouched_integers_with_the_boards_time(path):
     fill(path, fleet())
     with motekit.open(path) as store:

@@ -172,9 +172,11 @@ def _options():
     group = typer.main.get_command(app)
     context = group.make_context("motekit", [], resilient_parsing=True)
     for name, _ in COMMANDS:
-        for each in group.get_command(context, name).params:
-            if each.param_type_name == "option":
-                yield name, each.secondary_opts or each.opts  # what is not the default
+        found = group.get_command(context, name)
+        for command in getattr(found, "commands", {name: found}).values():
+            for each in command.params:
+                if each.param_type_name == "option":
+                    yield name, each.secondary_opts or each.opts  # what is not the default
 
 
 def test_every_option_is_in_it():

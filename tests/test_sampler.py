@@ -75,6 +75,16 @@ def test_packets_keep_the_latency_limit(vm):
     assert all(p.header.count == 1 for p in streams[1])
 
 
+def test_they_keep_it_when_nothing_follows(vm):
+    vm.call("add", PMS, 512, 5_000)
+    vm.call("advance", 10_500)
+    vm.call("fault", 0, "silent", True)
+    vm.call("advance", 5_200)
+    streams, _ = taken(vm)
+    (status,) = vm.call("status")
+    assert status["samples"] == sum(p.header.count for p in streams[0]) >= 9
+
+
 def test_a_packet_closes_when_it_is_full(vm):
     vm.call("add", ADXL, 100, 60_000)
     vm.call("advance", 3_000)
@@ -92,6 +102,15 @@ def test_times_are_the_boards_own_over_the_wrap_of_its_ticks(vm):
         for p in streams[number]:
             expected = first.time_us + (p.header.index - first.index) * period_us
             assert abs(p.header.time_us - expected) <= tolerance_us
+
+
+def test_the_first_time_is_of_the_first_sample(vm):
+    vm.call("add", ADXL)
+    vm.call("add", SHT)
+    vm.call("advance", 10_000)
+    streams, _ = taken(vm)
+    assert 0 < streams[0][0].header.time_us <= 10_000  # at 200 Hz, though drained 80 ms later
+    assert streams[1][0].header.time_us <= 10_000  # at once
 
 
 def test_each_sample_of_a_part_that_speaks_when_it_likes_has_a_time(vm):
@@ -225,13 +244,13 @@ def test_a_polled_sensor_that_fails_leaves_its_slots_out(vm):
     assert sum(p.header.count for p in streams[0]) + gap["lost"] == last.index + last.count
 
 
-def test_the_pause_between_attempts_doubles_up_to_a_minute(vm):
+def test_the_pause_between_attempts_doubles_up_to_half_a_minute(vm):
     vm.call("add", SHT)
     vm.call("fault", 0, "nack", True)
     vm.call("advance", 63_500)
-    assert vm.call("status")[0]["errors"] == 7  # at 0, 1, 3, 7, 15, 31, 63 s
+    assert vm.call("status")[0]["errors"] == 7  # at 0, 1, 3, 7, 15, 31, 61 s
     vm.call("advance", 600_000)
-    assert vm.call("status")[0]["errors"] == 17
+    assert vm.call("status")[0]["errors"] == 27
 
 
 def test_a_bus_that_hangs_is_freed_one_that_says_no_is_left_alone(vm):

@@ -114,7 +114,7 @@ def test_sensor_faults_find_the_parts_that_can_have_them(write_scenario):
 WRONG = [
     ("nonsense", "not TOML"),
     ("seed = 1", "board: missing"),
-    (HEAD + "colour = 3", "unknown key; known: board, chip, count, flash, name, sensor, ticks_ms"),
+    (HEAD + "colour = 3", "unknown key; known: board, chip, count, flash, name, recording"),
     (HEAD.replace("seed = 7", 'seed = "x"'), "seed: 'x' is not an integer"),
     (HEAD.replace("seed = 7", "seed = 7\nduraton_s = 1"), "did you mean duration_s?"),
     (HEAD.replace('"virtual"', '"fast"'), "clock: 'fast' is unknown; known: real, virtual"),

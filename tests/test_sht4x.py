@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from motefw import drivers
 from motekit.sim.rom.bus import I2CBus
 from motekit.sim.rom.chips.sht4x import Sht4x
 from tests.coprocess import CoProcess, VmError
@@ -43,6 +44,12 @@ def test_the_worked_example(vm):
     assert [v for row in vm.call("measure_all") for v in physical(row)] == pytest.approx(
         [23.4993, 45.5984], abs=1e-4
     )
+
+
+def test_the_channel_table_is_the_datasheets_formula():
+    for word in (0, 1, 0x6434, 65535):
+        values = [word * scale + offset for _, _, scale, offset in drivers.load(NAME).CHANNELS]
+        assert values == pytest.approx(physical((word, word)), abs=1e-9)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

@@ -412,7 +412,7 @@ def test_a_driver_that_a_board_cannot_load_is_told_by_the_board(project):
 
 @pytest.mark.parametrize("again", [False, True])
 def test_firmware_for_a_board_has_them(tmp_path, capsys, again):
-    argv = ["firmware", "esp32-devkitc", "--out", str(tmp_path / "out"), "--json"]
+    argv = ["firmware", "build", "esp32-devkitc", "--out", str(tmp_path / "out"), "--json"]
     (tmp_path / "helper.py").write_text("SCALE = 1\n")
     argv += ["--driver", str(EXAMPLE / "tmp117.py"), "--module", str(tmp_path / "helper.py")]
     for _ in range(1 + again):
@@ -600,3 +600,29 @@ def test_names_of_the_package_are_there_when_asked_for():
     with pytest.raises(AttributeError, match="no attribute 'Bored'"):
         _ = testing.Bored
     assert motekit.__version__
+
+
+def test_what_has_not_arrived_is_not_yet_true(project):
+    result = project(
+        """
+        def test_waits(virtual_board):
+            board = virtual_board([{"driver": "sht4x", "source": {"temperature": 20}}])
+            took = board.run_until(lambda: len(board.readings("sht4x")) >= 3)
+            assert 0 < took < 30
+        """
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_a_heap_that_is_too_small_shows_the_boards_own_words(project):
+    result = project(
+        """
+        import pytest
+
+        @pytest.mark.board_vm(heap_kib=40)
+        def test_small(virtual_board):
+            virtual_board([{"driver": "sht4x"}]).status()
+        """
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*no contact (it printed: *MemoryError*"])

@@ -197,3 +197,25 @@ def test_sim_collects_into_a_store(tmp_path):
     assert "2 boards, 1" in done.stderr
     with Store.open(store, readonly=True) as opened:
         assert sorted(opened.devices()) == sorted(row["device"] for row in rows)
+
+
+def test_a_store_that_has_these_boards_is_refused(write_scenario, tmp_path):
+    text = 'duration_s = 3\n[[board]]\nboard = "esp32-c3-devkitm-1"\nsensor = []\n'
+    store = tmp_path / "one.motekit"
+    with World(write_scenario(text), store=store) as world:
+        world.run()
+    with pytest.raises(ScenarioError, match=r"one\.motekit: holds packets of .*name a new store"):
+        World(write_scenario(text), store=store)
+    with World(write_scenario("seed = 2\n" + text), store=store) as world:
+        world.run()
+
+
+def test_a_board_of_which_nothing_came_is_a_failure(tmp_path):
+    path = tmp_path / "small.toml"
+    path.write_text('duration_s = 2\n[[board]]\nboard = "esp32-c3-devkitm-1"\n')
+    argv = [sys.executable, "-m", "motekit", "sim", "--scenario", str(path), "--heap", "40"]
+    argv += ["--store", str(tmp_path / "none.motekit")]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "nothing of it arrived; it printed: " in done.stderr
+    assert "MemoryError" in done.stderr

@@ -70,6 +70,7 @@ class Board:
         self.streams = []
         self.due_ms = []  # when each of them wants to be looked after
         self.buses = {}
+        self.tap = None  # what tells of the buses, while a recording is made
         self.counters = {}  # of hosts' requests
         self.refused = 0
         self.messages_bad = 0
@@ -91,7 +92,8 @@ class Board:
         """Return the bus of a configuration's entry, made once for all sensors on it."""
         name = spec["name"]
         if name not in self.buses:
-            self.buses[name] = getattr(self.port, spec["kind"])(spec)
+            bus = getattr(self.port, spec["kind"])(spec)
+            self.buses[name] = self.tap.wrap(spec["kind"], name, bus) if self.tap else bus
         return self.buses[name]
 
     def recover(self, spec):
@@ -159,9 +161,10 @@ class Board:
         self._ticks += 1
         self.clock.tick()
         self.uplink.tick()
+        if self.tap:
+            self.tap.tick()
         if self._ticks % _COLLECT_TICKS == 0:
-            gc.collect()
-            self.heap_min_bytes = min(self.heap_min_bytes, self.port.heap())
+            self.heap_min_bytes = min(self.heap_min_bytes, overlay.tidy())
         if self._stopping and not self._stopped_tick:
             self._stopped_tick = self._ticks
             for stream in self.streams:
@@ -181,6 +184,7 @@ class Board:
         except MoteError:
             self.messages_bad += 1
         except MemoryError:
+            overlay.tidy(overlay.ALL_BYTES)
             self.starved += 1
 
     # End.

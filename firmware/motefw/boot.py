@@ -4,12 +4,14 @@ The epoch is on the flash before anything is sent under it; the log begins with 
 then the table of each sensor, there or not.
 """
 
+import os
 from time import ticks_add
 
 from . import drivers, overlay
 from .app import Board, Task
 from .clock import Clock
 from .errors import ConfigError, MoteError
+from .files import RECORD_FILE, read_json
 from .links.serial import SerialLink
 from .log import RamLog
 from .recorder import Recorder
@@ -35,6 +37,7 @@ def parts(board):
 def begin(board):
     """Log the boot, start the sensors, make the tasks."""
     _note(board, board.previous_epoch)
+    _begin_recording(board)
     settings = board.settings
     for number, sensor in enumerate(settings.pop("sensors")):
         try:
@@ -46,6 +49,19 @@ def begin(board):
     for name, job in (("sample", board.sample), ("read", link.read), ("send", link.send)):
         board.tasks.append(Task(name, job, board.ticks_ms))
     overlay.shed(Board, RamLog, Clock, Recorder, Uplink, SerialLink, Stream, Task)
+
+
+def _begin_recording(board):
+    """Tap the buses if this boot is to be recorded; the next one is not."""
+    try:
+        asked = read_json(board.port.root + RECORD_FILE)
+        if asked is not None:
+            os.remove(board.port.root + RECORD_FILE)
+            from .tap import Tap
+
+            board.tap = Tap(board.clock, asked["for_s"])
+    except (ConfigError, KeyError, OSError, TypeError) as error:
+        board.report(f"no recording: {type(error).__name__}: {error}")
 
 
 def _identify(board):

@@ -17,6 +17,7 @@ TABLE = {
     "config.get": ("actions", "config_get", False),
     "config.set": ("actions", "config_set", True),
     "bus.scan": ("scan", "scan", True),
+    "bus.record": ("actions", "bus_record", True),
     "reboot": ("actions", "reboot", True),
 }  # name: (module, its function of board and arguments, whether only the command key opens it)
 

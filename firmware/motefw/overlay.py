@@ -1,6 +1,6 @@
 """Code that is needed rarely, loaded for as long as it takes: all of it would fill the heap.
 
-    overlay.call("commands", "handle", board, data)
+    overlay.call("commands", "opened", board, data)
 
 Where the heap is short a module is let go of after the call, and so must keep nothing that has to
 last, nor leave a function of its own behind: that would keep all of it. Loading may fail for want
@@ -30,9 +30,13 @@ def setup(heap):
 
 def call(name, function, *args):
     """Call a function of a module that is loaded for it; return its result."""
+    name = _PACKAGE + "." + name
+    module = sys.modules.get(name)
+    if module:  # there was room for it to stay
+        return getattr(module, function)(*args)
     gc.collect()
     try:
-        return getattr(__import__(_PACKAGE + "." + name, None, None, (name,)), function)(*args)
+        return getattr(__import__(name, None, None, (name,)), function)(*args)
     finally:
         tidy()
 
@@ -65,10 +69,16 @@ def forgotten():
 
 
 def tidy(room_bytes=_ROOM_BYTES):
-    """Let go of modules that are needed rarely, if the heap has less room than this."""
-    if not roomy(room_bytes):
+    """Let go of modules that are needed rarely, if the heap has less room than this.
+
+    Return how many bytes are free.
+    """
+    gc.collect()
+    free = _measure[0]()
+    if free < room_bytes:
         package = sys.modules[_PACKAGE]
         for name in _RARE.split():
             if sys.modules.pop(_PACKAGE + "." + name, None):
                 delattr(package, name)
         gc.collect()
+    return free

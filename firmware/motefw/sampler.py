@@ -47,7 +47,8 @@ class Stream:
         self.limits = limits
         self._latency_ms = sensor.get("latency_ms", limits["latency_ms"])
         self.period_ms = 0 if cls.STREAMING else sensor.get("period_ms", _PERIOD_MS)
-        self.poll_ms = POLL_MAX_MS
+        self.poll_ms = self.rest_ms = POLL_MAX_MS  # between two looks; after one that found some
+        self._rested = False  # since the last look, which is the first one then
         self.quiet_s = 0  # a streaming part that gives nothing for so long has stopped
         self.driver = self.block = self.last_error = None
         self.state = "starting"
@@ -137,16 +138,21 @@ class Stream:
         self.reading = True
         n = driver.pending()
         self.reading = False
+        wait_ms = self.poll_ms
         if n:
             if self.missed or self.cut or driver.gap:
                 self.trouble("lose", n)
             self._fill(n)
             self._well()
+            # What is there at the first look came earlier than it need have.
+            wait_ms = self.rest_ms // 2 if self._rested else self.rest_ms
+            wait_ms = max(wait_ms, self.poll_ms)
         elif self._clock.s - self.heard_s >= self.quiet_s:
             raise SensorError(f"{self.name}: no sample for {self.quiet_s} s")
-        if block.count and self._age_ms() + self.poll_ms > self._latency_ms:
+        self._rested = n > 0
+        if block.count and self._age_ms() + wait_ms > self._latency_ms:
             self.close()
-        return self.poll_ms
+        return wait_ms
 
     def _fill(self, n):
         """Drain n samples into the block, closing it as often as it is full."""

@@ -7,6 +7,7 @@ from .packet import Block
 from .sampler import POLL_MAX_MS
 
 _SILENCE_S = const(5)
+_REST_MAX_MS = const(1000)
 _NEVER_S = const(0x3FFFFFFF)
 
 
@@ -36,6 +37,9 @@ def _block(stream, driver):
     latency_ms = stream.sensor.get("latency_ms", limits["latency_ms"])
     if cls.STREAMING:
         stream.poll_ms = max(1, min(period_us * cls.FIFO // 2000, POLL_MAX_MS))
+        # A part that speaks once a period has nothing to say until shortly before its end.
+        rest_ms = min(period_us // 1000, _REST_MAX_MS) - POLL_MAX_MS
+        stream.rest_ms = rest_ms if cls.TIMED else stream.poll_ms
     # An I2C part that is silent for long has stopped; parts on a line tell.
     stream.quiet_s = max(_SILENCE_S, period_us // 50000) if cls.BUS == "i2c" else _NEVER_S
     channels = len(channels_of(cls, stream.sensor.get("options", {})))

@@ -1,6 +1,6 @@
 """What befalls a stream rarely: losses, failures, interrupts, its end. See `sampler`.
 
-A sensor that is absent, wrong or failing is reported and started again after 1, 2, 4 .. 60 s.
+A sensor that is absent, wrong or failing is reported and started again after 1, 2, 4 .. 30 s.
 What cannot be logged now is noted in the stream and logged later.
 """
 
@@ -9,7 +9,7 @@ from .errors import MoteError
 from .sampler import BACKOFF_MIN_MS, START, STOPPED
 
 _FAILURES_MAX = const(3)  # in a row, before a sensor is started again
-_BACKOFF_MAX_MS = const(60000)
+_BACKOFF_MAX_MS = const(30000)  # within a minute of the end of a fault all is well
 _RATE_SAMPLES = const(1000)  # enough to measure a sensor's own clock by
 _ENODEV = const(19)
 

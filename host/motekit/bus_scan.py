@@ -14,6 +14,10 @@ from .drivers import DriverInfo
 from .errors import LinkError
 
 _ADDRESSES = range(0x08, 0x78)
+_UNASKED: dict[Any, str] = {
+    "uart": "UART: parts on it cannot be scanned",
+    "onewire": "one-wire: its parts are searched for when their sensor starts, see status",
+}
 
 
 @dataclass(frozen=True)
@@ -37,9 +41,9 @@ def scan(client: Client) -> list[Part]:
     parts: list[Part] = []
     for name, bus in sorted(_table(config.get("buses", {}), "buses").items()):
         named = _configured(config, name)
-        if _table(bus, name).get("kind") != "i2c":
-            note = "UART: parts on it cannot be scanned"
-            parts.append(Part(name, None, (), note, ", ".join(named.values())))
+        kind = _table(bus, name).get("kind")
+        if kind != "i2c":
+            parts.append(Part(name, None, (), _UNASKED.get(kind, ""), ", ".join(named.values())))
         else:
             parts += _bus(client, name, known, named)
     return parts
@@ -86,6 +90,10 @@ def _bus(client: Client, bus: str, known: list[DriverInfo], named: dict[int, str
     parts: list[Part] = []
     for address in sorted({*found, *named}):
         sensor = named.get(address, "")
+        if address not in _ADDRESSES:
+            note = "configured; at which address is known to its driver alone"
+            parts.append(Part(bus, None, (), note, sensor))
+            continue
         if address not in found:
             parts.append(Part(bus, address, (), "configured, and does not answer", sensor))
             continue

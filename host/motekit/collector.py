@@ -155,6 +155,11 @@ class Collector:
         with self._lock:
             return device in self._devices
 
+    def devices(self) -> list[str]:
+        """Return the boards that are being collected from."""
+        with self._lock:
+            return sorted(self._devices)
+
     def ask(self, device: str, name: str, args: dict[str, Any] | None = None) -> "Future[Any]":
         """Have a board asked that is being collected from; may be called from any thread.
 

@@ -21,6 +21,8 @@ PORT_GROUPS = ("dialout", "uucp")  # Debian and its kin; Arch
 EXTRAS = (
     # (distribution, extra, what for)
     ("pyarrow", "arrow", "export to Parquet and Arrow"),
+    ("esptool", "flash", "`motekit flash`"),
+    ("littlefs-python", "flash", "file systems for blank boards"),
     ("pytest", "testing", "tests of your firmware"),
 )
 

@@ -33,8 +33,8 @@ class Tmp117(Faults):
             word = round(value if self._source.raw else value * 128) & 0xFFFF
         elif self._pointer == 0x0F and "wrong_id" not in self.faults:
             word = 0x0117
-        buf[0] = word >> 8
-        buf[1] = word & 0xFF
+        for i in range(len(buf)):
+            buf[i] = word & 0xFF if i % 2 else word >> 8
 
 
 CHIP = Tmp117

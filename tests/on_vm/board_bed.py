@@ -120,12 +120,13 @@ def log_run(size, operations):
     out = []
     for name, a, b in operations:
         if name == "append":
-            result = log.append(bytes([a & 0xFF]) * b, b)
+            result = log.append(bytes([(a + i) & 0xFF for i in range(b)]), b)
         elif name == "ack":
             result = log.ack(a)
         else:
-            data = bytearray(b + 2)
-            n = log.peek(a, b // 3, data, 1, b)
+            offset, most = (0, size) if name == "read" else (b // 3, b)
+            data = bytearray(most + 2)
+            n = log.peek(a, offset, data, 1, most)
             result = [log.size(a), data[1 : 1 + n].hex()]
         out.append([result, log.tail_seq, log.next_seq, log.dropped, log.used_bytes])
     return out

@@ -89,15 +89,20 @@ class ADXL345(Driver):
         if self._ran_over():
             return
         read = self._read
+        address = self.address
         data = self._sample
         x, y, z = block.columns
-        for i in range(block.count, block.count + n):
-            read(self.address, _DATA, data)
-            x[i] = ((data[0] | data[1] << 8) ^ 0x8000) - 0x8000
-            y[i] = ((data[2] | data[3] << 8) ^ 0x8000) - 0x8000
-            z[i] = ((data[4] | data[5] << 8) ^ 0x8000) - 0x8000
-            block.count = i + 1
-            self._overrun = False
+        held = block.count
+        try:
+            for i in range(held, held + n):
+                read(address, _DATA, data)
+                x[i] = ((data[0] | data[1] << 8) ^ 0x8000) - 0x8000
+                y[i] = ((data[2] | data[3] << 8) ^ 0x8000) - 0x8000
+                z[i] = ((data[4] | data[5] << 8) ^ 0x8000) - 0x8000
+                block.count = i + 1
+        finally:
+            if block.count > held:
+                self._overrun = False
 
     def stop(self):
         """Stand by: 0.1 uA, no samples."""

@@ -1,8 +1,9 @@
 """The command line: one table of commands, and the one place that catches errors.
 
-A command is one file: `cli/<command>.py` with a function of that name, whose signature is its
-arguments (typer) and whose docstring is its help, one example included. It is imported when it is
-asked for, so that start-up is quick and a missing extra breaks its own command alone.
+A command is one file: `cli/<command>.py` with a function of that name (or a typer.Typer, a group
+of several), whose signature is its arguments and whose docstring is its help, one example
+included. It is imported when it is asked for, so that start-up is quick and a missing extra breaks
+its own command alone.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 """
@@ -28,6 +29,8 @@ COMMANDS = (
     ("boards", "motekit.cli.boards"),
     ("sensors", "motekit.cli.sensors"),
     ("firmware", "motekit.cli.firmware"),
+    ("flash", "motekit.cli.flash"),
+    ("record", "motekit.cli.record"),
     ("sim", "motekit.cli.sim"),
     ("demo", "motekit.cli.demo"),
     ("doctor", "motekit.cli.doctor"),
@@ -36,7 +39,7 @@ COMMANDS = (
 
 
 def _load(name: str, module: str) -> Any:
-    """Return the command of one row; a missing extra makes a command that says so."""
+    """Return the command of one row, or the group; a missing extra makes one that says so."""
     one = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     try:
         function = getattr(importlib.import_module(module), name)
@@ -50,6 +53,10 @@ def _load(name: str, module: str) -> Any:
             )
 
         function.__doc__ = f"(needs the Python package {missing!r})"
+    if isinstance(function, typer.Typer):
+        group = typer.main.get_command(function)
+        group.name = name
+        return group
     one.command(name)(function)
     return typer.main.get_command(one)
 

@@ -11,11 +11,13 @@ from typing import Annotated
 
 import typer
 
-from motekit import own
+from motekit import disk, own
+from motekit.chips import CHIPS
 from motekit.cli import show
-from motekit.errors import MotekitError
+from motekit.errors import MotekitError, UsageError
 from motekit.sim import scenario as scenarios
 from motekit.sim.fleet import Fleet
+from motekit.sim.loader import synthetic
 from motekit.sim.stepped_board import WorldBoard
 from motekit.sim.virtual_board import VirtualBoard
 from motekit.sim.world import World
@@ -46,6 +48,13 @@ def sim(
     modules: Annotated[
         list[Path] | None, typer.Option("--module", help="Another module for the boards, a file.")
     ] = None,
+    image: Annotated[
+        Path | None,
+        typer.Option(
+            help='Also write a stand-in for MicroPython\'s image: boards with flash = "blank" '
+            "take it in its place."
+        ),
+    ] = None,
     store: Annotated[
         Path | None,
         typer.Option(
@@ -71,11 +80,23 @@ def sim(
     heap_bytes = None if heap is None else heap << 10
     with own.taken(drivers or (), models or (), own.named(modules or ())):
         loaded = scenarios.load(scenario)
+        if image is not None:
+            _write_stand_in(loaded, image)
         if store is not None:
             _collect(loaded, store, as_json, bits, heap_bytes, keep)
             return
         with contextlib.suppress(KeyboardInterrupt):  # how a scenario without duration_s ends
             asyncio.run(_run(loaded, as_json, bits, heap_bytes, keep))
+
+
+def _write_stand_in(loaded: scenarios.Scenario, path: Path) -> None:
+    """Write an image for the chip of a scenario's blank boards; UsageError if it is not one."""
+    chips = {plan.board.chip.name for plan in loaded.boards if plan.blank}
+    if len(chips) != 1:
+        there = f"are of {len(chips)} chips: {', '.join(sorted(chips))}" if chips else "are none"
+        raise UsageError(f"--image is for the chip of the scenario's blank boards; there {there}")
+    with disk.writing(path.parent, "name a file elsewhere with --image"):
+        disk.replace(path, synthetic.release(CHIPS[chips.pop()]))
 
 
 async def _run(
@@ -120,6 +141,9 @@ def _collect(
             file=sys.stderr,
         )
         _end(world.boards)
+        if silent := world.silent():
+            told = [f"{b.device}: nothing of it arrived; it printed: {b.words()}" for b in silent]
+            raise MotekitError("; ".join(told))
 
 
 def _end(boards: Sequence[VirtualBoard | WorldBoard]) -> None:
@@ -140,12 +164,16 @@ def _invitation(fleet: Fleet) -> str:
     ports = [f"serial:{board.serial}" for board in fleet.boards[:_PORTS_SHOWN]]
     if len(fleet.boards) > _PORTS_SHOWN:
         ports.append("...")
+    blank = next((plan for plan in fleet.scenario.boards if plan.blank), None)
+    if blank is not None:
+        names = " ".join(port.removeprefix("serial:") for port in ports)
+        return f"to flash: {show.program()} flash {names} --board {blank.board.name} --image FILE"
     what = "waiting for a collector" if fleet.scenario.clock == "virtual" else "to collect"
     return f"{what}: {show.program()} collect {' '.join(ports)} --store FILE"
 
 
 def _tell(board: VirtualBoard | WorldBoard, text: str) -> None:
-    if text.startswith("reset"):
+    if text.startswith(("reset", "replay")):
         print(f"{board.device}: {text}", file=sys.stderr)
     elif text == "alone" and isinstance(board, VirtualBoard):
         print(

@@ -45,13 +45,23 @@ def of_release(
 ) -> tuple[Entry, merged.Release]:
     """Return a chip's image by release (None: the newest), from the cache or else the network."""
     entry = manifest.find(manifest.load(path), chip, release, path)
-    home = places.made() / "images" / f"{entry.sha256}.bin"
-    data = home.read_bytes() if home.is_file() else b""
-    if hashlib.sha256(data).hexdigest() != entry.sha256:
+    data = kept(entry)
+    if data is None:
         data = fetch(entry.url, entry.size, progress)
         _check(data, entry)
-        _keep(home, data)
+        _keep(_home(entry.sha256), data)
     return entry, merged.read(data, chip, entry.url)
+
+
+def kept(entry: Entry) -> bytes | None:
+    """Return an image that was fetched before, None if it is not here or not whole."""
+    home = _home(entry.sha256)
+    data = home.read_bytes() if home.is_file() else b""
+    return data if hashlib.sha256(data).hexdigest() == entry.sha256 else None
+
+
+def _home(digest: str) -> Path:
+    return places.made() / "images" / f"{digest}.bin"
 
 
 def refresh(
@@ -92,7 +102,7 @@ def _seek(chip: Chip, release: str, site: str, progress: Progress | None) -> Ent
     data = fetch(url, progress=progress)
     merged.read(data, chip, url)
     digest = hashlib.sha256(data).hexdigest()
-    _keep(places.made() / "images" / f"{digest}.bin", data)
+    _keep(_home(digest), data)
     return Entry(chip.micropython, release, url, len(data), digest)
 
 

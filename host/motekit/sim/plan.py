@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from motekit.board import Board, Sensor
 from motekit.chips import Chip
+from motekit.sim.replay import Replay
 from motekit.sim.sources import Source
 
 YEAR_S = 366 * 86400.0
@@ -53,3 +54,4 @@ class BoardPlan:
     ticks_ms: int  # what the board's clock says at the start
     blank: bool  # its flash is erased; what it runs has to be flashed
     chip: Chip  # the board file's, unless the scenario says another
+    replay: Replay | None = None  # a recording takes the place of sensors

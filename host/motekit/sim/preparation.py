@@ -105,6 +105,8 @@ class Workshop:
         """Return the flash that a board starts with, made once for equal boards."""
         sensors = [each.sensor for each in plan.sensors]
         settings = config.device_config(plan.board, sensors)
+        if plan.replay:
+            settings = {**plan.replay.config()}
         if plan.name:
             settings["name"] = plan.name
         text = json.dumps(settings)
@@ -139,7 +141,10 @@ def board_spec(scenario: Scenario, plan: BoardPlan, folder: Path) -> dict[str, A
         "measure": False,
         "fence": 0,
         "cursors": {},
-        "buses": {
+        "tracks": plan.replay.prepare(folder) if plan.replay else None,
+        "buses": plan.replay.buses()
+        if plan.replay
+        else {
             name: (bus.kind, bus.settings.get("hz", 0)) for name, bus in plan.board.buses.items()
         },
         "sensors": [

@@ -22,7 +22,7 @@ from motekit.board import Board, Sensor
 from motekit.chips import CHIPS
 from motekit.errors import MotekitError, ScenarioError
 from motekit.fields import Fields, nearest, read_toml
-from motekit.sim import faults, models, sources
+from motekit.sim import faults, models, replay, sources
 from motekit.sim.plan import YEAR_S, BoardPlan, Fault, VirtualSensor
 
 CLOCKS = ("real", "virtual")
@@ -96,6 +96,8 @@ def device_id(seed: int, index: int) -> str:
 
 def _plans(entry: Fields, first: int, seed: int, base: Path) -> list[BoardPlan]:
     count = entry.integer("count", 1, COUNT_MAX) if _has(entry, "count") else 1
+    if _has(entry, "recording"):
+        return [_recorded(entry, count, first, base)]
     board = _board(entry)
     name = entry.text("name") if _has(entry, "name") else None
     ticks_ms = entry.integer("ticks_ms", 0, _TICKS_MAX_MS) if _has(entry, "ticks_ms") else 0
@@ -129,6 +131,30 @@ def _plans(entry: Fields, first: int, seed: int, base: Path) -> list[BoardPlan]:
         )
         for i in range(count)
     ]
+
+
+def _recorded(entry: Fields, count: int, index: int, base: Path) -> BoardPlan:
+    """Return a board whose buses answer as they did when they were recorded."""
+    if count != 1:
+        raise entry.fail("count", f"{count}: a recording is of one board")
+    if _has(entry, "sensor"):
+        raise entry.fail("sensor", "a recording has its own sensors")
+    recorded = replay.read(entry, "recording", base)
+    name = entry.text("name") if _has(entry, "name") else None
+    board = _board(entry)
+    entry.done()
+    return BoardPlan(
+        index=index,
+        device=recorded.device,
+        name=name,
+        board=board,
+        sensors=(),
+        faults=(),
+        ticks_ms=0,
+        blank=False,
+        chip=board.chip,
+        replay=recorded,
+    )
 
 
 def _board(entry: Fields) -> Board:

@@ -17,7 +17,8 @@ from motekit.sim.wire import Wire
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
+_TAIL_BYTES = 20_000
+_TAIL_LINES = 3
 _BOOT_MS = 5  # nothing that a host says first has arrived by then: a hello takes 8 ms
 
 
@@ -142,6 +143,20 @@ class WorldBoard:
         """Return the end of what the VM wrote to its standard error."""
         return read_last_words(self._prepared.folder)
 
+    def words(self) -> str:
+        """Return the last lines that tell what is wrong, of all that the board printed."""
+        lines = self._printed()
+        told = [line for line in lines if "motefw: " in line or "Error" in line]
+        return " | ".join((told or lines)[-_TAIL_LINES:]) or "nothing"
+
+    def _printed(self) -> list[str]:
+        """Return the last lines that the board printed, without frames and what was echoed."""
+        path = self._prepared.folder / "serial.txt"
+        tail = path.read_bytes()[-_TAIL_BYTES:] if path.exists() else b""
+        lines = tail.replace(b"\0", b"\n").decode("ascii", "replace").splitlines()
+        texts = [line for line in lines if line.isprintable() and "\ufffd" not in line]
+        return [text for text in texts if text.strip() and not text.startswith(">>> ")]
+
     # What the board tells; see rom/lockstep.py
 
     def _obey(self, word: str, rest: str) -> None:
@@ -157,6 +172,8 @@ class WorldBoard:
                 self.on_event(self, "done")
         elif word == "hello":
             self.on_event(self, "hello")
+        elif word == "replay":
+            self.on_event(self, f"replay: {rest}")
 
     def _reset(self, said: dict[str, Any]) -> None:
         cursors = said.get("cursors", self._spec["cursors"])

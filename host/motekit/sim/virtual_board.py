@@ -97,6 +97,7 @@ class VirtualBoard:
             "left": self._left,
             "done": self._done,
             "hello": self._hello,
+            "replay": self._replay,
         }
         self._reset_line()
 
@@ -438,3 +439,6 @@ class VirtualBoard:
 
     def _hello(self, _: str) -> None:
         self.on_event(self, "hello")
+
+    def _replay(self, what: str) -> None:
+        self.on_event(self, f"replay: {what}")

@@ -73,6 +73,8 @@ class World:
         `store` None: a temporary one. `folder` keeps the flash and what was printed;
         `files` replace the firmware on them.
         """
+        if any(plan.blank for plan in scenario.boards):
+            raise ScenarioError('boards with flash = "blank" are on serial ports, in no world')
         self.scenario = scenario
         self.vm = vm or vms.find(bits)
         self.boards: list[WorldBoard] = []
@@ -88,6 +90,8 @@ class World:
             self._start(workshop, where, on_event)
             path = Path(store) if store is not None else self._temporary() / "world.motekit"
             self.store = self._stack.enter_context(Store.open(path, create=True))
+            if folder is None:
+                self._check_store(path)
             self.store.relax()
             self._sessions = _Sessions(self.boards, scenario.seed, self._time)
             self._keys = key_store or KeyStore.empty()
@@ -96,6 +100,16 @@ class World:
         except BaseException:
             self._stack.close()
             raise
+
+    def _check_store(self, path: Path) -> None:
+        """Refuse a store that has these boards: begun anew, they would say the same once more."""
+        there = {board.device for board in self.boards} & set(self.store.devices())
+        if there:
+            raise ScenarioError(
+                f"{path}: holds packets of {min(there)} already, and the same seed makes the same"
+                " packets again, of which a store takes each once; name a new store, or change"
+                " the scenario's seed"
+            )
 
     def _new_collector(self) -> "_VirtualCollector":
         return _VirtualCollector(
@@ -142,6 +156,11 @@ class World:
     def board(self, index: int) -> WorldBoard:
         """Return a board by its index in the expanded scenario."""
         return self.boards[index]
+
+    def silent(self) -> list[WorldBoard]:
+        """Return the boards of which nothing has arrived."""
+        there = set(self.store.devices())
+        return [board for board in self.boards if board.device not in there]
 
     def run(self, until_s: float | None = None) -> None:
         """Run until this scenario time, or to the end: all acked, or 30 s after `duration_s`."""

@@ -68,6 +68,17 @@ class SensorState:
     bad: int  # replies or frames whose checksum was wrong
 
 
+class NothingYetError(MotekitError):
+    """Nothing of what was asked for has arrived at the host so far."""
+
+
+def _is(true: Callable[[], object]) -> bool:
+    try:
+        return bool(true())
+    except NothingYetError:
+        return False
+
+
 class Board:
     """One board: what it says, what it has sent, and what it can be told."""
 
@@ -92,7 +103,10 @@ class Board:
         self.bench.run(seconds)
 
     def run_until(self, true: Callable[[], object], within_s: float = 60.0) -> float:
-        """Run until `true()` is; return the seconds that took. TimeoutError after `within_s`."""
+        """Run until `true()` is; return the seconds that took. TimeoutError after `within_s`.
+
+        While nothing of what it asks for has arrived, it is not.
+        """
         return self.bench.run_until(true, within_s)
 
     # What arrived
@@ -109,7 +123,7 @@ class Board:
         with self.bench.archive() as archive:
             if name not in self._held(archive):
                 there = ", ".join(self._held(archive)) or "nothing at all"
-                raise MotekitError(
+                raise NothingYetError(
                     f"{self.name}: nothing of {name!r} has arrived by {self.now_s:.3f} s; "
                     f"there is: {there}{self._excuse()}"
                 )
@@ -162,7 +176,7 @@ class Board:
         for device in self.bench.summary().devices:
             if device.device == self.device:
                 return device
-        raise MotekitError(f"{self.name}: nothing has arrived yet")
+        raise NothingYetError(f"{self.name}: nothing has arrived yet")
 
     def _held(self, archive: "Archive") -> list[str]:
         return archive.streams(self.device) if self.device in archive.devices() else []
@@ -180,7 +194,7 @@ class Board:
             return stream
         there = self.streams
         if len(there) != 1:
-            raise MotekitError(
+            raise (MotekitError if there else NothingYetError)(
                 f"{self.name}: readings of which stream? there are: {', '.join(there) or 'none'}"
             )
         return there[0]
@@ -305,7 +319,7 @@ class Bench:
     def run_until(self, true: Callable[[], object], within_s: float) -> float:
         """Run until `true()` is; return the seconds that took, TimeoutError after `within_s`."""
         began_s = self.now_s
-        while not true():
+        while not _is(true):
             passed_s = self.now_s - began_s
             if passed_s >= within_s:
                 raise TimeoutError(f"not so within {within_s:g} s, at {self.now_s:.3f} s")

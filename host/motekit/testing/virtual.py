@@ -63,11 +63,16 @@ class InWorld:
             raise LinkError(f"{device}: cannot be asked for {name!r}: the collector is stopped")
         end_s = self.now_s + ASK_S
         while not self._world.collector.in_contact(device):
-            self._wait(end_s, f"{device}: no contact")
+            self._wait(end_s, f"{device}: no contact{self._printed(device)}")
         answer = self._world.collector.ask(device, name, args)
         while not answer.done():
             self._wait(end_s, f"{device}: no answer to {name!r}")
         return answer.result()
+
+    def _printed(self, device: str) -> str:
+        """Return what a board that nobody understands has printed, for the end of a message."""
+        (board,) = (each for each in self._world.boards if each.device == device)
+        return f" (it printed: {board.words()})"
 
     def _wait(self, end_s: float, what: str) -> None:
         """Let a moment pass; LinkError when the time is up."""

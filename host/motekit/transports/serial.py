@@ -4,6 +4,8 @@
     serial:*                every USB serial port, those plugged in later included
     serial:/dev/ttyACM*     every port of a pattern
 
+A port's name may be a URL of pyserial's, such as rfc2217://host:port: it is opened as that.
+
 Boards with an auto-reset circuit (two transistors, ESP32 boards) reset when RTS is asserted and
 DTR is not. Opening a port asserts both on Linux, which does nothing; then RTS is released first,
 then DTR. HUPCL off leaves both as they are when the port is closed.
@@ -71,6 +73,8 @@ def usb_ports() -> list[str]:
 
 def open_port(name: str) -> serial.Serial:
     """Open a port for this program alone, leaving the board as it is; LinkError says why not."""
+    if "://" in name:
+        return _open_url(name)
     posix = os.name == "posix"
     port = serial.Serial(
         baudrate=BAUD,
@@ -88,6 +92,18 @@ def open_port(name: str) -> serial.Serial:
         raise _explain(name, e) from None
     if posix:
         _release_dtr(port)
+    return port
+
+
+def _open_url(name: str) -> serial.Serial:
+    """Open a port at the other end of a network."""
+    try:
+        port = serial.serial_for_url(name, baudrate=BAUD, timeout=BUSY_POLL_S, do_not_open=True)
+        port.rts = False
+        port.dtr = False
+        port.open()
+    except (OSError, ValueError) as e:  # SerialException is an OSError
+        raise LinkError(f"{name}: cannot be opened: {e}") from None
     return port
 
 

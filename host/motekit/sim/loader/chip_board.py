@@ -56,6 +56,7 @@ class ChipBoard(VirtualBoard):
         self._strange = False  # what came last was for no loader
         self._quiet_s = 0.0  # since when
         self._plan = list(whole.faults)
+        self._duration_s: float = prepared.spec["duration_ms"] / 1000
 
     # Power
 
@@ -65,8 +66,15 @@ class ChipBoard(VirtualBoard):
         for each in self._plan:
             if each.after_bytes is None:
                 self._later(each.at_s, self._begin_fault, each)
+        if self._duration_s:
+            self._later(self._duration_s, self._over)
         self.ready.set()
         self._boot()
+
+    def _over(self) -> None:
+        """End with the scenario, unless a program runs, which has a duration of its own."""
+        if self._child is None:
+            self.done.set()
 
     def close(self) -> None:
         """End the board and give back its pty."""

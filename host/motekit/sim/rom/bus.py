@@ -3,7 +3,7 @@
 With `hz` a transaction takes its time on the bus: nine clocks a byte, addresses included.
 """
 
-from . import fast
+from .fast import advance, pop
 
 _ENODEV = 19  # not acknowledged
 _ETIMEDOUT = 110  # a line is held low
@@ -24,12 +24,23 @@ class I2CBus:
         self._models = dict(models)
         self._byte_us = 9000000 // hz if hz else 0
         self._burst_us = 9 * self._byte_us
-        self._fifos = {a: m.fifo for a, m in self._models.items() if hasattr(m, "fifo")}
+        self._fifos = {  # by address and data register
+            a << 8 | m.burst[0]: m.burst[1:]
+            for a, m in self._models.items()
+            if hasattr(m, "burst")
+        }
+        self._quick = self._fifos  # none while the wires are at fault
         self._pointer = bytearray(1)
         self.faults = set()
         self.stretch_us = 0
         self.wait_us = None
-        self.transactions = 0
+        self._transactions = 0
+        self._direct = {a: m.read_mem for a, m in self._models.items() if hasattr(m, "read_mem")}
+
+    @property
+    def transactions(self):
+        """How many there were."""
+        return self._transactions + sum([fifo[0][7] for fifo in self._fifos.values()])
 
     def fault(self, kind, on=True):
         """Begin or end a fault of the wires; ValueError for an unknown kind."""
@@ -39,10 +50,11 @@ class I2CBus:
             self.faults.add(kind)
         else:
             self.faults.discard(kind)
+        self._quick = {} if self.faults else self._fifos
 
     def recover(self):
         """Clock nine times, START, STOP: frees a part that was cut off in a read."""
-        self.faults.discard("stuck")
+        self.fault("stuck", False)
 
     def scan(self):
         """Return the addresses that acknowledge."""
@@ -76,13 +88,15 @@ class I2CBus:
 
     def readfrom_mem_into(self, addr, memaddr, buf, *, addrsize=8):
         """Set the register pointer and fill the buffer, in one go."""
-        fifo = self._fifos.get(addr)
-        if fifo and fifo[0] == memaddr and len(buf) == 6 and not self.faults:
-            self.transactions += 1
-            if fast.pop(fifo[1], fifo[2], buf, self._burst_us):
-                return
+        fifo = self._quick.get(addr << 8 | memaddr)
+        if fifo and len(buf) == 6 and pop(fifo[0], fifo[1], buf, self._burst_us):
+            return
         self._check(addrsize)
         model = self._at(addr, 3 + len(buf))
+        read_mem = self._direct.get(addr)
+        if read_mem:
+            read_mem(memaddr, buf)
+            return
         self._pointer[0] = memaddr
         model.write(self._pointer)
         model.read_into(buf)
@@ -103,9 +117,9 @@ class I2CBus:
             raise ValueError("addrsize {}: no model has but 8 bits".format(addrsize))
 
     def _at(self, addr, size):
-        self.transactions += 1
+        self._transactions += 1
         if self._byte_us:
-            fast.advance(size * self._byte_us)
+            advance(size * self._byte_us)
         if self.faults:
             self._suffer()
         if addr not in self._models:

@@ -17,14 +17,12 @@ from .fast import TIME, advance
 
 _MASK = const(0x3FFFFFFF)
 _HALF = const(0x20000000)
-_READ_US = const(4)
 _READS_A_LOOK = const(64)
 _SLICE_MS = const(1000)  # the longest real wait before events and the supervisor are looked after
 _BEAT_MS = const(500)
 
 virtual = False
 _last_us = 0
-_reads = 0
 _beaten_ms = 0
 _events = []  # (at_ms, callback), earliest first
 look = None  # look(real_ms): receive what the supervisor says; set by `control`
@@ -33,11 +31,18 @@ hold = None  # hold(): real milliseconds to wait for the host, -1 for ever; set 
 released = None  # released(): the host did not answer within `hold`; set by `line`
 
 
-def setup(is_virtual, start_ms, ticks_ms):
-    """Begin at scenario time start_ms, with ticks_ms() at the given value."""
-    global virtual, _last_us
+def setup(is_virtual, start_ms, start_ticks_ms):
+    """Begin at scenario time start_ms, with ticks_ms() at start_ticks_ms.
+
+    To be called before others take `ticks_ms` and `ticks_us` from here.
+    """
+    global virtual, _last_us, ticks_ms, ticks_us
     virtual = is_virtual
-    TIME[1] = ticks_ms & _MASK
+    if is_virtual:
+        ticks_ms = fast.virtual_ms
+        ticks_us = fast.virtual_us
+    fast.late = _late
+    TIME[1] = start_ticks_ms & _MASK
     TIME[3] = start_ms & _MASK
     TIME[4] = start_ms >> 30
     _last_us = utime.ticks_us()
@@ -56,17 +61,20 @@ def _sync():
     _last_us = t
 
 
-def _read():
-    global _reads
-    if not virtual:
-        _sync()
-    if fast.read(_READ_US if virtual else 0):
-        _fire()
-    _reads += 1
-    if _reads >= _READS_A_LOOK:
-        _reads = 0
+def _late():
+    """Look after what is due: events, and now and then the supervisor."""
+    _fire()
+    if TIME[6] >= _READS_A_LOOK:
+        TIME[6] = 0
         alive()
         look(0)
+
+
+def _read():
+    _sync()
+    TIME[6] += 1
+    if fast.read(0) or TIME[6] >= _READS_A_LOOK:
+        _late()
 
 
 def alive():
@@ -99,9 +107,10 @@ def cancel(callback):
 
 
 def _fire():
-    while _events and _events[0][0] <= now_ms():
-        _events.pop(0)[1]()
-    _set_next()
+    if fast.read(0):
+        while _events and _events[0][0] <= now_ms():
+            _events.pop(0)[1]()
+        _set_next()
 
 
 def _set_next():
@@ -118,16 +127,20 @@ def _left():
     return 0 if left >= _HALF else left
 
 
-def ticks_ms():
+def _real_ms():
     """As time.ticks_ms(), with a wrap at 2^30."""
     _read()
     return TIME[1]
 
 
-def ticks_us():
+def _real_us():
     """As time.ticks_us(), with a wrap at 2^30."""
     _read()
     return TIME[0]
+
+
+ticks_ms = _real_ms
+ticks_us = _real_us
 
 
 def ticks_diff(a, b):

@@ -26,12 +26,33 @@ _cuts = 0  # faults that cut the line
 _flash = None
 _watchdog = None
 _on_stop = None
+_timeline = None  # of a recording that is replayed
 
 
 def setup():
     """Put the chips on the buses and the faults on the clock."""
     spec = board.spec
     random.seed(spec["random"] + clock.now_ms())  # each boot has numbers of its own
+    if spec["tracks"] is None:
+        _wire(spec)
+    else:
+        _replay(spec)
+    faults = spec["faults"]
+    for i in range(len(faults)):
+        if not faults[i]["kind"].startswith("flash_"):
+            _schedule(i, faults[i])
+    if spec["duration_ms"]:
+        clock.at(max(spec["duration_ms"], clock.now_ms()), _stop)
+
+
+def _replay(spec):
+    global _timeline
+    from . import replay
+
+    _timeline = replay.setup(spec["tracks"], spec["buses"], _buses)
+
+
+def _wire(spec):
     wired = {name: [] for name in spec["buses"]}
     for sensor in spec["sensors"]:
         name = sensor["name"]
@@ -53,12 +74,6 @@ def setup():
             _buses[name] = OneWire(wired[name])
         else:
             _buses[name] = wired[name][0][1] if wired[name] else _Nothing()
-    faults = spec["faults"]
-    for i in range(len(faults)):
-        if not faults[i]["kind"].startswith("flash_"):
-            _schedule(i, faults[i])
-    if spec["duration_ms"]:
-        clock.at(max(spec["duration_ms"], clock.now_ms()), _stop)
 
 
 class _Nothing:
@@ -200,8 +215,8 @@ class Port:
     root = "/"
 
     def __init__(self):
-        self.ticks_ms = clock.ticks_ms
-        self.ticks_us = clock.ticks_us
+        self.ticks_ms = _timeline.ticks_ms if _timeline else clock.ticks_ms
+        self.ticks_us = _timeline.ticks_us if _timeline else clock.ticks_us
         self.ticks_diff = clock.ticks_diff
         self._serial = None
 
@@ -239,6 +254,8 @@ class Port:
     def uart(self, spec):
         """Return the UART of a configuration's entry."""
         name = spec["name"]
+        if _timeline:
+            return _buses[name]
         _uarts[name] = uart = bus.Uart(_buses[name], clock.now_us, spec["baud"])
         uart.fault("overflow", name in _overflowing)
         return uart

@@ -9,7 +9,7 @@ import sys
 
 from micropython import const
 
-from . import board, control
+from . import board, control, port_sim
 
 _A = const(1)
 _B = const(2)
@@ -61,7 +61,7 @@ def soft_reset(raw):
     _write("MPY: soft reboot\r\n")
     __import__("__main__").__dict__.clear()
     gc.collect()
-    control.reset("soft", "raw" if raw else "main")
+    control.reset("soft", "raw" if raw else "main", cursors=port_sim.cursors())
 
 
 def execute(source, name, mode, who, globals):

@@ -3,7 +3,7 @@
 Source: ADXL345 datasheet Rev. G, "Register Map", "FIFO", "Data Formatting of Upper Data Rates".
 Samples that are due are worked out from the clock when the bus looks: an idle part costs nothing.
 As the driver sets it up (stream mode, full resolution, no offsets) samples come many at once, and
-the bus takes them straight out of `fifo`.
+the bus takes them straight out of `burst`.
 
 Modelled: every register's reset value, rates with turn-on time, range, full and 10-bit resolution,
 justification, offsets, the zero last bit above 800 Hz, bypass, FIFO and stream mode, watermark,
@@ -57,9 +57,9 @@ class Adxl345(Faults):
         super().__init__()
         self._source = source
         self._clock_us = clock_us
-        self._state = array("i", bytes(28))  # see fast.py
+        self._state = array("i", bytes(32))  # see fast.py
         self._fifo = array("h", bytes(6 * _DEPTH))
-        self.fifo = (_DATA, self._state, self._fifo)
+        self.burst = (_DATA, self._state, self._fifo)
         self._rows = array("h", bytes(6 * _BATCH))  # of the source, from sample `_first` on
         self._first = self._held = 0
         self._batches = getattr(source, "batches", False)
@@ -104,13 +104,23 @@ class Adxl345(Faults):
         """Give one read transaction, from the register pointer on."""
         self._answer()
         self._advance()
+        self._give(buf)
+
+    def read_mem(self, register, buf):
+        """Set the register pointer and give a read transaction, as `write` and `read_into` do."""
+        self._answer()
+        self._advance()
+        self._pointer = register & 0x3F
+        self._give(buf)
+
+    def _give(self, buf):
         registers = self._registers
-        self._show()
         pointer = self._pointer
-        popped = False
+        end = pointer + len(buf)
+        popped = (pointer <= _DATA_END and end > _DATA) or end > 0x40 + _DATA
+        self._show(popped)
         for i in range(len(buf)):
             buf[i] = registers[pointer]
-            popped = popped or _DATA <= pointer <= _DATA_END
             pointer = (pointer + 1) & 0x3F
         self._pointer = pointer
         if popped:
@@ -145,6 +155,7 @@ class Adxl345(Faults):
             and not self.faults
         )
         self._state[4] = 0
+        self._next_us = 0
 
     def _empty(self):
         self._state[1] = self._state[2] = self._state[5] = 0
@@ -154,12 +165,15 @@ class Adxl345(Faults):
         self._half_us = 625 << (15 - (self._registers[_BW_RATE] & 0x0F))  # half microseconds
         self._start_us = self._clock_us() + _TURN_ON_US
         self._taken = 0  # samples since `_start_us`
+        self._next_us = 0  # before it no sample is due
 
     def _advance(self):
         """Take the samples that are due."""
         if not self._registers[_POWER_CTL] & 0x08 or self._ended:
             return
         now = self._clock_us()
+        if now < self._next_us:
+            return
         due = 2 * (now - self._start_us) // self._half_us
         if self._state[0]:
             self._take(due - self._taken)
@@ -176,6 +190,7 @@ class Adxl345(Faults):
         pairs = self._taken >> 1
         self._start_us += pairs * self._half_us
         self._taken &= 1
+        self._next_us = self._start_us + ((self._taken + 1) * self._half_us + 1 >> 1)
 
     def _take(self, n):
         """Take n samples at once, in the source's own counts or in those of 1/256 g."""
@@ -234,7 +249,7 @@ class Adxl345(Faults):
             value &= ~1
         return value << 6 - code if form & 0x04 else value
 
-    def _show(self):
+    def _show(self, with_data):
         """Put what a read sees now into the registers."""
         registers = self._registers
         registers[0x00] = 0xE6 if "wrong_id" in self.faults else 0xE5
@@ -248,7 +263,7 @@ class Adxl345(Faults):
             source |= _WATERMARK
         registers[_INT_SOURCE] = source
         registers[_FIFO_STATUS] = entries
-        if count:
+        if count and with_data:
             at = 3 * self._state[1]
             for axis in range(3):
                 word = self._fifo[at + axis]

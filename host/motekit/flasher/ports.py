@@ -1,0 +1,45 @@
+"""Which ports are meant: names, patterns, and boards at the other end of a network."""
+
+import os
+from collections.abc import Iterable
+
+from motekit.errors import LinkError, UsageError
+from motekit.transports.serial import SerialTransport, usb_ports
+
+REMOTE = ("rfc2217://", "socket://")
+
+
+def named(names: Iterable[str]) -> list[str]:
+    """Return the ports that names and patterns stand for, each once, in their order.
+
+    Raises UsageError for what is no port's name, LinkError for a pattern that fits none.
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        for port in _ports(name):
+            found.setdefault(port if port.startswith(REMOTE) else os.path.realpath(port), port)
+    return list(found.values())
+
+
+def attached() -> list[str]:
+    """Return all USB serial ports; LinkError if there is none."""
+    found = usb_ports()
+    if not found:
+        raise LinkError(
+            "no USB serial port is attached; plug boards in, with a cable that carries data"
+        )
+    return found
+
+
+def _ports(name: str) -> list[str]:
+    if name.startswith(REMOTE):
+        return [name]
+    scheme, rest = name.split(":", 1) if ":" in name else ("serial", name)
+    if "://" in name or "/" in scheme or (rest and scheme != "serial"):
+        known = ", ".join(("serial:", *REMOTE))
+        raise UsageError(f"{name!r}: no port that boards are flashed at; known: {known}")
+    transport = SerialTransport(rest or name)
+    found = transport.find()
+    if not found:
+        raise LinkError(f"{name}: no port fits this pattern")
+    return found

@@ -1,0 +1,7 @@
+"""All mutants, in the order in which they are run."""
+
+from .drivers import DRIVERS
+from .firmware import BOARD, CODEC, LINK
+from .host import HOST
+
+MUTANTS = (*DRIVERS, *CODEC, *LINK, *BOARD, *HOST)
