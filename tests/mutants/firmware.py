@@ -362,7 +362,7 @@ BOARD = (
     ),
     Mutant(
         "driver: options not checked",
-        _HOME + "driver.py",
+        _HOME + "options.py",
         "if type(value) is not type(default) or value not in allowed:",
         "if type(value) is not type(default):",
         "drivers",

@@ -10,6 +10,8 @@ import sys
 
 from motefw import packet, packet_setup
 
+PACKET_BYTES = 4096
+
 
 def load(samples, channels, count):
     """Return blocks filled from standard input."""
@@ -45,7 +47,7 @@ def main():
     blocks = load(int(samples), int(channels), int(count))
     for block in blocks:
         block.linear = linear == "1"
-    out = bytearray(packet.MAX_PACKET_BYTES)
+    out = bytearray(PACKET_BYTES)
     encode(blocks, kernel, out, 1)
     gc.collect()
     gc.disable()
