@@ -421,6 +421,27 @@ def test_nothing_is_acknowledged_that_the_store_did_not_take(store, collect):
     assert board.tail == 0
 
 
+def test_no_ack_overtakes_a_slow_commit(store, collect):
+    append = store.append
+    acked = []
+
+    def slow(*arguments):
+        durable = max(
+            (seq for _, _, seq in store.acknowledged(DEVICE) if seq is not None), default=-1
+        )
+        time.sleep(0.3)
+        acked.append((board.tail - 1, durable))
+        return append(*arguments)
+
+    store.append = slow
+    board = ModelBoard(packets=log())
+    with PtyBoard(board) as wire:
+        collect(wire.path, limits=Limits(for_s=30, until_idle_s=2))
+    assert all(seq <= durable for seq, durable in acked)
+    assert board.tail == 30
+    assert len(acked) >= 2
+
+
 def test_ports_that_are_not_there_end_the_collector_with_what_to_try(collect):
     with pytest.raises(PortGoneError, match="/dev/none: no such port"):
         collect("/dev/none")

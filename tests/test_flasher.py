@@ -11,6 +11,7 @@ from motekit.chips import CHIPS
 from motekit.flash import filesystem, merged, partitions
 from motekit.flash.image import ImageError
 from motekit.flasher import esptool, flash
+from motekit.flasher import history as history_of
 from motekit.flasher.job import Job
 from motekit.raw_prompt import RawPrompt
 from motekit.sim import scenario as scenarios
@@ -29,7 +30,7 @@ def history(tmp_path_factory):
     folder = tmp_path_factory.mktemp("flashed")
     assert places.made()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("motekit.flasher.history._home", lambda: folder)
+        patch.setattr("motekit.flasher.history.HOME", folder)
         patch.setattr(flash, "HELLO_S", 60.0)
         patch.setattr(flash, "BOOT_S", 40.0)
         yield folder
@@ -248,3 +249,16 @@ def test_what_fits_no_board_is_said_before_one_is_touched():
     long = merged.Release(BOARD.chip, b"", bytes(0x40_0000))
     with pytest.raises(ImageError, match="partition factory"):
         flash.flash(["/dev/ttyNOSE"], Job(BOARD, long))
+
+
+def test_what_no_chip_holds_any_more_is_not_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr("motekit.flasher.history.HOME", tmp_path)
+    monkeypatch.setattr("motekit.flasher.history.CONTENTS_MAX", 3)
+    for n in range(9):
+        history_of.save("a0b1c2d3e4f5", (merged.Region("app", 0, bytes([n])),))
+        history_of.save("b0b1c2d3e4f5", (merged.Region("app", 0, b"kept"),))
+    assert len(list(tmp_path.glob("*.bin"))) <= 4
+    assert history_of.load("a0b1c2d3e4f5")["app"].read_bytes() == bytes([8])
+    assert history_of.load("b0b1c2d3e4f5")["app"].read_bytes() == b"kept"
+    (tmp_path / "a0b1c2d3e4f5.json").write_text("nonsense")
+    assert history_of.load("a0b1c2d3e4f5") == {}

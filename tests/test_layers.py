@@ -52,7 +52,7 @@ HOST_LAYERS = (
         "query",
     ),
     ("session", "recognition", "caretaker", "probe", "bus_scan"),
-    ("sim", "sinks", "bundle", "flasher", "record"),
+    ("sim", "sinks", "bundle", "flasher", "record", "gateway"),
     ("collector", "doctor"),
     ("demo", "sim.world"),
     ("testing",),

@@ -10,6 +10,7 @@ import pytest
 import typer
 
 from tests.mutants import __main__ as program
+from tests.mutants import trial
 from tests.mutants.mutant import Mutant, StaleError
 from tests.mutants.table import MUTANTS
 from tests.mutants.trial import Outcome, Scratch
@@ -93,7 +94,7 @@ def test_a_bug_is_killed_or_survives_and_is_gone_afterwards(scratch):
     assert scratch.run(nodes).killed is False
     killed = scratch.run_with(mutant("a + b", "a - b", "test_add"))
     assert killed.killed is True
-    assert killed.why == "test_calc.py::test_add"
+    assert killed.why.startswith("test_calc.py::test_add: assert 1 == 3")
     assert scratch.run_with(mutant("a + b", "a * b", "test_quick")).killed is False
     assert scratch.run_with(mutant("a + b", "a + b + 0 * len(a)", "test_quick")).killed is True
     assert scratch.run(nodes).killed is False
@@ -106,6 +107,13 @@ def test_what_cannot_be_run_is_no_kill(scratch):
     assert "pytest ended with" in broken.why
     missing = scratch.run_with(mutant("a + b", "a - b", "test_none"))
     assert missing.killed is None
+
+
+def test_a_test_that_hangs_is_a_kill_that_says_so(scratch, monkeypatch):
+    monkeypatch.setattr(trial, "TEST_TIMEOUT_S", 1)
+    outcome = scratch.run_with(mutant("a + b", "a - b", "test_slow"))
+    assert outcome.killed is True
+    assert outcome.why == "test_calc.py::test_slow: hung until its time was up"
 
 
 def test_tests_without_an_end_are_ended_and_are_no_kill(scratch):
@@ -127,6 +135,7 @@ def test_names_choose_and_one_that_is_none_is_told():
 def test_the_results_are_written_and_decide_the_exit_code(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     mutants = [mutant("a + b", new, "test_add") for new in ("a", "b")]
+    monkeypatch.setattr(program, "MUTANTS", mutants)
     names = [m.name for m in mutants]
     for second, code in ((True, 0), (False, 1), (None, 2)):
         said = {names[0]: Outcome(True, "", 1), names[1]: Outcome(second, "", 1)}
@@ -136,4 +145,20 @@ def test_the_results_are_written_and_decide_the_exit_code(tmp_path, monkeypatch,
             {"name": names[0], "killed": True},
             {"name": names[1], "killed": second is True},
         ]
-    assert "2 of 2 killed: 100 %" in capsys.readouterr().out
+    assert "2 of 2 killed: 100.0 %" in capsys.readouterr().out
+    (tmp_path / "build" / "mutants.json").unlink()
+    program.report(mutants[:1], said)
+    assert not (tmp_path / "build" / "mutants.json").exists(), "a part is not the whole"
+
+
+def test_a_run_says_what_survived_and_what_fails_without_a_bug(scratch, monkeypatch, capsys):
+    monkeypatch.setattr(program, "Scratch", lambda folder: scratch)
+    mutants = [mutant("a + b", "a - b", "test_add"), mutant("a + b", "b + b", "test_quick")]
+    assert program.trials(mutants, 1) == 1
+    said = capsys.readouterr().out
+    assert "killed  calc: a - b: test_calc.py::test_add: assert" in said
+    assert "SURVIVED  calc: b + b" in said
+    assert "1 of 2 killed: 50.0 %" in said
+    (scratch.root / "host" / "calc.py").write_text(CODE.replace("a + b", "a * b"))
+    assert program.trials(mutants, 1) == 2
+    assert "a test fails without any bug: test_calc.py::test_add" in capsys.readouterr().out

@@ -18,6 +18,7 @@ import typer
 
 from motekit import board, drivers
 from motekit.cli import COMMANDS, app
+from motekit.gateway import config as gateway_config
 from motekit.sim import scenario
 from motekit.testing import plugin
 
@@ -111,12 +112,19 @@ def test_what_the_readme_shows_is_what_happens(shell):
 
 
 def test_the_scenario_in_it_is_one(tmp_path):
-    (block,) = _blocks("toml")
+    block, _ = _blocks("toml")
     assert tomllib.loads(block)["board"]
     (tmp_path / "fan.csv").write_text("x,y,z\n1,2,3\n")
     (tmp_path / "fan.toml").write_text(block)
     plan = scenario.load(tmp_path / "fan.toml")
     assert len(plan.boards) == 2
+
+
+def test_the_gateway_in_it_is_one(tmp_path):
+    _, block = _blocks("toml")
+    (tmp_path / "bench.toml").write_text(block)
+    plan = gateway_config.load(tmp_path / "bench.toml")
+    assert [sensor.driver for sensor in plan.sensors] == ["sht4x", "pms5003"]
 
 
 def test_every_command_is_in_it():

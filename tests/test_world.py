@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -219,3 +221,18 @@ def test_a_board_of_which_nothing_came_is_a_failure(tmp_path):
     assert done.returncode == 1
     assert "nothing of it arrived; it printed: " in done.stderr
     assert "MemoryError" in done.stderr
+
+
+@pytest.mark.parametrize("wait_s", [1.5, 2.5])
+def test_ctrl_c_ends_it_with_what_has_come(tmp_path, wait_s):
+    path = tmp_path / "long.toml"
+    path.write_text('duration_s = 9e6\n[[board]]\ncount = 2\nboard = "esp32-c3-devkitm-1"\n')
+    argv = [sys.executable, "-m", "motekit", "sim", "--scenario", str(path)]
+    argv += ["--store", str(tmp_path / "some.motekit")]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stdout.readline()
+        time.sleep(wait_s)
+        run.send_signal(signal.SIGINT)
+        _, said = run.communicate(timeout=60)
+    assert (run.returncode, "Traceback" in said) == (0, False), said
+    assert " samples in " in said

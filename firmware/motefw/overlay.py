@@ -20,7 +20,7 @@ _RARE = const(
     "options packet_anchor packet_setup reply scan start trouble"
 )
 
-_measure = [gc.mem_free]  # the port's, once there is one
+_measure = [getattr(gc, "mem_free", None)]  # the port's, once there is one; CPython has none
 
 
 def setup(heap):

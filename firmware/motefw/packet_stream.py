@@ -123,9 +123,12 @@ def _gather(block, what, channel):
             n += 1
     else:
         column = block.columns[channel]
-        sparse = block.any_invalid
+        if not block.any_invalid:
+            for i in range(block.count):
+                z[i] = column[i]
+            return block.count
         for i in range(block.count):
-            if not (sparse and block.is_invalid(channel, i)):
+            if not block.is_invalid(channel, i):
                 z[n] = column[i]
                 n += 1
     return n

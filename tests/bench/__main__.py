@@ -28,6 +28,7 @@ BENCHES = {
     "heap": ".heap",
     "store": ".store",
     "sim": ".sim",
+    "flash": ".flash",
     "ci": ".ci",
 }
 RESULTS = Path("build/bench.json")

@@ -1,6 +1,7 @@
 """`python -m tests.mutants`: plant each bug in a scratch copy, and see whether a test notices.
 
-Prints a line a mutant and the kill rate; writes build/mutants.json, a list of {"name", "killed"}.
+Prints a line a mutant and the kill rate; a run of all writes build/mutants.json, a list of
+{"name", "killed"}.
 The tests named in the table pass without any bug, or nothing is said about a kill. The exit code
 is 0 where every mutant was killed, 1 where one survived, 2 where something could not be run.
 """
@@ -8,9 +9,11 @@ is 0 where every mutant was killed, 1 where one survived, 2 where something coul
 import json
 import queue
 import tempfile
-import threading
 import time
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -31,53 +34,67 @@ class Workshop:
     """As many scratch copies as bugs are tried at a time."""
 
     def __init__(self, folder: Path, jobs: int) -> None:
+        self._copies = [Scratch(folder / str(number)) for number in range(jobs)]
         self._free: queue.SimpleQueue[Scratch] = queue.SimpleQueue()
-        self._jobs = jobs
-        for number in range(jobs):
-            self._free.put(Scratch(folder / str(number)))
+        for scratch in self._copies:
+            self._free.put(scratch)
+
+    @contextmanager
+    def _workers(self) -> Generator[ThreadPoolExecutor]:
+        pool = ThreadPoolExecutor(len(self._copies))
+        try:
+            yield pool
+        except BaseException:  # Ctrl-C, mostly: tests have sessions of their own
+            pool.shutdown(wait=False, cancel_futures=True)
+            for scratch in self._copies:
+                scratch.end()
+            raise
+        finally:
+            pool.shutdown()
+
+    def _on_a_copy(self, action: Callable[[Scratch], Outcome]) -> Outcome:
+        scratch = self._free.get()
+        try:
+            return action(scratch)
+        finally:
+            self._free.put(scratch)
 
     def baseline(self, mutants: list[Mutant]) -> Outcome:
-        """Run each test once without a bug."""
+        """Run each test once without a bug; return what went wrong, if anything did."""
         nodes = sorted({node for mutant in mutants for node in mutant.nodes})
-        shares = [share for n in range(self._jobs) if (share := nodes[n :: self._jobs])]
-        with ThreadPoolExecutor(self._jobs) as pool:
-            outcomes = list(pool.map(self._run, shares))
+        jobs = len(self._copies)
+        shares = [share for n in range(jobs) if (share := nodes[n::jobs])]
+        with self._workers() as pool:
+            actions = [partial(_run_unplanted, share) for share in shares]
+            outcomes = list(pool.map(self._on_a_copy, actions))
         return next((each for each in outcomes if each.killed is not False), outcomes[0])
 
-    def _run(self, nodes: list[str]) -> Outcome:
-        scratch = self._free.get()
-        try:
-            return scratch.run(nodes, BASELINE_TIMEOUT_S)
-        finally:
-            self._free.put(scratch)
-
-    def try_one(self, mutant: Mutant) -> Outcome:
-        """Plant a bug and run its tests."""
-        scratch = self._free.get()
-        try:
-            return scratch.run_with(mutant)
-        finally:
-            self._free.put(scratch)
-
     def try_all(self, mutants: list[Mutant]) -> dict[str, Outcome]:
-        """Try each, and say what came of it as soon as it is known."""
+        """Plant each, run its tests, and say what came of it as soon as it is known."""
         outcomes: dict[str, Outcome] = {}
-        told = threading.Lock()
-        with ThreadPoolExecutor(self._jobs) as pool:
-            futures = {pool.submit(self.try_one, mutant): mutant for mutant in mutants}
+        with self._workers() as pool:
+            futures = {
+                pool.submit(self._on_a_copy, partial(_run_planted, mutant)): mutant
+                for mutant in mutants
+            }
             for number, future in enumerate(as_completed(futures), 1):
-                outcome = outcomes[futures[future].name] = future.result()
-                with told:
-                    _tell(number, len(mutants), futures[future], outcome)
+                mutant = futures[future]
+                outcomes[mutant.name] = future.result()
+                _tell(f"{number:3}/{len(mutants)}", mutant, outcomes[mutant.name])
         return outcomes
 
 
-def _tell(number: int, count: int, mutant: Mutant, outcome: Outcome) -> None:
-    CONSOLE.print(
-        f"{number:3}/{count} {outcome.took_s:5.1f} s  {WORDS[outcome.killed]}  {mutant.name}: ",
-        end="",
-    )
-    CONSOLE.print(outcome.why, markup=False)
+def _run_unplanted(nodes: list[str], scratch: Scratch) -> Outcome:
+    return scratch.run(nodes, BASELINE_TIMEOUT_S)
+
+
+def _run_planted(mutant: Mutant, scratch: Scratch) -> Outcome:
+    return scratch.run_with(mutant)
+
+
+def _tell(place: str, mutant: Mutant, outcome: Outcome) -> None:
+    CONSOLE.print(f"{place} {outcome.took_s:5.1f} s  {WORDS[outcome.killed]}", end="  ")
+    CONSOLE.print(f"{mutant.name}: {outcome.why}", markup=False)
 
 
 def chosen(names: list[str]) -> list[Mutant]:
@@ -90,43 +107,50 @@ def chosen(names: list[str]) -> list[Mutant]:
 
 
 def report(mutants: list[Mutant], outcomes: dict[str, Outcome]) -> int:
-    """Write the results, print the rate; return the exit code."""
+    """Print the rate; write the results, if they are of all; return the exit code."""
     rows = [{"name": m.name, "killed": outcomes[m.name].killed is True} for m in mutants]
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
     killed = sum(row["killed"] for row in rows)
-    CONSOLE.print(f"{killed} of {len(rows)} killed: {100 * killed / len(rows):.0f} % (goal 100 %)")
-    CONSOLE.print(f"{RESULTS} written")
+    CONSOLE.print(f"{killed} of {len(rows)} killed: {100 * killed / len(rows):.1f} % (goal 100 %)")
+    if len(mutants) == len(MUTANTS):
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
+        CONSOLE.print(f"{RESULTS} written")
     if any(outcome.killed is None for outcome in outcomes.values()):
         return 2
     return 0 if killed == len(rows) else 1
 
 
+def trials(mutants: list[Mutant], jobs: int) -> int:
+    """Run all there is to run; return the exit code."""
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="motekit-mutants-") as folder:
+        workshop = Workshop(Path(folder), jobs)
+        baseline = workshop.baseline(mutants)
+        if baseline.killed is not False:
+            CONSOLE.print("[red]error:[/red] a test fails without any bug:", end=" ")
+            CONSOLE.print(baseline.why, markup=False)
+            return 2
+        CONSOLE.print(f"all tests pass without a bug, after {time.monotonic() - began:.0f} s")
+        code = report(mutants, workshop.try_all(mutants))
+    CONSOLE.print(f"{time.monotonic() - began:.0f} s in all")
+    return code
+
+
 def main(
-    only: Annotated[list[str] | None, typer.Option(help="mutants with this in their name")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="those with this in their name")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="how many at a time")] = 2,
 ) -> None:
     """Plant each bug in a scratch copy, and see whether a test notices."""
     mutants = chosen(only or [])
-    began = time.monotonic()
+    if len(mutants) == len(MUTANTS):
+        RESULTS.unlink(missing_ok=True)  # nobody is to take an old one for this run's
     try:
         for mutant in mutants:
             mutant.planted(ROOT)
     except StaleError as error:
         CONSOLE.print(f"error: {error}", style="red", markup=False)
         raise typer.Exit(2) from None
-    with tempfile.TemporaryDirectory(prefix="motekit-mutants-") as folder:
-        workshop = Workshop(Path(folder), jobs)
-        baseline = workshop.baseline(mutants)
-        if baseline.killed is not False:
-            CONSOLE.print("error: a test fails without any bug:", style="red")
-            CONSOLE.print(baseline.why, markup=False)
-            raise typer.Exit(2)
-        CONSOLE.print(f"all tests pass without a bug, after {time.monotonic() - began:.0f} s")
-        outcomes = workshop.try_all(mutants)
-    code = report(mutants, outcomes)
-    CONSOLE.print(f"{time.monotonic() - began:.0f} s in all")
-    raise typer.Exit(code)
+    raise typer.Exit(trials(mutants, jobs))
 
 
 if __name__ == "__main__":

@@ -26,8 +26,8 @@ DRIVERS = (
     Mutant(
         "adxl345: off-by-one FIFO",
         _DRIVERS + "adxl345.py",
-        "for i in range(block.count, block.count + n):",
-        "for i in range(block.count, block.count + n - 1):",
+        "for i in range(held, held + n):",
+        "for i in range(held, held + n - 1):",
         "adxl345",
         ("test_no_sample_goes_without_a_gap", "test_every_rate_and_range_gives_each_sample_once"),
     ),
@@ -58,8 +58,8 @@ DRIVERS = (
     Mutant(
         "adxl345: allocation per sample",
         _DRIVERS + "adxl345.py",
-        "read(self.address, _DATA, data)",
-        "data = self.bus.readfrom_mem(self.address, _DATA, 6)",
+        "                read(address, _DATA, data)\n",
+        "                data = bytearray(6)\n                read(address, _DATA, data)\n",
         "adxl345",
         (_HEAP,),
     ),

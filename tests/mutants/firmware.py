@@ -259,7 +259,7 @@ BOARD = (
     Mutant(
         "sampler: latency limit ignored",
         _HOME + "sampler.py",
-        "if block.count and self._age_ms() + self.poll_ms > self._latency_ms:",
+        "if block.count and self._age_ms() + wait_ms > self._latency_ms:",
         "if block.count > block.capacity:",
         "sampler",
         ("test_packets_keep_the_latency_limit", "test_they_keep_it_when_nothing_follows"),

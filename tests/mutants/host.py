@@ -46,7 +46,7 @@ HOST = (
         "            heads = [each.header for each in taken if each.header is not None]\n"
         "            self.committed(0, {(h.generation, h.epoch): h.seq for h in heads})\n",
         "collector",
-        ("test_nothing_is_acknowledged_that_the_store_did_not_take",),
+        ("test_no_ack_overtakes_a_slow_commit",),
     ),
     Mutant(
         "session: ack forgotten",

@@ -16,6 +16,7 @@ COPIED = ("boards", "firmware", "host", "tests", "README.md", "pyproject.toml")
 LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*", "build")
 TEST_TIMEOUT_S = 60  # one test; a hang that a bug causes fails the test by itself
 RUN_TIMEOUT_S = 180  # all tests of one mutant: never reached but on a machine that stands still
+WHY_CHARS = 60  # of what a test says when it fails
 PASSED, FAILED = 0, 1  # of pytest's exit codes; any other says that it could not run the tests
 
 
@@ -40,6 +41,7 @@ class Scratch:
             elif source.exists():
                 shutil.copy2(source, self.root / name)
         self._share_vm(checkout / "build" / "vm")
+        self._running: subprocess.Popen[str] | None = None
 
     def _share_vm(self, vm: Path) -> None:
         """Have the VMs found that `motekit setup` has brought; what is compiled is made anew."""
@@ -51,7 +53,7 @@ class Scratch:
         """Run tests until one fails."""
         began = time.monotonic()
         # A session of its own, so that a VM that hangs ends with its tests.
-        pytest = subprocess.Popen(
+        self._running = pytest = subprocess.Popen(
             self._command(nodes),
             cwd=self.root,
             env=self._environment(),
@@ -69,6 +71,11 @@ class Scratch:
             return Outcome(None, f"no end after {timeout_s:g} s", time.monotonic() - began)
         return _outcome(pytest.returncode, said, time.monotonic() - began)
 
+    def end(self) -> None:
+        """End the tests that run, if any; may be called from another thread."""
+        if self._running is not None and self._running.poll() is None:
+            os.killpg(self._running.pid, signal.SIGKILL)
+
     def _command(self, nodes: list[str]) -> list[str]:
         # The same examples at each run, and no time spent on making a failing one small.
         options = ["-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist", "-rfE"]
@@ -78,7 +85,8 @@ class Scratch:
 
     def _environment(self) -> dict[str, str]:
         path = os.pathsep.join(str(self.root / name) for name in ("host", "firmware"))
-        return {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+        wide = {"COLUMNS": "400"}  # pytest cuts what it says of a failure at the terminal's width
+        return {**os.environ, **wide, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
 
     def run_with(self, mutant: Mutant) -> Outcome:
         """Plant a bug, run the tests that must notice, and put things right again."""
@@ -103,8 +111,7 @@ def _outcome(code: int, said: str, took_s: float) -> Outcome:
         return Outcome(False, lines[-1], took_s)
     failed = [line for line in lines if line.startswith("FAILED ")]
     if code == FAILED and failed:
-        hung = " (hung until its time was up)" if "Timeout (>" in failed[0] else ""
-        return Outcome(
-            True, failed[0].split(" - ")[0].removeprefix("FAILED tests/") + hung, took_s
-        )
+        test, _, reason = failed[0].removeprefix("FAILED tests/").partition(" - ")
+        reason = "hung until its time was up" if "Timeout (>" in reason else reason[:WHY_CHARS]
+        return Outcome(True, f"{test}: {reason}", took_s)
     return Outcome(None, f"pytest ended with {code}: {lines[-1]}", took_s)

@@ -104,8 +104,7 @@ class PMS5003(Driver):
             if self._waiting > _QUEUE - 2 or not self.bus.any():
                 break
             got = self.bus.readinto(self._chunk) or 0
-            for i in range(got):
-                self._take(self._chunk[i], now)
+            self._take(got, now)
         if time.ticks_diff(now, self._heard_ms) > _SILENCE_MS + self._period_ms:
             self._heard_ms = now
             raise self.error("no frame for 10 s (5 V supply, wiring, 9600 baud?)")
@@ -131,20 +130,28 @@ class PMS5003(Driver):
         """Put the part to sleep: fan and laser off."""
         self.bus.write(_SLEEP)
 
-    def _take(self, byte, now):
+    def _take(self, got, now):
+        """Pass what came through the window, as much at a time as there is room for."""
         window = self._window
-        window[self._have] = byte
-        self._have += 1
-        while self._have:
-            verdict = self._judge()
-            if not verdict:
-                return
-            if verdict > 0:
-                self._heard_ms = now
-                self._keep()
-                self._drop(verdict)
-            else:
-                self._drop(1)
+        chunk = self._chunk
+        at = 0
+        while at < got:
+            have = self._have
+            n = min(got - at, _LONGEST - have)
+            for i in range(n):
+                window[have + i] = chunk[at + i]
+            self._have = have + n
+            at += n
+            while self._have:
+                verdict = self._judge()
+                if not verdict:
+                    break
+                if verdict > 0:
+                    self._heard_ms = now
+                    self._keep()
+                    self._drop(verdict)
+                else:
+                    self._drop(1)
 
     def _judge(self):
         """Return the bytes of a whole frame, 0 while one may still come, -1 when none can."""

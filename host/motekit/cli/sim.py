@@ -131,7 +131,11 @@ def _collect(
             row = {"device": board.device, "board": board.board, "serial": None}
             print(json.dumps(row) if as_json else f"{board.device}  {board.board}", flush=True)
         began = time.monotonic()
-        world.run()
+        interrupted = False
+        try:
+            world.run()
+        except KeyboardInterrupt:
+            interrupted = True
         took_s = time.monotonic() - began
         streams = [s for device in world.store.summary().devices for s in device.streams]
         print(
@@ -140,6 +144,8 @@ def _collect(
             f"{world.now_s:,.0f} s in {took_s:.1f} s, in {store}",
             file=sys.stderr,
         )
+        if interrupted:
+            return
         _end(world.boards)
         if silent := world.silent():
             told = [f"{b.device}: nothing of it arrived; it printed: {b.words()}" for b in silent]

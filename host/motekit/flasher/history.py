@@ -12,9 +12,12 @@ from typing import Any, cast
 from motekit import disk, places
 from motekit.flash.merged import Region
 
+HOME: Path | None = None  # another place than that for what can be made again
+CONTENTS_MAX = 64
+
 
 def _home() -> Path:
-    return places.made() / "flashed"
+    return HOME or places.made() / "flashed"
 
 
 def load(mac: str) -> dict[str, Path]:
@@ -40,3 +43,15 @@ def save(mac: str, regions: tuple[Region, ...]) -> None:
                 disk.replace(path, region.data)
             digests[region.name] = digest
         disk.replace(_home() / f"{mac}.json", json.dumps({"regions": digests}).encode())
+        _tidy()
+
+
+def _tidy() -> None:
+    """Remove contents that no chip is thought to hold any more, once there are many."""
+    contents = list(_home().glob("*.bin"))
+    if len(contents) <= CONTENTS_MAX:
+        return
+    told = "".join(each.read_text("utf-8") for each in _home().glob("*.json"))
+    for each in contents:
+        if each.stem not in told:
+            each.unlink(missing_ok=True)

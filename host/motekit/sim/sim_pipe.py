@@ -58,10 +58,9 @@ class Turn(VirtualTime):
         self.end_ms = now_ms  # of its turn
         self.waiting = False  # for a commit
         self._abandoned = False
-        self._mine = threading.Lock()
-        self._others = threading.Lock()
-        self._mine.acquire()
-        self._others.acquire()
+        # Ctrl-C may come while the others wait: then both are released once more than taken.
+        self._mine = threading.Semaphore(0)
+        self._others = threading.Semaphore(0)
         self.future = threads.submit(self._run, work)
         self.future.add_done_callback(lambda _: self._others.release())
 

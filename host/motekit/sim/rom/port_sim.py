@@ -11,6 +11,7 @@ from micropython import const
 
 from . import board, bus, chips, clock, control, sources
 
+_FREE_BAUD = const(100000000)  # a replay's delays are in the recording
 _CHECK_MS = const(250)
 _POWER_OFF_MS = const(500)
 _OF_THE_WHOLE = ("stall", "fifo_overrun", "ticks_jump", "ticks_drift", "memory_pressure")
@@ -224,7 +225,7 @@ class Port:
     def serial(self):
         """The line of the prompt."""
         if self._serial is None:
-            self._serial = line.Serial(board.spec["baud"])
+            self._serial = line.Serial(_FREE_BAUD if _timeline else board.spec["baud"])
         return self._serial
 
     def unique_id(self):

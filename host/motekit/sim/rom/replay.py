@@ -16,7 +16,7 @@ from micropython import const
 from . import clock, control, fast, sources
 
 _ENODEV = const(19)
-_NEAR_US = const(5000)
+_NEAR_US = const(1000)
 _AHEAD = const(32)  # entries that are searched for what fits
 _TOLD_MAX = const(20)
 _HEAD = "<IIBBHH"

@@ -1,0 +1,60 @@
+"""The command `motekit gateway`."""
+
+import json
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from motekit.gateway.config import load
+from motekit.gateway.gateway import Gateway, device_id
+from motekit.gateway.port_blinka import BlinkaPort
+from motekit.query import store_path
+from motekit.store import collecting_into
+
+
+def gateway(
+    config: Annotated[Path, typer.Argument(help="The gateway's file: adapter, buses, sensors.")],
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            "--store", "-s", help="The store; made if there is none.", envvar="MOTEKIT_STORE"
+        ),
+    ] = None,
+    for_s: Annotated[
+        float | None, typer.Option("--for", min=0, help="End after so many seconds.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Its id, 12 hex digits. [made of this machine's]")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Read sensors on this machine's own buses, or on a USB adapter's, into a store until Ctrl-C.
+
+    Example: motekit gateway bench.toml --store fleet.motekit
+    """
+    plan = load(config)
+    device = device_id(plan.name, given=device)
+
+    def report(text: str) -> None:
+        print(json.dumps({"kind": "log", "text": text}) if as_json else text, file=sys.stderr)
+
+    ending = threading.Event()
+
+    def end(_number: int, _frame: object) -> None:
+        ending.set()
+
+    with collecting_into(store_path(store)) as opened:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, end)
+        with Gateway(plan, opened, device, BlinkaPort(plan), report) as running:
+            running.run(for_s, ending.is_set)
+        for name, state, samples, error in running.states():
+            row = {"device": device, "stream": name, "state": state, "samples": samples}
+            if as_json:
+                print(json.dumps({**row, "error": error}))
+            else:
+                print(f"{device}  {name}  {samples:,} samples  {state}")
