@@ -20,7 +20,12 @@ _RARE = const(
     "options packet_anchor packet_setup reply scan start trouble"
 )
 
-_measure = [getattr(gc, "mem_free", None)]  # the port's, once there is one; CPython has none
+
+def _unknown():
+    return 0
+
+
+_measure = [getattr(gc, "mem_free", _unknown)]  # the port's, once there is one; CPython has none
 
 
 def setup(heap):

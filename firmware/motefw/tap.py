@@ -120,7 +120,7 @@ class Tap:
         self.number += 1
         line = self._line
         struct.pack_into("<I", line, have, crc32(memoryview(line)[:have]))
-        print("~tap " + b2a_base64(memoryview(line)[: have + 4]).decode().strip())
+        print("~tap " + b2a_base64(bytes(memoryview(line)[: have + 4])).decode().strip())
 
     def tick(self):
         """Tell what there is; end when the time is up. Called each second."""
