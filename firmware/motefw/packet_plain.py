@@ -30,10 +30,11 @@ _SPARSE_P = const(16)
 _SUM = const(48)
 _COEF = const(64)
 _LAG = const(72)
+_FROM = const(97)
 _BLOCK = const(32)
 _CLIP = const(0x1000000)
 _PAIR_K = const(12)
-_PAIR_UNARY = const(11)
+_PAIR_UNARY = const(8)
 _WRAP = const(0xFFFFFFFF)
 _NARROW = const(0x20000000)
 _TOP = const(0x80000000)
@@ -69,6 +70,11 @@ def span(source, n, step, width, st):
     st[_MIN] = low
     st[_MAX] = high
     st[_OR] = bits
+
+
+def widen(source, z, n, _signed):
+    """Copy source[:n] of 16 bits, signed or not, to z."""
+    shift(source, z, n, 0)
 
 
 def shift(source, z, n, bits):
@@ -141,50 +147,53 @@ def difference(source, z, n):
         a = x
 
 
-def fold(_0, _1, source, z, n, order, sparse, st):
-    """Write to z the zig-zag codes of source[order:n] less the value before, or st[_BASE].
+def fold(x, total, source, a, n, order, sparse, st):
+    """Choose parameters for the codes of source[order:n] less the value before, or st[_BASE].
 
     For each block of 32 codes st[_P + block] gets the parameter p = k + 1 (0: all zero) and, with
     `sparse`, st[_P + 16 + block] that for sparse coding; st[_COST] and st[_COST_SPARSE] the bits
-    that all are estimated to take.
+    that all are estimated to take. st[_SUM + block] gets twice the sum of the residuals' absolute
+    values, -1 if one has a code beyond 24 bits. `packet_viper` writes the codes to z, where `emit`
+    finds them; here `emit` makes them anew, from what st[_FROM] says is before the first.
     """
-    base = source[order - 1] if order else st[_BASE]
-    j = 0
+    a = st[_FROM] = source[order - 1] if order else st[_BASE]
     block = _P
     last = last_sparse = -1
     cost = cost_sparse = 0
-    for start in range(order, n, _BLOCK):
-        stop = min(start + _BLOCK, n)
-        m = stop - start
-        total = peak = 0
-        for i in range(start, stop - 1 if order else start, 2):
-            x = source[i]
-            e = x - base
-            base = source[i + 1]
-            f = base - x
-            e = e + e if e >= 0 else -1 - e - e
-            f = f + f if f >= 0 else -1 - f - f
-            if (e | f) >= _CLIP:
-                e = _wrapped(e)
-                f = _wrapped(f)
-                peak |= e | f
-                z[j] = _int32(e)
-                z[j + 1] = _int32(f)
-            else:
-                z[j] = e
-                z[j + 1] = f
-            total += e + f
-            j += 2
-        for i in range(start + (m & ~1 if order else 0), stop):
-            e = source[i] - base
-            e = e + e if e >= 0 else -1 - e - e
-            if e >= _CLIP:
-                e = _wrapped(e)
-                peak |= e & -_CLIP
-            total += e
-            z[j] = _int32(e)
-            j += 1
-        peak &= -_CLIP
+    i = order
+    while i < n:
+        start = i
+        before = a
+        stop = i + _BLOCK
+        if stop > n:
+            stop = n
+        m = stop - i
+        peak = total = 0
+        if order:  # what rises less what falls is known from both ends
+            end = stop - 1
+            while i < end:
+                x = source[i]
+                if x > a:
+                    total += x - a
+                a = source[i + 1]
+                if a > x:
+                    total += a - x
+                i += 2
+            if i < stop:
+                x = source[i]
+                if x > a:
+                    total += x - a
+                a = x
+                i = stop
+            total += total + before - a
+        else:
+            while i < stop:
+                x = source[i] - a
+                total += x if x >= 0 else -x
+                i += 1
+        total += total
+        if total >= _CLIP:
+            total, peak = _wide(source, start, stop, order, before)
         st[block + _SUM - _P] = -1 if peak else total
         if not (total or peak):
             last = last_sparse = 0
@@ -194,8 +203,8 @@ def fold(_0, _1, source, z, n, order, sparse, st):
             cost = st[_BITS]
             if sparse:
                 st[_BITS] = cost_sparse + m
-                for i in range(j - m, j):
-                    if not z[i]:
+                for j in range(start, stop):
+                    if source[j] == source[j - 1]:
                         m -= 1
                 last_sparse = _choose(total - m, peak, m, last_sparse, st)
                 cost_sparse = st[_BITS]
@@ -207,164 +216,180 @@ def fold(_0, _1, source, z, n, order, sparse, st):
     st[_COST_SPARSE] = cost_sparse
 
 
+def _wide(source, start, stop, order, before):
+    """Return the sum of a block that may have wide codes, and the OR of those over 24 bits."""
+    total = peak = 0
+    for i in range(start, stop):
+        x = source[i]
+        v = x - before
+        v = _wrapped(v + v if v >= 0 else -1 - v - v)
+        if order:
+            before = x
+        total += v + (v & 1)
+        if v >= _CLIP:
+            peak |= v & -_CLIP
+    return total, peak
+
+
 def _choose(total, peak, m, last, st):
-    """Return the parameter for m codes of that sum; add the bits estimated for it to st[_BITS].
+    """Return the parameter for m codes; add the bits estimated for it to st[_BITS].
 
-    `peak` is the OR of those beyond 24 bits. The choice is among the best k for that sum, the one
-    below and the one of the block before (-1: none), since a change costs bits.
+    `total` is twice the sum of absolute residuals, `peak` the OR of codes beyond 24 bits, `last`
+    the parameter of the block before (-1: none), kept while it is near the best: a change costs
+    bits. The best k is the least with 2^k >= 0.484 of the mean and a half (Kiely 2004, "Selecting
+    the Golomb Parameter in Rice Coding": k and k + 1 meet at the golden ratio).
     """
+    p = x = one = 0
     if peak:
-        best = 0
-        while peak >> best:
-            best += 1
-        best = min(best, 31)
-        st[_BITS] += m * (best + 1)
-        return best
-    k = 0
-    most = total - (total >> 2) - (total >> 3)
-    while m << k < most:
-        k += 1
-    total += total + m
-    best = 0
-    least = 1 << 29
-    p = k + 1
-    while p > 0:
-        bits = m * p
-        if p <= 26:
-            excess = total - (m << p - 1)
-            if excess > 0:
-                bits += excess >> p
-        if last > p:
-            bits += last - p << 1
-        elif last >= 0:
-            bits += p - last << 1
-        if bits < least:
-            best = p
-            least = bits
-        if p > k and k:
-            p = k
-        elif last < k or last > k + 1:
-            p = last
-            k = last
-        else:
-            break
-    st[_BITS] += least + (last >= 0)
-    return best
+        while peak >> p:
+            p += 1
+        p = min(p, 31)
+        st[_BITS] += m * (p + 1)
+        return p
+    if 0 < last < 26:
+        p = last
+        one = 1 << p - 1
+        x = m * one
+    if not x - (one << 2) <= total <= x + x + (x >> 2) + (one << 3):
+        p = 1
+        x = m
+        while x + x < total - (total >> 5):
+            x += x
+            p += 1
+    x = (total + total if total >= m + m else total + (total >> 1) + m) - x  # few are not 0
+    st[_BITS] += m * p + (x >> p if x > 0 else 0)
+    if last >= 0:
+        st[_BITS] += (last - p << 1 if last > p else p - last << 1) + 1
+    return p
 
 
-def _room(m, k, total):
-    """Return the bits that m codes of that sum may take at most.
+def emit(v, one, source, y, n, order, limit, mode, st, out):
+    """Write the codes that `fold` looked at to both sections of `out`.
 
-    -1: the sum is unknown, but one code has more than 24 bits; -2: they are packed.
+    Returns the bits, -1 if the sections meet. More than `limit` bits, and it is as if nothing was
+    written.
+
+    Mode 0: Rice; 1: sparse; 2: packed, source[:n] in st[_P] - 1 bits each and no unary part.
     """
-    room = m * k + 16
-    if total == -2:
-        return room
-    room += m + m + 77
-    if total < 0:
-        return room + 4 * m
-    return room + (total >> k if k >= 0 else 0)
-
-
-def emit(_0, _1, z, n, limit, mode, st, out):
-    """Write the codes z[:n] to both sections of `out`; return the bits, -1 if the sections meet.
-
-    More than `limit` bits, and it is as if nothing was written.
-
-    Mode 0: Rice; 1: sparse; 2: packed, st[_P] - 1 bits each and no unary part.
-    """
-    up = st[_UP]
-    up_acc = st[_UP_ACC]
     one = 1 << st[_UP_BITS]
-    low = st[_LOW]
-    low_acc = st[_LOW_ACC]
+    i = order
+    up_acc = st[_UP_ACC] << 1  # a bit ahead: the end of a code is where the next begins
+    mask = k = x = 0  # the first 16 locals take the VM less
     weight = 1 << st[_LOW_BITS]
+    low_acc = st[_LOW_ACC]
+    a = st[_FROM]
+    up = st[_UP]
+    low = st[_LOW]
     last = block = 0
-    for start in range(0, n, _BLOCK):
-        stop = min(start + _BLOCK, n)
+    while i < n:
+        stop = i + _BLOCK
+        if stop > n:
+            stop = n
         p = st[_P + (_SPARSE_P if mode == 1 else 0) + (block if mode < 2 else 0)]
-        if low - up < _room(stop - start, p - 1, st[_SUM + block] if mode < 2 else -2) >> 3:
+        total = st[_SUM + block] if mode < 2 else 0
+        k = p - 1
+        m = stop - i
+        room = m * k + 16
+        if mode < 2:  # a code beyond 24 bits has a unary part of 4 at most
+            room += m + m + 77 + (total >> k if total > 0 else m << 2)
+        if low - up < room >> 3:
             return -1
         if block and mode < 2:
-            one <<= p - last << 1 if p >= last else (last - p << 1) - 1
-            while one > 255:
-                out[up] = up_acc
-                up += 1
-                up_acc = 0
-                one >>= 8
+            one <<= (p - last << 1 if p >= last else (last - p << 1) - 1) + 1
             up_acc |= one
-            one += one
+            while one > 255:
+                out[up] = up_acc >> 1 & 0xFF
+                up += 1
+                up_acc >>= 8
+                one >>= 8
         last = p
         block += 1
         if not p:
+            i = stop
+            if order:
+                a = source[i - 1]
             continue
-        k = p - 1
-        mask = (1 << k) - 1
-        if not mode and k < _PAIR_K and st[_SUM + block - 1] >= 0:
-            pair_bits = k + k
-            most = _PAIR_UNARY << k
-            for i in range(start, stop - 1, 2):
-                v = z[i]
-                w = z[i + 1]
-                if v | w >= most:  # they need more bits than a small integer has
-                    start = i
-                    break
-                one <<= v >> k
-                up_acc |= one
-                one += one
-                one <<= w >> k
-                up_acc |= one
-                one += one
-                while one > 255:
-                    out[up] = up_acc & 0xFF
-                    up += 1
-                    up_acc >>= 8
-                    one >>= 8
-                low_acc += (v & mask | (w & mask) << k) * weight
-                weight <<= pair_bits
+        bias = 1 << k
+        mask = bias - 1
+        fast = not mode and k < _PAIR_K and total >= 0
+        while i < stop:
+            if fast:
+                most = _PAIR_UNARY << k
+                end = stop - 1
+                while i < end:
+                    x = source[i]
+                    y = source[i + 1]
+                    i += 2
+                    v = x - a
+                    if order:
+                        a = y
+                        y -= x
+                    else:
+                        y -= a
+                    v = bias + v + v if v >= 0 else mask - v - v
+                    y = bias + y + y if y >= 0 else mask - y - y
+                    if v | y >= most:  # they need more bits than a small integer has
+                        i -= 2
+                        if order:
+                            a = source[i - 1]
+                        break
+                    one <<= v >> k
+                    up_acc |= one
+                    one <<= y >> k
+                    up_acc |= one
+                    while one > 255:
+                        out[up] = up_acc >> 1 & 0xFF
+                        up += 1
+                        up_acc >>= 8
+                        one >>= 8
+                    low_acc |= (v & mask | (y & mask) << k) * weight
+                    weight <<= k + k
+                    while weight > 255:
+                        out[low] = low_acc & 0xFF
+                        low -= 1
+                        low_acc >>= 8
+                        weight >>= 8
+            end = min(i + 2, stop) if fast else stop
+            while i < end:
+                v = source[i]
+                i += 1
+                if mode < 2:
+                    v -= a
+                    if order:
+                        a += v
+                    v = v + v if v >= 0 else -1 - v - v
+                    if v >= _CLIP:
+                        v = _wrapped(v)
+                    v -= mode
+                    q = (v >> k) + mode
+                    while q > 7:
+                        out[up] = up_acc >> 1 & 0xFF
+                        up += 1
+                        up_acc = 0
+                        q -= 8
+                    one <<= q + 1
+                    up_acc |= one
+                    while one > 255:
+                        out[up] = up_acc >> 1 & 0xFF
+                        up += 1
+                        up_acc >>= 8
+                        one >>= 8
+                    if v < 0:
+                        continue
+                low_acc += (v & mask) * weight
+                weight <<= k
                 while weight > 255:
                     out[low] = low_acc & 0xFF
                     low -= 1
                     low_acc >>= 8
                     weight >>= 8
-            else:
-                start += stop - start & ~1  # one may be left
-        for i in range(start, stop):
-            v = z[i]
-            if v < 0:
-                v &= _WRAP
-            if mode < 2:
-                v -= mode
-                q = (v >> k) + mode
-                while q > 7:
-                    out[up] = up_acc
-                    up += 1
-                    up_acc = 0
-                    q -= 8
-                one <<= q
-                while one > 255:
-                    out[up] = up_acc
-                    up += 1
-                    up_acc = 0
-                    one >>= 8
-                up_acc |= one
-                one += one
-                if v < 0:
-                    continue
-            low_acc += (v & mask) * weight
-            weight <<= k
-            while weight > 255:
-                out[low] = low_acc & 0xFF
-                low -= 1
-                low_acc >>= 8
-                weight >>= 8
     up_bits = _log2(one)
     low_bits = _log2(weight)
     used = 8 * (up - st[_UP] + st[_LOW] - low) + up_bits - st[_UP_BITS] + low_bits - st[_LOW_BITS]
     if used > limit:
         return used
     st[_UP] = up
-    st[_UP_ACC] = up_acc
+    st[_UP_ACC] = up_acc >> 1
     st[_UP_BITS] = up_bits
     st[_LOW] = low
     st[_LOW_ACC] = low_acc

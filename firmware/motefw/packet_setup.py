@@ -11,7 +11,7 @@ from .packet import Block, encode
 from .packet_write import MAX_HEADER_BYTES, MAX_PACKET_BYTES, MAX_SAMPLES
 
 _DESCRIPTOR_MAX_BYTES = const(24)
-_VECTOR_CRC = const(2740128275)
+_VECTOR_CRC = const(2229560487)
 
 
 def capacity(channels, bits=32):
@@ -44,6 +44,13 @@ def _vector(kernel):
             columns[4][i] = (x * 77 & 0x7FF) + (x >> 5 & 0x7FF) - (x >> 3 & 0x7FF)
             columns[5][i] = walk << (8 if scale == 2 else 0)
         n = encode(out, 0, 0, 0, 0, 0, 0, 0, block, kernel)
+        total = crc32(memoryview(out)[:n], total)
+    for code, spread in (("h", 0x3FF), ("H", 0xFFFF)):
+        narrow = Block(1, 71, False, code)
+        narrow.count = 71
+        for i in range(71):
+            narrow.columns[0][i] = (columns[4][i] & spread) - (0 if code == "H" else 500)
+        n = encode(out, 0, 0, 0, 0, 0, 0, 0, narrow, kernel)
         total = crc32(memoryview(out)[:n], total)
     return total
 

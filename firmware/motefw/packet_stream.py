@@ -54,7 +54,7 @@ _LINEAR_MIN = const(64)  # samples that pay for coefficients
 _REST_MAX = const(31)
 _FULL = "packet: the samples do not fit into the buffer, or into 4096 bytes"
 
-state = array("i", bytes(4 * 97))
+state = array("i", bytes(4 * 98))
 _scratch = [array("i", bytes(4))]
 
 
@@ -111,7 +111,7 @@ def runs(block, channel):
     return count + 1, lost
 
 
-def _gather(block, what, channel):
+def _gather(kernel, block, what, channel):
     """Copy what a stream codes (runs, steps, valid values) to the scratch; return how many."""
     if what == _RUNS:
         return runs(block, channel)[0] - 1
@@ -121,12 +121,11 @@ def _gather(block, what, channel):
         for i in range(1, block.count):
             z[n] = block.steps_us[i]
             n += 1
+    elif not block.any_invalid:
+        n = block.count
+        kernel.widen(block.columns[channel], z, n, block.code == "h")
     else:
         column = block.columns[channel]
-        if not block.any_invalid:
-            for i in range(block.count):
-                z[i] = column[i]
-            return block.count
         for i in range(block.count):
             if not block.is_invalid(channel, i):
                 z[n] = column[i]
@@ -144,7 +143,7 @@ def _source(kernel, block, what, channel, n, shift):
     z = _scratch[0]
     source = block.columns[channel]
     if _is_gathered(block, what):
-        _gather(block, what, channel)
+        _gather(kernel, block, what, channel)
         source = z
     if shift:
         kernel.shift(source, z, n, shift)
@@ -176,7 +175,7 @@ def _width(st):
 
 
 def _fixed(kernel, source, n, order, st):
-    """Leave in the scratch the codes of a fixed predictor; return it."""
+    """Leave the codes of a fixed predictor to `emit`; return it."""
     z = _scratch[0]
     if order == 2:
         kernel.difference(source, z, n)
@@ -258,7 +257,7 @@ def _pack(kernel, out, at, source, n, width, st):
     kernel.predict(source, z, n, 0, 0, st)
     st[_P] = width + 1
     at = _describe(out, at, _PACKED, width - 1, st[_MIN])
-    if kernel.emit(0, 0, z, n, _NO_LIMIT, _AS_IS, st, out) < 0:
+    if kernel.emit(0, 0, z, z, n, 0, _NO_LIMIT, _AS_IS, st, out) < 0:
         raise PacketError(_FULL)
     return at
 
@@ -286,7 +285,7 @@ def write(kernel, out, at, block, what, channel):
     n = block.count
     source = block.columns[channel]
     if _is_gathered(block, what):
-        n = _gather(block, what, channel)
+        n = _gather(kernel, block, what, channel)
         source = _scratch[0]
         if not n:
             return at
@@ -313,10 +312,12 @@ def _code(kernel, out, at, block, what, channel, source, n, shift, order):
     first = source[0] if order else st[_BASE]
     second = source[1] - source[0] if order == 2 else 0
     predictor = _fixed(kernel, source, n, order, st)
+    folded = z if order == 2 else source  # what `fold` has read
     if block.linear and what == _VALUES and n >= _LINEAR_MIN and _tries_linear(block, channel):
         taps = _linear(kernel, block, channel, n, shift, st)
         if taps:
             predictor, first, order, second = _LINEAR, st[_BASE], 0, taps
+            folded = z
         else:
             source = _source(kernel, block, what, channel, n, shift)
             predictor = _fixed(kernel, source, n, order, st)
@@ -329,13 +330,13 @@ def _code(kernel, out, at, block, what, channel, source, n, shift, order):
     if st[_COST] > limit and source is not z:  # the survey has missed the extremes
         kernel.span(source, n, n, n, st)
         limit = _width(st) * n
-    used = kernel.emit(0, 0, z, n - order, limit, mode, st, out)
+    used = kernel.emit(0, 0, folded, z, n, order, limit, mode, st, out)
     if 0 <= used <= limit:
         return end
     source = _source(kernel, block, what, channel, n, shift)
     kernel.span(source, n, n, n, st)
     width = _width(st)
     if 0 <= used <= width * n and source is not z:
-        kernel.emit(0, 0, z, n - order, used, mode, st, out)
+        kernel.emit(0, 0, folded, z, n, order, used, mode, st, out)
         return end
     return _pack(kernel, out, at, source, n, width, st)

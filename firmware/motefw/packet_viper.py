@@ -75,6 +75,24 @@ def span(source: ptr32, n: int, step: int, width: int, st: ptr32):
 
 
 @micropython.viper
+def widen(source: ptr16, z: ptr32, n: int, signed: int):
+    flip = signed << 15
+    while n > 3:
+        z[0] = (source[0] ^ flip) - flip
+        z[1] = (source[1] ^ flip) - flip
+        z[2] = (source[2] ^ flip) - flip
+        z[3] = (source[3] ^ flip) - flip
+        source = ptr16(int(source) + 8)
+        z = ptr32(int(z) + 16)
+        n -= 4
+    while n:
+        z[0] = (source[0] ^ flip) - flip
+        source = ptr16(int(source) + 2)
+        z = ptr32(int(z) + 4)
+        n -= 1
+
+
+@micropython.viper
 def shift(source: ptr32, z: ptr32, n: int, bits: int):
     one = 1
     top = one << 31
@@ -207,42 +225,46 @@ def fold(v: int, x: int, source: ptr32, z: ptr32, n: int, order: int, sparse: in
             v = x - base
             if v & top:
                 v += v
+                sum -= v
                 v ^= -1
             else:
                 v += v
+                sum += v
             z[0] = v
             peak |= v
-            sum += v
             base = source[1]
             v = base - x
             if v & top:
                 v += v
+                sum -= v
                 v ^= -1
             else:
                 v += v
+                sum += v
             z[1] = v
             peak |= v
-            sum += v
             x = source[2]
             v = x - base
             if v & top:
                 v += v
+                sum -= v
                 v ^= -1
             else:
                 v += v
+                sum += v
             z[2] = v
             peak |= v
-            sum += v
             base = source[3]
             v = base - x
             if v & top:
                 v += v
+                sum -= v
                 v ^= -1
             else:
                 v += v
+                sum += v
             z[3] = v
             peak |= v
-            sum += v
             source = ptr32(int(source) + 16)
             z = ptr32(int(z) + 16)
             n -= 1
@@ -253,18 +275,19 @@ def fold(v: int, x: int, source: ptr32, z: ptr32, n: int, order: int, sparse: in
                 base = x
             if v & top:
                 v += v
+                sum -= v
                 v ^= -1
             else:
                 v += v
+                sum += v
             z[0] = v
             peak |= v
-            sum += v
             source = ptr32(int(source) + 4)
             z = ptr32(int(z) + 4)
             tail -= 1
         st[block + _PEAK - _P] = peak
         peak &= above
-        sum &= _SUM_MAX  # codes are right modulo 2^32, and so is their sum
+        sum &= _SUM_MAX  # differences are right modulo 2^32, and so is the sum
         st[block + _SUM - _P] = _NO_SUM if peak else sum
         which = 0
         while which <= sparse:
@@ -280,59 +303,50 @@ def fold(v: int, x: int, source: ptr32, z: ptr32, n: int, order: int, sparse: in
                         m -= 1
                     n -= 1
                 z = ptr32(int(z) + 4 * count)
-                total -= m
-            best = 0
-            least = 0
+                total = sum - m
+            p = 0
+            x = 0
+            bits = 0
             if peak:
                 while peak:
                     peak = int(uint(peak) >> uint(1))
-                    best += 1
-                if best > 31:
-                    best = 31
-                least = m * (best + 1)
-                peak = 1 << best - 1
+                    p += 1
+                if p > 31:
+                    p = 31
+                bits = m * (p + 1)
+                peak = 1 << p - 1
             elif sum:
-                k = 0
-                bits = m
-                most = total - (total >> 2) - (total >> 3)
-                while bits < most:
-                    bits += bits
-                    k += 1
-                least = one << 29
-                total += total + m
-                p = k + 1
-                while p > 0:
-                    bits = m * p
-                    if p <= 26:
-                        excess = total - (m << p - 1)
-                        if excess > 0:
-                            bits += excess >> p
-                    if before > p:
-                        bits += before - p << 1
-                    elif before >= 0:
-                        bits += p - before << 1
-                    if bits < least:
-                        best = p
-                        least = bits
-                    if p > k and k:
-                        p = k
-                    elif before < k or before > k + 1:
-                        p = before
-                        k = before
-                    else:
-                        p = 0
-                if before >= 0:
-                    least += 1
+                if before > 0 and before < 26:  # none beyond is near: and x has 32 bits
+                    p = before
+                    bits = one << p - 1
+                    x = m * bits
+                if total < x - (bits << 2) or total > x + x + (x >> 2) + (bits << 3):
+                    p = 1
+                    x = m
+                    while x + x < total - (total >> 5):
+                        x += x
+                        p += 1
+                if total < m + m:  # few are not 0
+                    x = total + (total >> 1) + m - x
+                else:
+                    x = total + total - x
+                bits = m * p
+                if x > 0:
+                    bits += x >> p
+                if before > p:
+                    bits += (before - p << 1) + 1
+                elif before >= 0:
+                    bits += (p - before << 1) + 1
             if which:
-                if best:
-                    least += count
-                cost_sparse += least
-                last_sparse = best
-                st[block + _SPARSE_P] = best
+                if p:
+                    bits += count
+                cost_sparse += bits
+                last_sparse = p
+                st[block + _SPARSE_P] = p
             else:
-                cost += least
-                last = best
-                st[block] = best
+                cost += bits
+                last = p
+                st[block] = p
             which += 1
         block += 1
     st[_COST] = cost
@@ -340,7 +354,18 @@ def fold(v: int, x: int, source: ptr32, z: ptr32, n: int, order: int, sparse: in
 
 
 @micropython.viper
-def emit(v: int, one: int, z: ptr32, n: int, limit: int, mode: int, st: ptr32, out: ptr8) -> int:
+def emit(
+    v: int,
+    one: int,
+    _source: ptr32,
+    z: ptr32,
+    n: int,
+    order: int,
+    limit: int,
+    mode: int,
+    st: ptr32,
+    out: ptr8,
+) -> int:
     one = 1
     one <<= st[_UP_BITS]
     up_acc = st[_UP_ACC]
@@ -348,7 +373,7 @@ def emit(v: int, one: int, z: ptr32, n: int, limit: int, mode: int, st: ptr32, o
     low_bits = st[_LOW_BITS]
     up = ptr8(int(out) + st[_UP])
     low = ptr8(int(out) + st[_LOW])
-    left = n
+    left = n - order
     slot = _P
     if mode == 1:
         slot += _SPARSE_P
@@ -364,7 +389,10 @@ def emit(v: int, one: int, z: ptr32, n: int, limit: int, mode: int, st: ptr32, o
         if mode < 2:
             slot += 1
             sum = st[_SUM + block]
-            room += n + n + 77 + (n * 4 if sum > _SUM_MAX else sum >> k if k >= 0 else 0)
+            rest = n << 2
+            if sum <= _SUM_MAX and sum:
+                rest = sum >> k
+            room += n + n + 77 + rest
         if int(low) - int(up) < (room >> 3) + 2:
             return -1
         if block and mode < 2:

@@ -1,8 +1,8 @@
 """Runs on the MicroPython VM: encode packets over and over; print what the heap lost.
 
-    encode_cost.py KERNEL LINEAR SAMPLES CHANNELS PACKETS ROUNDS <COLUMNS
+    encode_cost.py KERNEL LINEAR CODE SAMPLES CHANNELS PACKETS ROUNDS OUT_BYTES <COLUMNS
 
-COLUMNS are int32 in the native byte order, one column after the other, SAMPLES each.
+COLUMNS are integers of array type CODE, one column after the other, SAMPLES each.
 """
 
 import gc
@@ -10,16 +10,14 @@ import sys
 
 from motefw import packet, packet_setup
 
-PACKET_BYTES = 4096
 
-
-def load(samples, channels, count):
+def load(samples, channels, count, code):
     """Return blocks filled from standard input."""
     blocks = []
     for _ in range(count):
-        block = packet.Block(channels, samples)
+        block = packet.Block(channels, samples, False, code)
         for column in block.columns:
-            if sys.stdin.buffer.readinto(column) != 4 * samples:
+            if sys.stdin.buffer.readinto(column) != len(bytes(column)):
                 raise ValueError("standard input ends within a column")
         block.count = samples
         blocks.append(block)
@@ -37,17 +35,17 @@ def encode(blocks, kernel, out, rounds):
 
 def main():
     """Encode every block ROUNDS times; print the heap bytes that it took."""
-    wanted, linear, samples, channels, count, rounds = sys.argv[1:]
+    wanted, linear, code, samples, channels, count, rounds, out_bytes = sys.argv[1:]
     name, kernel = packet_setup.select_kernel()
     if wanted == "plain":
         name, kernel = "plain", None
     if name != wanted:
         print("no", wanted)
         return
-    blocks = load(int(samples), int(channels), int(count))
+    blocks = load(int(samples), int(channels), int(count), code)
     for block in blocks:
         block.linear = linear == "1"
-    out = bytearray(PACKET_BYTES)
+    out = bytearray(int(out_bytes))
     encode(blocks, kernel, out, 1)
     gc.collect()
     gc.disable()

@@ -37,6 +37,7 @@ ptr8 = ptr16 = ptr32 = _same  # to viper these names are types
 TIME = array("i", bytes(28))
 _READ_US = const(4)
 _READS_A_LOOK = const(64)
+_SKIP_MAX_MS = const(500000)
 _MASK = const(0x3FFFFFFF)
 _HALF = const(0x20000000)
 
@@ -80,6 +81,18 @@ def read(us: int) -> int:
         t[0] = (t[0] - us) & _MASK
         advance(us)
     return 1 if (t[3] - t[5]) & _MASK < _HALF else 0
+
+
+@micropython.viper
+def skip(ms: int) -> int:
+    """Move on to the start of a millisecond, ms later; return 0 if an event is due before."""
+    t = ptr32(TIME)
+    left = (t[5] - t[3]) & _MASK
+    if ms >= left or left >= _HALF or ms > _SKIP_MAX_MS:
+        return 0
+    if ms > 0:
+        advance(ms * 1000 - t[2])
+    return 1
 
 
 def late():
