@@ -2,7 +2,7 @@
 
 import json
 
-from motefw import packet
+from motefw import packet, packet_anchor
 from motefw.keys import Tagger
 from motefw.keys_host import device_key
 from motekit.store import Received
@@ -58,7 +58,9 @@ def note(content, *, device=DEVICE, generation=0, epoch=1, seq=0, time_us=0):
 def anchor(utc_us, quality=3, error_us=1000, *, generation=0, epoch=1, seq=0, time_us=0):
     """Return a time anchor."""
     out = bytearray(packet.MAX_PACKET_BYTES)
-    n = packet.encode_anchor(out, generation, epoch, seq, time_us, utc_us, quality, error_us)
+    n = packet_anchor.encode_anchor(
+        out, generation, epoch, seq, time_us, utc_us, quality, error_us
+    )
     return _sealed(out, n, DEVICE, generation)
 
 

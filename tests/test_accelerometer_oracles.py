@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motefw import drivers
-from motefw.driver import channels_of
+from motefw.options import channels_of
 from motekit.sim.rom.bus import I2CBus
 from motekit.sim.rom.chips.lis3dh import Lis3dh
 from motekit.sim.rom.chips.mpu6050 import Mpu6050

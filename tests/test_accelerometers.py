@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motefw import drivers
-from motefw.driver import channels_of
+from motefw.options import channels_of
 from tests.coprocess import CoProcess, VmError
 
 SILENT_POLL_US = 100_000

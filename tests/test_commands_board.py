@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from motefw import keys, message, message_host, packet
+from motefw import keys, message, message_host, packet, packet_anchor
 from tests.board_line import DEVICE, Host, assemble
 from tests.coprocess import CoProcess
 from tests.test_config_board import GOOD
@@ -50,7 +50,7 @@ def test_time_set_logs_an_anchor(vm):
     ok, result, packets = host.ask("time.set", {"utc_us": utc_us, "error_us": 1500})
     assert (ok, result) == (True, {})
     (data,) = packets.values()
-    assert packet.read_header(data).kind == packet.ANCHOR
+    assert packet.read_header(data).kind == packet_anchor.ANCHOR
     body = data[packet.read_header(data).body : -8]
     assert int.from_bytes(body[:8], "little") == utc_us
     assert body[8] == 3

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motefw import packet, packet_header
+from motefw import packet, packet_anchor, packet_header
 from motefw.errors import PacketError
 from motekit import decode
 
@@ -183,7 +183,7 @@ def test_packets_may_be_views_of_a_larger_buffer():
 
 def test_headers_alone():
     out = bytearray(packet.MAX_PACKET_BYTES)
-    length = packet.encode_anchor(out, 200, 2**31, 7, 99, 1_800_000_000_000_000, 3, 5000)
+    length = packet_anchor.encode_anchor(out, 200, 2**31, 7, 99, 1_800_000_000_000_000, 3, 5000)
     anchor = bytes(out[:length]) + bytes(8)
     length = packet.encode_note(out, 15, 1, 2**32 - 1, 2**40, b'{"boot":{}}')
     note = bytes(out[:length]) + bytes(8)

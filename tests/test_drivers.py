@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from motefw import drivers
-from motefw.driver import Driver, channels_of, check_options
+from motefw.driver import Driver
 from motefw.errors import ConfigError
+from motefw.options import channels_of, check_options
 from motekit.drivers import NAMES
 from motekit.sim.rom import chips
 from tests.coprocess import CoProcess, VmError

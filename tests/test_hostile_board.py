@@ -3,7 +3,7 @@
 import pytest
 
 import motekit
-from motefw import packet
+from motefw import packet, packet_anchor
 from motekit import collector as collector_module
 from motekit.collector import Collector, Limits
 from motekit.keys import Host, KeyStore
@@ -28,7 +28,7 @@ LATEST_US = (1 << 62) - 1  # what a header may say
 
 def anchor(utc_us, time_us=0):
     out = bytearray(packet.MAX_PACKET_BYTES)
-    n = packet.encode_anchor(out, 0, EPOCH, 2, time_us, utc_us, 3, 1000)
+    n = packet_anchor.encode_anchor(out, 0, EPOCH, 2, time_us, utc_us, 3, 1000)
     return bytes(out[: packet.seal(out, n, zero_key(DEVICE))])
 
 

@@ -20,10 +20,11 @@ ROM = HOST / "motekit" / "sim" / "rom"
 FIRMWARE_LAYERS = (
     ("errors", "compat", "overlay"),
     ("crc", "cobs", "register", "keys", "files", "clock"),
+    ("options",),
     ("frame", "receipt", "driver", "packet"),
     ("message", "accelerometer", "sensirion", "uart_part", "uart_asked"),
-    ("log", "config", "identity", "drivers", "links"),
-    ("sampler", "recorder", "uplink", "commands", "authority", "actions", "scan"),
+    ("log", "config", "identity", "drivers", "links", "reply"),
+    ("sampler", "recorder", "uplink", "commands", "control", "authority", "actions", "scan"),
     ("describe",),
     ("answers",),
     ("trouble", "start", "ending"),
@@ -35,7 +36,7 @@ FIRMWARE_LAYERS = (
 HOST_LAYERS = (
     ("errors", "chips", "clock"),
     ("shorten",),
-    ("link",),
+    ("link", "merge"),
     ("fields", "resources", "keys", "drivers", "hello", "decode", "places", "disk", "tap"),
     ("board", "firmware", "store", "transports", "recording"),
     (

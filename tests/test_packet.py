@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_spec import _dumps
 
-from motefw import keys, packet, packet_header, packet_linear, packet_setup
+from motefw import keys, packet, packet_anchor, packet_header, packet_linear, packet_setup
 from motefw.errors import PacketError
 
 VECTORS = sorted((Path(__file__).parent / "vectors" / "packet").glob("*.json"))
@@ -328,9 +328,9 @@ def test_a_cleared_block_has_no_gaps():
 
 def test_anchors_and_notes_come_back():
     out = bytearray(256)
-    n = packet.encode_anchor(out, 3, 9, 11, 12345, 1_767_225_600_000_000, 3, 1500)
+    n = packet_anchor.encode_anchor(out, 3, 9, 11, 12345, 1_767_225_600_000_000, 3, 1500)
     made = packet.decode(bytes(out[:n]) + TAG)
-    assert made.header.kind == packet.ANCHOR
+    assert made.header.kind == packet_anchor.ANCHOR
     assert made.body == (1_767_225_600_000_000, 3, 1500)
     assert (made.header.generation, made.header.epoch, made.header.seq) == (3, 9, 11)
     note = {"gap": {"stream": 1, "index": 640, "lost": 12, "why": "overrun"}}
@@ -352,7 +352,7 @@ def test_notes_and_anchors_have_limits():
         packet.encode_note(bytearray(4096), 0, 1, 1, 1, bytes(4096))
     for utc_us, quality, error_us in ((-1, 0, 0), (2**64, 0, 0), (0, 256, 0), (0, 0, 2**32)):
         with pytest.raises(PacketError, match="out of range"):
-            packet.encode_anchor(bytearray(64), 0, 1, 1, 1, utc_us, quality, error_us)
+            packet_anchor.encode_anchor(bytearray(64), 0, 1, 1, 1, utc_us, quality, error_us)
 
 
 def test_a_tag_holds_for_its_device_key_and_bytes_alone():

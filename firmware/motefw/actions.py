@@ -4,6 +4,7 @@ from . import drivers, overlay
 from .compat import const
 from .errors import MessageError
 from .files import RECORD_FILE, write_json
+from .packet_anchor import encode_anchor
 
 _QUALITY_HOST = const(3)
 _UTC_MIN_US = 1_577_836_800_000_000  # 2020: a host whose clock is before that has none
@@ -44,7 +45,7 @@ def time_set(board, args):
     utc_us = _argument(args, "utc_us", _UTC_MIN_US, _UTC_MAX_US)
     error_us = _argument(args, "error_us", 0, 0xFFFFFFFF)
     uptime_us = _argument(args, "uptime_us", 0, now_us)
-    board.recorder.anchor(uptime_us, utc_us, _QUALITY_HOST, error_us)
+    board.recorder.write(encode_anchor, uptime_us, utc_us, _QUALITY_HOST, error_us)
     board.uplink.wake.set()
     return {}
 

@@ -11,7 +11,7 @@ import gc
 import sys
 from time import ticks_add, ticks_diff
 
-from . import overlay
+from . import control, overlay, packet_stream
 from .compat import const
 from .errors import MoteError
 from .log import RamLog
@@ -25,6 +25,7 @@ _FLUSH_TICKS = const(10)
 _LINE_CHARS = const(200)
 _REQUEST = const(0x71)  # message.REQUEST
 _QUEUE_BYTES = const(16384)
+_SAMPLES = const(256)  # of a block, unless the configuration says otherwise
 
 
 class Task:
@@ -58,6 +59,7 @@ class Board:
         self.port = port
         self.ticks_ms = port.ticks_ms
         self.log = RamLog(_QUEUE_BYTES)  # the largest first, while the heap is in one piece
+        packet_stream.reserve(_SAMPLES)
         self.settings = None
         self.identity = self.recorder = self.encoder = None
         self.clock = self.uplink = self.link = None
@@ -176,7 +178,7 @@ class Board:
         """Take a message from the host; without room for an answer the host has to ask again."""
         try:
             if data[0] == _REQUEST:
-                self.link.reply(overlay.call("commands", "handle", self, data))
+                self.link.reply(control.handle(self, data))
             else:
                 self.uplink.receipt(data)
         except MoteError:
@@ -236,6 +238,9 @@ def run(port):
 
     Whatever ends it, the prompt is there for 10 minutes, then the watchdog resets the board.
     """
+    if overlay.forgotten():
+        __import__(__name__, None, None, ("run",)).run(port)
+        return
     board = None
     try:
         asyncio.new_event_loop()
@@ -259,3 +264,4 @@ def run(port):
     except (KeyboardInterrupt, Exception) as error:
         print(f"motefw: {type(error).__name__}")
     asyncio.new_event_loop()
+    overlay.forget()

@@ -8,11 +8,12 @@ import os
 from time import ticks_add
 
 from . import drivers, overlay
-from .app import Task
+from .app import Board, Task
 from .clock import Clock
 from .errors import ConfigError, MoteError
 from .files import RECORD_FILE, read_json
 from .links.serial import SerialLink
+from .log import RamLog
 from .recorder import Recorder
 from .sampler import Stream
 from .uplink import Uplink
@@ -47,6 +48,7 @@ def begin(board):
     link = board.link
     for name, job in (("sample", board.sample), ("read", link.read), ("send", link.send)):
         board.tasks.append(Task(name, job, board.ticks_ms))
+    overlay.shed(Board, RamLog, Clock, Recorder, Uplink, SerialLink, Stream, Task)
 
 
 def _begin_recording(board):

@@ -1,16 +1,12 @@
 """Commands of the control plane: one table from name to function, JSON in and out.
 
-Nothing is kept here: a board that is short of memory loads for each request first what checks it,
-then what carries it out, then what makes the reply.
+Here a request is opened; see `control` for what becomes of it.
 
 Ref: SPEC.md, section "Message".
 """
 
 from . import overlay
-from .compat import const
 from .errors import MoteError
-
-_MAX_TO_HOST_BYTES = const(4096)  # message.MAX_TO_HOST_BYTES, which is not loaded for its sake
 
 TABLE = {
     "hello": ("answers", "hello", False),
@@ -26,27 +22,18 @@ TABLE = {
 }  # name: (module, its function of board and arguments, whether only the command key opens it)
 
 
-def handle(board, data):
-    """Return the reply to a request; MessageError if it is not even one."""
+def opened(board, data):
+    """Return (number, nonce, module, function, arguments); MessageError if it is no request.
+
+    Of one that is refused module and function are None, and the arguments are the answer.
+    """
     number, name, nonce = overlay.call("authority", "ask", board, data)
-    ok = False
     try:
         if name not in TABLE:
             known = ", ".join(sorted(TABLE))
             raise MoteError(f"command: {name} is not one of {known}")
         module, function, guarded = TABLE[name]
         args = overlay.call("authority", "open_request", board, data, nonce, guarded)
-        result = overlay.call(module, function, board, args)
-        ok = True
+        return number, nonce, module, function, args
     except MoteError as error:
-        result = {"error": str(error)}
-    except MemoryError:
-        raise  # the host asks again, and finds more room by then
-    except Exception as error:  # ours, or the flash's: the host must not wait for ever
-        result = {"error": f"{type(error).__name__}: {error}"}
-    tagger = board.identity.data
-    reply = overlay.call("message", "reply", tagger, nonce, number, ok, result)
-    if len(reply) > _MAX_TO_HOST_BYTES:
-        result = {"error": f"{name}: reply of {len(reply)} bytes, at most 4096 possible"}
-        reply = overlay.call("message", "reply", tagger, nonce, number, False, result)
-    return reply
+        return number, nonce, None, None, {"error": str(error)}

@@ -13,9 +13,9 @@ what was expected; nothing is taken from a configuration that has one.
 """
 
 from .compat import const
-from .driver import check_options
 from .errors import ConfigError
 from .files import read_json, write_json
+from .options import check_options
 
 FILE = "config.json"
 SENSORS_MAX = const(16)

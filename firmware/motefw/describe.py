@@ -7,7 +7,7 @@ import gc
 import sys
 
 from . import __version__
-from .driver import channels_of
+from .options import channels_of
 
 
 def about(board):

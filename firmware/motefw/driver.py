@@ -11,30 +11,6 @@ another one or answers wrongly, and let the bus's OSError through for one that d
 """
 
 from .errors import ConfigError, SensorError
-from .register import one_of
-
-
-def check_options(driver, options):
-    """Return all options of a driver (class or object), defaults filled in.
-
-    Raises ConfigError for an unknown option or a value that the part cannot do.
-    """
-    complete = {}
-    for name, default, allowed in driver.OPTIONS:
-        value = options.get(name, default)
-        if type(value) is not type(default) or value not in allowed:
-            raise ConfigError(f"{name}: {value!r} is not {one_of(allowed)}")
-        complete[name] = value
-    for name in options:
-        if name not in complete:
-            known = ", ".join(sorted(complete)) or "none"
-            raise ConfigError(f"{name}: unknown option, known are: {known}")
-    return complete
-
-
-def channels_of(driver, options):
-    """Return the channels of a driver (class or object) for options, complete or not."""
-    return driver.channels(check_options(driver, options))
 
 
 class Driver:
@@ -59,7 +35,7 @@ class Driver:
         if address is None and self.ADDRESSES:
             address = self.ADDRESSES[0]
         elif self.ADDRESSES and address not in self.ADDRESSES:
-            raise ConfigError(f"address: {address} is not {one_of(self.ADDRESSES)}")
+            raise ConfigError(f"address: {address} is not one of {self.ADDRESSES}")
         self.bus = bus
         self.address = address
         self.period_us = 0  # nominal time between samples, once started
@@ -69,6 +45,8 @@ class Driver:
 
     def start(self, **options):
         """Check the options, make sure of the part, configure it; may be called again any time."""
+        from .options import check_options  # loaded for it
+
         options = check_options(self, options)
         self.gap = False
         self.identify()

@@ -23,3 +23,10 @@ class ConfigError(MoteError):
 
 class SensorError(MoteError):
     """A sensor that is absent, is another part, or answers wrongly."""
+
+
+def one_of(values):
+    """Return "2, 4, 8, 16", or "0 to 600" for a range, for the end of a message."""
+    if isinstance(values, range):
+        return f"{values[0]} to {values[-1]}"
+    return "one of " + ", ".join(map(str, values))

@@ -1,6 +1,6 @@
 """Code that is needed rarely, loaded for as long as it takes: all of it would fill the heap.
 
-    overlay.call("commands", "handle", board, data)
+    overlay.call("commands", "opened", board, data)
 
 Where the heap is short a module is let go of after the call, and so must keep nothing that has to
 last, nor leave a function of its own behind: that would keep all of it. Loading may fail for want
@@ -17,7 +17,7 @@ ALL_BYTES = const(0x3FFFFFFF)
 _PACKAGE = __name__.split(".")[0]
 _RARE = const(
     "actions answers authority boot commands config describe ending files identity message "
-    "packet_setup scan start trouble"
+    "options packet_anchor packet_setup reply scan start trouble"
 )
 
 
@@ -44,6 +44,33 @@ def call(name, function, *args):
         return getattr(__import__(name, None, None, (name,)), function)(*args)
     finally:
         tidy()
+
+
+def roomy(room_bytes=_ROOM_BYTES):
+    """Tell whether the heap has this much room."""
+    gc.collect()
+    return _measure[0]() >= room_bytes
+
+
+def shed(*classes):
+    """Let go of what makes objects of classes that will have no more, if the heap is short."""
+    if not roomy():
+        _measure.append(True)
+        for each in classes:
+            each.__init__ = None  # to delete it would leave the function in the table
+
+
+def forget():
+    """Have the package loaded anew by who imports it, if it is not whole any more."""
+    if len(_measure) > 1:
+        for name in list(sys.modules):
+            if name.split(".")[0] == _PACKAGE:
+                del sys.modules[name]
+
+
+def forgotten():
+    """Tell whether another has to be loaded in place of this."""
+    return _PACKAGE not in sys.modules
 
 
 def tidy(room_bytes=_ROOM_BYTES):

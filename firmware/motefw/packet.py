@@ -12,7 +12,7 @@ from . import packet_stream, packet_write
 from .compat import const
 from .errors import PacketError
 from .keys import TAG_BYTES, Tagger
-from .packet_write import ANCHOR, INVALID, MAX_PACKET_BYTES, MAX_SAMPLES, NOTE, SAMPLES, TIMES, put
+from .packet_write import INVALID, MAX_PACKET_BYTES, MAX_SAMPLES, NOTE, SAMPLES, TIMES
 
 _MAX_CHANNELS = const(16)
 _DESCRIPTOR_MAX_BYTES = const(24)
@@ -34,19 +34,18 @@ class Block:
     def __init__(self, channels, capacity, timed=False, code="i"):
         if not 1 <= channels <= _MAX_CHANNELS or not 1 <= capacity <= MAX_SAMPLES:
             raise PacketError(f"block: {channels} channels of {capacity} samples")
-        zeros = bytes(4 * capacity)
-        column = zeros if code == "i" else zeros[2 * capacity :]
+        packet_stream.reserve(capacity)
+        column = bytes((4 if code == "i" else 2) * capacity)
         self.columns = tuple([array(code, column) for _ in range(channels)])
         self.code = code
         self.capacity = capacity
         self.count = 0
         self.invalid = bytearray((channels * capacity + 7) // 8)
         self.any_invalid = False
-        self.steps_us = array("i", zeros) if timed else None
+        self.steps_us = array("i", bytes(4 * capacity)) if timed else None
         self.timed = timed
         self.linear = True
         self.rest = bytearray(channels)
-        packet_stream.reserve(capacity)
 
     def mark_invalid(self, channel, sample, invalid=True):
         """Say that this reading of the channel is none, or is one."""
@@ -98,7 +97,7 @@ def encode(out, generation, stream, schema, epoch, seq, index, time_us, block, k
     invalid = block.any_invalid
     timed = block.timed and count > 1
     flags = (TIMES if timed else 0) | (INVALID if invalid else 0)
-    at = begin = packet_write.write(
+    at = begin = packet_write.write_header(
         out,
         SAMPLES,
         flags,
@@ -135,18 +134,9 @@ def _write_validity(kernel, out, at, block):
     return at
 
 
-def encode_anchor(out, generation, epoch, seq, time_us, utc_us, quality, error_us):
-    """Write an anchor, without its tag: at board time `time_us` it was `utc_us` (since 1970)."""
-    if not (0 <= utc_us < 1 << 64 and 0 <= quality < 256 and 0 <= error_us < 1 << 32):
-        raise PacketError(f"anchor: {utc_us}, {quality} or {error_us} is out of range")
-    at = packet_write.write(out, ANCHOR, 0, generation, 0, 0, epoch, seq, 0, time_us, 1, 1)
-    at = put(out, at, utc_us, 8)
-    return put(out, put(out, at, quality, 1), error_us, 4)
-
-
 def encode_note(out, generation, epoch, seq, time_us, body):
     """Write a note, without its tag; `body` is a JSON object in UTF-8."""
-    at = packet_write.write(out, NOTE, 0, generation, 0, 0, epoch, seq, 0, time_us, 1, 1)
+    at = packet_write.write_header(out, NOTE, 0, generation, 0, 0, epoch, seq, 0, time_us, 1, 1)
     end = at + len(body)
     if end + TAG_BYTES > min(len(out), MAX_PACKET_BYTES):
         raise PacketError(f"note: {len(body)} bytes do not fit")

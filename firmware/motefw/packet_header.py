@@ -28,8 +28,8 @@ from .packet_write import (
     VERSION,
     length_code,
     relative,
-    write,
 )
+from .packet_write import write_header as write
 
 __all__ = ("ANCHOR", "INVALID", "NOTE", "SAMPLES", "TIMES", "Header", "read", "write")
 _COUNT_HIGH = const(8)

@@ -7,7 +7,6 @@ the bytes.
 
 from array import array
 
-from . import packet_linear
 from .compat import const
 from .errors import PacketError
 from .packet_write import put_varint
@@ -214,7 +213,9 @@ def _linear(kernel, block, channel, n, shift, st):
     order = 0
     if width <= _NARROW_BITS:
         kernel.correlate(source, z, n, max(0, width - _CORRELATE_BITS), st)
-        order = packet_linear.design(n, st)
+        from .packet_linear import design  # not before there is use for it: see start.py
+
+        order = design(n, st)
     if order:
         source = _source(kernel, block, _VALUES, channel, n, shift)
         kernel.predict(source, z, n, order, st[_SCALE], st)

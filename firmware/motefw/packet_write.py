@@ -62,7 +62,7 @@ def put_varint(out, at, value):
     return at + 1
 
 
-def write(
+def write_header(
     out, kind, flags, generation, stream, schema, epoch, seq, index, time_us, count, channels
 ):
     """Write a header to `out` and return its length.

@@ -5,8 +5,8 @@ import json
 from . import packet
 from .compat import const
 
-# Holds 512 samples of 3 channels unless they are noise; what does not fit is cut in two.
-PACKET_BYTES = const(1408)
+# Holds 256 samples of 3 channels unless they are noise; what does not fit is cut in two.
+PACKET_BYTES = const(1024)
 
 
 class Recorder:
@@ -40,28 +40,11 @@ class Recorder:
         )
         return self._append(n)
 
-    def note(self, value):
-        """Log a JSON object."""
-        n = packet.encode_note(
-            self._out,
-            self.generation,
-            self.epoch,
-            self.log.next_seq,
-            self.clock.now_us(),
-            json.dumps(value).encode(),
-        )
+    def write(self, encode, *fields):
+        """Log what `encode(out, generation, epoch, seq, *fields)` writes."""
+        n = encode(self._out, self.generation, self.epoch, self.log.next_seq, *fields)
         return self._append(n)
 
-    def anchor(self, time_us, utc_us, quality, error_us):
-        """Log that it was `utc_us` (since 1970) at `time_us`, give or take `error_us`."""
-        n = packet.encode_anchor(
-            self._out,
-            self.generation,
-            self.epoch,
-            self.log.next_seq,
-            time_us,
-            utc_us,
-            quality,
-            error_us,
-        )
-        return self._append(n)
+    def note(self, value):
+        """Log a JSON object."""
+        return self.write(packet.encode_note, self.clock.now_us(), json.dumps(value).encode())

@@ -13,14 +13,7 @@ They are data descriptors; the object they belong to has `bus` (the methods of `
 
 import struct
 
-from .errors import ConfigError, SensorError
-
-
-def one_of(values):
-    """Return "2, 4, 8, 16", or "0 to 600" for a range, for the end of a message."""
-    if isinstance(values, range):
-        return f"{values[0]} to {values[-1]}"
-    return "one of " + ", ".join(map(str, values))
+from .errors import ConfigError, SensorError, one_of
 
 
 class Reg:

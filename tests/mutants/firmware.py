@@ -378,7 +378,7 @@ BOARD = (
     ),
     Mutant(
         "driver: options not checked",
-        _HOME + "driver.py",
+        _HOME + "options.py",
         "if type(value) is not type(default) or value not in allowed:",
         "if type(value) is not type(default):",
         "drivers",
@@ -420,8 +420,8 @@ BOARD = (
     Mutant(
         "commands: time of the anchor ignored",
         _HOME + "actions.py",
-        "board.recorder.anchor(uptime_us, utc_us",
-        "board.recorder.anchor(now_us, utc_us",
+        "encode_anchor, uptime_us, utc_us",
+        "encode_anchor, now_us, utc_us",
         "commands_board",
         ("test_time_set_takes_the_moment_that_time_get_told",),
     ),

@@ -28,12 +28,12 @@ sys.modules["time"] = time
 from rom import chips
 from rom.bus import I2CBus, Uart
 
-from motefw import commands, config, describe, drivers, identity, packet_setup
+from motefw import config, control, describe, drivers, identity, packet_setup
 from motefw.clock import Clock
-from motefw.driver import channels_of
 from motefw.errors import SensorError
 from motefw.links.serial import SerialLink
 from motefw.log import RamLog
+from motefw.options import channels_of
 from motefw.recorder import Recorder
 from motefw.sampler import Stream
 from motefw.uplink import Uplink
@@ -390,7 +390,7 @@ def connect(root=""):
         bed.handled.append(data.hex())
         try:
             if data[0] == message.REQUEST:
-                bed.link.reply(commands.handle(bed.board, data))
+                bed.link.reply(control.handle(bed.board, data))
             else:
                 bed.uplink.receipt(data)
         except MoteError:

@@ -10,7 +10,7 @@ from transcript import Wave, play
 from virtual_time import clock
 
 from motefw import drivers
-from motefw.driver import channels_of
+from motefw.options import channels_of
 from motefw.packet import Block
 
 

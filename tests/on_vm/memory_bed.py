@@ -106,7 +106,6 @@ from motefw import drivers
 for sensor in CONFIG["sensors"]:
     drivers.load(sensor["driver"])
 say("drivers")
-board.report = lambda text: None
 board.boot()
 say("buffers and blocks")
 
@@ -121,4 +120,3 @@ async def main():
 
 
 asyncio.run(main())
-print(json.dumps([stream.state for stream in board.streams]))

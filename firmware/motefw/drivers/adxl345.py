@@ -14,22 +14,26 @@ the address bytes of an I2C read alone take 45 us at 400 kHz.
 
 from motefw.compat import const
 from motefw.driver import Driver
-from motefw.register import Bits, Reg
 
 _G = 1 / 256  # per count, at every range in full resolution
 _RATES = {25: 8, 50: 9, 100: 10, 200: 11, 400: 12, 800: 13}  # Hz: code
 _RANGES = {2: 0, 4: 1, 8: 2, 16: 3}  # g: code
+_OFFSETS = const(0x1E)  # of x, y and z
+_BW_RATE = const(0x2C)  # low_power[4] rate[3:0]: low power, which adds noise, is off
 _POWER_CTL = const(0x2D)
+_INT_ENABLE = const(0x2E)
 _INT_SOURCE = const(0x30)
+_DATA_FORMAT = const(0x31)  # self_test[7] int_invert[5] full_res[3] justify[2] range[1:0]
 _DATA = const(0x32)
+_FIFO_CTL = const(0x38)  # mode[7:6] trigger[5] samples[4:0]
 _FIFO_STATUS = const(0x39)
 _MEASURE = const(0x08)
 _OVERRUN = const(0x01)
 _WATERMARK = const(0x02)
 _FULL_RESOLUTION = const(0x08)
 _DEPTH = const(32)
-_BYPASS = const(0)
-_STREAM = const(2)
+_BYPASS = const(0x00)
+_STREAM = const(0x80)
 
 
 class ADXL345(Driver):
@@ -46,15 +50,6 @@ class ADXL345(Driver):
     STREAMING = True
     FIFO = _DEPTH
 
-    offsets = Reg(0x1E, "3b")
-    rate_hz = Bits(0x2C, 0, 5, _RATES)  # the fifth bit, 0, is "low power", which adds noise
-    power = Reg(_POWER_CTL)
-    interrupts = Reg(0x2E)
-    data_format = Reg(0x31)  # self_test[7] int_invert[5] full_res[3] justify[2] range[1:0]
-    range_g = Bits(0x31, 0, 2, _RANGES)
-    fifo_mode = Bits(0x38, 6, 2)
-    watermark = Bits(0x38, 0, 5)
-
     def __init__(self, bus, address=None):
         super().__init__(bus, address)
         self._read = bus.readfrom_mem_into
@@ -64,16 +59,15 @@ class ADXL345(Driver):
 
     def configure(self, rate_hz, range_g):
         """Empty the FIFO and begin; pin INT1 tells watermark and overrun to who wires it."""
-        self.power = 0
-        self.fifo_mode = _BYPASS
-        self.offsets = (0, 0, 0)
-        self.rate_hz = rate_hz
-        self.data_format = _FULL_RESOLUTION
-        self.range_g = range_g
-        self.watermark = _DEPTH // 2
-        self.fifo_mode = _STREAM
-        self.interrupts = _WATERMARK | _OVERRUN
-        self.power = _MEASURE
+        self._put(_POWER_CTL, 0)
+        self._put(_FIFO_CTL, _BYPASS)
+        for register in range(_OFFSETS, _OFFSETS + 3):
+            self._put(register, 0)
+        self._put(_BW_RATE, _RATES[rate_hz])
+        self._put(_DATA_FORMAT, _FULL_RESOLUTION | _RANGES[range_g])
+        self._put(_FIFO_CTL, _STREAM | _DEPTH // 2)
+        self._put(_INT_ENABLE, _WATERMARK | _OVERRUN)
+        self._put(_POWER_CTL, _MEASURE)
         self.period_us = 1000000 // rate_hz
         self._overrun = False
 
@@ -112,7 +106,7 @@ class ADXL345(Driver):
 
     def stop(self):
         """Stand by: 0.1 uA, no samples."""
-        self.power = 0
+        self._put(_POWER_CTL, 0)
 
     def _ran_over(self):
         """Tell of an overrun once, and set `gap`: the bit stays until data are read."""
@@ -122,6 +116,10 @@ class ADXL345(Driver):
             return False
         self.gap = True
         return True
+
+    def _put(self, register, value):
+        self._byte[0] = value
+        self.bus.writeto_mem(self.address, register, self._byte)
 
     def _get(self, register):
         self._read(self.address, register, self._byte)

@@ -55,7 +55,7 @@ class SerialLink:
         self._seq = -1  # the packet being sent
         self._index = 0  # and its next piece
         self._again = []  # [seq, mask of pieces] asked for again
-        self._reply = b""
+        self._reply = ()
         self._reply_id = 0
         self._reply_mask = 0
         self.frames_bad = 0
@@ -84,11 +84,11 @@ class SerialLink:
                 wake.clear()
                 await wake.wait()
 
-    def reply(self, data):
+    def reply(self, pieces):
         """Send a message to the host; one that is still under way is given up for it."""
-        self._reply = data
+        self._reply = pieces
         self._reply_id = (self._reply_id + 1) & 0xFF
-        self._reply_mask = (1 << _last(len(data)) + 1) - 1
+        self._reply_mask = (1 << len(pieces)) - 1
         self._uplink.wake.set()
 
     # Out.
@@ -142,10 +142,9 @@ class SerialLink:
         return index == last
 
     def _send_reply(self, index):
-        at = index * _PIECE_BYTES
-        data = self._reply[at : at + _PIECE_BYTES]
+        data = self._reply[index]
         self._scratch[_HEAD_BYTES : _HEAD_BYTES + len(data)] = data
-        last = _last(len(self._reply))
+        last = len(self._reply) - 1
         self._write(_MESSAGE, self._reply_id, index, last, _HEAD_BYTES + len(data))
 
     def _write(self, kind, number, index, last, n):
@@ -216,7 +215,7 @@ class SerialLink:
     def _ask_again(self, what, number, mask):
         if what == _MESSAGE:
             if number == self._reply_id and self._reply:
-                self._reply_mask |= mask & (1 << _last(len(self._reply)) + 1) - 1
+                self._reply_mask |= mask & (1 << len(self._reply)) - 1
             return True
         if what != _PACKET:
             return False

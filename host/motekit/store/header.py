@@ -11,7 +11,7 @@ from motekit import decode
 from motekit.errors import StoreError
 
 SAMPLES = packet.SAMPLES
-ANCHOR = packet.ANCHOR
+ANCHOR = packet_header.ANCHOR
 BATCH_MIN = 256  # packets from which on reading them together is faster
 START_BYTES = 5  # of a header: all but the numbers
 STARTS_MAX = 4096  # of them that are remembered

@@ -10,7 +10,7 @@ from REGISTERS, which begin at 0x88.
 import gc
 import sys
 
-from motefw import driver, drivers, packet
+from motefw import drivers, options, packet
 
 FIRST = 0x88
 SHARED = ("driver", "register", "accelerometer", "crc")  # what drivers have in common
@@ -107,7 +107,7 @@ def main():
     made = gc.mem_alloc()
     if registers:
         part.configure()
-    block = packet.Block(len(driver.channels_of(cls, {})), 64)
+    block = packet.Block(len(options.channels_of(cls, {})), 64)
     sample(part, block, int(samples))
     gc.collect()
     gc.disable()
