@@ -13,8 +13,8 @@ CODEC = (
     Mutant(
         "plain: Rice parameter off by one",
         _HOME + "packet_plain.py",
-        "    k = 0\n    most = total",
-        "    k = 1\n    most = total",
+        "        p = 1\n        x = m\n",
+        "        p = 2\n        x = m\n",
         "packet",
         _ROUND_TRIP,
     ),
@@ -29,7 +29,7 @@ CODEC = (
     Mutant(
         "plain: 31-bit small integers overflow",
         _HOME + "packet_plain.py",
-        "_PAIR_UNARY = const(11)",
+        "_PAIR_UNARY = const(8)",
         "_PAIR_UNARY = const(60)",
         "packet",
         ("test_the_heap_does_not_grow_with_the_samples",),
@@ -45,8 +45,8 @@ CODEC = (
     Mutant(
         "viper: parameter of 32 bits",
         _HOME + "packet_viper.py",
-        "                if best > 31:\n                    best = 31",
-        "                if best > 32:\n                    best = 32",
+        "                if p > 31:\n                    p = 31",
+        "                if p > 32:\n                    p = 32",
         "packet",
         _ROUND_TRIP,
     ),
