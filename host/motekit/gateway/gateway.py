@@ -144,6 +144,7 @@ class Gateway:
         identity = Identity(self.device.encode(), 0, tagger, tagger, tagger)
         epoch = int.from_bytes(os.urandom(4), "big") | 1 << 31
         self._store.ended(self.device, epoch)
+        self._encode_anchor = module("motefw.packet_anchor").encode_anchor
         self._recorder = module("motefw.recorder").Recorder(
             self._log, identity, epoch, clock, kernel
         )
@@ -187,7 +188,7 @@ class Gateway:
         self._anchor_at = self._clock.monotonic() + _ANCHOR_S
         now_us = self._recorder.clock.now_us()
         utc_us = round(self._clock.utc() * 1_000_000)
-        self._recorder.anchor(now_us, utc_us, _QUALITY_HOST, _ANCHOR_ERROR_US)
+        self._recorder.write(self._encode_anchor, now_us, utc_us, _QUALITY_HOST, _ANCHOR_ERROR_US)
 
     # Run
 
