@@ -73,7 +73,7 @@ def test_a_damaged_table_is_refused(data):
 
 @given(st.binary(max_size=200))
 def test_what_is_no_table_is_refused(data):
-    with pytest.raises(partitions.TableError, match="blank or damaged"):
+    with pytest.raises(partitions.TableError, match="damaged"):
         partitions.read(data + b"\xff" * 3000)
 
 
