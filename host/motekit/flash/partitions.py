@@ -80,7 +80,7 @@ def read(data: bytes, where: str = "partition table") -> tuple[Entry, ...]:
     found: list[Entry] = []
     for at in range(0, min(len(data), TABLE_BYTES) - _ENTRY.size + 1, _ENTRY.size):
         mark = data[at : at + 16]
-        if mark == _MD5_MARK:
+        if mark == _MD5_MARK and found:
             if data[at + 16 : at + 32] != hashlib.md5(data[:at], usedforsecurity=False).digest():
                 raise TableError(f"{where}: its MD5 does not match its entries (damaged)")
             return tuple(found)
