@@ -5,7 +5,7 @@ import types
 
 import pytest
 
-from motekit.link import LinkError, link
+from motekit.link import LinkerError, link
 
 SOURCES = {
     "pack/__init__.py": '__version__ = "1"\n',
@@ -118,12 +118,12 @@ def test_the_files_of_what_is_linked_are_gone_and_unused_functions_too():
     ],
 )
 def test_what_cannot_be_linked_is_an_error(late, said):
-    with pytest.raises(LinkError, match=said):
+    with pytest.raises(LinkerError, match=said):
         linked(late=late)
 
 
 def test_two_modules_cannot_offer_the_same_name():
-    with pytest.raises(LinkError, match="others import it from"):
+    with pytest.raises(LinkerError, match="others import it from"):
         link(
             "pack",
             SOURCES | {"pack/more.py": "def run():\n    pass\n"},

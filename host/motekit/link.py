@@ -25,7 +25,7 @@ _FOLDED = "const"  # mpy-cross leaves none of its calls
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
-class LinkError(MotekitError):
+class LinkerError(MotekitError):
     """Modules that cannot become one."""
 
 
@@ -38,7 +38,7 @@ def link(
     """Return the sources of a package by their files' names, those of `core` in `__init__.py`.
 
     `core` has dotted names of modules within the package, `public` names in them that anyone may
-    import as if the modules were there. Raises LinkError, and SyntaxError for what is no Python.
+    import as if the modules were there. Raises LinkerError, and SyntaxError for what is no Python.
     """
     files = {_dotted(package, file): file for file in sources}
     trees = {name: ast.parse(sources[file]) for name, file in files.items()}
@@ -121,7 +121,7 @@ class _Linker:
             return self.origin(*names.imported[name])
         if name in names.own or name in names.outside:
             return module, name
-        raise LinkError(f"{self.package}.{module}: has no {name}")
+        raise LinkerError(f"{self.package}.{module}: has no {name}")
 
     def symbol(self, module: str, name: str) -> str:
         """Return what a core module's name is called in the linked one."""
@@ -164,9 +164,9 @@ class _Linker:
             if name in self.modules[module].outside:
                 continue
             if exports.setdefault(name, module) != module:
-                raise LinkError(f"{name}: others import it from {exports[name]} and {module}")
+                raise LinkerError(f"{name}: others import it from {exports[name]} and {module}")
             if name in self.trees:
-                raise LinkError(f"{module}: {name} is the name of a module, too")
+                raise LinkerError(f"{module}: {name} is the name of a module, too")
         return exports
 
     def together(self) -> ast.Module:
@@ -202,7 +202,7 @@ class _Linker:
             self.symbol(core, each) for core, names in taken for each in names if core in held
         }
         if wanted & (module.own | module.outside):
-            raise LinkError(f"{name}: has a name of its own like one that it takes: {wanted}")
+            raise LinkerError(f"{name}: has a name of its own like one that it takes: {wanted}")
         tree = _Rewriter(self, name).visit(self.trees[name])
         if wanted:
             names = [ast.alias(each) for each in sorted(wanted)]
@@ -289,7 +289,7 @@ class _Rewriter(ast.NodeTransformer):
     def _symbol(self, module: str, name: str) -> str:
         symbol = self._linker.symbol(module, name)
         if not self._is_global(symbol):
-            raise LinkError(f"{self._name}: a local {symbol} hides that of {module}")
+            raise LinkerError(f"{self._name}: a local {symbol} hides that of {module}")
         return symbol
 
     def _renamed(self, name: str) -> str:
@@ -303,7 +303,7 @@ class _Rewriter(ast.NodeTransformer):
         if self._is_core and node.id == "__name__":
             return ast.Constant(f"{self._linker.package}.{self._name}")
         if self._module.modules.get(node.id) in self._linker.core and self._is_global(node.id):
-            raise LinkError(f"{self._name}: uses module {node.id} as a value")
+            raise LinkerError(f"{self._name}: uses module {node.id} as a value")
         node.id = self._renamed(node.id)
         return node
 
@@ -313,7 +313,7 @@ class _Rewriter(ast.NodeTransformer):
                 module = self._module.modules.get(held)
                 if module in self._linker.core:
                     if not isinstance(node.ctx, ast.Load):
-                        raise LinkError(f"{self._name}: sets {node.attr} of module {held}")
+                        raise LinkerError(f"{self._name}: sets {node.attr} of module {held}")
                     return ast.Name(self._symbol(module, node.attr), node.ctx)
             case _:
                 pass
@@ -340,7 +340,7 @@ class _Rewriter(ast.NodeTransformer):
         inner = f"{source}.{alias.name}".lstrip(".")
         linked = inner in core or (source in core and source != "")
         if linked and self._functions:
-            raise LinkError(f"{self._name}: imports {inner} within a function")
+            raise LinkerError(f"{self._name}: imports {inner} within a function")
         if linked and self._is_core:
             return False
         return inner not in core and alias.name != _FOLDED

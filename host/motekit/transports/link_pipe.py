@@ -1,12 +1,14 @@
 """A line and its link: the loop that moves bytes; what they cross is a subclass."""
 
+from abc import ABC, abstractmethod
+
 from motekit.clock import Clock
 
 from . import Ended, Event, Recorded
 from .link import Link, Stats
 
 
-class LinkPipe:
+class LinkPipe(ABC):
     """A pipe of which a subclass reads and writes the bytes, in the time of its clock."""
 
     live = True
@@ -61,14 +63,14 @@ class LinkPipe:
         """End a `receive` that waits in another thread, or the next one."""
         self._woken = True
 
+    @abstractmethod
     def _patience_s(self, left_s: float) -> float:
         """Return how long to wait for bytes at most, before the link is looked after."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _read(self, wait_s: float) -> bytes:
         """Wait for bytes; return what has come, if anything."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _write(self, data: bytes) -> None:
         """Write all, which may be nothing."""
-        raise NotImplementedError
