@@ -12,6 +12,7 @@ from motekit.client import Client, NoKeyError, RefusedError
 from motekit.errors import BoardError, LinkError
 from motekit.hello import Hello
 from motekit.keys import Host, KeyStore
+from motekit.provision.patience import opened
 from motekit.provision.wanted import CONFIG, KEYS, WIFI, Wanted, same
 from motekit.raw_prompt import RawPrompt
 from motekit.transports.serial import SerialPipe
@@ -56,13 +57,13 @@ class Found:
 
 
 def over_link(
-    port: str, key_store: KeyStore, cancelled: Callable[[], bool], wait_s: float = LINK_S
+    port: str, key_store: KeyStore, cancelled: Callable[[], bool], wait_s: float, *, known: bool
 ) -> Found | None:
     """Ask who is there and disturb nothing; None if nothing that runs there answers.
 
     A board under keys of somebody else's is `foreign`, and its device "" if it did not tell.
     """
-    pipe = SerialPipe(port)
+    pipe = opened(lambda: SerialPipe(port), port, known=known)
     try:
         client = Client(pipe, key_store, Host(), cancelled)
         try:
@@ -100,17 +101,17 @@ def at_prompt(prompt: RawPrompt, key_store: KeyStore) -> Found:
     names = prompt.names("/")
     config: Any = _read(prompt, CONFIG)
     keys_held = _read(prompt, KEYS)
-    trial = _mapping(_read(prompt, TRIAL))
+    trial = mapping(_read(prompt, TRIAL))
     generation = _generation(keys_held, device, key_store)
-    board = _mapping(config).get("board")
+    board = mapping(config).get("board")
     return Found(
         device,
         generation=generation,
         foreign=keys_held is not None and not generation,
         firmware=any(name.endswith(_MODULE) for name in names),
         chip=_chip(machine) or _chip_of(str(board)),
-        mark=_mapping(_read(prompt, MARK)),
-        trial=_mapping(trial.get("mark")) or ({"plan": ""} if trial else {}),
+        mark=mapping(_read(prompt, MARK)),
+        trial=mapping(trial.get("mark")) or ({"plan": ""} if trial else {}),
         step=str(trial.get("step", "")),
         config=config,
         wifi=_read(prompt, WIFI),
@@ -136,7 +137,7 @@ def differing(found: Found, wanted: Wanted) -> tuple[str, ...]:
 
 def _generation(held: object, device: str, key_store: KeyStore) -> int:
     """Return the generation of a key file that this fleet's key has made, 0 for any other."""
-    generation = _mapping(held).get("generation")
+    generation = mapping(held).get("generation")
     if not isinstance(generation, int) or not 0 < generation < 256:
         return 0
     return generation if held == key_store.key_file(device, generation) else 0
@@ -153,12 +154,13 @@ def _read(prompt: RawPrompt, name: str) -> object:
         return ""
 
 
-def _mapping(value: object) -> dict[str, Any]:
+def mapping(value: object) -> dict[str, Any]:
+    """Return what came as an object, empty if it is none."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _object(answer: Any, name: str) -> dict[str, Any]:
-    return _mapping(_mapping(answer).get(name))
+    return mapping(mapping(answer).get(name))
 
 
 def _chip(machine: str) -> str:

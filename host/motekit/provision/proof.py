@@ -17,7 +17,7 @@ from motekit.errors import LinkError, MotekitError
 from motekit.hello import Hello
 from motekit.intake import Intake, judge
 from motekit.keys import KeyStore
-from motekit.provision.look import differing, told
+from motekit.provision.look import differing, mapping, told
 from motekit.provision.plausible import implausible
 from motekit.provision.wanted import Wanted
 from motekit.store import Received
@@ -119,7 +119,7 @@ def _states(name: str, told: object) -> dict[str, _State]:
     """Return what the board says of its sensors, checked: it comes over a wire."""
     states: dict[str, _State] = {}
     for each in cast("list[object]", told) if isinstance(told, list) else []:
-        row: dict[str, object] = cast("Any", each) if isinstance(each, dict) else {}
+        row: Mapping[str, object] = mapping(each)
         errors = row.get("errors")
         if not isinstance(errors, int):
             raise ProofError(f"{name}: status: sensor {str(each)[:80]!r} makes no sense")
