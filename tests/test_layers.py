@@ -25,6 +25,7 @@ FIRMWARE_LAYERS = (
     ("message", "accelerometer", "sensirion", "uart_part", "uart_asked"),
     ("log", "config", "identity", "drivers", "links", "reply"),
     ("sampler", "recorder", "uplink", "commands", "control", "authority", "actions", "scan"),
+    ("configure",),
     ("describe",),
     ("answers",),
     ("trouble", "start", "ending"),

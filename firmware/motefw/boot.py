@@ -86,7 +86,7 @@ def _note(board, previous_epoch):
 def _settings(board):
     """Return the configuration; a broken one leaves the board without sensors, not mute."""
     try:
-        return overlay.call("config", "load", board.port.root, drivers.load)
+        return overlay.call("config", "begin", board.port.root, drivers.load)
     except (ConfigError, OSError) as error:
         board.config_error = str(error)
         board.report(f"no sensors: {error}")

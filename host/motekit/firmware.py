@@ -36,8 +36,8 @@ _PUBLIC = {
     "errors": ("ConfigError", "SensorError"),
 }  # what main.py and drivers may import, those that are put on a board as they are, too
 _RARE = (
-    *("actions", "answers", "authority", "boot", "commands", "config", "describe", "ending"),
-    *("files", "identity", "message", "options", "packet_anchor", "packet_setup"),
+    *("actions", "answers", "authority", "boot", "commands", "config", "configure", "describe"),
+    *("ending", "files", "identity", "message", "options", "packet_anchor", "packet_setup"),
     *("reply", "scan", "start", "trouble"),
 )  # loaded when needed; with the core they know each other's attributes, and nobody else does
 _OPEN = ("Driver", "Block")  # classes whose attributes drivers may use
