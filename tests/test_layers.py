@@ -43,6 +43,7 @@ HOST_LAYERS = (
     (
         "own",
         "config",
+        "plan",
         "flash",
         "client",
         "prompt",
