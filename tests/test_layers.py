@@ -56,6 +56,7 @@ HOST_LAYERS = (
     ("session", "recognition", "caretaker", "probe", "bus_scan"),
     ("sim", "sinks", "bundle", "flasher", "record", "gateway"),
     ("collector", "doctor"),
+    ("configuration",),
     ("demo", "sim.world"),
     ("testing",),
     ("cli",),

@@ -18,10 +18,16 @@ from motekit.configuration.lines import DirectLine
 from motekit.errors import LinkError, UsageError
 from motekit.flasher import ports
 from motekit.keys import Host, KeyStore
+from motekit.plan import load as load_plan
 
 DIFFERS = 3  # exit code of `plan --exit-code`
 
-config = typer.Typer(no_args_is_help=True, help="Configuration as code: boards against a file.")
+config = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Configuration as code: what boards have, what a file says, and from here to there.\n\n"
+    "Example: motekit config plan fleet.toml --all",
+)
 
 PortsArgument = Annotated[
     list[str] | None,
@@ -105,7 +111,7 @@ def plan(
 
     Example: motekit config plan fleet.toml --all
     """
-    chosen = target.of_plan(file, records)
+    chosen = _role(file, records)
     done = applying.plan(_ports(names, all_), chosen, KeyStore.load())
     _show(done, as_json=as_json)
     _fail(done)
@@ -126,8 +132,16 @@ def apply(
 
     Example: motekit config apply fleet.toml --all --store fleet.motekit
     """
-    chosen = target.of_plan(file, records)
+    chosen = _role(file, records)
     _apply(_ports(names, all_), chosen, store, as_json=as_json)
+
+
+def _role(file: Path, records: Path | None) -> Target:
+    del records
+    found = load_plan(file)
+    for warning in found.warnings:
+        print(warning, file=sys.stderr)
+    return target.of_plan(found, {})
 
 
 def _one(port: str) -> list[str]:
@@ -147,11 +161,11 @@ def _apply(wanted: list[str], chosen: Target, store: Path | None, *, as_json: bo
     lock = threading.Lock()
 
     def step(port: str, what: str) -> None:
-        with lock:
-            print(f"{port}: {what}", file=sys.stderr, flush=True)
+        if not as_json:
+            with lock:
+                print(f"{port}: {what}", file=sys.stderr, flush=True)
 
-    quiet = (lambda _port, _what: None) if as_json else step
-    done = applying.apply(wanted, chosen, KeyStore.load(), store, quiet)
+    done = applying.apply(wanted, chosen, KeyStore.load(), store, step)
     _show(done, as_json=as_json)
     _fail(done)
 

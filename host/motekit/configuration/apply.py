@@ -226,22 +226,22 @@ class _Change:
             status = self._line.ask("status", {})
             if why := status.get("config_error"):
                 raise TrialError(f"its firmware could not start all of it: {why}")
-            ill = [each for each in _sensors(status) if each.get("state") != "ok"]
-            worse = [each for each in ill if well.get(str(each["name"])) == each.get("driver")]
-            waiting = worse or any(each.get("state") == "starting" for each in ill)
+            ill = [row for row in _sensors(status) if row.get("state") != "ok"]
+            worse = [row for row in ill if well.get(str(row["name"])) == row.get("driver")]
+            waiting = worse or any(row.get("state") == "starting" for row in ill)
             wait_s = SETTLE_S if waiting else NEW_S
             if not ill or time.monotonic() - begun > wait_s:
                 break
             time.sleep(_POLL_S)
-        for each in worse:
-            if each.get("state") != "starting":
+        for row in worse:
+            if row.get("state") != "starting":
                 raise TrialError(
-                    f"{each['name']} gave samples before, and is {each.get('state')} now"
-                    f" ({each.get('last_error') or 'it says nothing'})"
+                    f"{row['name']} gave samples before, and is {row.get('state')} now"
+                    f" ({row.get('last_error') or 'it says nothing'})"
                 )
         return tuple(
-            Sensor(str(each["name"]), str(each.get("state")), str(each.get("last_error") or ""))
-            for each in ill
+            Sensor(str(row["name"]), str(row.get("state")), str(row.get("last_error") or ""))
+            for row in ill
         )
 
     def _back(self, outcome: Outcome, was: Marks, error: Exception) -> Outcome:
@@ -270,9 +270,12 @@ class _Change:
 
 def _sensors(status: Any) -> list[dict[str, Any]]:
     """Return the sensors of a status; LinkError if it has none that can be read."""
-    listed = status.get("sensors") if isinstance(status, dict) else None
+    told = cast("dict[str, Any]", status) if isinstance(status, dict) else {}
+    listed: Any = told.get("sensors")
     rows = cast("list[Any]", listed) if isinstance(listed, list) else [None]
     found = [cast("dict[str, Any]", row) for row in rows if isinstance(row, dict)]
     if len(found) != len(rows) or any("name" not in row for row in found):
-        raise LinkError(f"status: sensors are {str(listed)[:80]!r}, a list of objects expected")
+        raise LinkError(
+            f"status: sensors are {told.get('sensors')!r:.80}, a list of objects expected"
+        )
     return found

@@ -8,7 +8,7 @@ import copy
 import json
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, NamedTuple, cast
 
 from motekit.errors import UsageError
@@ -19,7 +19,7 @@ Path = tuple[str, ...]
 SENSORS = "sensors"
 PARTS_MAX = 8
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
-_VALUES = (str, int, float, list, dict)  # what JSON has too; bool is an int
+_VALUES = (str, int, float, bool, list, dict)  # what JSON has, too
 
 
 class Setting(NamedTuple):
@@ -33,24 +33,31 @@ def parse(text: str) -> Path:
     """Return the parts of a key path; UsageError if it is none."""
     if text.isprintable() and "=" not in text:
         try:
-            inner: object = tomllib.loads(f"{text} = 0")
+            found = _parts(tomllib.loads(f"{text} = 0"))
         except tomllib.TOMLDecodeError:
-            inner = 0
-        parts: list[str] = []
-        while isinstance(inner, dict) and len(cast("Config", inner)) == 1:
-            ((part, inner),) = cast("Config", inner).items()
-            parts.append(part)
-        if inner == 0 and 0 < len(parts) <= PARTS_MAX:
-            return tuple(parts)
+            found = ()
+        if 0 < len(found) <= PARTS_MAX:
+            return found
     raise UsageError(
         f"{text!r}: no key path; one such as name, packet.samples or "
         "sensors.adxl345.options.rate_hz was expected"
     )
 
 
+def _parts(table: object) -> Path:
+    """Return the keys of tables within each other, () if there is anything else in them."""
+    parts: list[str] = []
+    while isinstance(table, dict) and len(cast("Config", table)) == 1:
+        part, table = cast("Config", table).popitem()
+        parts.append(part)
+    return tuple(parts) if table == 0 else ()
+
+
 def text(path: Path) -> str:
     """Return a key path as it is typed."""
-    return ".".join(part if _BARE.fullmatch(part) else json.dumps(part) for part in path)
+    return ".".join(
+        part if _BARE.fullmatch(part) else json.dumps(part, ensure_ascii=False) for part in path
+    )
 
 
 def setting(typed: str) -> Setting:
@@ -66,89 +73,97 @@ def _value(typed: str) -> object:
         found = tomllib.loads(f"v = {typed}") if typed.isprintable() else {}
     except tomllib.TOMLDecodeError:
         return typed
-    value = found.get("v")
-    return value if len(found) == 1 and isinstance(value, _VALUES) else typed
+    value: object = found.get("v")
+    fits = len(found) == 1 and type(value) in _VALUES
+    return value if fits else typed
 
 
-def get(config: Mapping[str, Any], path: Path) -> object:
+def get(config: Config, path: Path) -> object:
     """Return what stands at a path; UsageError names the part that is not there."""
-    value: Any = config
+    value: object = config
     for at, part in enumerate(path):
-        key = _key(value, path[:at], part)
-        if key is None:
-            raise _missing(value, path, at)
-        value = value[key]
+        value = _Place(value, path[:at]).inner(part)
     return value
 
 
-def changed(
-    config: Mapping[str, Any], settings: Iterable[Setting], unset: Iterable[Path] = ()
-) -> Config:
+def changed(config: Config, settings: Iterable[Setting], unset: Iterable[Path] = ()) -> Config:
     """Return a configuration with some values set and some removed.
 
     Tables on the way are made, as is a sensor of a new name, at the end. UsageError for a path
     through something that is no table, and for one to be removed that is not there.
     """
-    made: Config = copy.deepcopy(dict(config))
+    made = copy.deepcopy(config)
     for path in unset:
-        outer: Any = get(made, path[:-1])
-        key = _key(outer, path[:-1], path[-1])
-        if key is None:
-            raise _missing(outer, path, len(path) - 1)
-        del outer[key]
+        _Place(get(made, path[:-1]), path[:-1]).remove(path[-1])
     for path, value in settings:
-        _put(made, path, value)
+        inner: object = made
+        for at, part in enumerate(path[:-1]):
+            inner = _Place(inner, path[:at]).entered(part)
+        _Place(inner, path[:-1]).put(path[-1], value)
     return made
 
 
-def _put(config: Config, path: Path, value: object) -> None:
-    place: Any = config
-    for at, part in enumerate(path[:-1]):
-        key = _key(place, path[:at], part)
-        if key is None:
-            key = _make(place, path, at)
-        place = place[key]
-        if not isinstance(place, dict | list):
-            raise UsageError(f"{text(path[: at + 1])}: is {place!r}, no table to set keys in")
-    key = _key(place, path[:-1], path[-1])
-    if isinstance(place, list) and key is None:
-        raise _missing(place, path, len(path) - 1)
-    place[path[-1] if key is None else key] = value
+class _Place:
+    """A table, or the list of sensors, at a path of a configuration."""
 
+    def __init__(self, value: object, path: Path) -> None:
+        self._path = path
+        self._table = cast("Config", value) if isinstance(value, dict) else None
+        self._list = cast("list[object]", value) if isinstance(value, list) else None
+        if self._table is None and self._list is None:
+            raise UsageError(f"{text(path)}: is {value!r}, and has no keys")
 
-def _make(place: Any, path: Path, at: int) -> str | int:
-    """Make the table that a path goes on with; return its key."""
-    if isinstance(place, list):
-        if path[:at] != (SENSORS,) or path[at].isdigit():
-            raise _missing(cast("object", place), path, at)
-        cast("list[Any]", place).append({"name": path[at]})
-        return len(cast("list[Any]", place)) - 1
-    place[path[at]] = [] if path[: at + 1] == (SENSORS,) else {}
-    return path[at]
+    def inner(self, part: str) -> object:
+        """Return what a part stands for."""
+        if self._table is not None and part in self._table:
+            return self._table[part]
+        index = self._index(part)
+        if self._list is None or index is None:
+            raise self._missing(part)
+        return self._list[index]
 
+    def entered(self, part: str) -> object:
+        """Return what a part stands for, made if it can be."""
+        if self._table is not None and part not in self._table:
+            self._table[part] = [] if (*self._path, part) == (SENSORS,) else {}
+        elif self._list is not None and self._index(part) is None:
+            if self._path != (SENSORS,) or part.isdigit():
+                raise self._missing(part)
+            self._list.append({"name": part})
+        return self.inner(part)
 
-def _key(place: object, above: Path, part: str) -> str | int | None:
-    """Return the key or index that a part stands for, None if it is not there."""
-    if isinstance(place, list):
-        entries = cast("list[Any]", place)
-        if above == (SENSORS,):
-            for at, entry in enumerate(entries):
-                if isinstance(entry, dict) and cast("Config", entry).get("name") == part:
-                    return at
+    def put(self, part: str, value: object) -> None:
+        """Set what a part stands for."""
+        index = self._index(part)
+        if self._table is not None:
+            self._table[part] = value
+        elif self._list is not None and index is not None:
+            self._list[index] = value
+        else:
+            raise self._missing(part)
+
+    def remove(self, part: str) -> None:
+        """Remove what a part stands for."""
+        self.inner(part)
+        index = self._index(part)
+        if self._table is not None:
+            del self._table[part]
+        elif self._list is not None and index is not None:
+            del self._list[index]
+
+    def _index(self, part: str) -> int | None:
+        """Return the place of a sensor's name, or of a number, in the list."""
+        if self._list is None:
+            return None
+        if part in self._names() and self._path == (SENSORS,):
+            return self._names().index(part)
         index = int(part) if part.isascii() and part.isdigit() and len(part) < 4 else -1
-        return index if 0 <= index < len(entries) else None
-    return part if isinstance(place, dict) and part in place else None
+        return index if 0 <= index < len(self._list) else None
 
+    def _names(self) -> list[str]:
+        tables = (cast("Config", x) if isinstance(x, dict) else {} for x in self._list or ())
+        return [str(table.get("name", at)) for at, table in enumerate(tables)]
 
-def _missing(place: object, path: Path, at: int) -> UsageError:
-    where = text(path[: at + 1])
-    if isinstance(place, dict):
-        return UsageError(f"{where}: is not there; {nearest(path[at], cast('Config', place))}")
-    if isinstance(place, list):
-        names = [str(_name(each, i)) for i, each in enumerate(cast("list[Any]", place))]
-        return UsageError(f"{where}: is not there; {nearest(path[at], names)}")
-    return UsageError(f"{where}: {text(path[:at])} is {place!r}, which has no keys")
-
-
-def _name(entry: object, at: int) -> object:
-    return cast("Config", entry).get("name", at) if isinstance(entry, dict) else at
+    def _missing(self, part: str) -> UsageError:
+        known = self._names() if self._table is None else self._table
+        return UsageError(f"{text((*self._path, part))}: is not there; {nearest(part, known)}")

@@ -115,7 +115,7 @@ def _mark(told: Mapping[str, Any], name: str) -> str | None:
     value = told.get(name)
     if value is None or (isinstance(value, str) and len(value) == 2 * MARK_BYTES):
         return value
-    raise LinkError(f"config.mark: {name} is {str(value)[:40]!r}, {2 * MARK_BYTES} digits expected")
+    raise LinkError(f"config.mark: {name} is {str(value)[:40]!r}, 16 digits expected")
 
 
 def _table(value: Any, name: str) -> Config:
