@@ -124,6 +124,14 @@ def test_a_lost_access_point_is_joined_again(board):
     assert any("site: lost: out of reach" in n.text for n in asked.world.notices)
 
 
+def test_an_access_point_that_refuses_the_right_password_is_told(board):
+    asked = board(SITE + '[[fault]]\nkind = "wifi_refused"\nfor_s = 60\n')
+    asked.set(RIGHT)
+    with pytest.raises(wifi.NotJoinedError, match="site: wrong password"):
+        asked.joined(20)
+    asked.joined(90)
+
+
 def test_new_networks_are_on_trial_until_one_has_worked(board):
     asked = board(SITE + NEXT)
     asked.set(RIGHT)

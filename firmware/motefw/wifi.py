@@ -46,6 +46,7 @@ class Station(Task):
         self.restarts = 0
         self._ticks_ms = board.ticks_ms
         self._board = board
+        self.running = None
         self.wlan = board.port.wlan()
         self.use(networks, former)
 
