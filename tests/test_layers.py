@@ -23,7 +23,7 @@ FIRMWARE_LAYERS = (
     ("options",),
     ("frame", "receipt", "driver", "packet"),
     ("message", "accelerometer", "sensirion", "uart_part", "uart_asked"),
-    ("log", "config", "identity", "drivers", "links", "reply"),
+    ("log", "config", "networks", "identity", "drivers", "links", "reply"),
     ("sampler", "recorder", "uplink", "commands", "control", "authority", "actions", "scan"),
     ("configure",),
     ("describe",),
@@ -31,6 +31,8 @@ FIRMWARE_LAYERS = (
     ("trouble", "start", "ending"),
     ("tap",),
     ("app",),
+    ("wifi",),
+    ("wireless",),
     ("boot",),
     ("port_esp32",),
 )
@@ -39,6 +41,7 @@ HOST_LAYERS = (
     ("shorten",),
     ("link", "merge"),
     ("fields", "resources", "keys", "drivers", "hello", "decode", "places", "disk", "tap"),
+    ("networks", "wifi"),
     ("board", "firmware", "store", "transports", "recording"),
     (
         "own",

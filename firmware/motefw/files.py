@@ -10,6 +10,7 @@ RECORD_FILE = "record.json"  # {"for_s"}: the next boot is to be recorded
 CONFIG_FILE = "config.json"  # the configuration that was kept
 CONFIG_NEXT = "config.next"  # to be tried by the next boot
 CONFIG_TRIAL = "config.trial"  # tried by this one
+WIFI_FILE = "wifi.json"  # see `networks`
 MAX_BYTES = const(8192)
 _ENOENT = const(2)
 
