@@ -303,6 +303,41 @@ def test_micropython_alone_is_told_what_mends_it(fleet, run):
     assert f"motekit flash {virtual.serial} --board {NAME}" in done.error
 
 
+SITE = '[[network]]\nssid = "attic"\npassword = "right horse"\n'
+WIFI = '[[wifi]]\nssid = "attic"\npassword = "right horse"\n'
+
+
+def test_a_board_joins_its_network_before_it_is_believed(fleet, run):
+    virtual = fleet(BOARD + SITE).boards[0]
+    done = run(virtual, PLAN + WIFI)
+    assert (done.error, done.state, done.proof.network) == ("", "provisioned", "attic")
+    assert run(virtual, PLAN + WIFI).state == "unchanged"
+    done = run(virtual, PLAN + WIFI.replace("right", "wrong"), discard=True)
+    assert "Wi-Fi is not joined: attic: wrong password" in done.error
+    assert "its former files are in place again" in done.error
+    assert run(virtual, PLAN + WIFI).state == "unchanged"
+
+
+def test_a_network_that_is_not_there_is_named(fleet, run, monkeypatch):
+    monkeypatch.setattr(proof, "WIFI_S", 6.0)
+    done = run(fleet(BOARD).boards[0], PLAN + WIFI)
+    assert "Wi-Fi is not joined: attic: not found" in done.error
+
+
+def test_a_configuration_on_trial_is_not_what_a_board_was_told(fleet, run):
+    """`motekit config` tries one: it would be gone with the next boot."""
+    virtual = fleet(BOARD).boards[0]
+    run(virtual)
+    config = held(virtual)["config.json"]
+    with RawPrompt.open(virtual.serial, 40) as prompt:
+        prompt.put({"/config.next": json.dumps({**config, "site": "shed"}).encode()})
+        prompt.restart()
+    done = run(virtual, discard=True)
+    assert (done.error, done.state) == ("", "provisioned")
+    with RawPrompt.open(virtual.serial, 40) as prompt:
+        assert [name for name in prompt.names("/") if name.startswith("/config")] == ["/config.json"]
+
+
 class Killed(BaseException):
     """Stands for the end of this program: nothing of it runs after that."""
 

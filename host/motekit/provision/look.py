@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from motekit import board as boards
+from motekit import wifi
 from motekit.chips import CHIPS
 from motekit.client import Client, NoKeyError, RefusedError
 from motekit.errors import BoardError, LinkError
@@ -20,6 +21,7 @@ from motekit.transports.serial import SerialPipe
 MARK, TRIAL = "provision.json", "trial.json"
 LINK_S = 3.0  # what a board that runs takes to say hello
 _MODULE = "/motefw/trial.mpy"
+_BESIDE = {CONFIG: {"config.next", "config.trial"}}  # what would be in force instead
 _ABOUT = """
 import machine,sys
 print(machine.unique_id().hex())
@@ -45,7 +47,8 @@ class Found:
     trial: Mapping[str, Any] = field(default_factory=dict[str, Any])
     step: str = ""
     config: Any = None
-    wifi: Any = field(default=None, repr=False)  # None: not known, or none
+    networks: tuple[wifi.Known, ...] = ()  # as it tells them
+    wifi_file: Any = field(default=None, repr=False)  # read at its prompt
     had: frozenset[str] = frozenset()  # files that are there; at the prompt
 
     @property
@@ -89,8 +92,15 @@ def told(client: Client, hello: Hello) -> Found:
         mark=_object(answer, "mark"),
         trial=_object(answer, "trial"),
         step=str(answer.get("step") or ""),
-        config=client.request("config.get"),
+        config=None if _on_trial(client) else client.request("config.get"),
+        networks=() if (state := wifi.get(client)).former else state.networks,
     )
+
+
+def _on_trial(client: Client) -> bool:
+    """Tell whether another configuration than the one that was kept is in force, or to be."""
+    marks = client.request("config.mark")
+    return any(marks.get(key) is not None for key in ("next", "trial"))
 
 
 def at_prompt(prompt: RawPrompt, key_store: KeyStore) -> Found:
@@ -114,7 +124,7 @@ def at_prompt(prompt: RawPrompt, key_store: KeyStore) -> Found:
         trial=mapping(trial.get("mark")) or ({"plan": ""} if trial else {}),
         step=str(trial.get("step", "")),
         config=config,
-        wifi=_read(prompt, WIFI),
+        wifi_file=_read(prompt, WIFI),
         had=frozenset(name.removeprefix("/") for name in names),
     )
 
@@ -126,10 +136,10 @@ def differing(found: Found, wanted: Wanted) -> tuple[str, ...]:
         if name == KEYS:
             fits = found.generation == wanted.generation
         elif name == WIFI and found.hello is not None:
-            fits = found.mark.get("plan") == wanted.plan  # not told over the link
+            fits = found.networks == wanted.networks
         else:
-            held = found.config if name == CONFIG else found.wifi
-            fits = same(held, json.loads(data))
+            held = found.config if name == CONFIG else found.wifi_file
+            fits = same(held, json.loads(data)) and not found.had & _BESIDE.get(name, set())
         if not fits:
             names.append(name)
     return tuple(names)
