@@ -90,7 +90,7 @@ def use(board, networks, former):
     reboot = False
     if now:
         if former or now.networks != networks or now.former != former:
-            now.use(networks, former)  # those on trial are tried at once, however often it is asked
+            now.use(networks, former)  # on trial: tried at once, again, too
     elif networks:
         try:
             now = _station(board, networks, former)
