@@ -31,6 +31,8 @@ COMMANDS = (
     ("firmware", "motekit.cli.firmware"),
     ("flash", "motekit.cli.flash"),
     ("config", "motekit.cli.config"),
+    ("provision", "motekit.cli.provision"),
+    ("keys", "motekit.cli.keys"),
     ("gateway", "motekit.cli.gateway"),
     ("record", "motekit.cli.record"),
     ("sim", "motekit.cli.sim"),
