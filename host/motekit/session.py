@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from itertools import groupby
 from typing import Any, NamedTuple, Protocol
 
-from motefw.packet import SAMPLES
+from motefw.packet import NOTE, SAMPLES
 
 from .caretaker import Caretaker
 from .client import CancelledError, Client, Greeting
@@ -329,6 +329,8 @@ class Session:
                 self._ask_anew()  # it has started again, and the hello that told was lost
             if header.kind == SAMPLES:
                 self._caretaker.saw(header)
+            elif header.kind == NOTE:
+                self._caretaker.noted()
         for event, verdict in zip(events, verdicts, strict=True):
             if isinstance(verdict, SetAside):
                 self._set_aside(hello.device, event.data, verdict.why)

@@ -4,6 +4,8 @@ import random
 
 from micropython import const
 
+from .fast import copy
+
 BLOCK_BYTES = const(4096)
 _EIO = const(5)
 
@@ -23,6 +25,8 @@ class Flash:
         self._power_cut = power_cut
         self._faults = {}
         self.failed = 0
+        self._block = bytearray(BLOCK_BYTES)  # the one that was read last: littlefs reads by 32
+        self._number = -1
 
     def fault(self, kind, value, on):
         """Begin or end a fault; `value` is its rate, or how many operations are let pass."""
@@ -33,11 +37,21 @@ class Flash:
 
     def readblocks(self, n, buf, offset=0):
         """Read into buf."""
-        self._file.seek(self._start + n * BLOCK_BYTES + offset)
-        self._file.readinto(buf)
+        size = len(buf)
+        if offset + size > BLOCK_BYTES:
+            self._file.seek(self._start + n * BLOCK_BYTES + offset)
+            self._file.readinto(buf)
+            return
+        if n != self._number:
+            self._number = -1
+            self._file.seek(self._start + n * BLOCK_BYTES)
+            self._file.readinto(self._block)
+            self._number = n
+        copy(self._block, offset, buf, size)
 
     def writeblocks(self, n, buf, offset=0):
         """Write buf; allocates nothing, since a file may be closed by the sweep of the heap."""
+        self._number = -1
         if self._faults:
             self._suffer("flash_write_error", n * BLOCK_BYTES + offset, buf)
         else:
@@ -51,6 +65,7 @@ class Flash:
         if op == 5:
             return BLOCK_BYTES
         if op == 6:
+            self._number = -1
             if self._faults:
                 self._suffer("flash_erase_error", arg * BLOCK_BYTES, b"\xff" * BLOCK_BYTES)
             return 0
