@@ -18,6 +18,9 @@ TABLE = {
     "config.set": ("actions", "config_set", True),
     "bus.scan": ("scan", "scan", True),
     "bus.record": ("actions", "bus_record", True),
+    "wifi.get": ("wireless", "wifi_get", False),
+    "wifi.set": ("wireless", "wifi_set", True),
+    "wifi.scan": ("wireless", "wifi_scan", True),
     "reboot": ("actions", "reboot", True),
 }  # name: (module, its function of board and arguments, whether only the command key opens it)
 

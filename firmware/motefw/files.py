@@ -7,6 +7,7 @@ from .compat import const
 from .errors import ConfigError
 
 RECORD_FILE = "record.json"  # {"for_s"}: the next boot is to be recorded
+WIFI_FILE = "wifi.json"  # see `networks`
 _ENOENT = const(2)
 _MAX_BYTES = const(8192)
 
