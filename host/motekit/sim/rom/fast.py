@@ -309,3 +309,36 @@ def copy(source, at: int, target, n: int):
     while i < n:
         t[i] = s[at + i]
         i += 1
+
+
+@micropython.viper
+def crc8(data, n: int) -> int:
+    """CRC-8 over n bytes, polynomial 0x31, initial 0xFF: 0xBE 0xEF gives 0x92."""
+    d = ptr8(data)
+    crc = 0xFF
+    i = 0
+    while i < n:
+        crc ^= d[i]
+        i += 1
+        bit = 0
+        while bit < 8:
+            crc <<= 1
+            if crc & 0x100:
+                crc ^= 0x131
+            bit += 1
+    return crc
+
+
+@micropython.viper
+def noise(state) -> int:
+    """Return the sum of four uniform numbers less its mean; `state` is [seed]."""
+    x = ptr32(state)
+    seed = x[0]
+    total = -131070
+    i = 0
+    while i < 4:
+        seed = (seed * 1103 + 12345) & 0x7FFFF
+        total += seed >> 3
+        i += 1
+    x[0] = seed
+    return total
