@@ -35,26 +35,25 @@ def encode_into(data, n, out, at=0):
 
 
 def decode_into(data, start, end, out):
-    """Decode data[start:end] to out, return the length; `out` may be `data` if start is 0.
+    """Decode data[start:end], a bytearray's, to out, return the length; `out` may be `data`.
 
     Raises FrameError when a zero or a code that runs past the end shows.
     """
+    zero = data.find(_ZERO, start, end)
+    if zero >= 0:
+        raise FrameError("COBS: zero byte at {}".format(zero - start))
     n = 0
     i = start
     while i < end:
         code = data[i]
         stop = i + code
-        if not code or stop > end:
+        if stop > end:
             raise FrameError("COBS: code {} at {}, {} bytes left".format(code, i - start, end - i))
-        i += 1
-        while i < stop:
-            b = data[i]
-            if not b:
-                raise FrameError("COBS: zero byte at {}".format(i - start))
-            out[n] = b
-            n += 1
-            i += 1
-        if code != 0xFF and i < end:
+        code -= 1
+        out[n : n + code] = data[i + 1 : stop]
+        n += code
+        i = stop
+        if code != _RUN_MAX and i < end:
             out[n] = 0
             n += 1
     return n
