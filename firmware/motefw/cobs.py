@@ -20,9 +20,7 @@ def encode_into(data, n, out, at=0):
     i = 0
     while True:
         zero = data.find(_ZERO, i, n)
-        run = (n if zero < 0 else zero) - i
-        if run >= _RUN_MAX:
-            run = _RUN_MAX
+        run = min((n if zero < 0 else zero) - i, _RUN_MAX)
         out[at] = run + 1
         at += 1
         out[at : at + run] = view[i : i + run]

@@ -7,6 +7,8 @@ once, and is made again at its next turn.
 from collections.abc import Callable
 from typing import Any, cast
 
+from motefw.packet import NOTE, SAMPLES
+
 from .client import Client, NoReplyError, RefusedError
 from .clock import Clock
 from .errors import SchemaError
@@ -54,15 +56,13 @@ class Caretaker:
         self._told: set[str] = set()
 
     def saw(self, header: Head) -> None:
-        """Note the schema of a packet of samples."""
+        """Note the schema of a packet of samples; ask soon how a board is that has sent a note."""
         key = (header.epoch, header.schema)
-        if key not in self._known:
+        if header.kind == NOTE:
+            soon = max(self._now() + STATUS_FIRST_S, self._status_at + STATUS_REST_S)
+            self._status_due_at = min(self._status_due_at, soon)
+        elif header.kind == SAMPLES and key not in self._known:
             self._unknown.setdefault(key, self._now())
-
-    def noted(self) -> None:
-        """Ask soon how the board is: it has something to tell."""
-        soon = max(self._now() + STATUS_FIRST_S, self._status_at + STATUS_REST_S)
-        self._status_due_at = min(self._status_due_at, soon)
 
     def due_at(self) -> float:
         """Return when `due` has something to do next."""

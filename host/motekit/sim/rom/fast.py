@@ -7,6 +7,7 @@ A 64-bit VM reads words unsigned and a 32-bit one signed, so what they hold is n
 
 import sys
 from array import array
+from builtins import len  # a module's own names are found at once, a built-in one after them all
 
 if sys.implementation.name == "micropython":
     import micropython
@@ -30,7 +31,7 @@ def _same(buffer):
     return buffer
 
 
-ptr8 = ptr16 = ptr32 = _same  # to viper these names are types
+ptr8 = ptr16 = ptr32 = uint = _same  # to viper these names are types
 
 # The clock: [ticks_us, ticks_ms, us of the millisecond, scenario time in ms, its wraps,
 # ms of the next event, reads since the last look around]. All but the third wrap at 2^30.
@@ -163,7 +164,7 @@ def pop(fifo, entries, key: int, buf) -> int:
     t = ptr32(TIME)
     if f[0] == 0 or f[2] == 0 or key != f[8] or (t[0] - f[3]) & _MASK >= f[4]:
         return 0
-    if int(len(buf)) != _ENTRY_BYTES:
+    if uint(len(buf)) != uint(_ENTRY_BYTES):
         return 0
     first = f[1]
     source = ptr8(entries)
@@ -297,17 +298,6 @@ def narrow(words, n: int, rows):
     i = 0
     while i < n:
         r[i] = w[i]
-        i += 1
-
-
-@micropython.viper
-def copy(source, at: int, target, n: int):
-    """Copy n bytes, from source[at:] to target."""
-    s = ptr8(source)
-    t = ptr8(target)
-    i = 0
-    while i < n:
-        t[i] = s[at + i]
         i += 1
 
 

@@ -1,10 +1,9 @@
 """The board's file system: littlefs on a file, as a block device, and what goes wrong with it."""
 
+import io
 import random
 
 from micropython import const
-
-from .fast import copy
 
 BLOCK_BYTES = const(4096)
 _EIO = const(5)
@@ -25,8 +24,10 @@ class Flash:
         self._power_cut = power_cut
         self._faults = {}
         self.failed = 0
-        self._block = bytearray(BLOCK_BYTES)  # the one that was read last: littlefs reads by 32
+        # The block that was read last: littlefs reads by the 128 bytes.
         self._number = -1
+        self._block = bytearray(BLOCK_BYTES)
+        self._kept = io.BytesIO(self._block)
 
     def fault(self, kind, value, on):
         """Begin or end a fault; `value` is its rate, or how many operations are let pass."""
@@ -37,17 +38,19 @@ class Flash:
 
     def readblocks(self, n, buf, offset=0):
         """Read into buf."""
-        size = len(buf)
-        if offset + size > BLOCK_BYTES:
-            self._file.seek(self._start + n * BLOCK_BYTES + offset)
-            self._file.readinto(buf)
-            return
-        if n != self._number:
-            self._number = -1
+        if n != self._number or offset + len(buf) > BLOCK_BYTES:
             self._file.seek(self._start + n * BLOCK_BYTES)
+            if offset + len(buf) > BLOCK_BYTES:
+                self._file.seek(offset, 1)
+                self._file.readinto(buf)
+                return
+            self._number = -1
             self._file.readinto(self._block)
+            self._kept.seek(0)
+            self._kept.write(self._block)
             self._number = n
-        copy(self._block, offset, buf, size)
+        self._kept.seek(offset)
+        self._kept.readinto(buf)
 
     def writeblocks(self, n, buf, offset=0):
         """Write buf; allocates nothing, since a file may be closed by the sweep of the heap."""

@@ -110,7 +110,7 @@ class Adxl345(Faults):
         """Set the register pointer and give a read transaction, as `write` and `read_into` do."""
         self._answer()
         self._advance()
-        if len(buf) == 1 and (register == _FIFO_STATUS or register == _INT_SOURCE):
+        if len(buf) == 1 and register in (_FIFO_STATUS, _INT_SOURCE):
             buf[0] = self._waiting() if register == _FIFO_STATUS else self._events()
             self._pointer = register + 1
             return

@@ -86,8 +86,7 @@ class Sht4x(Faults):
         """Give the two words with their CRCs, as far as the buffer goes."""
         if "nack" in self.faults or self._clock_us() < self._ready_us or self._words is None:
             raise OSError(_NACK)
-        first, second = self._words
-        reply = bytearray(with_crc(first) + with_crc(second))
+        reply = bytearray(with_crc(self._words[0]) + with_crc(self._words[1]))
         if "wrong_id" in self.faults:
             reply = bytearray(6)
         if "bad_crc" in self.faults:
