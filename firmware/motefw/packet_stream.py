@@ -111,7 +111,7 @@ def runs(block, channel):
     return count + 1, lost
 
 
-def _gather(kernel, block, what, channel):
+def _gather(block, what, channel):
     """Copy what a stream codes (runs, steps, valid values) to the scratch; return how many."""
     if what == _RUNS:
         return runs(block, channel)[0] - 1
@@ -121,9 +121,6 @@ def _gather(kernel, block, what, channel):
         for i in range(1, block.count):
             z[n] = block.steps_us[i]
             n += 1
-    elif not block.any_invalid:
-        n = block.count
-        kernel.widen(block.columns[channel], z, n, block.code == "h")
     else:
         column = block.columns[channel]
         for i in range(block.count):
@@ -133,17 +130,15 @@ def _gather(kernel, block, what, channel):
     return n
 
 
-def _is_gathered(block, what):
-    """Tell whether the kernels cannot work on the block's own column."""
-    return what != _VALUES or block.any_invalid or block.code != "i"
-
-
 def _source(kernel, block, what, channel, n, shift):
     """Return an array that begins with what the stream codes, shifted: column or scratch."""
     z = _scratch[0]
     source = block.columns[channel]
-    if _is_gathered(block, what):
-        _gather(kernel, block, what, channel)
+    if what != _VALUES or block.any_invalid:
+        _gather(block, what, channel)
+        source = z
+    elif kernel.widen and block.code != "i":
+        kernel.widen(source, z, n, block.code == "h")
         source = z
     if shift:
         kernel.shift(source, z, n, shift)
@@ -262,20 +257,6 @@ def _pack(kernel, out, at, source, n, width, st):
     return at
 
 
-def _look(kernel, source, n, step, width, st):
-    """Find the span of values looked at; return their common factor of two, -1: all equal."""
-    kernel.span(source, n, step, width, st)
-    if st[_OR] & 1 and st[_MIN] != st[_MAX]:
-        return 0
-    kernel.span(source, n, n, n, st)
-    if st[_MIN] == st[_MAX]:
-        return -1
-    shift = 0
-    while not st[_OR] >> shift & 1:
-        shift += 1
-    return shift
-
-
 def write(kernel, out, at, block, what, channel):
     """Write a stream: its descriptor to out[at:], its codes to both sections. Return the end.
 
@@ -283,29 +264,41 @@ def write(kernel, out, at, block, what, channel):
     """
     st = state
     n = block.count
-    source = block.columns[channel]
-    if _is_gathered(block, what):
-        n = _gather(kernel, block, what, channel)
-        source = _scratch[0]
+    shift = whole = 0
+    if what != _VALUES or block.any_invalid:
+        n = _gather(block, what, channel)
         if not n:
             return at
+        source = _scratch[0]
+        whole = 1
+    else:
+        source = block.columns[channel]
+        if kernel.widen and block.code != "i":
+            kernel.widen(source, _scratch[0], n, block.code == "h")
+            source = _scratch[0]
     # A survey looks at the first `width` of every `step` values.
     step = 32 if n <= 256 else 64
     width = 32 if n <= 64 else 10 if n <= 256 else 7
-    shift = _look(kernel, source, n, step, width, st)
-    if shift < 0:
-        return _describe(out, at, _CONSTANT, 0, source[0])
-    if shift:
-        out[at] = _SHIFTED << 5 | shift
-        at += 1
-        source = _source(kernel, block, what, channel, n, shift)
-    if source is _scratch[0]:  # the codes will take its place: its span is known now or never
+    kernel.span(source, n, step, width, st)
+    if not st[_OR] & 1 or st[_MIN] == st[_MAX]:
+        kernel.span(source, n, n, n, st)
+        if st[_MIN] == st[_MAX]:
+            return _describe(out, at, _CONSTANT, 0, source[0])
+        while not st[_OR] >> shift & 1:
+            shift += 1
+        if shift:
+            out[at] = _SHIFTED << 5 | shift
+            at += 1
+            kernel.shift(source, _scratch[0], n, shift)
+            source = _scratch[0]
+            whole = 1
+    if whole:  # the codes will take its place: its span is known now or never
         kernel.span(source, n, n, n, st)
     order = kernel.survey(source, n, step, width, st)
-    return _code(kernel, out, at, block, what, channel, source, n, shift, order)
+    return _code(kernel, out, at, block, what, channel, source, n, shift, order, whole)
 
 
-def _code(kernel, out, at, block, what, channel, source, n, shift, order):
+def _code(kernel, out, at, block, what, channel, source, n, shift, order, whole):
     """Write a stream by the predictor that takes the fewest bits, or packed; return the end."""
     st = state
     z = _scratch[0]
@@ -327,16 +320,27 @@ def _code(kernel, out, at, block, what, channel, source, n, shift, order):
         end = _describe_predictor(out, at, predictor, first, second, st)
     mode = 1 if predictor == _SPARSE_1 else 0
     limit = st[_WIDTH] * n
-    if st[_COST] > limit and source is not z:  # the survey has missed the extremes
-        kernel.span(source, n, n, n, st)
-        limit = _width(st) * n
+    if st[_COST] > limit and not whole:  # the survey has missed the extremes
+        limit = _measure(kernel, block, channel, source, n, st) * n
+        whole = 1
     used = kernel.emit(0, 0, folded, z, n, order, limit, mode, st, out)
     if 0 <= used <= limit:
         return end
+    if not whole:
+        limit = _measure(kernel, block, channel, source, n, st) * n
+        if 0 <= used <= limit:
+            kernel.emit(0, 0, folded, z, n, order, used, mode, st, out)
+            return end
     source = _source(kernel, block, what, channel, n, shift)
-    kernel.span(source, n, n, n, st)
-    width = _width(st)
-    if 0 <= used <= width * n and source is not z:
-        kernel.emit(0, 0, folded, z, n, order, used, mode, st, out)
-        return end
-    return _pack(kernel, out, at, source, n, width, st)
+    return _pack(kernel, out, at, source, n, _width(st), st)
+
+
+def _measure(kernel, block, channel, source, n, st):
+    """Find the least and the greatest of all values; return the bits that hold their span."""
+    if source is _scratch[0]:  # there are codes by now, made of 16-bit values
+        column = memoryview(block.columns[channel])[:n]
+        st[_MIN] = min(column)
+        st[_MAX] = max(column)
+    else:
+        kernel.span(source, n, n, n, st)
+    return _width(st)

@@ -76,6 +76,7 @@ def span(source: ptr32, n: int, step: int, width: int, st: ptr32):
 
 @micropython.viper
 def widen(source: ptr16, z: ptr32, n: int, signed: int):
+    # Copy values of 16 bits to z.
     flip = signed << 15
     while n > 3:
         z[0] = (source[0] ^ flip) - flip
