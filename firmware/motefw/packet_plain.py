@@ -402,6 +402,12 @@ def _log2(power):
     return bits
 
 
+def move(out, to, start, stop):
+    """Move out[start:stop] to out[to:], which is not above it."""
+    view = memoryview(out)
+    view[to : to + stop - start] = view[start:stop]
+
+
 def correlate(source, z, n, scale, st):
     """Sum the products of z = (source - st[_BASE]) >> scale at lags 0 to 8: st[_LAG + lag]."""
     base = st[_BASE]

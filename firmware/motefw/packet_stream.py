@@ -74,7 +74,7 @@ def start(begin, limit):
     st[_UP_ACC] = st[_UP_BITS] = st[_LOW_ACC] = st[_LOW_BITS] = 0
 
 
-def finish(out, at, begin, limit):
+def finish(kernel, out, at, begin, limit):
     """Close both sections and move them behind the descriptors, to out[at:]; return the end."""
     st = state
     up, low = st[_UP], st[_LOW]
@@ -86,13 +86,11 @@ def finish(out, at, begin, limit):
     if st[_LOW_BITS]:
         out[low] = st[_LOW_ACC]
         low -= 1
-    view = memoryview(out)
     middle = at + up - begin
-    view[at:middle] = view[begin:up]
+    kernel.move(out, at, begin, up)
     low += 1
-    end = middle + limit - low
-    view[middle:end] = view[low:limit]
-    return end
+    kernel.move(out, middle, low, limit)
+    return middle + limit - low
 
 
 def runs(block, channel):
@@ -277,8 +275,12 @@ def write(kernel, out, at, block, what, channel):
             kernel.widen(source, _scratch[0], n, block.code == "h")
             source = _scratch[0]
     # A survey looks at the first `width` of every `step` values.
-    step = 32 if n <= 256 else 64
-    width = 32 if n <= 64 else 10 if n <= 256 else 7
+    if n > 256:
+        step = 64
+        width = 7
+    else:
+        step = 32
+        width = 10 if n > 64 else 32
     kernel.span(source, n, step, width, st)
     if not st[_OR] & 1 or st[_MIN] == st[_MAX]:
         kernel.span(source, n, n, n, st)
@@ -302,10 +304,14 @@ def _code(kernel, out, at, block, what, channel, source, n, shift, order, whole)
     """Write a stream by the predictor that takes the fewest bits, or packed; return the end."""
     st = state
     z = _scratch[0]
-    first = source[0] if order else st[_BASE]
     second = source[1] - source[0] if order == 2 else 0
-    predictor = _fixed(kernel, source, n, order, st)
-    folded = z if order == 2 else source  # what `fold` has read
+    folded = z if order == 2 else source  # what `fold` will have read
+    first = source[0] if order else st[_BASE]
+    if order == 1 and not st[_STILL]:  # as most are: spare them a call
+        kernel.fold(0, 0, source, z, n, 1, 0, st)
+        predictor = _ORDER_1
+    else:
+        predictor = _fixed(kernel, source, n, order, st)
     if block.linear and what == _VALUES and n >= _LINEAR_MIN and _tries_linear(block, channel):
         taps = _linear(kernel, block, channel, n, shift, st)
         if taps:
@@ -314,20 +320,20 @@ def _code(kernel, out, at, block, what, channel, source, n, shift, order, whole)
         else:
             source = _source(kernel, block, what, channel, n, shift)
             predictor = _fixed(kernel, source, n, order, st)
-    if predictor == _ORDER_1:  # as most are: spare them a call
+    if predictor == _ORDER_1:
         end = _describe(out, at, _ORDER_1, st[_P], first)
     else:
         end = _describe_predictor(out, at, predictor, first, second, st)
     mode = 1 if predictor == _SPARSE_1 else 0
     limit = st[_WIDTH] * n
     if st[_COST] > limit and not whole:  # the survey has missed the extremes
-        limit = _measure(kernel, block, channel, source, n, st) * n
+        limit = _measure(kernel, block, channel, source, n, predictor, st) * n
         whole = 1
     used = kernel.emit(0, 0, folded, z, n, order, limit, mode, st, out)
     if 0 <= used <= limit:
         return end
     if not whole:
-        limit = _measure(kernel, block, channel, source, n, st) * n
+        limit = _measure(kernel, block, channel, source, n, predictor, st) * n
         if 0 <= used <= limit:
             kernel.emit(0, 0, folded, z, n, order, used, mode, st, out)
             return end
@@ -335,12 +341,16 @@ def _code(kernel, out, at, block, what, channel, source, n, shift, order, whole)
     return _pack(kernel, out, at, source, n, _width(st), st)
 
 
-def _measure(kernel, block, channel, source, n, st):
+def _measure(kernel, block, channel, source, n, predictor, st):
     """Find the least and the greatest of all values; return the bits that hold their span."""
-    if source is _scratch[0]:  # there are codes by now, made of 16-bit values
+    if source is not _scratch[0]:
+        kernel.span(source, n, n, n, st)
+    elif predictor == _LINEAR:  # whose codes are dearer than this
         column = memoryview(block.columns[channel])[:n]
         st[_MIN] = min(column)
         st[_MAX] = max(column)
-    else:
+    else:  # there are codes by now, made of 16-bit values
+        _source(kernel, block, _VALUES, channel, n, 0)
         kernel.span(source, n, n, n, st)
+        _fixed(kernel, source, n, 1 if predictor == _SPARSE_1 else predictor - _ORDER_0, st)
     return _width(st)

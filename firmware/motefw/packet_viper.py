@@ -556,6 +556,26 @@ def emit(
 
 
 @micropython.viper
+def move(out: ptr8, to: int, start: int, stop: int):
+    stop -= start
+    source = ptr8(int(out) + start)
+    out = ptr8(int(out) + to)
+    while stop > 3:
+        out[0] = source[0]
+        out[1] = source[1]
+        out[2] = source[2]
+        out[3] = source[3]
+        source = ptr8(int(source) + 4)
+        out = ptr8(int(out) + 4)
+        stop -= 4
+    while stop > 0:
+        out[0] = source[0]
+        source = ptr8(int(source) + 1)
+        out = ptr8(int(out) + 1)
+        stop -= 1
+
+
+@micropython.viper
 def correlate(source: ptr32, z: ptr32, n: int, scale: int, st: ptr32):
     one = 1
     top = one << 31
