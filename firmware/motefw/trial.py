@@ -76,7 +76,7 @@ def get(board, args):
 
 
 def keep(board, args):
-    """End the trial: what is on trial stays. Without one, `mark` says what the board is already."""
+    """End the trial: what is on trial stays. Without one, `mark` says what the board is."""
     root = board.port.root
     mark = args.get("mark")
     if _step(root, "keep"):
