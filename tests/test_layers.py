@@ -32,6 +32,7 @@ FIRMWARE_LAYERS = (
     ("app",),
     ("wifi",),
     ("wireless",),
+    ("improv",),
     ("boot",),
     ("port_esp32",),
 )
@@ -40,7 +41,7 @@ HOST_LAYERS = (
     ("shorten",),
     ("link", "merge"),
     ("fields", "resources", "keys", "drivers", "hello", "decode", "places", "disk", "tap"),
-    ("networks", "wifi"),
+    ("networks", "wifi", "improv"),
     ("board", "firmware", "store", "transports", "recording"),
     (
         "own",

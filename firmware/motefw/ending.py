@@ -7,23 +7,41 @@ from .compat import const
 from .identity import end_epoch
 
 _MEANT_MS = const(2000)  # a second Ctrl-C within this is no noise
+_IMPROV = b"IMPROV\1"
+_PACKET_BYTES = const(258)
 _RESUME_MS = const(10)  # long enough for a measurement that was asked for
 
 
 def resume(board):
     """Make all fit to run again after a Ctrl-C that was noise; False if somebody meant it."""
     now = board.ticks_ms()
-    before, board.interrupted_ms = board.interrupted_ms, now
     asyncio.new_event_loop()
-    if before is not None and 0 <= ticks_diff(now, before) < _MEANT_MS:
-        return False
+    if not _asked(board.link):
+        before, board.interrupted_ms = board.interrupted_ms, now
+        if before is not None and 0 <= ticks_diff(now, before) < _MEANT_MS:
+            return False
+        if not board.link.noisy():
+            return False
     board.uplink.wake = asyncio.Event()  # the old one knows the tasks of a loop that is gone
-    if not board.link.noisy():
-        return False
     board.interrupts_ignored += 1
     for i in range(len(board.streams)):
         board.streams[i].trouble("resume")
         board.due_ms[i] = ticks_add(now, _RESUME_MS)
+    return True
+
+
+def _asked(link):
+    """Tell whether a client of Improv's asked a board that has Wi-Fi, and is not to be answered.
+
+    All its packets go on with a Ctrl-C behind this; the rest of it is let go of.
+    """
+    have = link.have
+    if link.taken[max(have - len(_IMPROV), 0) : have] != _IMPROV:
+        return False
+    link.have = 0
+    for _ in range(_PACKET_BYTES):
+        if link.serial.take() < 0:
+            break
     return True
 
 

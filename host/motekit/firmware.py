@@ -37,7 +37,16 @@ _PUBLIC = {
 }  # what main.py and drivers may import, those that are put on a board as they are, too
 _RARE = (
     *("actions", "answers", "authority", "boot", "commands", "config", "describe", "ending"),
-    *("files", "identity", "message", "networks", "options", "packet_anchor", "packet_setup"),
+    *(
+        "files",
+        "identity",
+        "improv",
+        "message",
+        "networks",
+        "options",
+        "packet_anchor",
+        "packet_setup",
+    ),
     *("reply", "scan", "start", "trouble", "wifi", "wireless"),
 )  # loaded when needed; with the core they know each other's attributes, and nobody else does
 _OPEN = ("Driver", "Block")  # classes whose attributes drivers may use
