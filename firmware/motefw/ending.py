@@ -15,13 +15,14 @@ _RESUME_MS = const(10)  # long enough for a measurement that was asked for
 def resume(board):
     """Make all fit to run again after a Ctrl-C that was noise; False if somebody meant it."""
     now = board.ticks_ms()
+    before, board.interrupted_ms = board.interrupted_ms, now
     asyncio.new_event_loop()
-    if not _asked(board.link):
-        before, board.interrupted_ms = board.interrupted_ms, now
-        if before is not None and 0 <= ticks_diff(now, before) < _MEANT_MS:
+    if before is not None and 0 <= ticks_diff(now, before) < _MEANT_MS:
+        return False
+    if not board.link.noisy():
+        if not _asked(board.link):
             return False
-        if not board.link.noisy():
-            return False
+        board.interrupted_ms = before
     board.uplink.wake = asyncio.Event()  # the old one knows the tasks of a loop that is gone
     board.interrupts_ignored += 1
     for i in range(len(board.streams)):
@@ -35,8 +36,12 @@ def _asked(link):
 
     All its packets go on with a Ctrl-C behind this; the rest of it is let go of.
     """
-    have = link.have
-    if link.taken[max(have - len(_IMPROV), 0) : have] != _IMPROV:
+    seen = bytes(link.taken[: link.have])
+    if seen[-1:] == b"\n":  # behind a packet before this one
+        for want in _IMPROV:
+            if link.serial.take() != want:
+                return False
+    elif _IMPROV not in seen[-len(_IMPROV) - 2 :]:  # with what `noisy` took to know
         return False
     link.have = 0
     for _ in range(_PACKET_BYTES):

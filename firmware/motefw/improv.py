@@ -43,6 +43,7 @@ _HOSTNAME = const(5)
 _NAME = const(6)
 _NETWORK_STATE = const(7)
 _HAS_WIFI = const(2)
+_BARE = (_GET_STATE, _GET_INFO, _SCAN, _NETWORK_STATE)  # commands without data
 _CTRL_C = const(3)
 _GAP_MS = const(100)  # between two bytes; a USB adapter hands on what it has every 16 ms
 _PAUSE_MS = const(5)
@@ -106,13 +107,13 @@ class _Body:
     def _fits(self, at, b):
         """Tell whether a byte may stand there: what is text has no control characters."""
         command = self.data[0]
+        if not at:
+            return command not in _BARE or self._size == 2
         if at == 1:
-            return b == self._size - 2 and (
-                command not in (_GET_STATE, _GET_INFO, _SCAN, _NETWORK_STATE) or not b
-            )
+            return b == self._size - 2
         if command in (_HOSTNAME, _NAME):
-            return not at or (b >= 0x20 and b != 0x7F)
-        if command != _SET_WIFI or not at:
+            return b >= 0x20 and b != 0x7F
+        if command != _SET_WIFI:
             return True
         behind = 3 + self.data[2]  # the length of the password
         if at == 2:

@@ -93,7 +93,7 @@ def wifi_set(board, args):
 
 
 def use(board, networks, former):
-    """Have the board join these networks; False where only a boot makes room on the heap for it."""
+    """Have the board join these networks; False where the heap has no room for that."""
     now = station(board)
     if now:
         if now.networks != networks or now.former != former:
