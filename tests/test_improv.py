@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -231,31 +230,6 @@ def test_each_ctrl_c_outside_of_a_packet_interrupts(vm, parts):
 # Whole boards.
 
 
-class Line:
-    """A board's port, as `Improv` wants it."""
-
-    def __init__(self, port):
-        self.fd = os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        os.close(self.fd)
-
-    def read(self, wait_s):
-        end = time.monotonic() + wait_s
-        while time.monotonic() < end:
-            try:
-                return os.read(self.fd, 4096)
-            except BlockingIOError:
-                time.sleep(0.01)
-        return b""
-
-    def write(self, data):
-        os.write(self.fd, data)
-
-
 def asked(port):
     return closing(SerialPipe(port))
 
@@ -276,7 +250,7 @@ def port(fleet):
 
 
 def test_a_board_gets_its_network_from_its_own_client(port, tmp_path):
-    with Line(port) as line:
+    with closing(improv.SerialLine(port)) as line:
         client = improv.Improv(line, port)
         assert client.state() == "ready"
         info = client.info()
@@ -297,7 +271,10 @@ def test_a_board_gets_its_network_from_its_own_client(port, tmp_path):
 
 
 def test_a_network_that_did_not_work_is_not_kept(port, tmp_path):
-    with Line(port) as line, pytest.raises(improv.ImprovError, match="could not join"):
+    with (
+        closing(improv.SerialLine(port)) as line,
+        pytest.raises(improv.ImprovError, match="could not join"),
+    ):
         improv.Improv(line, port).join(Network("nowhere", ""))
     with asked(port) as pipe:
         state = wifi.get(connected(pipe, tmp_path))
@@ -305,7 +282,7 @@ def test_a_network_that_did_not_work_is_not_kept(port, tmp_path):
 
 
 def test_the_link_works_while_a_network_is_joined(port, tmp_path):
-    with Line(port) as line:
+    with closing(improv.SerialLine(port)) as line:
         line.write(improv.set_wifi(Network("site", "wrong horse")))
     with asked(port) as pipe:
         client = connected(pipe, tmp_path)
@@ -363,7 +340,7 @@ def test_a_board_gets_its_network_from_the_protocols_own_client(port):
 
 
 def test_a_client_that_asks_a_board_with_wifi_does_not_stop_it(port, tmp_path):
-    with Line(port) as line:
+    with closing(improv.SerialLine(port)) as line:
         client = improv.Improv(line, port)
         client.join(SITE)
         with pytest.raises(improv.ImprovError, match="has it no Wi-Fi yet"):

@@ -41,7 +41,7 @@ HOST_LAYERS = (
     ("shorten",),
     ("link", "merge"),
     ("fields", "resources", "keys", "drivers", "hello", "decode", "places", "disk", "tap"),
-    ("networks", "wifi", "improv"),
+    ("networks",),
     ("board", "firmware", "store", "transports", "recording"),
     (
         "own",
@@ -49,6 +49,8 @@ HOST_LAYERS = (
         "plan",
         "flash",
         "client",
+        "wifi",
+        "improv",
         "prompt",
         "raw_prompt",
         "inbox",

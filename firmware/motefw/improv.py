@@ -107,10 +107,8 @@ class _Body:
     def _fits(self, at, b):
         """Tell whether a byte may stand there: what is text has no control characters."""
         command = self.data[0]
-        if not at:
-            return command not in _BARE or self._size == 2
-        if at == 1:
-            return b == self._size - 2
+        if at < 2:
+            return b == self._size - 2 if at else command not in _BARE or self._size == 2
         if command in (_HOSTNAME, _NAME):
             return b >= 0x20 and b != 0x7F
         if command != _SET_WIFI:

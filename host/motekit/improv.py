@@ -9,12 +9,13 @@ Ref: improv-wifi.com/serial, version 1, of 2026.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from .errors import LinkError, UsageError
 from .networks import Network, ssid_flaw
+from .transports.serial import PortGoneError, open_port
 
 HEAD = b"IMPROV\x01"
 STATE, ERROR, COMMAND, RESULT = 1, 2, 3, 4
@@ -148,6 +149,33 @@ def texts(data: bytes) -> tuple[int, list[str]]:
     return data[0], found
 
 
+class SerialLine:
+    """A serial port, opened for this program alone and without resetting the board."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._port = open_port(name)
+
+    def read(self, wait_s: float) -> bytes:
+        """Return what has come, b"" if nothing comes in time; PortGoneError if it is gone."""
+        try:
+            self._port.timeout = wait_s
+            return self._port.read(1) + self._port.read(self._port.in_waiting)
+        except OSError as e:
+            raise PortGoneError(f"{self._name}: unplugged or closed") from e
+
+    def write(self, data: bytes) -> None:
+        """Send all of data; PortGoneError if the port is gone."""
+        try:
+            self._port.write(data)
+        except OSError as e:
+            raise PortGoneError(f"{self._name}: unplugged, or takes no bytes") from e
+
+    def close(self) -> None:
+        """Close the port; DTR and RTS stay as they are."""
+        self._port.close()
+
+
 class Improv:
     """A board at the end of a line, asked by one thread; every wait ends."""
 
@@ -215,7 +243,7 @@ class Improv:
                 return results
         raise ImprovError(f"{self.name}: no answer in {wait_s:g} s")
 
-    def _until(self, wait_s: float):
+    def _until(self, wait_s: float) -> Iterator[Packet]:
         """Yield packets as they come, for so long."""
         end = self._clock() + wait_s
         while (left := end - self._clock()) > 0:

@@ -7,7 +7,7 @@ import board_bed as bed
 assert asyncio
 
 
-class Over(Exception):
+class OverError(Exception):
     """The test has no more bytes."""
 
 
@@ -26,7 +26,7 @@ class Line:
     async def readinto(self, buf):
         while not self._burst:
             if not self._bursts:
-                raise Over
+                raise OverError
             self._burst = self._bursts.pop(0)
         end = self._burst.find(b"\3") + 1
         n = min(len(buf), end or len(self._burst))
@@ -68,5 +68,5 @@ def listen(bursts):
         except KeyboardInterrupt:
             interrupts.append(line.read)
             link.have = 0
-        except Over:
+        except OverError:
             return [interrupts, line.out.hex()]
