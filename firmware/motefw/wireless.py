@@ -96,8 +96,8 @@ def use(board, networks, former):
     """Have the board join these networks; False where the heap has no room for that."""
     now = station(board)
     if now:
-        if now.networks != networks or now.former != former:
-            now.use(networks, former)
+        if former or now.networks != networks or now.former != former:
+            now.use(networks, former)  # on trial: tried at once, again, too
     elif networks:
         try:
             now = _station(board, networks, former)

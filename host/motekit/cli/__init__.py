@@ -31,6 +31,8 @@ COMMANDS = (
     ("firmware", "motekit.cli.firmware"),
     ("flash", "motekit.cli.flash"),
     ("wifi", "motekit.cli.wifi"),
+    ("config", "motekit.cli.config"),
+    ("replace", "motekit.cli.replace"),
     ("gateway", "motekit.cli.gateway"),
     ("record", "motekit.cli.record"),
     ("sim", "motekit.cli.sim"),
