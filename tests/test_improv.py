@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -268,6 +269,31 @@ def test_a_board_gets_its_network_from_its_own_client(port, tmp_path):
     assert (state.state, state.ssid) == ("joined", "site")
     with Terminal(port) as user:  # and Ctrl-C is itself again
         user.type(b"\r\x03").see(b">>> ")
+
+
+def test_a_board_is_named_and_tells_whether_it_is_online(port, tmp_path):
+    def ask(line, number, data=b""):
+        line.write(improv.command(number, data))
+        reader, found = improv.Reader(), []
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            found += [p for p in reader.feed(line.read(0.2)) if p != (improv.ERROR, b"\0")]
+            if found:
+                return found[0].data if found[0].kind == improv.ERROR else found[0].data[3:]
+        return None
+
+    with closing(improv.SerialLine(port)) as line:
+        assert ask(line, 5).startswith(b"mote-")
+        assert ask(line, 6, "Dach süd".encode()) == "Dach süd".encode()
+        assert ask(line, 6) == ask(line, 5) == "Dach süd".encode()
+        assert ask(line, 5, b"roof_3") == ask(line, 5, b"-roof") == b"\5"
+        assert ask(line, 6, b"x" * 33) == b"\1"
+        assert ask(line, 5, b"roof-3") == b"roof-3"
+        assert ask(line, 7) == b"2"
+    with asked(port) as pipe:
+        client = connected(pipe, tmp_path)
+        assert client.hello.name == "roof-3"
+        assert client.request("config.get")["name"] == "roof-3"
 
 
 def test_a_network_that_did_not_work_is_not_kept(port, tmp_path):

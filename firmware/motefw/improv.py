@@ -175,7 +175,7 @@ def _renamed(board, command, data):
         raise ConfigError(f"host name: {name!r}, letters, digits and hyphens expected")  # RFC 1123
     config = overlay.call("config", "load", board.port.root, drivers.load)
     config["name"] = name
-    overlay.call("config", "save", board.port.root, config, drivers.load)
+    overlay.call("configure", "save", board, {"config": config})
     board.settings["name"] = name
     return name
 
