@@ -1,5 +1,6 @@
 """Boards are provisioned: real firmware on virtual boards, right and wrong, cut off anywhere."""
 
+import functools
 import json
 import os
 import random
@@ -344,11 +345,12 @@ class Killed(BaseException):
 
 
 class Words:
-    """Counts what is said to a board, at its prompt and over its link; kills at one of them."""
+    """Counts what is said to a board, at its prompt and over its link; `end` comes after one."""
 
-    def __init__(self, patch):
+    def __init__(self, patch, last=None, end=None):
         self.count = 0
-        self.last = None
+        self.last = last
+        self.end = end
         for owner in (RawPrompt, SerialPipe):
             patch.setattr(owner, "_write", self.counting(owner._write))
 
@@ -357,10 +359,42 @@ class Words:
             if data:
                 self.count += 1
                 if self.last is not None and self.count > self.last:
-                    raise Killed
+                    self.end()
             return write(it, data)
 
         return call
+
+
+def kill():
+    raise Killed
+
+
+def test_a_board_that_loses_its_power_at_any_moment_is_mended_by_the_next_run(
+    fleet, run, monkeypatch
+):
+    """The program lives, and says what went wrong, or has gone on by itself."""
+    monkeypatch.setattr(look, "LINK_S", 1.0)
+    monkeypatch.setattr(proof, "HELLO_S", 5.0)
+    virtual = fleet(BOARD).boards[0]
+    assert run(virtual).error == ""
+    cuts = random.Random(7).sample(range(40), KILLS // 2)
+    for n, cut in enumerate(cuts):
+        wanted = PLAN.replace("roof", f"site-{n}")
+
+        def power_cut(words):
+            words.last = None  # once
+            virtual._loop.call_soon_threadsafe(virtual.power_cut)
+
+        with monkeypatch.context() as patch:
+            words = Words(patch, cut)
+            words.end = functools.partial(power_cut, words)
+            done = run(virtual, wanted, discard=True)
+            assert done.error or done.state == "provisioned"
+        done = run(virtual, wanted, discard=True)
+        assert done.error == "", cut
+        there = held(virtual)
+        assert set(there) == {"config.json", "keys.json", "provision.json"}, cut
+        assert there["config.json"]["site"] == f"site-{n}"
 
 
 def test_killed_at_any_moment_the_next_run_ends_in_the_same_state(
@@ -381,7 +415,7 @@ def test_killed_at_any_moment_the_next_run_ends_in_the_same_state(
             load(wanted), key_store, records, Options(rekey=True, discard=True)
         )
         with monkeypatch.context() as patch:
-            Words(patch).last = cut
+            Words(patch, cut, kill)
             with pytest.raises(Killed):
                 session.Session(virtual.serial, shared, lambda _: None, lambda: False).run()
         done = run(virtual, wanted, rekey=True, discard=True)
