@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import pty
 import random
 import re
 
@@ -290,11 +291,23 @@ def test_what_is_no_board_is_named(run, tmp_path, load, key_store, records):
     assert (done.state, "no such port" in done.error) == ("failed", True)
 
 
-def test_a_blank_chip_is_told_what_mends_it(fleet, run, monkeypatch):
-    monkeypatch.setattr(session, "BOOT_S", 2.0)
+def test_a_blank_chip_is_told_what_mends_it(fleet, run):
     virtual = fleet(f'[[board]]\nboard = "{NAME}"\nflash = "blank"\n').boards[0]
     done = run(virtual)
+    assert "is blank" in done.error
     assert f"motekit flash {virtual.serial} --board {NAME}" in done.error
+
+
+def test_a_port_on_which_nobody_speaks_is_named(run, monkeypatch, load, key_store, records):
+    monkeypatch.setattr(session, "BOOT_S", 1.0)
+    master, slave = pty.openpty()
+    try:
+        done = provision.one(os.ttyname(slave), load(PLAN), keys=key_store, records=records)
+    finally:
+        os.close(master)
+        os.close(slave)
+    assert "no MicroPython prompt" in done.error
+    assert "motekit flash" in done.error
 
 
 def test_micropython_alone_is_told_what_mends_it(fleet, run):

@@ -140,5 +140,6 @@ def untouched():
     _mounted(flash)
     _write("config.json", "mine")
     trial.finish(ROOT + "/")
+    found = {name: read_json(ROOT + "/" + name) for name in os.listdir(ROOT)}
     vfs.umount(ROOT)
-    return _after(flash.data)
+    return found

@@ -123,6 +123,11 @@ class Session:
                 f"MOTEKIT_KEYS to that of its fleet; or, to take it into this one, with new keys "
                 f"and without what it holds unsent: --rekey --discard"
             )
+        if found.blank:
+            raise RefusedError(
+                f"{self._port}: is blank, its boot ROM finds no program; "
+                f"{flash_hint(self._port, self._shared.plan)}"
+            )
         if found.hello is not None:
             self._meet(found)
         return found
