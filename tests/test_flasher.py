@@ -218,8 +218,8 @@ def test_boards_that_are_exchanged_midway_are_not_mixed_up(fleet, monkeypatch):
     first, second = fleet(BLANK.replace("[[board]]\n", "[[board]]\ncount = 2\n")).boards
     look = esptool.Esptool.identify
 
-    def exchanging(self):
-        found = look(self)
+    def exchanging(self, *piece):
+        found = look(self, *piece)
         self.port = second.serial
         return found
 

@@ -107,10 +107,10 @@ class _Flashing:
         self._tool = Esptool(port, SLOW_BAUD, stopped)
 
     def run(self) -> Result:
-        self._identify()
+        table = self._identify()
         self._tool.baud = self._job.baud
         files = 0
-        if self._job.erase or self._is_blank():
+        if self._job.erase or self._is_blank(table):
             sent = self._write(self._job.regions, {})
             state = "flashed"
         else:
@@ -124,12 +124,18 @@ class _Flashing:
         chip = self.chip
         return Result(self._port, state, chip.mac, chip.name, sent, files, hello=hello)
 
-    def _identify(self) -> None:
-        """Ask the chip who it is; nothing is written before it is the one that is meant."""
-        self._step(Step(self._port, "looking"))
-        self._await_port()
+    def _tell(self, what: str, done: int = 0, total: int = 0) -> None:
+        self._step(Step(self._port, what, done, total, self.chip.mac))
+
+    def _identify(self) -> bytes:
+        """Ask the chip who it is, and for its partition table.
+
+        Nothing is written before it is the one that is meant.
+        """
+        self._tell("looking")
         board = self._job.board
-        self.chip = chip = self._tool.identify()
+        self.chip, table = self._look()
+        chip = self.chip
         if chip.name != board.chip.name:
             raise RefusedError(
                 f"{self._port}: has an {chip.name}, {board.name} an {board.chip.name};"
@@ -140,6 +146,19 @@ class _Flashing:
                 f"{self._port}: has {chip.flash_bytes >> 20} MB of flash, {board.name}"
                 f" {board.flash_bytes >> 20} MB; nothing was written"
             )
+        return table
+
+    def _look(self) -> tuple[Chip, bytes]:
+        """Ask the chip; again, where one answers and then something goes wrong."""
+        left = _TRIES
+        while True:
+            self._await_port()
+            try:
+                return self._tool.identify(partitions.TABLE_OFFSET, partitions.TABLE_BYTES)
+            except EsptoolError as e:
+                left -= 1
+                if not (left and e.answered):
+                    raise
 
     def _await_port(self) -> None:
         """Wait a moment for a port that is away or busy; LinkError tells what is the matter."""
@@ -159,10 +178,8 @@ class _Flashing:
         """Tell whether waiting helps: a port that was never there is a typing error."""
         return bool(self.chip.mac) or os.path.lexists(self._port)
 
-    def _is_blank(self) -> bool:
+    def _is_blank(self, data: bytes) -> bool:
         """Tell whether there is nothing to lose; refuse a chip that holds something else."""
-        table = partitions.TABLE_OFFSET, partitions.TABLE_BYTES
-        data = self._again(lambda: self._tool.read(*table))
         if not data.strip(b"\xff"):
             return True
         try:
@@ -183,7 +200,7 @@ class _Flashing:
         erase = self._job.erase
 
         def tell(done: int) -> None:
-            self._step(Step(self._port, "writing", done, total))
+            self._tell("writing", done, total)
 
         tell(0)
         return self._again(
@@ -201,7 +218,7 @@ class _Flashing:
 
     def _bring_files(self) -> tuple[int, int]:
         """Bring over what differs, never the configuration; return files and their bytes."""
-        self._step(Step(self._port, "files"))
+        self._tell("files")
         wanted = self._job.files
         with RawPrompt.open(self._port, BOOT_S) as prompt:
             self._check_same(prompt)
@@ -219,7 +236,7 @@ class _Flashing:
             def tell(n: int) -> None:
                 nonlocal done
                 done += n
-                self._step(Step(self._port, "files", done, total))
+                self._tell("files", done, total)
 
             if changed or gone:
                 prompt.put(changed, gone, tell)
@@ -238,7 +255,7 @@ class _Flashing:
 
     def _greet(self) -> Hello:
         """Wait for the firmware's hello; it must be this chip's."""
-        self._step(Step(self._port, "hello"))
+        self._tell("hello")
         pipe = SerialPipe(self._port)
         try:
             hello = Client(pipe, KeyStore.load(), Host(), self._stopped).probe(HELLO_S)

@@ -39,12 +39,16 @@ class Job:
 
 
 class Step(NamedTuple):
-    """How far a board is: what is done now, bytes done and bytes of all (0: unknown)."""
+    """How far a board is: what is done now, bytes done and bytes of all (0: unknown).
+
+    `device` is its MAC, as soon as that is known.
+    """
 
     port: str
     what: str
     done: int = 0
     total: int = 0
+    device: str = ""
 
 
 Progress = Callable[[Step], None]
