@@ -161,6 +161,10 @@ def test_what_holds_something_else_is_left_alone(fleet):
     assert "holds something else (partitions nvs, phy_init, factory)" in done.error
     assert "--erase" in done.error
     assert virtual.flash.written_bytes == before
+    (done,) = flashed([virtual], replace=True)
+    assert (done.error, done.state) == ("", "flashed")
+    (done,) = flashed([virtual], replace=True)
+    assert (done.error, done.state, done.sent_bytes) == ("", "unchanged", 0)
 
 
 def fault(kind, **more):

@@ -106,6 +106,10 @@ class Esptool:
         self.mac = self.mac or found.mac
         return found, data
 
+    def let_go(self) -> None:
+        """Reset a chip that was looked at into what is in its flash."""
+        self._run(["read-mac"], after="hard-reset")
+
     def write(
         self,
         regions: Sequence[Region],

@@ -19,11 +19,12 @@ CONFIG = "/config.json"
 
 @dataclass(frozen=True)
 class Job:
-    """What boards shall become; `erase`: whatever is on them now."""
+    """What boards shall become; `erase`: whatever they hold, `replace`: what is not ours."""
 
     board: Board
     release: Release
     erase: bool = False
+    replace: bool = False
     baud: int = FAST_BAUD
 
     @cached_property
