@@ -42,6 +42,7 @@ HOST_LAYERS = (
     (
         "own",
         "config",
+        "plan",
         "flash",
         "client",
         "prompt",

@@ -1,6 +1,7 @@
 """The board's configuration: what buses it has, what sensors are on them, how packets are made.
 
-    {"board": "esp32-c3-devkitm-1", "name": "roof",
+    {"board": "esp32-c3-devkitm-1", "name": "roof", "site": "north",
+     "broker": "mqtts://broker.example:8883",
      "buses": {"i2c0": {"kind": "i2c", "id": 0, "sda": 5, "scl": 6, "hz": 400000},
                "uart1": {"kind": "uart", "id": 1, "tx": 21, "rx": 20, "baud": 9600},
                "wire0": {"kind": "onewire", "data": 4}},
@@ -27,6 +28,8 @@ _SENSORS = "sensors[{}]"
 _TOP = {
     "board": (str, 1, _TEXT),
     "name": (str, 1, _TEXT),
+    "site": (str, 1, _TEXT),
+    "broker": (str, 1, 128),  # a URL without a password: this is told to whoever asks
     "buses": (dict, 0, _BUSES_MAX),
     "sensors": (list, 0, SENSORS_MAX),
     "packet": (dict, 0, 2),
