@@ -26,7 +26,7 @@ AT_ONCE = 2
 
 
 class Desks(RuleBasedStateMachine):
-    """Whatever order things happen in, each plugging gets one verdict, and only so many at once."""
+    """In whatever order things happen: one verdict a plugging, and only so many at once."""
 
     def __init__(self):
         super().__init__()
@@ -163,8 +163,13 @@ def test_a_journal_says_what_it_was_told(tmp_path):
         journal.add(Entry("begun", "a0"))
         assert journal.passed("a0") is None
     assert json.loads(path.read_text().splitlines()[1]) == {
-        **{"what": "passed", "device": "a0", "port": "tty1", "name": "roof-1", "job": "x"},
-        **{"seconds": 2.5, "at": "2026-07-01T08:00:00Z"},
+        "what": "passed",
+        "device": "a0",
+        "port": "tty1",
+        "name": "roof-1",
+        "job": "x",
+        "seconds": 2.5,
+        "at": "2026-07-01T08:00:00Z",
     }
 
 
@@ -473,9 +478,11 @@ def test_a_step_that_breaks_ends_its_board_and_no_other(bag):
     assert station.desk.slots["tty1"].state == "passed"
 
 
-def test_it_ends_when_no_board_is_in_the_middle_or_at_once(bag):
+@pytest.mark.parametrize(("at_once", "state"), [(False, "passed"), (True, "pulled")])
+def test_it_ends_when_no_board_is_in_the_middle_or_at_once(bag, at_once, state):
     go = threading.Event()
     bag.plugged["tty1"] = "b0"
+    ticks = iter(range(20))
 
     def waiting(visit):
         visit.begin(bag.at(visit))
@@ -486,17 +493,17 @@ def test_it_ends_when_no_board_is_in_the_middle_or_at_once(bag):
 
     def tick():
         if station.desk.closing and next(ticks, None) is None:
-            end()
+            if at_once:
+                station.stop(at_once=True)
+            else:
+                go.set()
 
-    for end, state in ((go.set, "passed"), (lambda: station.stop(at_once=True), "pulled")):
-        go.clear()
-        ticks = iter(range(20))
-        with Journal(bag.path) as journal:
-            station = Station((Step("wait", waiting),), journal, bag.look, at_once=1)
-            station.run(tick=tick)
-            states = [each.state for each in station.desk.slots.values()]
-            assert sorted(states) == sorted([state, "waiting"])
-            assert len(journal.unfinished()) == (state == "pulled")
+    with Journal(bag.path) as journal:
+        station = Station((Step("wait", waiting),), journal, bag.look, at_once=1)
+        station.run(tick=tick)
+        states = [each.state for each in station.desk.slots.values()]
+        assert sorted(states) == sorted([state, "waiting"])
+        assert len(journal.unfinished()) == at_once
 
 
 def test_a_disk_that_is_full_passes_no_board(bag, monkeypatch):

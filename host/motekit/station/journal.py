@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Self, cast
 
@@ -72,7 +72,7 @@ class Journal:
 
     def add(self, entry: Entry) -> None:
         """Append a line; it is on the disk when this returns."""
-        whole = Entry(**{**asdict(entry), "at": self._now()})
+        whole = replace(entry, at=self._now())
         said = {key: value for key, value in asdict(whole).items() if value}
         try:
             self._file.write(json.dumps(said, ensure_ascii=False).encode() + b"\n")
@@ -122,9 +122,12 @@ class Journal:
             said: Any = json.loads(line) if len(line) <= LINE_MAX_BYTES else None
             entry = Entry(**cast("dict[str, Any]", said))
         except (ValueError, TypeError):
-            entry = Entry("", "")
-        right = {type(value) for key, value in asdict(entry).items() if key != "seconds"} == {str}
-        if not right or entry.what not in WHATS or not isinstance(entry.seconds, int | float):
+            entry = Entry("")
+        kinds = [
+            (type(value), float if key == "seconds" else str)
+            for key, value in asdict(entry).items()
+        ]
+        if entry.what not in WHATS or any(there != wanted for there, wanted in kinds):
             raise JournalError(
                 f"{self.path}: line {number}: {line[:60]!r} is no line of a station's journal;"
                 " move the file away, or name another with --journal"

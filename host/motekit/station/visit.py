@@ -1,4 +1,4 @@
-"""One board at a port, from its plugging to its verdict, as the steps that are done to it see it."""
+"""One board at a port, from its plugging to its verdict, as the steps see it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,6 +1,7 @@
 """Which ports are plugged in now, and whether each is the one that was there a moment ago."""
 
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -60,11 +61,11 @@ def _mark(port: str) -> tuple[int, ...] | None:
     A link is made anew when the device is; so is the device's own node.
     """
     try:
-        link = os.lstat(port)
-        node = os.stat(port)
+        link = Path(port).lstat()
+        node = Path(port).stat()
     except OSError:
         return None if os.name == "posix" else ()
-    changed = link.st_ctime_ns if os.path.islink(port) else 0
+    changed = link.st_ctime_ns if stat.S_ISLNK(link.st_mode) else 0
     return link.st_ino, changed, node.st_ino, node.st_rdev
 
 
