@@ -123,11 +123,11 @@ class Journal:
             entry = Entry(**cast("dict[str, Any]", said))
         except (ValueError, TypeError):
             entry = Entry("")
-        kinds = [
-            (type(value), float if key == "seconds" else str)
-            for key, value in asdict(entry).items()
-        ]
-        if entry.what not in WHATS or any(there != wanted for there, wanted in kinds):
+        fields: dict[str, Any] = asdict(entry)
+        right = all(
+            type(value) is (float if key == "seconds" else str) for key, value in fields.items()
+        )
+        if not right or entry.what not in WHATS:
             raise JournalError(
                 f"{self.path}: line {number}: {line[:60]!r} is no line of a station's journal;"
                 " move the file away, or name another with --journal"

@@ -76,8 +76,9 @@ class Station:
                 )
                 threads[slot.port].start()
             tick()
-            if until(self.desk):
-                break
+            if not self.desk.closing and until(self.desk):
+                self.stop()
+                continue
             self._wake.wait(LOOK_S)
             self._wake.clear()
         self._ending.set()
