@@ -11,7 +11,7 @@ from . import drivers, overlay
 from .app import Board, Task
 from .clock import Clock
 from .errors import ConfigError, MoteError
-from .files import RECORD_FILE, read_json
+from .files import RECORD_FILE, TRIAL_FILE, read_json
 from .links.serial import SerialLink
 from .log import RamLog
 from .recorder import Recorder
@@ -23,6 +23,7 @@ def parts(board):
     """Give the board its identity, settings and recorder; return (clock, uplink, link)."""
     port = board.port
     log = board.log
+    _end_trial(board)
     board.previous_epoch = _identify(board)
     board.settings = _settings(board)
     board.nonce = port.random(8)
@@ -62,6 +63,16 @@ def _begin_recording(board):
             board.tap = Tap(board.clock, asked["for_s"])
     except (ConfigError, KeyError, OSError, TypeError) as error:
         board.report(f"no recording: {type(error).__name__}: {error}")
+
+
+def _end_trial(board):
+    """Carry out what a host has begun to change and power has cut off."""
+    root = board.port.root
+    if TRIAL_FILE in os.listdir(root):
+        try:
+            overlay.call("trial", "finish", root)
+        except (ConfigError, KeyError, OSError, TypeError) as error:
+            board.report(f"trial: {type(error).__name__}: {error}")
 
 
 def _identify(board):

@@ -18,6 +18,10 @@ TABLE = {
     "config.set": ("actions", "config_set", True),
     "bus.scan": ("scan", "scan", True),
     "bus.record": ("actions", "bus_record", True),
+    "provision.get": ("trial", "get", False),
+    "provision.keep": ("trial", "keep", True),
+    "provision.undo": ("trial", "undo", True),
+    "readings": ("readings", "readings", False),
     "reboot": ("actions", "reboot", True),
 }  # name: (module, its function of board and arguments, whether only the command key opens it)
 

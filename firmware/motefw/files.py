@@ -6,6 +6,7 @@ import os
 from .compat import const
 from .errors import ConfigError
 
+TRIAL_FILE = "trial.json"  # see `trial`
 RECORD_FILE = "record.json"  # {"for_s"}: the next boot is to be recorded
 _ENOENT = const(2)
 _MAX_BYTES = const(8192)

@@ -17,7 +17,7 @@ ALL_BYTES = const(0x3FFFFFFF)
 _PACKAGE = __name__.split(".")[0]
 _RARE = const(
     "actions answers authority boot commands config describe ending files identity message "
-    "options packet_anchor packet_setup reply scan start trouble"
+    "options packet_anchor packet_setup readings reply scan start trial trouble"
 )
 
 

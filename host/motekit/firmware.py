@@ -38,7 +38,7 @@ _PUBLIC = {
 _RARE = (
     *("actions", "answers", "authority", "boot", "commands", "config", "describe", "ending"),
     *("files", "identity", "message", "options", "packet_anchor", "packet_setup"),
-    *("reply", "scan", "start", "trouble"),
+    *("readings", "reply", "scan", "start", "trial", "trouble"),
 )  # loaded when needed; with the core they know each other's attributes, and nobody else does
 _OPEN = ("Driver", "Block")  # classes whose attributes drivers may use
 _HOST_ONLY = re.compile(r"_host\.py$|/packet_(decode|header)\.py$")

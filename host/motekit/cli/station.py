@@ -109,7 +109,6 @@ def station(
                 keys=KeyStore.load(keys),
                 records=given,
                 journal=opened,
-                label=labeller(labels),
             ).steps()
             shown = view(opened, f"{loaded.fleet}  {plan.name}", as_json=as_json)
             _serve(steps, opened, watch, shown, at_once, there)

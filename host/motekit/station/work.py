@@ -25,6 +25,7 @@ from motekit.plan import Plan, Role
 from motekit.provision import look, roles, wanted
 from motekit.provision.look import Found
 from motekit.provision.records import Records, Unit
+from motekit.provision.work import check
 from motekit.station.journal import Journal
 from motekit.station.visit import AlreadyError, Step, Visit
 from motekit.transports.serial import open_port
@@ -49,7 +50,7 @@ class Work:
         label: Callable[[provision.Outcome], None] = lambda _: None,
     ) -> None:
         """Raise MotekitError, before any board is touched, for what fits none."""
-        provision.check(keys, records)
+        check(keys, records)
         self._plan = plan
         self._jobs = dict(jobs)
         self._marks = {name: _mark(job) for name, job in jobs.items()}
