@@ -87,7 +87,9 @@ def station(
     Example: motekit station fleet.toml
     """
     if not AT_ONCE[0] <= at_once <= AT_ONCE[1]:
-        raise typer.BadParameter(f"{at_once} is not in {AT_ONCE[0]}..{AT_ONCE[1]}")
+        raise typer.BadParameter(
+            f"{at_once} is not in {AT_ONCE[0]}..{AT_ONCE[1]}", param_hint="--at-once"
+        )
     if image and (release or pinned):
         raise UsageError("--image or --release with its manifest, not both")
 

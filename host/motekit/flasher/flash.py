@@ -163,7 +163,7 @@ class _Flashing:
         if chip.name != board.chip.name:
             raise RefusedError(
                 f"{self._port}: has an {chip.name}, {board.name} an {board.chip.name};"
-                " nothing was written; name the right --board"
+                " nothing was written; name the right board"
             )
         if 0 < chip.flash_bytes < board.flash_bytes:
             raise RefusedError(
@@ -216,7 +216,7 @@ class _Flashing:
             names = ", ".join(each.label for each in there)
             raise RefusedError(
                 f"{self._port}: holds something else (partitions {names}); nothing was written;"
-                " --erase replaces all of it"
+                " --erase (motekit station: --replace) gives all of it up"
             )
         self._erase = True
         return True
