@@ -515,3 +515,14 @@ def test_a_disk_that_is_full_passes_no_board(bag, monkeypatch):
     assert station.desk.slots["tty0"].state == "failed"
     assert "No space left" in station.desk.slots["tty0"].why
     assert bag.flash == {}
+
+
+def test_nobody_to_tell_it_to_ends_the_station_and_fails_no_board(bag):
+    def deaf(_):
+        raise BrokenPipeError
+
+    with Journal(bag.path) as journal:
+        station = Station(bag.steps(journal), journal, bag.look, on_event=deaf)
+        with pytest.raises(BrokenPipeError):
+            station.run()
+        assert journal.passed("a0")

@@ -91,9 +91,11 @@ def fitting(text: str, columns: int, rows: int, largest: int = 6) -> list[str]:
 def stacked(words: Sequence[str], columns: int, rows: int, largest: int = 6) -> list[str]:
     """Return words one under the other, all as large as fits; empty if they do not fit."""
     for scale in range(largest, 0, -1):
-        tall = len(words) * height(scale)
+        apart = 1 - ROWS * scale % 2  # an odd number of pixels leaves half a line free
+        tall = len(words) * (height(scale) + apart) - apart
         if tall <= rows and all(width(each, scale) <= columns for each in words):
-            return [line for each in words for line in lines(each, scale)]
+            found = [line for each in words for line in [*lines(each, scale), *[""] * apart]]
+            return found[:tall]
     return []
 
 

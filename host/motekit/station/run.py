@@ -53,6 +53,7 @@ class Station:
         self._lock = threading.RLock()
         self._ending = threading.Event()  # at once
         self._ends_s: float | None = None
+        self._unheard: OSError | None = None
         self._wake = threading.Event()
 
     def run(
@@ -69,7 +70,7 @@ class Station:
                 begun = self.desk.begin(self._now())
             for what, slots in (("unplugged", went), ("plugged", came)):
                 for slot in slots:
-                    self._on_event(Event(what, slot))
+                    self._emit(Event(what, slot))
             for slot in begun:
                 threads[slot.port] = threading.Thread(
                     target=self._serve, args=(slot,), daemon=True
@@ -85,6 +86,8 @@ class Station:
         end = self._now() + END_S
         for thread in threads.values():
             thread.join(max(end - self._now(), 0))
+        if self._unheard is not None:
+            raise self._unheard
         tick()
 
     def stop(self, *, at_once: bool = False) -> None:
@@ -99,6 +102,15 @@ class Station:
         if self._ends_s is None:
             return False
         return not self.desk.busy() or self._now() >= self._ends_s
+
+    def _emit(self, event: Event) -> None:
+        """Tell who listens; nobody to tell it to ends the station, and is no board's fault."""
+        try:
+            self._on_event(event)
+        except OSError as e:
+            self._unheard = e
+            if not self.desk.closing:
+                self.stop()
 
     # In a board's own thread.
 
@@ -143,7 +155,7 @@ class Station:
         changed = slot.step != step
         slot.step, slot.done, slot.total = step, done, total
         if changed:
-            self._on_event(Event("step", slot))
+            self._emit(Event("step", slot))
 
     def _is_gone(self, port: str) -> bool:
         """Tell whether a port is there no more, and stays away for a moment."""
@@ -165,7 +177,7 @@ class Station:
                 state, why = "failed", str(e)
         with self._lock:
             self.desk.end(slot, state, now_s, why)
-        self._on_event(Event(state, slot))
+        self._emit(Event(state, slot))
         self._wake.set()
 
     def _note(self, visit: Visit, state: str, why: str, now_s: float) -> None:
