@@ -13,7 +13,7 @@ begun again. Loaded where there is such a file, and for a request.
 
 import os
 
-from .files import TRIAL_FILE, read_json, write_json
+from .files import TRIAL_FILE, read_json, remove, write_json
 
 MARK_FILE = "provision.json"
 _NEW = ".try"  # not .new: a file that is replaced is called so for a moment
@@ -32,7 +32,7 @@ def finish(root):
         if step == "apply":
             _apply(path, had)
         elif step == "keep":
-            _remove(path + _OLD)
+            remove(path + _OLD)
         else:
             _undo(path, had)
     if step == "keep":
@@ -49,11 +49,11 @@ def _apply(path, had):
 
 
 def _undo(path, had):
-    _remove(path + _NEW)
+    remove(path + _NEW)
     if _is_there(path + _OLD):
         os.rename(path + _OLD, path)
     elif not had:
-        _remove(path)
+        remove(path)
 
 
 def _is_there(path):
@@ -62,11 +62,6 @@ def _is_there(path):
         return True
     except OSError:
         return False
-
-
-def _remove(path):
-    if _is_there(path):
-        os.remove(path)
 
 
 def get(board, args):

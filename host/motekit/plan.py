@@ -38,7 +38,7 @@ from motekit import config, plan_rows, plan_wifi
 from motekit.board import Board, Sensor
 from motekit.errors import BoardError, UsageError
 from motekit.fields import Fields, read_toml
-from motekit.plan_wifi import Network
+from motekit.networks import Network
 
 __all__ = ["Network", "Plan", "PlanError", "Role", "load"]
 

@@ -472,11 +472,15 @@ def check(value):
 
 
 def save(root, value):
-    config.save(root, value, drivers.load)
+    config.save(root + "config.json", value, drivers.load)
 
 
 def load(root):
     return config.load(root, drivers.load)
+
+
+def begin(root):
+    return config.begin(root, drivers.load)
 
 
 def next_epoch(root):

@@ -31,6 +31,7 @@ COMMANDS = (
     ("firmware", "motekit.cli.firmware"),
     ("flash", "motekit.cli.flash"),
     ("station", "motekit.cli.station"),
+    ("config", "motekit.cli.config"),
     ("gateway", "motekit.cli.gateway"),
     ("record", "motekit.cli.record"),
     ("sim", "motekit.cli.sim"),

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from motekit import board as boards
+from motekit import wifi
 from motekit.chips import CHIPS
 from motekit.client import Client, NoKeyError, RefusedError
 from motekit.errors import BoardError, LinkError
 from motekit.hello import Hello
 from motekit.keys import Host, KeyStore
+from motekit.provision.patience import opened
 from motekit.provision.wanted import CONFIG, KEYS, WIFI, Wanted, same
 from motekit.raw_prompt import RawPrompt
 from motekit.transports.serial import SerialPipe
@@ -19,6 +21,7 @@ from motekit.transports.serial import SerialPipe
 MARK, TRIAL = "provision.json", "trial.json"
 LINK_S = 3.0  # what a board that runs takes to say hello
 _MODULE = "/motefw/trial.mpy"
+_BESIDE = {CONFIG: {"config.next", "config.trial"}}  # what would be in force instead
 _ABOUT = """
 import machine,sys
 print(machine.unique_id().hex())
@@ -44,7 +47,8 @@ class Found:
     trial: Mapping[str, Any] = field(default_factory=dict[str, Any])
     step: str = ""
     config: Any = None
-    wifi: Any = field(default=None, repr=False)  # None: not known, or none
+    networks: tuple[wifi.Known, ...] = ()  # as it tells them
+    wifi_file: Any = field(default=None, repr=False)  # read at its prompt
     had: frozenset[str] = frozenset()  # files that are there; at the prompt
 
     @property
@@ -56,13 +60,13 @@ class Found:
 
 
 def over_link(
-    port: str, key_store: KeyStore, cancelled: Callable[[], bool], wait_s: float = LINK_S
+    port: str, key_store: KeyStore, cancelled: Callable[[], bool], wait_s: float, *, known: bool
 ) -> Found | None:
     """Ask who is there and disturb nothing; None if nothing that runs there answers.
 
     A board under keys of somebody else's is `foreign`, and its device "" if it did not tell.
     """
-    pipe = SerialPipe(port)
+    pipe = opened(lambda: SerialPipe(port), port, known=known)
     try:
         client = Client(pipe, key_store, Host(), cancelled)
         try:
@@ -88,8 +92,15 @@ def told(client: Client, hello: Hello) -> Found:
         mark=_object(answer, "mark"),
         trial=_object(answer, "trial"),
         step=str(answer.get("step") or ""),
-        config=client.request("config.get"),
+        config=None if _on_trial(client) else client.request("config.get"),
+        networks=() if (state := wifi.get(client)).former else state.networks,
     )
+
+
+def _on_trial(client: Client) -> bool:
+    """Tell whether another configuration than the one that was kept is in force, or to be."""
+    marks = client.request("config.mark")
+    return any(marks.get(key) is not None for key in ("next", "trial"))
 
 
 def at_prompt(prompt: RawPrompt, key_store: KeyStore) -> Found:
@@ -100,20 +111,20 @@ def at_prompt(prompt: RawPrompt, key_store: KeyStore) -> Found:
     names = prompt.names("/")
     config: Any = _read(prompt, CONFIG)
     keys_held = _read(prompt, KEYS)
-    trial = _mapping(_read(prompt, TRIAL))
+    trial = mapping(_read(prompt, TRIAL))
     generation = _generation(keys_held, device, key_store)
-    board = _mapping(config).get("board")
+    board = mapping(config).get("board")
     return Found(
         device,
         generation=generation,
         foreign=keys_held is not None and not generation,
         firmware=any(name.endswith(_MODULE) for name in names),
         chip=_chip(machine) or _chip_of(str(board)),
-        mark=_mapping(_read(prompt, MARK)),
-        trial=_mapping(trial.get("mark")) or ({"plan": ""} if trial else {}),
+        mark=mapping(_read(prompt, MARK)),
+        trial=mapping(trial.get("mark")) or ({"plan": ""} if trial else {}),
         step=str(trial.get("step", "")),
         config=config,
-        wifi=_read(prompt, WIFI),
+        wifi_file=_read(prompt, WIFI),
         had=frozenset(name.removeprefix("/") for name in names),
     )
 
@@ -125,10 +136,10 @@ def differing(found: Found, wanted: Wanted) -> tuple[str, ...]:
         if name == KEYS:
             fits = found.generation == wanted.generation
         elif name == WIFI and found.hello is not None:
-            fits = found.mark.get("plan") == wanted.plan  # not told over the link
+            fits = found.networks == wanted.networks
         else:
-            held = found.config if name == CONFIG else found.wifi
-            fits = same(held, json.loads(data))
+            held = found.config if name == CONFIG else found.wifi_file
+            fits = same(held, json.loads(data)) and not found.had & _BESIDE.get(name, set())
         if not fits:
             names.append(name)
     return tuple(names)
@@ -136,7 +147,7 @@ def differing(found: Found, wanted: Wanted) -> tuple[str, ...]:
 
 def _generation(held: object, device: str, key_store: KeyStore) -> int:
     """Return the generation of a key file that this fleet's key has made, 0 for any other."""
-    generation = _mapping(held).get("generation")
+    generation = mapping(held).get("generation")
     if not isinstance(generation, int) or not 0 < generation < 256:
         return 0
     return generation if held == key_store.key_file(device, generation) else 0
@@ -153,12 +164,13 @@ def _read(prompt: RawPrompt, name: str) -> object:
         return ""
 
 
-def _mapping(value: object) -> dict[str, Any]:
+def mapping(value: object) -> dict[str, Any]:
+    """Return what came as an object, empty if it is none."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _object(answer: Any, name: str) -> dict[str, Any]:
-    return _mapping(_mapping(answer).get(name))
+    return mapping(mapping(answer).get(name))
 
 
 def _chip(machine: str) -> str:

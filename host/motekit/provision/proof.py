@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
-from motekit import drivers
+from motekit import drivers, wifi
 from motekit.board import Sensor
 from motekit.client import Client, SilentError
 from motekit.errors import LinkError, MotekitError
 from motekit.hello import Hello
 from motekit.intake import Intake, judge
 from motekit.keys import KeyStore
-from motekit.provision.look import differing, told
+from motekit.provision.look import differing, mapping, told
 from motekit.provision.plausible import implausible
 from motekit.provision.wanted import Wanted
 from motekit.store import Received
@@ -26,6 +26,8 @@ from motekit.transports.link import Packet
 HELLO_S = 30.0
 SENSORS_S = 8.0  # beyond what a part says that it needs to warm up
 PACKET_S = 30.0
+WIFI_S = 45.0
+_WRONG = "wrong password"  # of which another try makes nothing better
 _POLL_S = 0.2
 _BAD = ("wrong", "absent", "failing")
 _SURE_ERRORS = 3  # a part that fails so often at first is not there, or not well
@@ -72,13 +74,14 @@ def prove(
             f"{wanted.generation} was written"
         )
     found = told(client, hello)
-    if wrong := [each for each in differing(found, wanted) if each != "wifi.json"]:
+    if wrong := differing(found, wanted):
         raise ProofError(f"{name}: read back, {', '.join(wrong)} is not as it was written")
     on_step("sensors")
     readings = _sensors(client, wanted.role.sensors)
+    network = _network(client, on_step) if wanted.networks else ""
     on_step("packet")
     epoch, seq = _packet(client, hello, key_store, wanted.role.latency_ms)
-    return Proof(hello.firmware, hello.micropython, epoch, seq, readings)
+    return Proof(hello.firmware, hello.micropython, epoch, seq, readings, network)
 
 
 def greet(client: Client, wait_s: float | None = None) -> Hello:
@@ -119,7 +122,7 @@ def _states(name: str, told: object) -> dict[str, _State]:
     """Return what the board says of its sensors, checked: it comes over a wire."""
     states: dict[str, _State] = {}
     for each in cast("list[object]", told) if isinstance(told, list) else []:
-        row: dict[str, object] = cast("Any", each) if isinstance(each, dict) else {}
+        row: Mapping[str, object] = mapping(each)
         errors = row.get("errors")
         if not isinstance(errors, int):
             raise ProofError(f"{name}: status: sensor {str(each)[:80]!r} makes no sense")
@@ -186,6 +189,21 @@ def _physical(
             for channel, raw in zip(channels, row, strict=True)
         }
     return found
+
+
+def _network(client: Client, on_step: Callable[[str], None]) -> str:
+    """Wait until the board is in one of its networks; return which."""
+    on_step("wifi")
+    end = time.monotonic() + WIFI_S
+    while True:
+        state = wifi.get(client)
+        if state.joined:
+            return state.ssid or ""
+        sure = state.state == wifi.FAILED and _WRONG in (state.why or "")
+        if sure or time.monotonic() > end:
+            why = state.why or f"is {state.state}"
+            raise ProofError(f"{client.pipe.name}: Wi-Fi is not joined: {why}")
+        _pump(client, _POLL_S)
 
 
 def _pump(client: Client, wait_s: float) -> list[Packet]:

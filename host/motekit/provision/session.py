@@ -27,6 +27,7 @@ from motekit.provision.guard import (
 )
 from motekit.provision.look import Found
 from motekit.provision.outcome import Options, Outcome
+from motekit.provision.patience import opened
 from motekit.provision.proof import ProofError
 from motekit.provision.records import FAILED, PROVISIONED, Records, Unit
 from motekit.provision.roles import Claims, choose
@@ -110,7 +111,9 @@ class Session:
     def _look(self, *, restarted: bool) -> Found:
         """Return what the board tells while it runs; of one that tells nothing, nothing."""
         wait_s = proof.HELLO_S if restarted else look.LINK_S
-        found = look.over_link(self._port, self._shared.keys, self._stopped, wait_s)
+        found = look.over_link(
+            self._port, self._shared.keys, self._stopped, wait_s, known=restarted
+        )
         if found is None:
             return Found("")
         options = self._shared.options
@@ -156,7 +159,7 @@ class Session:
     def _change(self, seen: Found) -> None:
         """Do at the prompt what brings the board nearer to what is wanted; then it boots."""
         try:
-            prompt = RawPrompt.open(self._port, BOOT_S)
+            prompt = self._prompt()
         except PromptError as e:
             raise LinkError(f"{e}; {flash_hint(self._port, self._shared.plan)}") from e
         with prompt:
@@ -165,6 +168,10 @@ class Session:
             finally:
                 with contextlib.suppress(PromptError):
                     prompt.restart()
+
+    def _prompt(self) -> RawPrompt:
+        known = bool(self._device)
+        return opened(lambda: RawPrompt.open(self._port, BOOT_S), self._port, known=known)
 
     def _at_prompt(self, prompt: RawPrompt, seen: Found) -> None:
         found = look.at_prompt(prompt, self._shared.keys)
@@ -191,7 +198,7 @@ class Session:
 
     def _prove(self, wanted: Wanted, *, on_trial: bool) -> Outcome:
         self._on_trial = on_trial
-        pipe = SerialPipe(self._port)
+        pipe = opened(lambda: SerialPipe(self._port), self._port, known=True)
         client = Client(pipe, self._shared.keys, Host(), self._stopped)
         try:
             try:
@@ -222,7 +229,7 @@ class Session:
         if not self._on_trial:
             return ProofError(f"{self._port}: {why}")
         with contextlib.suppress(LinkError, OSError):
-            with RawPrompt.open(self._port, BOOT_S) as prompt:
+            with self._prompt() as prompt:
                 transaction.undo(prompt)
                 prompt.restart()
             self._on_trial = False

@@ -21,6 +21,7 @@ def bring(prompt: RawPrompt, found: Found, wanted: Wanted) -> dict[str, object]:
     """Bring what differs, beside what is there; return the word for `commit`."""
     names = differing(found, wanted)
     litter = [f"/{name}{end}" for name in FILES for end in (TRY, OLD, TRY + NEW)]
+    litter += ["/config.next", "/config.trial"]  # of `motekit config`, that nobody has kept
     gone = [name for name in litter if name[1:] in found.had]
     trial: dict[str, object] = {
         "step": "apply",

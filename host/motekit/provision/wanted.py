@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from motefw import keys
+from motekit import wifi
 from motekit.keys import KeyStore, KeyStoreError
 from motekit.plan import Role
 
@@ -20,12 +21,16 @@ FILES = (WIFI, CONFIG, KEYS)
 
 @dataclass(frozen=True)
 class Wanted:
-    """A role on a device: `plan` is the hash of all of it, `files` are by their names."""
+    """A role on a device: `plan` is the hash of all of it, `files` are by their names.
+
+    `networks` are as the board tells them: with marks in the place of passwords.
+    """
 
     role: Role
     device: str
     generation: int
     plan: str
+    networks: tuple[wifi.Known, ...]
     files: Mapping[str, bytes] = field(repr=False)
 
 
@@ -38,18 +43,15 @@ def make(role: Role, device: str, key_store: KeyStore, generation: int) -> Wante
     if role.networks:
         networks = [{"ssid": each.ssid, "password": each.password} for each in role.networks]
         files[WIFI] = _json({"networks": networks})
-    marks = [
-        [each.ssid, tagger.tag(b"wifi\0", each.ssid.encode(), b"\0", each.password.encode()).hex()]
-        for each in role.networks
-    ]
+    marks = tuple(wifi.Known(each.ssid, wifi.mark(tagger, each)) for each in role.networks)
     whole = {
         "config": role.config(),
         "generation": generation,
         "keys": key_store.fingerprint,
-        "wifi": marks,
+        "wifi": [list(vars(each).values()) for each in marks],
     }
     digest = hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
-    return Wanted(role, device, generation, digest, files)
+    return Wanted(role, device, generation, digest, marks, files)
 
 
 def same(one: object, other: object) -> bool:
