@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from motekit.configuration import apply, paths, target
+from motekit.configuration.outcome import Wanted
 from motekit.keys import KeyStore
 from motekit.store import Store
 
@@ -111,7 +112,8 @@ def test_what_becomes_of_a_trial(fleet):
     }
 
     def to_be(hello, config):
-        return paths.changed(config, [paths.setting(each) for each in settings[hello.device]])
+        typed = [paths.setting(each) for each in settings[hello.device]]
+        return Wanted(paths.changed(config, typed))
 
     def cut(port, what):
         if (port, what) == (cut_off.serial, "looking"):

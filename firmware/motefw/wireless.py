@@ -89,8 +89,8 @@ def use(board, networks, former):
     now = station(board)
     reboot = False
     if now:
-        if now.networks != networks or now.former != former:
-            now.use(networks, former)
+        if former or now.networks != networks or now.former != former:
+            now.use(networks, former)  # on trial: tried at once, again, too
     elif networks:
         try:
             now = _station(board, networks, former)

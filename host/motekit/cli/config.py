@@ -13,8 +13,8 @@ import typer
 from motekit.cli import show
 from motekit.configuration import apply as applying
 from motekit.configuration import paths, target
-from motekit.configuration.apply import Outcome, Target
 from motekit.configuration.lines import DirectLine
+from motekit.configuration.outcome import Outcome, Target
 from motekit.errors import LinkError, UsageError
 from motekit.flasher import ports
 from motekit.keys import Host, KeyStore

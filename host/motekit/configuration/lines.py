@@ -5,7 +5,6 @@ is lost when it boots. Through a collector all of it goes into a store first.
 """
 
 import threading
-import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import TimeoutError as LateError
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from motekit.client import REQUEST_TRIES, Client, RefusedError
+from motekit.clock import SYSTEM, Clock
 from motekit.collector import Collector
 from motekit.errors import LinkError, MotekitError
 from motekit.hello import Hello
@@ -35,6 +35,7 @@ class Line(Protocol):
 
     port: str
     hello: Hello
+    clock: Clock  # the time that the board lives in
 
     def ask(self, name: str, args: Mapping[str, Any], /) -> Any:
         """Ask; LinkError if there is no answer."""
@@ -43,6 +44,8 @@ class Line(Protocol):
 
 class DirectLine:
     """A board at a port that is ours; after a boot it is greeted anew."""
+
+    clock: Clock = SYSTEM
 
     def __init__(self, port: str, key_store: KeyStore, host: Host) -> None:
         self.port = port
@@ -87,6 +90,8 @@ class DirectLine:
 class CollectedLine:
     """A board that a collector has at its port."""
 
+    clock: Clock = SYSTEM
+
     def __init__(self, port: str, hello: Hello, collector: Collector) -> None:
         self.port = port
         self.hello = hello
@@ -120,6 +125,8 @@ def each(ports: Sequence[str], work: Callable[[str], T]) -> list[T]:
 class Opened(Protocol):
     """What hands out lines."""
 
+    clock: Clock
+
     def line(self, port: str) -> Line:
         """Return the board at a port; LinkError if there is none."""
         ...
@@ -131,6 +138,8 @@ class Opened(Protocol):
 
 class Direct:
     """Opens each port for itself."""
+
+    clock: Clock = SYSTEM
 
     def __init__(self, key_store: KeyStore) -> None:
         self._keys = key_store
@@ -149,6 +158,8 @@ class Direct:
 class Collecting:
     """Hands out lines of one collector."""
 
+    clock: Clock = SYSTEM
+
     def __init__(self, collector: Collector, found: Sequence[Port]) -> None:
         self._collector = collector
         self._found = {port.name: port for port in found}
@@ -158,11 +169,11 @@ class Collecting:
         found = self._found[port]
         if found.hello is None:
             raise LinkError(f"{port}: {found.note or 'no board answers'}")
-        end = time.monotonic() + CONTACT_S
+        end = self.clock.monotonic() + CONTACT_S
         while not self._collector.in_contact(found.hello.device):
-            if time.monotonic() > end:
+            if self.clock.monotonic() > end:
                 raise LinkError(f"{port}: {found.hello.device} was there and is not any more")
-            time.sleep(_POLL_S)
+            self.clock.sleep(_POLL_S)
         return CollectedLine(port, found.hello, self._collector)
 
     def release(self, line: Line) -> None:

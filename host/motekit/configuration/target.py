@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from motekit import board as boards
 from motekit.errors import BoardError, LinkError, UsageError
 from motekit.hello import Hello
+from motekit.networks import Network
 from motekit.plan import Plan, Role
 
 from . import paths
-from .apply import Target
+from .outcome import Target, Wanted
 from .paths import Config, Path, Setting
 
 
@@ -19,10 +20,10 @@ class NoRoleError(UsageError):
 def of_settings(settings: Sequence[Setting], unset: Sequence[Path]) -> Target:
     """Return what changes some values of whatever a board has."""
 
-    def target(hello: Hello, config: Config) -> Config:
+    def target(hello: Hello, config: Config) -> Wanted:
         if not config:
             raise LinkError(f"{hello.device}: its configuration is broken; apply a plan's instead")
-        return paths.changed(config, settings, unset)
+        return Wanted(paths.changed(config, settings, unset))
 
     return target
 
@@ -30,10 +31,11 @@ def of_settings(settings: Sequence[Setting], unset: Sequence[Path]) -> Target:
 def of_plan(plan: Plan, noted: Mapping[str, str]) -> Target:
     """Return what makes each board as its role says; `noted`: roles by device, from records."""
 
-    def target(hello: Hello, config: Config) -> Config:
+    def target(hello: Hello, config: Config) -> Wanted:
         role = role_of(plan, hello.device, noted, str(config.get("name") or hello.name or ""))
         _check_chip(role, str(config.get("board") or hello.board))
-        return role.config()
+        networks = tuple(Network(each.ssid, each.password) for each in role.networks)
+        return Wanted(role.config(), networks)
 
     return target
 

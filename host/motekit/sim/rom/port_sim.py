@@ -9,7 +9,7 @@ import random
 
 from micropython import const
 
-from . import board, bus, chips, clock, control, sources
+from . import board, bus, chips, clock, control, sources, wlan
 
 _FREE_BAUD = const(100000000)  # a replay's delays are in the recording
 _CHECK_MS = const(250)
@@ -53,9 +53,7 @@ def radio():
     """Return the radio, which is there from the start where a scenario has networks."""
     global _wlan
     if _wlan is None:
-        from .wlan import WLAN
-
-        _wlan = WLAN(board.spec["networks"])
+        _wlan = wlan.WLAN(board.spec["networks"])
     return _wlan
 
 
