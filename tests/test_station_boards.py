@@ -181,13 +181,16 @@ def test_killed_at_any_moment_the_next_run_ends_in_the_same_state(fleet, bench):
 
 def until(station, *events, within_s=90):
     """Read a station's lines until one of these events; return it."""
-    end = time.monotonic() + within_s
-    for line in station.stdout:
-        row = json.loads(line)
-        if (row["event"], row.get("step")) in events or (row["event"],) in events:
-            return row
-        assert time.monotonic() < end
-    raise AssertionError("the station has ended")
+    watchdog = threading.Timer(within_s, station.kill)
+    watchdog.start()
+    try:
+        for line in station.stdout:
+            row = json.loads(line)
+            if (row["event"], row.get("step")) in events or (row["event"],) in events:
+                return row
+    finally:
+        watchdog.cancel()
+    raise AssertionError(f"the station has ended, or there was none of {events}")
 
 
 @pytest.mark.parametrize("step", ["writing", "starting"])
