@@ -146,6 +146,16 @@ def test_a_port_that_goes_while_its_board_is_worked_on_is_waited_for():
     assert slot.seconds == 102
 
 
+def test_no_more_than_so_many_at_once_and_who_came_first_is_first():
+    desk = Desk(2)
+    desk.see({**plug("c"), **plug("a"), **plug("b")}, 0)
+    first = desk.begin(0)
+    assert [each.port for each in first] == ["c", "a"]
+    assert desk.begin(0) == []
+    desk.end(first[0], "passed", 1)
+    assert [each.port for each in desk.begin(1)] == ["b"]
+
+
 # The journal
 
 

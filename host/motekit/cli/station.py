@@ -21,6 +21,7 @@ from motekit.keys import KeyStore
 from motekit.provision.records import Records
 from motekit.station.desk import ENDS, Slot
 from motekit.station.journal import Journal
+from motekit.station.labels import Labels
 from motekit.station.run import Event, Station
 from motekit.station.visit import Step
 from motekit.station.watch import Watch
@@ -62,8 +63,15 @@ def station(
         typer.Option(help="What this station has done. [beside the records: NAME.station.jsonl]"),
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option(help="A folder for the labels, one of each board.")
+        Path | None, typer.Option(help="A folder for each board's label, as SVG and PNG.")
     ] = None,
+    font: Annotated[
+        Path | None, typer.Option(help="A TrueType font, for labels beyond Latin letters.")
+    ] = None,
+    command: Annotated[
+        str,
+        typer.Option("--print", help="Prints a label: its PNG is added to this, as in 'lp -d X'."),
+    ] = "",
     replace: Annotated[
         bool,
         typer.Option("--replace", help="Erase boards that hold something else, too."),
@@ -92,6 +100,8 @@ def station(
         )
     if image and (release or pinned):
         raise UsageError("--image or --release with its manifest, not both")
+    if (command or font) and not labels:
+        raise UsageError("--print and --font are for labels: name a folder for them with --labels")
 
     def job(board: Board) -> Job:
         return Job(board, release_of(board, release, image, pinned), replace=replace)
@@ -104,6 +114,7 @@ def station(
         there = _there(watch, names) if until_done else []
         given = Records(records)
         jobs = jobs_of(loaded, job)
+        label = Labels(loaded, labels, font, command) if labels else _none
         with Journal(journal or given.path.with_suffix(".station.jsonl")) as opened:
             steps = Work(
                 loaded,
@@ -111,9 +122,14 @@ def station(
                 keys=KeyStore.load(keys),
                 records=given,
                 journal=opened,
+                label=label,
             ).steps()
             shown = view(opened, f"{loaded.fleet}  {plan.name}", as_json=as_json)
             _serve(steps, opened, watch, shown, at_once, there)
+
+
+def _none(_: object) -> None:
+    """Make no label."""
 
 
 def _there(watch: Watch, names: list[str] | None) -> list[str]:

@@ -73,9 +73,7 @@ class Work:
         """End the visit of a board that is done; what else is there is for `flash` to find."""
         if "://" in visit.port or _cannot_boot(visit.port):
             return
-        found = look.over_link(
-            visit.port, self._keys, visit.stopped, look.LINK_S, known=True
-        )
+        found = look.over_link(visit.port, self._keys, visit.stopped, look.LINK_S, known=True)
         if found is None:
             return
         if found.foreign:
