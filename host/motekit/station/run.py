@@ -63,32 +63,37 @@ class Station:
     ) -> None:
         """Serve boards until `until(desk)`, or `stop`; `tick` is called now and then."""
         threads: dict[str, threading.Thread] = {}
-        while not self._over():
-            plugged = self._look()
-            with self._lock:
-                came, went = self.desk.see(plugged, self._now())
-                begun = self.desk.begin(self._now())
-            for what, slots in (("unplugged", went), ("plugged", came)):
-                for slot in slots:
-                    self._emit(Event(what, slot))
-            for slot in begun:
-                threads[slot.port] = threading.Thread(
-                    target=self._serve, args=(slot,), daemon=True
-                )
-                threads[slot.port].start()
-            tick()
-            if not self.desk.closing and until(self.desk):
-                self.stop()
-                continue
-            self._wake.wait(LOOK_S)
-            self._wake.clear()
-        self._ending.set()
-        end = self._now() + END_S
-        for thread in threads.values():
-            thread.join(max(end - self._now(), 0))
+        try:
+            while not self._over():
+                for slot in self._round():
+                    thread = threading.Thread(target=self._serve, args=(slot,), daemon=True)
+                    threads[slot.port] = thread
+                    thread.start()
+                tick()
+                if not self.desk.closing and until(self.desk):
+                    self.stop()
+                    continue
+                self._wake.wait(LOOK_S)
+                self._wake.clear()
+        finally:
+            self._ending.set()
+            end = self._now() + END_S
+            for thread in threads.values():
+                thread.join(max(end - self._now(), 0))
         if self._unheard is not None:
             raise self._unheard
         tick()
+
+    def _round(self) -> list[Slot]:
+        """Look at the ports; return the slots whose turn it is."""
+        plugged = self._look()
+        with self._lock:
+            came, went = self.desk.see(plugged, self._now())
+            begun = self.desk.begin(self._now())
+        for what, slots in (("unplugged", went), ("plugged", came)):
+            for slot in slots:
+                self._emit(Event(what, slot))
+        return begun
 
     def stop(self, *, at_once: bool = False) -> None:
         """Begin nothing more; end when no board is in the middle, or at once."""
