@@ -32,6 +32,7 @@ COMMANDS = (
     ("flash", "motekit.cli.flash"),
     ("station", "motekit.cli.station"),
     ("config", "motekit.cli.config"),
+    ("replace", "motekit.cli.replace"),
     ("gateway", "motekit.cli.gateway"),
     ("record", "motekit.cli.record"),
     ("sim", "motekit.cli.sim"),
