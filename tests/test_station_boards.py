@@ -282,6 +282,18 @@ def test_a_terminal_shows_pass_and_fail_in_block_letters(fleet, bench):
     assert "1 boards passed, 1 failed, yield 50 %" in after
 
 
+def test_a_board_of_another_fleet_is_left_alone(fleet, bench):
+    virtual = fleet(BLANK, folder=bench.folder / "bag").boards[0]
+    assert bench.run()[0].returncode == 0
+    starts = virtual.counts.starts
+    (bench.folder / "keys.json").unlink()
+    keys.create(bench.folder / "keys.json")
+    done, ends = bench.run("--records", "others.jsonl")
+    assert done.returncode == 1
+    assert ends[virtual.serial]["headline"] == "NOT OURS"
+    assert virtual.counts.starts == starts
+
+
 def test_what_cannot_be_is_said_before_a_board_is_touched(bench):
     def refused(*arguments):
         done = subprocess.run(
