@@ -24,6 +24,7 @@ from motekit.keys import KeyStore
 from motekit.plan import Plan, Role
 from motekit.provision import look, roles, wanted
 from motekit.provision.look import Found
+from motekit.provision.patience import opened
 from motekit.provision.records import Records, Unit
 from motekit.provision.work import check
 from motekit.station.journal import Journal
@@ -155,7 +156,7 @@ def _mark(job: Job) -> str:
 
 def _cannot_boot(port: str) -> bool:
     """Listen for the words of a chip that has nothing to start; MotekitError: no port."""
-    line = open_port(port)
+    line = opened(lambda: open_port(port), port, known=True)
     heard = bytearray()
     try:
         now = time.monotonic()
