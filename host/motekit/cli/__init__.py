@@ -33,6 +33,8 @@ COMMANDS = (
     ("station", "motekit.cli.station"),
     ("config", "motekit.cli.config"),
     ("replace", "motekit.cli.replace"),
+    ("backup", "motekit.cli.backup"),
+    ("restore", "motekit.cli.restore"),
     ("gateway", "motekit.cli.gateway"),
     ("record", "motekit.cli.record"),
     ("sim", "motekit.cli.sim"),
