@@ -122,7 +122,9 @@ def test_a_bag_of_blank_boards_becomes_a_fleet_by_one_command(fleet, bench):
         virtuals[-1].serial: ("WRONG CHIP", "has an esp32c6"),
     }
     right = [each for each in virtuals if each.serial not in bad]
-    done, ends = bench.run()
+    (bench.folder / "printed").mkdir()
+    labels = ("--labels", "labels", "--print", "cp --target-directory=printed")
+    done, ends = bench.run(*labels)
     assert done.returncode == 1
     assert set(ends) == {each.serial for each in virtuals}
     for port, row in ends.items():
@@ -136,8 +138,14 @@ def test_a_bag_of_blank_boards_becomes_a_fleet_by_one_command(fleet, bench):
     assert {each["device"] for each in told} == {each.device for each in right}
     assert len({each["name"] for each in told}) == len(right)
 
+    made = {f"node-{each.device[-6:]}-{each.device}" for each in right}
+    assert {path.name for path in (bench.folder / "printed").iterdir()} == {
+        f"{m}.png" for m in made
+    }
+    assert {path.stem for path in (bench.folder / "labels").glob("*.svg")} == made
+
     starts = [each.counts.starts for each in right]
-    done, ends = bench.run()
+    done, ends = bench.run(*labels)
     for each in right:
         assert ends[each.serial]["event"] == "already"
     assert [each.counts.starts for each in right] == starts  # not even restarted
@@ -282,6 +290,18 @@ def test_a_terminal_shows_pass_and_fail_in_block_letters(fleet, bench):
     assert "1 boards passed, 1 failed, yield 50 %" in after
 
 
+def test_a_label_that_cannot_be_printed_is_the_boards_fail_until_it_can(fleet, bench):
+    fleet(BLANK, folder=bench.folder / "bag")
+    _, ends = bench.run("--labels", "labels", "--print", "false")
+    (row,) = ends.values()
+    assert (row["event"], row["headline"]) == ("failed", "LABEL")
+    assert "false" in row["error"]
+    assert "ends with 1" in row["error"]
+    _, ends = bench.run("--labels", "labels", "--print", "true")
+    (row,) = ends.values()
+    assert row["event"] == "passed"
+
+
 def test_a_board_of_another_fleet_is_left_alone(fleet, bench):
     virtual = fleet(BLANK, folder=bench.folder / "bag").boards[0]
     assert bench.run()[0].returncode == 0
@@ -317,6 +337,7 @@ def test_what_cannot_be_is_said_before_a_board_is_touched(bench):
         (("plan.toml", *rest), 1, "motekit keys init"),
         (("plan.toml", *rest, "--at-once", "0"), 2, "--at-once"),
         (("plan.toml", *rest, "--release", "1.28.0"), 2, "not both"),
+        (("plan.toml", *rest, "--print", "lp"), 2, "name a folder for them with --labels"),
     ):
         found, said = refused(*arguments)
         assert (found, says in said) == (code, True), (arguments, said)
