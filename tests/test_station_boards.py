@@ -240,7 +240,7 @@ def test_ctrl_c_lets_boards_be_finished_and_a_second_one_does_not(fleet, bench):
     with bench.start("--until-done", stderr=subprocess.PIPE) as station:
         row = until(station, ("passed",), ("failed",))
         assert row["event"] == "passed"
-        assert f"{virtual.device}: was begun and not finished" in station.stderr.read()
+        assert f"begun, not finished: {virtual.device}" in station.stderr.read()
         assert station.wait(15) == 0
 
 

@@ -160,8 +160,8 @@ def _serve(
             ended[slot.port] = replaced(slot, state="pulled", why="pulled before its turn came")
         shown.event(event)
 
-    for entry in journal.unfinished():
-        shown.note(f"{entry.device}: was begun and not finished; it is, once it is plugged in")
+    if begun := [each.device for each in journal.unfinished()]:
+        shown.note(f"begun, not finished: {', '.join(begun)}; finished once plugged in")
     station = Station(steps, journal, watch.look, at_once=at_once, on_event=hear)
     handler = interrupts(shown, lambda now: station.stop(at_once=now))
     with shown, _handled(handler):

@@ -101,7 +101,7 @@ class TileView(View):
         super().__init__(journal, title)
         self._console = console
         self._grid = Grid()
-        self._note = "Ctrl-C ends"
+        self._note = ""
         self._live = Live(console=console, screen=True, auto_refresh=False)
         self._bad: dict[str, str] = {}
 
@@ -122,7 +122,7 @@ class TileView(View):
 
     def tick(self, desk: Desk) -> None:
         """Draw all tiles."""
-        note = ENDING.format(len(desk.busy())) if desk.closing else self._note
+        note = ENDING.format(len(desk.busy())) if desk.closing else f"Ctrl-C ends  {self._note}"
         counts = Counts(tally.of(list(self._journal.entries)), self._title, note)
         size = self._console.size
         slots = list(desk.slots.values())
