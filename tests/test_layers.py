@@ -33,6 +33,7 @@ FIRMWARE_LAYERS = (
     ("app",),
     ("wifi",),
     ("wireless",),
+    ("improv",),
     ("boot",),
     ("port_esp32",),
 )
@@ -41,7 +42,7 @@ HOST_LAYERS = (
     ("shorten",),
     ("link", "merge"),
     ("fields", "resources", "keys", "drivers", "hello", "decode", "places", "disk", "tap"),
-    ("networks", "wifi"),
+    ("networks",),
     ("board", "firmware", "store", "transports", "recording"),
     (
         "own",
@@ -49,6 +50,8 @@ HOST_LAYERS = (
         "plan",
         "flash",
         "client",
+        "wifi",
+        "improv",
         "prompt",
         "raw_prompt",
         "inbox",

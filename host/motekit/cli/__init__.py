@@ -31,6 +31,7 @@ COMMANDS = (
     ("firmware", "motekit.cli.firmware"),
     ("flash", "motekit.cli.flash"),
     ("station", "motekit.cli.station"),
+    ("wifi", "motekit.cli.wifi"),
     ("config", "motekit.cli.config"),
     ("replace", "motekit.cli.replace"),
     ("backup", "motekit.cli.backup"),
