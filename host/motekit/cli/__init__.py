@@ -33,6 +33,8 @@ COMMANDS = (
     ("station", "motekit.cli.station"),
     ("wifi", "motekit.cli.wifi"),
     ("config", "motekit.cli.config"),
+    ("provision", "motekit.cli.provision"),
+    ("keys", "motekit.cli.keys"),
     ("replace", "motekit.cli.replace"),
     ("backup", "motekit.cli.backup"),
     ("restore", "motekit.cli.restore"),
