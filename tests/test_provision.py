@@ -9,6 +9,7 @@ import re
 
 import pytest
 
+import motekit
 from motefw import keys_host
 from motekit import plan, provision
 from motekit.client import Client
@@ -169,10 +170,23 @@ def test_unsent_packets_are_not_lost_in_silence(fleet, run):
     done = run(virtual, PLAN.replace("roof", "cellar"))
     assert done.state == "failed"
     assert "packets that no collector has taken" in done.error
-    assert "motekit collect" in done.error
+    assert "--store FILE collects them" in done.error
     assert virtual.counts.starts == starts
     done = run(virtual, PLAN.replace("roof", "cellar"), discard=True)
     assert (done.error, done.state) == ("", "provisioned")
+    assert held(virtual)["config.json"]["site"] == "cellar"
+
+
+def test_unsent_packets_go_into_a_store_first(fleet, run, tmp_path):
+    virtual = fleet(BOARD).boards[0]
+    first = run(virtual)
+    done = run(virtual, PLAN.replace("roof", "cellar"), store=tmp_path / "fleet.motekit")
+    assert (done.error, done.state) == ("", "provisioned")
+    with motekit.open(tmp_path / "fleet.motekit") as store:
+        table = store.read(stream="sht4x", verified=True)
+        (summary,) = store.summary().devices
+    assert len(table) > 0
+    assert (summary.device, summary.lost, summary.missing) == (first.device, 0, 0)
     assert held(virtual)["config.json"]["site"] == "cellar"
 
 
