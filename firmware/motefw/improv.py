@@ -135,7 +135,7 @@ def _answer(board, command, data):
         elif command == _GET_INFO:
             _result(send, command, "motefw", __version__, board.settings["board"], _name(board))
         elif command == _SCAN:
-            for rssi, ssid, security in overlay.call("wireless", "heard", board)[:_SCAN_MAX]:
+            for rssi, ssid, security in overlay.call("wlan", "heard", board)[:_SCAN_MAX]:
                 _result(send, command, ssid, str(rssi), "YES" if security else "NO")
             _result(send, command)
         elif command in (_NAME, _HOSTNAME):
@@ -199,7 +199,7 @@ def _set_wifi(board, data):
         _send(send, _ERROR, bytes((_INVALID,)))
         return
     _send(send, _ERROR, bytes((_NO_ERROR,)))
-    if not overlay.call("wireless", "use", board, wanted, []):
+    if not overlay.call("wlan", "use", board, wanted, []):
         _send(send, _ERROR, bytes((_OURS,)))
         return
     _send(send, _STATE, bytes((_JOINING,)))
