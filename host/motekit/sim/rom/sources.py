@@ -118,6 +118,10 @@ class Generator:
                 if term[0] == "steps" and len(term[1]) > _ENTRIES_MAX:
                     self.batches = False
 
+    def begin_anew(self, seed):
+        """Begin with another seed."""
+        self._state[0] = seed & 0x7FFFF | 1
+
     def sample(self, i):
         """Return the i-th sample since the boot."""
         self.cursor = self._base + i + 1
