@@ -31,6 +31,7 @@ COMMANDS = (
     ("firmware", "motekit.cli.firmware"),
     ("flash", "motekit.cli.flash"),
     ("config", "motekit.cli.config"),
+    ("replace", "motekit.cli.replace"),
     ("gateway", "motekit.cli.gateway"),
     ("record", "motekit.cli.record"),
     ("sim", "motekit.cli.sim"),

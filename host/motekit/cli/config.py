@@ -19,6 +19,7 @@ from motekit.errors import LinkError, UsageError
 from motekit.flasher import ports
 from motekit.keys import Host, KeyStore
 from motekit.plan import load as load_plan
+from motekit.provision import Records
 
 DIFFERS = 3  # exit code of `plan --exit-code`
 
@@ -46,7 +47,8 @@ StoreOption = Annotated[
     ),
 ]
 RecordsOption = Annotated[
-    Path | None, typer.Option("--records", help="What `motekit provision` has noted.")
+    Path | None,
+    typer.Option("--records", help="What provisioning has noted. [in the user's data]"),
 ]
 
 
@@ -137,11 +139,10 @@ def apply(
 
 
 def _role(file: Path, records: Path | None) -> Target:
-    del records
     found = load_plan(file)
     for warning in found.warnings:
         print(warning, file=sys.stderr)
-    return target.of_plan(found, {})
+    return target.of_plan(found, target.noted(Records(records), found.fleet))
 
 
 def _one(port: str) -> list[str]:
