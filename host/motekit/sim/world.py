@@ -90,10 +90,10 @@ class World:
             workshop = Workshop(self.vm, scenario, heap, files, lockstep=True)
             self._start(workshop, where, on_event)
             path = Path(store) if store is not None else self._temporary() / "world.motekit"
-            self.store = self._stack.enter_context(Store.open(path, create=True))
+            opened = Store.open(path, create=True, durable=False)
+            self.store = self._stack.enter_context(opened)
             if folder is None:
                 self._check_store(path)
-            self.store.relax()
             self._sessions = _Sessions(self.boards, scenario.seed, self._time)
             self._keys = key_store or KeyStore.empty()
             self._host = _VirtualHost(scenario.seed)
