@@ -32,6 +32,8 @@ COMMANDS = (
     ("flash", "motekit.cli.flash"),
     ("config", "motekit.cli.config"),
     ("replace", "motekit.cli.replace"),
+    ("backup", "motekit.cli.backup"),
+    ("restore", "motekit.cli.restore"),
     ("gateway", "motekit.cli.gateway"),
     ("record", "motekit.cli.record"),
     ("sim", "motekit.cli.sim"),
