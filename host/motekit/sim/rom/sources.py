@@ -15,7 +15,7 @@ from array import array
 
 from . import fast
 
-_CHUNK_ROWS = 32
+_CHUNK_ROWS = 128
 _SINE_ENTRIES = 256
 _ENTRIES_MAX = 4096  # of a table
 _NOISE_SD = 37837  # of the sum that is a number of noise
