@@ -56,7 +56,7 @@ class WorldBoard:
         self._vm = vm
         self._prepared = prepared
         self._nursery = nursery  # in which it starts the first time
-        self._spec = spec
+        self._spec: dict[str, Any] = spec
         self._process: SteppedVm | None = None
         self._watchdog_ms = 0
         self._booting = False
