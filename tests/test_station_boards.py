@@ -226,20 +226,27 @@ def test_a_board_that_is_pulled_is_finished_when_it_is_plugged_in_again(fleet, b
         assert station.wait(30) == 0
 
 
+def ctrl_c(station):
+    """Interrupt a program and all that it has started, as a terminal does."""
+    os.killpg(station.pid, signal.SIGINT)
+
+
 def test_ctrl_c_lets_boards_be_finished_and_a_second_one_does_not(fleet, bench):
     virtual = fleet(BLANK, folder=bench.folder / "bag").boards[0]
-    with bench.start() as station:
+    with bench.start(start_new_session=True) as station:
         until(station, ("step", "writing"))
-        station.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        ctrl_c(station)
+        assert until(station, ("step",))["step"] == "hello"  # and no second attempt to write
         assert until(station, ("passed",), ("failed",))["error"] == ""
         assert station.wait(30) == 0
     virtual.flash.erase(0, virtual.flash.size_bytes)
     virtual._loop.call_soon_threadsafe(virtual.power_cut)
-    with bench.start() as station:
+    with bench.start(start_new_session=True) as station:
         until(station, ("step", "writing"))
-        station.send_signal(signal.SIGINT)
+        ctrl_c(station)
         time.sleep(0.1)
-        station.send_signal(signal.SIGINT)
+        ctrl_c(station)
         assert station.wait(15) == 0
     with bench.start("--until-done", stderr=subprocess.PIPE) as station:
         row = until(station, ("passed",), ("failed",))
