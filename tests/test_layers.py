@@ -54,7 +54,7 @@ HOST_LAYERS = (
     ("session", "recognition", "caretaker", "probe", "bus_scan"),
     ("sim", "sinks", "bundle", "flasher", "record", "gateway"),
     ("collector", "doctor"),
-    ("demo", "sim.world"),
+    ("demo", "sim.world", "rescue"),
     ("testing",),
     ("cli",),
     ("__main__",),

@@ -27,6 +27,7 @@ _INTERRUPT, _RAW, _FRIENDLY, _DO, _PASTE = b"\x03", b"\x01", b"\x02", b"\x04", b
 _TRY_S = 1.5
 _BETWEEN_S = 0.1  # two interrupts that are apart are meant; one may be noise
 _CHUNK_BYTES = 512
+_READ_BYTES = 16_384  # of one call
 _TAIL_BYTES = 200
 
 _HASHES = """
@@ -57,6 +58,17 @@ def w(d):
   else:print(n)
 try:w({folder})
 except OSError:pass
+"""
+_READ = """
+try:
+ with open({name!r},'rb') as f:
+  f.seek({at})
+  for i in range(0,{size},256):
+   b=f.read(256)
+   if not b:break
+   print(b)
+ print(None)
+except OSError:print(0)
 """
 _RENAME = """
 import os
@@ -174,17 +186,19 @@ class RawPrompt:
 
     def read(self, name: str) -> bytes | None:
         """Return a file, None if it is not there."""
-        code = (
-            f"try:\n with open({name!r},'rb') as f:\n  while 1:\n   b=f.read(256)\n"
-            "   if not b:break\n   print(b)\n print(None)\nexcept OSError:print(0)"
-        )
-        *lines, last = self.execute(code, 60).splitlines() or ["0"]
-        if last == "0":
-            return None
-        try:
-            return b"".join(ast.literal_eval(line) for line in lines)
-        except (ValueError, SyntaxError, TypeError) as e:
-            raise PromptError(f"{self.name}: {name} came over garbled; try again") from e
+        found = bytearray()
+        while True:
+            code = _READ.format(name=name, at=len(found), size=_READ_BYTES)
+            *lines, last = self.execute(code, 60).splitlines() or ["0"]
+            if last == "0":
+                return None
+            try:
+                piece = b"".join(ast.literal_eval(line) for line in lines)
+            except (ValueError, SyntaxError, TypeError) as e:
+                raise PromptError(f"{self.name}: {name} came over garbled; try again") from e
+            found += piece
+            if len(piece) < _READ_BYTES:
+                return bytes(found)
 
     def put(
         self,
@@ -214,6 +228,10 @@ class RawPrompt:
             self.execute(f"f.write({piece!r})")
             on_bytes(len(piece))
         self.execute("f.close()")
+
+    def leave(self) -> None:
+        """Leave raw mode for the prompt that people type at; what is in RAM stays."""
+        self._write(b"\r" + _FRIENDLY)
 
     def restart(self) -> None:
         """Soft-reset into boot.py and main.py; the prompt is gone then."""

@@ -35,6 +35,7 @@ COMMANDS = (
     ("sim", "motekit.cli.sim"),
     ("demo", "motekit.cli.demo"),
     ("doctor", "motekit.cli.doctor"),
+    ("rescue", "motekit.cli.rescue"),
     ("setup", "motekit.cli.setup"),
 )
 

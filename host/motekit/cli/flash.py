@@ -79,7 +79,7 @@ def flash(
     with own.taken(drivers or (), (), own.named(modules or ())):
         chosen = boards.load(board)
         wanted = _ports(names or [], all_)
-        micropython = _release(chosen, release, image, pinned)
+        micropython = release_of(chosen, release, image, pinned)
         if erase and not yes:
             _ask(wanted)
         job = Job(chosen, micropython, erase=erase, baud=baud)
@@ -98,9 +98,10 @@ def _ports(names: Sequence[str], all_: bool) -> list[str]:
     return ports.attached() if all_ else ports.named(names)
 
 
-def _release(
+def release_of(
     board: Board, release: str | None, image: Path | None, pinned: Path | None
 ) -> Release:
+    """Return MicroPython for a board, as the options say."""
     if image:
         return images.of_file(image, board.chip)
     path = pinned or manifest.default_path()

@@ -75,6 +75,7 @@ class Esptool:
     baud: int = SLOW_BAUD
     stopped: Callable[[], bool] = lambda: False
     mac: str = ""
+    attempts: int = 7  # at connecting
 
     def identify(self) -> Chip:
         """Reset a chip into its loader and ask who it is; the stub stays for what follows."""
@@ -85,6 +86,10 @@ class Esptool:
         found = Chip(chip.lower().replace("-", ""), mac.replace(":", ""), int(size or 0) << 20)
         self.mac = self.mac or found.mac
         return found
+
+    def leave(self) -> None:
+        """Reset the chip into what is in flash."""
+        self._run(["flash-id"], after="hard-reset")
 
     def read(self, offset: int, size: int) -> bytes:
         """Return a piece of flash."""
@@ -141,7 +146,15 @@ class Esptool:
         """Run esptool to its end and return its words; EsptoolError if it fails or is silent."""
         baud = SLOW_BAUD if self.port.startswith("socket:") else self.baud  # it has no baud to set
         argv = [sys.executable, "-m", "esptool", "--port", self.port, "--baud", str(baud)]
-        argv += ["--before", before, "--after", after, *arguments]
+        argv += [
+            "--connect-attempts",
+            str(self.attempts),
+            "--before",
+            before,
+            "--after",
+            after,
+            *arguments,
+        ]
         words: list[str] = []
         with subprocess.Popen(
             argv,

@@ -7,7 +7,9 @@ port for itself, or hears from one that waits for the firmware, boots, as the pu
 have it.
 """
 
+import contextlib
 import fcntl
+import os
 import termios
 from collections import deque
 from typing import TYPE_CHECKING
@@ -178,6 +180,18 @@ class ChipBoard(VirtualBoard):
         if self._master >= 0 and self._replies and self.loader is not None:
             self._tx += self._replies.popleft()
             self._flush()
+
+    def _flush(self) -> None:
+        """Give the host what it takes; a loader waits with the rest, as it has asked for it."""
+        if self.loader is None or self._master < 0:
+            super()._flush()
+            return
+        with contextlib.suppress(BlockingIOError):
+            del self._tx[: os.write(self._master, self._tx)]
+        if self._tx:
+            self._loop.add_writer(self._master, self._flush)
+        else:
+            self._loop.remove_writer(self._master)
 
     def _may_leave(self) -> None:
         """Boot, unless a tool has the port and is only slow."""
