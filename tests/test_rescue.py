@@ -1,6 +1,9 @@
 """What is wrong with a board in any state, and what becomes of it: virtual chips, real esptool."""
 
 import json
+import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,8 +13,9 @@ from motekit.flasher import flash as flasher
 from motekit.flasher.esptool import Chip
 from motekit.flasher.job import Job
 from motekit.keys import KeyStore
+from motekit.raw_prompt import RawPrompt
 from motekit.rescue import rescue as rescuer
-from motekit.rescue import states
+from motekit.rescue import states, unsent
 from motekit.rescue.case import Wishes
 from motekit.rescue.evidence import Evidence
 from motekit.rescue.look import examine, look
@@ -36,6 +40,7 @@ CONFIG = {
     "buses": {"i2c0": {"kind": "i2c", "id": 0, "sda": 5, "scl": 6, "hz": 400_000}},
     "sensors": [{"driver": "sht4x", "bus": "i2c0", "period_ms": 1000}],
 }
+WIFI = json.dumps({"networks": [{"ssid": "site", "password": "canary"}]}).encode()
 ROOT = bytes(range(32))
 
 
@@ -47,6 +52,7 @@ def slow_machine(tmp_path_factory):
         patch.setattr(flasher, "HELLO_S", 60.0)
         patch.setattr(flasher, "BOOT_S", 40.0)
         patch.setattr(rescuer, "START_S", 60.0)
+        patch.setattr("motekit.rescue.look.CONNECT_TRIES", 2)
         yield
 
 
@@ -182,7 +188,7 @@ SAID = (
     ),
     (
         "config",
-        lambda: image(**{"/config.json": b"{"}),
+        lambda: image(**{"/config.json": b"nonsense"}),
         "",
         ["configuration refused"],
         "refuses its configuration: /config.json: no JSON",
@@ -210,16 +216,27 @@ SAID = (
 def test_each_state_is_told_with_what_mends_it(
     chip, monkeypatch, content, more, expected, said, fix
 ):
-    if expected[0] not in RUNNING:  # nobody answers: no need to wait for long
-        for name, seconds in (("GREET_S", 1.0), ("LISTEN_S", 2.5), ("PROMPT_S", 2.5)):
-            monkeypatch.setattr(f"motekit.rescue.look.{name}", seconds)
-        monkeypatch.setattr("motekit.rescue.look.CONNECT_TRIES", 1)
+    if expected[0] not in RUNNING:
+        hurry(monkeypatch)
     sensors = "" if "sensor" in more else SHT4X
     virtual = chip(content and content(), CHIP + more + sensors)
     rows = diagnosed(virtual, BOARD)
     assert [row.state for row in rows] == expected, rows
     assert said in rows[0].found
     assert fix.replace("PORT", virtual.serial) in rows[0].fix
+
+
+def hurry(monkeypatch):
+    """Do not wait for long: nobody answers."""
+    for name, seconds in (("GREET_S", 1.0), ("LISTEN_S", 2.5), ("PROMPT_S", 2.5)):
+        monkeypatch.setattr(f"motekit.rescue.look.{name}", seconds)
+
+
+@pytest.fixture
+def dead(chip, monkeypatch):
+    """Return what `chip` does, for what does not say hello."""
+    hurry(monkeypatch)
+    return chip
 
 
 class Content:
@@ -260,3 +277,142 @@ def test_what_is_in_flash_is_judged_as_the_chip_would(content, expected, said):
     assert row.state == expected
     assert said in row.found
     assert row.fix.startswith("motekit rescue /dev/ttyUSB0")
+
+
+# Mending.
+
+
+def kept_of(virtual):
+    """Return the files that are on a chip, out of its flash."""
+    return filesystem.read(virtual.flash.read(VFS.offset, VFS.size))
+
+
+def mended(virtual, wishes, **changes):
+    report = rescuer.rescue(virtual.serial, replace(wishes, **changes))
+    assert (report.error, report.state) == ("", "mended"), report
+    assert report.device == virtual.device
+    return report
+
+
+def test_packets_of_a_stopped_firmware_come_out_of_its_ram(chip, wishes):
+    virtual = chip(image())
+    time.sleep(6)
+    with RawPrompt.open(virtual.serial) as prompt:  # as somebody did who then went away
+        held = unsent.packets(unsent.queue(prompt))[0]
+        prompt.leave()
+    rows = diagnosed(virtual)
+    assert [row.state for row in rows] == ["firmware stopped"]
+    assert "bytes of unsent packets are in its RAM" in rows[0].found
+    report = mended(virtual, wishes)
+    assert report.packets == len(held) >= 4
+    assert wishes.store.epochs(DEVICE)[0].highest == len(held) - 1
+    (device,) = wishes.store.summary().devices
+    assert device.missing == 0
+    assert device.streams[0].samples >= 5
+
+
+def test_without_a_store_they_are_in_a_file(chip, wishes):
+    virtual = chip(image())
+    time.sleep(2)
+    with RawPrompt.open(virtual.serial) as prompt:
+        prompt.leave()
+    report = mended(virtual, wishes, store=None)
+    assert report.packets > 0
+    assert any("motekit collect replay:" in each for each in report.kept)
+
+
+def test_firmware_that_is_not_whole_is_brought_anew(dead, wishes):
+    torn_files = {
+        "/lib/motefw/__init__.mpy": b"M\6",
+        "/boot.py.new": b"#",
+        "/lib/motefw/x.mpy": b"",
+    }
+    virtual = dead(image(**torn_files))
+    report = mended(virtual, wishes)
+    assert "firmware damaged" in report.was
+    there = kept_of(virtual)
+    assert there.items() >= files().items()
+    assert not {"/boot.py.new", "/lib/motefw/x.mpy"} & there.keys()
+    assert (Path(report.folder) / "files/boot.py.new").read_bytes() == b"#"
+    again = rescuer.rescue(virtual.serial, wishes)
+    assert again.state == "healthy"
+
+
+def test_damaged_settings_are_made_again(chip, wishes):
+    """The keys out of the fleet's, the configuration out of the board file."""
+    virtual = chip(image(**{"/keys.json": b"{", "/config.json": b"half"}))
+    keys = KeyStore.from_root(ROOT)
+    report = mended(virtual, wishes, key_store=keys)
+    there = kept_of(virtual)
+    assert there["/keys.json"] == keys.key_file(DEVICE, 1)
+    assert json.loads(there["/config.json"])["board"] == NAME
+    assert there["/mine.txt"] == b"mine"
+    assert (Path(report.folder) / "files/config.json").read_bytes() == b"half"
+    assert ROOT.hex() not in repr(report)
+
+
+def test_a_broken_file_system_is_written_anew_with_what_can_be_found_in_it(dead, wishes):
+    virtual = dead(broken_files())
+    asked = []
+    report = mended(virtual, wishes, ask=lambda text: bool(asked.append(text)) or True)
+    assert "its file system is written anew (saved in" in asked[0]
+    there = kept_of(virtual)
+    assert json.loads(there["/config.json"])["name"] == "roof"
+    assert json.loads(there["/keys.json"])["generation"] == 3
+    assert "/mine.txt" not in there
+    assert any("all files but" in each for each in report.lost)
+    vfs = Path(report.folder) / "vfs.img"
+    assert vfs.read_bytes() == broken_files()[VFS.offset : VFS.offset + VFS.size]
+    assert vfs.stat().st_mode & 0o077 == Path(report.folder).stat().st_mode & 0o077 == 0
+
+
+def test_a_flash_that_was_cut_off_keeps_the_files_that_are_there(dead, wishes):
+    content = torn(image(**{"/wifi.json": WIFI}), partitions.TABLE_OFFSET, 0x1000)
+    log = next(each for each in BOARD.partitions if each.name == "log")
+    content[log.offset + 0x5000] = 0x17
+    virtual = dead(content)
+    report = mended(virtual, wishes)
+    assert report.was == ("flashed by half",)
+    assert kept_of(virtual).items() >= files(**{"/wifi.json": WIFI}).items()
+    assert (Path(report.folder) / "log.img").read_bytes()[0x5000] == 0x17
+    assert "canary" not in repr(report)
+
+
+def test_a_program_that_takes_no_interrupt_goes_and_all_else_stays(dead, wishes):
+    virtual = dead(image(**{"/main.py": MUTE}))
+    report = mended(virtual, wishes)
+    assert kept_of(virtual).items() >= files().items()
+    assert (Path(report.folder) / "files/main.py").read_bytes() == MUTE
+
+
+def test_a_damaged_program_is_written_again_and_no_file_is_touched(dead, wishes):
+    virtual = dead(torn(image(), APP.offset + 0x8000, 64))
+    report = mended(virtual, wishes)
+    assert report.was == ("program damaged",)
+    assert kept_of(virtual)["/mine.txt"] == b"mine"
+
+
+def test_what_is_not_ours_is_replaced_only_once_that_was_agreed(dead, wishes):
+    content = image(
+        **dict.fromkeys(set(files()) - {"/main.py", "/mine.txt"}), **{"/main.py": b"print(1)"}
+    )
+    virtual = dead(content)
+    before = virtual.flash.written_bytes
+    report = rescuer.rescue(virtual.serial, replace(wishes, ask=lambda _: False))
+    assert report.state == "left"
+    assert virtual.flash.written_bytes == before
+    report = mended(virtual, wishes)
+    assert (Path(report.folder) / "files/main.py").read_bytes() == b"print(1)"
+    assert kept_of(virtual)["/mine.txt"] == b"mine"
+
+
+def test_a_full_file_system_is_given_room_by_what_was_saved(chip, wishes):
+    virtual = chip(filled())
+    asked = []
+    report = mended(virtual, wishes, ask=lambda text: bool(asked.append(text)) or True)
+    assert "its file system is full; /big.bin will be removed" in asked[0]
+    saved = (Path(report.folder) / "files/big.bin").read_bytes()
+    assert len(saved) > 500_000
+    assert not saved.strip(b"\0")
+    assert kept_of(virtual)["/mine.txt"] == b"mine"
+    assert report.packets > 0

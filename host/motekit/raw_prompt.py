@@ -10,6 +10,7 @@ Ref: MicroPython documentation, "The MicroPython Interactive Interpreter Mode (a
 """
 
 import ast
+import binascii
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -27,7 +28,8 @@ _INTERRUPT, _RAW, _FRIENDLY, _DO, _PASTE = b"\x03", b"\x01", b"\x02", b"\x04", b
 _TRY_S = 1.5
 _BETWEEN_S = 0.1  # two interrupts that are apart are meant; one may be noise
 _CHUNK_BYTES = 512
-_READ_BYTES = 16_384  # of one call
+_READ_BYTES = 1920  # of one call: a board drops what its host is too slow to take
+_TRIES = 3
 _TAIL_BYTES = 200
 
 _HASHES = """
@@ -60,15 +62,16 @@ try:w({folder})
 except OSError:pass
 """
 _READ = """
+import binascii
 try:
  with open({name!r},'rb') as f:
-  f.seek({at})
-  for i in range(0,{size},256):
-   b=f.read(256)
+  f.seek({at});k=0
+  while k<{size}:
+   b=f.read(192)
    if not b:break
-   print(b)
- print(None)
-except OSError:print(0)
+   k+=len(b);print(binascii.b2a_base64(b).decode(),end='')
+ print(k)
+except OSError:print(-1)
 """
 _RENAME = """
 import os
@@ -188,17 +191,27 @@ class RawPrompt:
         """Return a file, None if it is not there."""
         found = bytearray()
         while True:
-            code = _READ.format(name=name, at=len(found), size=_READ_BYTES)
-            *lines, last = self.execute(code, 60).splitlines() or ["0"]
-            if last == "0":
+            piece = self._piece(name, len(found))
+            if piece is None:
                 return None
-            try:
-                piece = b"".join(ast.literal_eval(line) for line in lines)
-            except (ValueError, SyntaxError, TypeError) as e:
-                raise PromptError(f"{self.name}: {name} came over garbled; try again") from e
             found += piece
             if len(piece) < _READ_BYTES:
                 return bytes(found)
+
+    def _piece(self, name: str, at: int) -> bytes | None:
+        """Return the piece of a file that begins at an offset; the board tells how long it is."""
+        code = _READ.format(name=name, at=at, size=_READ_BYTES)
+        for _ in range(_TRIES):
+            *lines, last = self.execute(code, 60).splitlines() or [""]
+            if last == "-1":
+                return None
+            try:
+                piece = b"".join(binascii.a2b_base64(line) for line in lines)
+                if len(piece) == int(last):
+                    return piece
+            except ValueError:  # of a number or of base64
+                continue
+        raise PromptError(f"{self.name}: {name} came over garbled {_TRIES} times; try again")
 
     def put(
         self,

@@ -301,10 +301,10 @@ def _cut_off(found: Evidence, _board: Board | None) -> str | None:
     return None
 
 
-def _foreign(found: Evidence, _board: Board | None) -> str | None:
+def _foreign(found: Evidence, board: Board | None) -> str | None:
     table = found.flash.table if found.flash else ()
-    known = any(partitions.of_board(boards.load(name)) == table for name in boards.names())
-    if known or not table or (_board and partitions.of_board(_board) == table):
+    known = [boards.load(name) for name in _candidates(found)] + ([board] if board else [])
+    if not table or any(partitions.of_board(each) == table for each in known):
         return None
     names = ", ".join(each.label for each in table)
     return f"holds something else, with partitions {names}{_loops(found)}"
