@@ -112,14 +112,14 @@ def _port_failed(found: Evidence, state: str, error: LinkError) -> None:
 # The link.
 
 
-def _greet(found: Evidence, on_step: Callable[[str], None], wait_s: float = GREET_S) -> None:
+def _greet(found: Evidence, on_step: Callable[[str], None], wait_s: float | None = None) -> None:
     """Say hello; ask a firmware that answers how it is."""
     on_step("hello")
     pipe = SerialPipe(found.port)
     try:
         client = Client(pipe, KeyStore.load(), Host())
         try:
-            found.hello = client.probe(wait_s)
+            found.hello = client.probe(wait_s or GREET_S)
             if found.hello is not None:
                 found.device = found.hello.device
                 found.status = _status(client)
