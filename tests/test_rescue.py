@@ -1,6 +1,10 @@
 """What is wrong with a board in any state, and what becomes of it: virtual chips, real esptool."""
 
 import json
+import os
+import random
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -15,13 +19,15 @@ from motekit.flasher.job import Job
 from motekit.keys import KeyStore
 from motekit.raw_prompt import RawPrompt
 from motekit.rescue import rescue as rescuer
-from motekit.rescue import states, unsent
+from motekit.rescue import salvage, settings, states, unsent
 from motekit.rescue.case import Wishes
 from motekit.rescue.evidence import Evidence
 from motekit.rescue.look import examine, look
 from motekit.sim.loader import synthetic
 from motekit.store import Store
+from motekit.transports.serial import open_port
 
+ROOT_FOLDER = Path(__file__).parents[1]
 NAME = "esp32-c3-devkitm-1"
 BOARD = boards.load(NAME)
 CHIP = f'loader_speed = 1000\n[[board]]\nboard = "{NAME}"\nflash = "blank"\n'
@@ -385,3 +391,128 @@ def test_a_full_file_system_is_given_room_by_what_was_saved(chip, wishes):
     assert not saved.strip(b"\0")
     assert kept_of(virtual)["/mine.txt"] == b"mine"
     assert report.packets > 0
+
+
+def test_a_port_that_cannot_be_opened_is_told_with_what_to_type(fleet):
+    (gone,) = states.diagnose(look("/dev/ttyNOSE"))
+    assert (gone.state, gone.fix) == ("no port", "motekit ports")
+    port = fleet(f'[[board]]\nboard = "{NAME}"\nsensor = []\n').boards[0].serial
+    with open_port(port):
+        (busy,) = states.diagnose(look(port))
+    assert busy.state == "port in use"
+    assert "close it" in busy.found
+    found = Evidence("/dev/ttyUSB0", "forbidden", "permission denied")
+    (forbidden,) = states.diagnose(found)
+    assert forbidden.fix.startswith("sudo usermod -aG ")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_damage_to_a_file_system_ends_in_anything_but_a_salvage(seed):
+    chance = random.Random(seed)
+    content = filesystem.build({"/a/one": b"1" * 5000, "/b/two": b"2" * 300}, 0x10000)
+    for _ in range(50):
+        damaged = bytearray(content)
+        for _ in range(chance.randrange(1, 30)):
+            damaged[chance.randrange(len(damaged))] = chance.randrange(256)
+        found = salvage.of_image(bytes(damaged), DEVICE)
+        assert found.mounted or found.lost
+
+
+def test_old_copies_that_say_something_else_are_not_believed():
+    old = json.dumps({**CONFIG, "name": "cellar"}).encode()
+    new = json.dumps(CONFIG).encode()
+    keys = KeyStore.from_root(ROOT).key_file(DEVICE, 2)
+    blocks = [new, b"{", keys, b'{"board": 7, "buses": {}}', new]
+    image = b"".join(each.ljust(4096, b"\xff") for each in blocks)
+    found = salvage.scattered(image, DEVICE)
+    assert found.keys() == {"/config.json", "/keys.json"}
+    assert json.loads(found["/keys.json"]) == json.loads(keys)
+    assert salvage.scattered(image + old, DEVICE).keys() == {"/keys.json"}
+
+
+def test_of_a_damaged_file_system_all_is_read_that_can_be():
+    content = filesystem.build({"/a/one": b"1" * 5000, "/b/two": b"2", "/mine": b"m"}, 0x10000)
+    found = salvage.of_image(content, DEVICE)
+    assert found.whole
+    blocks = range(0, 0x10000, 4096)
+    (second,) = (at for at in blocks if content[at + 2 : at + 9] == b"\0\0" + b"1" * 5)
+    found = salvage.of_image(torn(bytearray(content), second, 4), DEVICE)  # where its first is
+    assert found.mounted
+    assert found.lost == ("/a/one",)
+    assert found.files == {"/b/two": b"2", "/mine": b"m"}
+    assert salvage.of_image(b"\xff" * 0x10000, DEVICE).whole
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "says"),
+    [
+        ("/config.json", b"[1]", "no JSON object"),
+        (
+            "/config.json",
+            b'{"board": "x", "sensors": [{"driver": "nose", "bus": "i2c0"}]}',
+            "i2c0",
+        ),
+        ("/keys.json", b'{"generation": 1, "data": "00"}', "data is no key"),
+        ("/keys.json", b'{"generation": 0}', "1 to 255 expected"),
+        ("/wifi.json", b'{"networks": [{"password": "canary"}]}', "ssid"),
+        ("/epoch.json", b'{"epoch": -1}', "a number expected"),
+        ("/provision.json", b"\xff", "no JSON object"),
+    ],
+)
+def test_settings_that_cannot_be_believed_are_named(name, data, says):
+    (why,) = settings.faults({name: data}, DEVICE).values()
+    assert says in why
+    assert "canary" not in why
+
+
+def test_a_driver_that_the_board_alone_has_is_no_fault():
+    config = {**CONFIG, "sensors": [{"driver": "nose", "bus": "i2c0"}]}
+    read = {"/config.json": json.dumps(config).encode()}
+    own = "/lib/motefw/drivers/nose.mpy"
+    assert settings.faults(read, DEVICE)
+    assert not settings.faults(read, DEVICE, [own])
+    assert settings.own_drivers(read, [own, "/lib/motefw/drivers/old.mpy"]) == [own]
+
+
+def test_the_commands_tell_no_secret_and_mend(chip, tmp_path):
+    """doctor, rescue without an answer, rescue, doctor again; as a user types them."""
+    fleet_keys = tmp_path / "keys.json"
+    KeyStore.from_root(ROOT).save(fleet_keys)
+    keys = KeyStore.from_root(ROOT).key_file(DEVICE, 2)
+    content = {"/keys.json": keys, "/wifi.json": WIFI, "/boot.py": b"x = 1\n", "/main.py": b"\n"}
+    virtual = chip(image(**content))
+    said = []
+
+    def motekit(*arguments):
+        path = os.pathsep.join(str(ROOT_FOLDER / each) for each in ("host", "firmware"))
+        environment = {**os.environ, "PYTHONPATH": path, "MOTEKIT_KEYS": str(fleet_keys)}
+        done = subprocess.run(
+            [sys.executable, "-m", "motekit", *arguments],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        said.append(done.stdout + done.stderr)
+        return done
+
+    done = motekit("doctor", virtual.serial, "--json")
+    (row,) = map(json.loads, done.stdout.splitlines())
+    assert done.returncode == 1
+    assert (row["state"], row["device"]) == ("firmware damaged", DEVICE)
+    assert row["fix"] == f"motekit rescue {virtual.serial}"
+    done = motekit("rescue", virtual.serial)
+    assert done.returncode == 2
+    assert "--yes does without" in done.stderr
+    done = motekit("rescue", virtual.serial, "--yes", "--json")
+    assert done.returncode == 0, done.stderr
+    row = json.loads(done.stdout)
+    assert (row["state"], row["was"], row["left"]) == ("mended", ["firmware damaged"], [])
+    done = motekit("doctor", virtual.serial)
+    assert done.returncode == 0
+    assert kept_of(virtual).items() >= {"/keys.json": keys, "/wifi.json": WIFI}.items()
+    secrets = ["canary", ROOT.hex(), *(v for v in json.loads(keys).values() if v != 2)]
+    assert not [each for each in secrets if each in "".join(said)]

@@ -1,6 +1,6 @@
 """One board that is being mended: what is wished, what was kept, what could not be."""
 
-import os
+import json
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -174,14 +174,4 @@ class Case:
 
 
 def _default(board: Board) -> bytes:
-    import json
-
     return json.dumps(device_config(board)).encode()
-
-
-def private(path: Path) -> Path:
-    """Return a folder that others cannot read, made if there is none."""
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if os.name == "posix":
-        path.chmod(0o700)
-    return path

@@ -15,6 +15,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, Protocol, cast
 
 import serial
 
@@ -202,8 +203,10 @@ def _ask_prompt(
 def about(prompt: RawPrompt, board: Board | None = None) -> tuple[str, int, Files]:
     """Return (device, bytes of unsent packets, files) as the prompt tells; PromptError."""
     device, unsent, mounted, size, free = _tuple(prompt, _ABOUT, 5)
+    if not (isinstance(device, str) and type(unsent) is type(size) is type(free) is int):
+        raise PromptError(f"{prompt.name}: an id and three numbers were asked for")
     if not mounted:
-        return str(device), int(unsent), Files(False)
+        return device, unsent, Files(False)
     names = tuple(prompt.names("/"))
     read = {
         name: data
@@ -211,8 +214,8 @@ def about(prompt: RawPrompt, board: Board | None = None) -> tuple[str, int, File
         if name in names and (data := prompt.read(name)) is not None
     }
     why, version = _tuple(prompt, _VERSION, 2)
-    files = Files(True, "", int(size), int(free), names, read, str(version), str(why))
-    return str(device), int(unsent), _compared(prompt, files, board)
+    files = Files(True, "", size, free, names, read, str(version), str(why))
+    return device, unsent, _compared(prompt, files, board)
 
 
 def _compared(prompt: RawPrompt, files: Files, board: Board | None) -> Files:
@@ -239,15 +242,16 @@ def _compared(prompt: RawPrompt, files: Files, board: Board | None) -> Files:
     return best or files
 
 
-def _tuple(prompt: RawPrompt, code: str, size: int) -> tuple[object, ...]:
+def _tuple(prompt: RawPrompt, code: str, size: int) -> tuple[Any, ...]:
     said = prompt.execute(code).strip().splitlines()
     try:
-        found: object = ast.literal_eval(said[-1]) if said else None
+        found: Any = ast.literal_eval(said[-1]) if said else None
     except (ValueError, SyntaxError) as e:
         raise PromptError(f"{prompt.name}: a tuple was asked for, {said[-1][:80]!r} came") from e
-    if not isinstance(found, tuple) or len(found) != size:
+    values = cast("tuple[Any, ...]", found) if isinstance(found, tuple) else ()
+    if len(values) != size:
         raise PromptError(f"{prompt.name}: {size} values were asked for, {said[-1:]!r} came")
-    return found
+    return values
 
 
 # The loader.
@@ -267,7 +271,15 @@ def _ask_loader(found: Evidence, on_step: Callable[[str], None]) -> None:
         found.chip_error = str(e).removeprefix(f"{found.port}: ")
 
 
-def examine(tool: Esptool, chip: str) -> Flash:
+class Readable(Protocol):
+    """A flash that can be read, as `Esptool` does."""
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return a piece of flash."""
+        ...
+
+
+def examine(tool: Readable, chip: str) -> Flash:
     """Return what is in flash, as the chip would judge it at boot; EsptoolError."""
     start = CHIPS[chip].bootloader_offset
     head = tool.read(start, partitions.TABLE_OFFSET + partitions.TABLE_BYTES - start)

@@ -5,15 +5,18 @@ nobody can take a board's keys from it by breaking them.
 """
 
 import copy
+import importlib
 import json
 from collections.abc import Collection, Mapping
 from typing import Any, cast
 
-from motefw import config as device_config
-from motefw import drivers as device_drivers
-from motefw import identity
 from motefw.errors import ConfigError, MoteError
 from motekit.errors import MotekitError
+
+# The board's own modules: what it would take is asked of what it would ask.
+_config: Any = importlib.import_module("motefw.config")
+_drivers: Any = importlib.import_module("motefw.drivers")
+_identity: Any = importlib.import_module("motefw.identity")
 
 CONFIG, KEYS = "/config.json", "/keys.json"
 WIFI, PROVISION, EPOCH = "/wifi.json", "/provision.json", "/epoch.json"
@@ -43,7 +46,7 @@ def check(name: str, data: bytes, device: str, names: Collection[str] = ()) -> d
     if name == CONFIG:
         _check_config(fields, names)
     elif name == KEYS:
-        identity.make(bytes.fromhex(device), fields)
+        _identity.make(bytes.fromhex(device), fields)
     elif name == WIFI:
         _check_networks(fields)
     elif name == EPOCH and not _is_count(fields.get("epoch")):
@@ -68,7 +71,7 @@ def _check_config(fields: dict[str, Any], names: Collection[str]) -> None:
     if isinstance(sensors, list):
         rows = cast("list[Any]", sensors)
         fields["sensors"] = [row for row in rows if not _is_own(row, names)]
-    device_config.check(fields, device_drivers.load)
+    _config.check(fields, _drivers.load)
 
 
 def _is_own(row: Any, names: Collection[str]) -> bool:
@@ -76,7 +79,7 @@ def _is_own(row: Any, names: Collection[str]) -> bool:
         return False
     driver = cast("dict[str, Any]", row).get("driver")
     try:
-        device_drivers.load(driver)
+        _drivers.load(driver)
     except (MoteError, TypeError, AttributeError):
         return f"{DRIVERS}{driver}.mpy" in names or f"{DRIVERS}{driver}.py" in names
     return False

@@ -6,7 +6,7 @@ that ends the looking ends it: where nothing answers there is no firmware to hav
 
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import motefw
@@ -367,14 +367,7 @@ STATES = (
 )
 
 
-def mend_of(rows: list[Diagnosis]) -> str:
+def mend_of(rows: Sequence[Diagnosis]) -> str:
     """Return the deepest kind of mending that diagnoses call for."""
     order = (NOTHING, START, FILES, FILE_SYSTEM, WHOLE)
     return max((row.mend for row in rows), key=order.index, default=NOTHING)
-
-
-def summary(rows: list[Diagnosis]) -> Iterator[str]:
-    """Yield a line for each thing that is wrong."""
-    for row in rows:
-        if not row.fine:
-            yield f"{row.port}: {row.state}: {row.found}"
