@@ -1,6 +1,5 @@
-"""What a host can have done: time, configuration, reboot. Loaded for a request."""
+"""What a host can have done: time, a recording, reboot. Loaded for a request."""
 
-from . import drivers, overlay
 from .compat import const
 from .errors import MessageError
 from .files import RECORD_FILE, write_json
@@ -18,19 +17,6 @@ def _argument(args, name, low, high):
     if type(value) is not int or not low <= value <= high:
         raise MessageError(f"{name}: {value!r}, a whole number from {low} to {high} expected")
     return value
-
-
-def config_get(board, args):
-    """Tell the configuration that is in force after the next boot."""
-    return overlay.call("config", "load", board.port.root, drivers.load)
-
-
-def config_set(board, args):
-    """Check a configuration and save it; the next boot applies it."""
-    if not isinstance(args.get("config"), dict):
-        raise MessageError("config: an object is expected")
-    overlay.call("config", "save", board.port.root, args["config"], drivers.load)
-    return {"reboot": True}
 
 
 def time_get(board, args):

@@ -16,8 +16,9 @@ _ROOM_BYTES = const(32768)  # with more than this free, modules may stay
 ALL_BYTES = const(0x3FFFFFFF)
 _PACKAGE = __name__.split(".")[0]
 _RARE = const(
-    "actions answers authority boot commands config describe ending files identity message "
-    "options packet_anchor packet_setup reply scan start trouble"
+    "actions answers authority boot commands config configure describe ending files identity "
+    "message networks options packet_anchor packet_setup readings reply scan start trial trouble "
+    "wireless"
 )
 
 

@@ -36,9 +36,10 @@ _PUBLIC = {
     "errors": ("ConfigError", "SensorError"),
 }  # what main.py and drivers may import, those that are put on a board as they are, too
 _RARE = (
-    *("actions", "answers", "authority", "boot", "commands", "config", "describe", "ending"),
-    *("files", "identity", "message", "options", "packet_anchor", "packet_setup"),
-    *("reply", "scan", "start", "trouble"),
+    *("actions", "answers", "authority", "boot", "commands", "config", "configure", "describe"),
+    *("ending", "files", "identity", "message", "networks", "options", "packet_anchor"),
+    *("packet_setup", "readings", "reply", "scan", "start", "trial", "trouble", "wifi"),
+    "wireless",
 )  # loaded when needed; with the core they know each other's attributes, and nobody else does
 _OPEN = ("Driver", "Block")  # classes whose attributes drivers may use
 _HOST_ONLY = re.compile(r"_host\.py$|/packet_(decode|header)\.py$")

@@ -140,6 +140,7 @@ class KeyStore:
             return None
         return keys_host.device_key(root or b"", device.encode(), generation)
 
+<<<<<<< HEAD
     def key_file(self, device: str, generation: int) -> bytes | None:
         """Return what a device's /keys.json holds; None if this host has not got all its keys."""
         found = {p.decode(): self._key(p, device, generation) for p in keys.PURPOSES}
@@ -147,6 +148,29 @@ class KeyStore:
             return None
         texts = {name: key.hex() for name, key in found.items() if key is not None}
         return json.dumps({"generation": generation, **texts}).encode()
+=======
+    @property
+    def fingerprint(self) -> str:
+        """What tells this fleet's key from another's, and nothing of it; "" without keys."""
+        root = self._roots.get(keys.DATA)
+        return keys_host.purpose_root(root, b"fingerprint")[:4].hex() if root else ""
+
+    def key_file(self, device: str, generation: int) -> dict[str, object]:
+        """Return what a device keeps as its /keys.json: secret; it goes over the cable alone.
+
+        Raises KeyStoreError if this host has not got all keys.
+        """
+        made: dict[str, object] = {"generation": generation}
+        for purpose in keys.PURPOSES:
+            key = self._key(purpose, device, generation)
+            if key is None:
+                raise KeyStoreError(
+                    f"the key store has no {purpose.decode()} keys: a collector's copy does not "
+                    f"do here, the fleet's own key store does"
+                )
+            made[purpose.decode()] = key.hex()
+        return made
+>>>>>>> main
 
     def save(self, path: Path) -> None:
         """Write the store for its owner alone; an existing one is never overwritten."""

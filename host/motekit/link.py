@@ -20,6 +20,7 @@ from graphlib import TopologicalSorter
 from motekit import shorten
 from motekit.errors import MotekitError
 
+_BUILTIN = "from builtins import len, max, memoryview, min"
 _ONE_BYTE = 120  # names that bytecode has one byte for; a few are taken by every module
 _FOLDED = "const"  # mpy-cross leaves none of its calls
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
@@ -173,7 +174,9 @@ class _Linker:
         """Return the core modules as one."""
         uses = {name: self.taken(name) for name in self.core}
         graph = {name: {core for core in uses[name] if uses[name][core]} for name in self.core}
-        body: list[ast.stmt] = []
+        # A builtin is looked for among the module's names first: with a hundred of them in a table
+        # that is nearly full, to find that it is not there takes as long as 20 bytecodes.
+        body = ast.parse(_BUILTIN).body
         for name in TopologicalSorter(graph).static_order():
             body += _Rewriter(self, name).visit(self.trees[name]).body
         names = [f"{self.package}.{name}" for name in self._public]

@@ -13,8 +13,6 @@ from concurrent.futures import Future
 from itertools import groupby
 from typing import Any, NamedTuple, Protocol
 
-from motefw.packet import SAMPLES
-
 from .caretaker import Caretaker
 from .client import CancelledError, Client, Greeting
 from .errors import LinkError
@@ -327,8 +325,7 @@ class Session:
                     self._ask_anew(OVERFLOW_S)  # it has let go of what was not acknowledged
             else:
                 self._ask_anew()  # it has started again, and the hello that told was lost
-            if header.kind == SAMPLES:
-                self._caretaker.saw(header)
+            self._caretaker.saw(header)
         for event, verdict in zip(events, verdicts, strict=True):
             if isinstance(verdict, SetAside):
                 self._set_aside(hello.device, event.data, verdict.why)

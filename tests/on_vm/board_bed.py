@@ -188,16 +188,6 @@ def advance(ms, stall_ms=0):
         due[1] = time.now_us + 1000 * due[0].step()
 
 
-def soak_sensors(ms):
-    """Run all sensors, taking the packets each minute; return the heap bytes held at the end."""
-    while ms > 0:
-        advance(min(ms, 60_000))
-        ms -= 60_000
-        bed.log.ack(bed.log.next_seq)
-    gc.collect()
-    return gc.mem_alloc()
-
-
 def status():
     return [describe.state(stream) for stream, _ in bed.streams]
 
@@ -472,11 +462,15 @@ def check(value):
 
 
 def save(root, value):
-    config.save(root, value, drivers.load)
+    config.save(root + "config.json", value, drivers.load)
 
 
 def load(root):
     return config.load(root, drivers.load)
+
+
+def begin(root):
+    return config.begin(root, drivers.load)
 
 
 def next_epoch(root):

@@ -159,16 +159,20 @@ class SerialLink:
 
     def feed(self, data, n):
         """Take n bytes from the line."""
-        for i in range(n):
-            b = data[i]
-            if b:
-                if self._have < _IN_BYTES:
-                    self._in[self._have] = b
-                self._have += 1  # beyond the buffer: too long for a frame
-            elif self._have:
-                have = self._have
+        at = 0
+        while at < n:
+            zero = data.find(b"\0", at, n)
+            end = n if zero < 0 else zero
+            have = self._have
+            stop = min(end, at + max(_IN_BYTES - have, 0))
+            self._in[have : have + stop - at] = data[at:stop]
+            have += end - at  # beyond the buffer: too long for a frame
+            at = end
+            self._have = have
+            if zero >= 0:
+                at += 1
                 self._have = 0  # before anything that can be interrupted
-                if not self._frame(have):
+                if have and not self._frame(have):
                     self.frames_bad += 1
 
     def noisy(self):

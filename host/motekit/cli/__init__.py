@@ -30,6 +30,8 @@ COMMANDS = (
     ("sensors", "motekit.cli.sensors"),
     ("firmware", "motekit.cli.firmware"),
     ("flash", "motekit.cli.flash"),
+    ("config", "motekit.cli.config"),
+    ("replace", "motekit.cli.replace"),
     ("gateway", "motekit.cli.gateway"),
     ("record", "motekit.cli.record"),
     ("sim", "motekit.cli.sim"),

@@ -62,7 +62,8 @@ class Follower:
     ) -> None:
         """Follow all, or devices (by id or name) and streams that the store has; UsageError."""
         self._store = store
-        self._devices = resolve(store, devices)
+        spans = resolve(store, devices)
+        self._devices = None if spans is None else {span.device for span in spans}
         self._streams = streams
         select(store, Bounds(None, None if streams is None else frozenset(streams)))
         self._seen: dict[tuple[int, int], int] = {}

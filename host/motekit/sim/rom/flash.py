@@ -1,5 +1,6 @@
 """The board's file system: littlefs on a file, as a block device, and what goes wrong with it."""
 
+import io
 import random
 
 from micropython import const
@@ -23,6 +24,10 @@ class Flash:
         self._power_cut = power_cut
         self._faults = {}
         self.failed = 0
+        # The block that was read last: littlefs reads by the 128 bytes.
+        self._number = -1
+        self._block = bytearray(BLOCK_BYTES)
+        self._kept = io.BytesIO(self._block)
 
     def fault(self, kind, value, on):
         """Begin or end a fault; `value` is its rate, or how many operations are let pass."""
@@ -33,11 +38,23 @@ class Flash:
 
     def readblocks(self, n, buf, offset=0):
         """Read into buf."""
-        self._file.seek(self._start + n * BLOCK_BYTES + offset)
-        self._file.readinto(buf)
+        if n != self._number or offset + len(buf) > BLOCK_BYTES:
+            self._file.seek(self._start + n * BLOCK_BYTES)
+            if offset + len(buf) > BLOCK_BYTES:
+                self._file.seek(offset, 1)
+                self._file.readinto(buf)
+                return
+            self._number = -1
+            self._file.readinto(self._block)
+            self._kept.seek(0)
+            self._kept.write(self._block)
+            self._number = n
+        self._kept.seek(offset)
+        self._kept.readinto(buf)
 
     def writeblocks(self, n, buf, offset=0):
         """Write buf; allocates nothing, since a file may be closed by the sweep of the heap."""
+        self._number = -1
         if self._faults:
             self._suffer("flash_write_error", n * BLOCK_BYTES + offset, buf)
         else:
@@ -51,6 +68,7 @@ class Flash:
         if op == 5:
             return BLOCK_BYTES
         if op == 6:
+            self._number = -1
             if self._faults:
                 self._suffer("flash_erase_error", arg * BLOCK_BYTES, b"\xff" * BLOCK_BYTES)
             return 0

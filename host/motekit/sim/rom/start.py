@@ -101,6 +101,7 @@ def _install_modules():
     import asyncio.core
 
     tasks.core = asyncio.core
+    asyncio.core.max = max  # it has no room for it, and so a search through all names each time
 
 
 def mount(flash, anew=False):
