@@ -46,7 +46,7 @@ CONFIG = {
     "buses": {"i2c0": {"kind": "i2c", "id": 0, "sda": 5, "scl": 6, "hz": 400_000}},
     "sensors": [{"driver": "sht4x", "bus": "i2c0", "period_ms": 1000}],
 }
-WIFI = json.dumps({"networks": [{"ssid": "site", "password": "canary"}]}).encode()
+WIFI = json.dumps({"networks": [{"ssid": "site", "password": "canaryword"}]}).encode()
 ROOT = bytes(range(32))
 
 
@@ -60,6 +60,10 @@ def slow_machine(tmp_path_factory):
         patch.setattr(rescuer, "START_S", 60.0)
         patch.setattr("motekit.rescue.look.CONNECT_TRIES", 2)
         yield
+
+
+def key_file(generation):
+    return json.dumps(KeyStore.from_root(ROOT).key_file(DEVICE, generation)).encode()
 
 
 def files(**changes):
@@ -112,7 +116,7 @@ def torn(content, offset, size):
 
 def broken_files():
     """Return flash whose file system's first blocks are nonsense."""
-    content = image(**{"/keys.json": KeyStore.from_root(ROOT).key_file(DEVICE, 3)})
+    content = image(**{"/keys.json": key_file(3)})
     content[VFS.offset : VFS.offset + 0x2000] = bytes(range(256)) * 32
     return content
 
@@ -316,10 +320,9 @@ def test_firmware_that_is_not_whole_is_brought_anew(dead, wishes):
 def test_damaged_settings_are_made_again(chip, wishes):
     """The keys out of the fleet's, the configuration out of the board file."""
     virtual = chip(image(**{"/keys.json": b"{", "/config.json": b"half"}))
-    keys = KeyStore.from_root(ROOT)
-    report = mended(virtual, wishes, key_store=keys)
+    report = mended(virtual, wishes, key_store=KeyStore.from_root(ROOT))
     there = kept_of(virtual)
-    assert there["/keys.json"] == keys.key_file(DEVICE, 1)
+    assert there["/keys.json"] == key_file(1)
     assert json.loads(there["/config.json"])["board"] == NAME
     assert there["/mine.txt"] == b"mine"
     assert (Path(report.folder) / "files/config.json").read_bytes() == b"half"
@@ -351,7 +354,7 @@ def test_a_flash_that_was_cut_off_keeps_the_files_that_are_there(dead, wishes):
     assert report.was == ("flashed by half",)
     assert kept_of(virtual).items() >= files(**{"/wifi.json": WIFI}).items()
     assert (Path(report.folder) / "log.img").read_bytes()[0x5000] == 0x17
-    assert "canary" not in repr(report)
+    assert "canaryword" not in repr(report)
 
 
 def test_a_program_that_takes_no_interrupt_goes_and_all_else_stays(dead, wishes):
@@ -421,7 +424,7 @@ def test_no_damage_to_a_file_system_ends_in_anything_but_a_salvage(seed):
 def test_old_copies_that_say_something_else_are_not_believed():
     old = json.dumps({**CONFIG, "name": "cellar"}).encode()
     new = json.dumps(CONFIG).encode()
-    keys = KeyStore.from_root(ROOT).key_file(DEVICE, 2)
+    keys = key_file(2)
     blocks = [new, b"{", keys, b'{"board": 7, "buses": {}}', new]
     image = b"".join(each.ljust(4096, b"\xff") for each in blocks)
     found = salvage.scattered(image, DEVICE)
@@ -454,7 +457,7 @@ def test_of_a_damaged_file_system_all_is_read_that_can_be():
         ),
         ("/keys.json", b'{"generation": 1, "data": "00"}', "data is no key"),
         ("/keys.json", b'{"generation": 0}', "1 to 255 expected"),
-        ("/wifi.json", b'{"networks": [{"password": "canary"}]}', "ssid"),
+        ("/wifi.json", b'{"networks": [{"password": "canaryword"}]}', "ssid"),
         ("/epoch.json", b'{"epoch": -1}', "a number expected"),
         ("/provision.json", b"\xff", "no JSON object"),
     ],
@@ -462,7 +465,7 @@ def test_of_a_damaged_file_system_all_is_read_that_can_be():
 def test_settings_that_cannot_be_believed_are_named(name, data, says):
     (why,) = settings.faults({name: data}, DEVICE).values()
     assert says in why
-    assert "canary" not in why
+    assert "canaryword" not in why
 
 
 def test_a_driver_that_the_board_alone_has_is_no_fault():
@@ -478,7 +481,7 @@ def test_the_commands_tell_no_secret_and_mend(chip, tmp_path):
     """doctor, rescue without an answer, rescue, doctor again; as a user types them."""
     fleet_keys = tmp_path / "keys.json"
     KeyStore.from_root(ROOT).save(fleet_keys)
-    keys = KeyStore.from_root(ROOT).key_file(DEVICE, 2)
+    keys = key_file(2)
     content = {"/keys.json": keys, "/wifi.json": WIFI, "/boot.py": b"x = 1\n", "/main.py": b"\n"}
     virtual = chip(image(**content))
     said = []
@@ -514,5 +517,5 @@ def test_the_commands_tell_no_secret_and_mend(chip, tmp_path):
     done = motekit("doctor", virtual.serial)
     assert done.returncode == 0
     assert kept_of(virtual).items() >= {"/keys.json": keys, "/wifi.json": WIFI}.items()
-    secrets = ["canary", ROOT.hex(), *(v for v in json.loads(keys).values() if v != 2)]
+    secrets = ["canaryword", ROOT.hex(), *(v for v in json.loads(keys).values() if v != 2)]
     assert not [each for each in secrets if each in "".join(said)]

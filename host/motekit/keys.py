@@ -140,15 +140,6 @@ class KeyStore:
             return None
         return keys_host.device_key(root or b"", device.encode(), generation)
 
-<<<<<<< HEAD
-    def key_file(self, device: str, generation: int) -> bytes | None:
-        """Return what a device's /keys.json holds; None if this host has not got all its keys."""
-        found = {p.decode(): self._key(p, device, generation) for p in keys.PURPOSES}
-        if not generation or None in found.values():
-            return None
-        texts = {name: key.hex() for name, key in found.items() if key is not None}
-        return json.dumps({"generation": generation, **texts}).encode()
-=======
     @property
     def fingerprint(self) -> str:
         """What tells this fleet's key from another's, and nothing of it; "" without keys."""
@@ -170,7 +161,6 @@ class KeyStore:
                 )
             made[purpose.decode()] = key.hex()
         return made
->>>>>>> main
 
     def save(self, path: Path) -> None:
         """Write the store for its owner alone; an existing one is never overwritten."""

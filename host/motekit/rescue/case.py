@@ -11,7 +11,7 @@ from motekit.board import Board
 from motekit.config import device_config
 from motekit.errors import MotekitError, UsageError
 from motekit.flash.merged import Release
-from motekit.keys import KeyStore
+from motekit.keys import KeyStore, KeyStoreError
 from motekit.rescue import settings, unsent
 from motekit.rescue.evidence import Evidence
 from motekit.store import Store
@@ -162,15 +162,18 @@ class Case:
         device, store = self.found.device, self.wishes.store
         known = [g for g, _, _ in store.acknowledged(device)] if store else []
         generation = max(known, default=0) or int(settings.KEYS in read)
-        made = self.wishes.key_store.key_file(device, generation)
-        if made is not None:
-            self.did.append(f"keys of generation {generation} made again from the fleet's key")
-        elif generation:
+        if not generation:
+            return None
+        try:
+            made = self.wishes.key_store.key_file(device, generation)
+        except KeyStoreError:
             self.lost.append(
                 "its keys, which this host cannot make again: until it is provisioned anew"
                 " (motekit provision) its data is not verified"
             )
-        return made
+            return None
+        self.did.append(f"keys of generation {generation} made again from the fleet's key")
+        return json.dumps(made).encode()
 
 
 def _default(board: Board) -> bytes:

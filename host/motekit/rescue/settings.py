@@ -16,6 +16,7 @@ from motekit.errors import MotekitError
 # The board's own modules: what it would take is asked of what it would ask.
 _config: Any = importlib.import_module("motefw.config")
 _drivers: Any = importlib.import_module("motefw.drivers")
+_networks: Any = importlib.import_module("motefw.networks")
 _identity: Any = importlib.import_module("motefw.identity")
 
 CONFIG, KEYS = "/config.json", "/keys.json"
@@ -48,7 +49,8 @@ def check(name: str, data: bytes, device: str, names: Collection[str] = ()) -> d
     elif name == KEYS:
         _identity.make(bytes.fromhex(device), fields)
     elif name == WIFI:
-        _check_networks(fields)
+        _networks.check(fields.get("networks"), ())
+        _networks.check(fields.get("former", []), ())
     elif name == EPOCH and not _is_count(fields.get("epoch")):
         raise DamagedError(f"{name}: epoch {fields.get('epoch')!r}, a number expected")
     return fields
@@ -83,16 +85,6 @@ def _is_own(row: Any, names: Collection[str]) -> bool:
     except (MoteError, TypeError, AttributeError):
         return f"{DRIVERS}{driver}.mpy" in names or f"{DRIVERS}{driver}.py" in names
     return False
-
-
-def _check_networks(fields: dict[str, Any]) -> None:
-    rows = fields.get("networks")
-    right = isinstance(rows, list) and all(
-        isinstance(row, dict) and isinstance(cast("dict[str, Any]", row).get("ssid"), str)
-        for row in cast("list[Any]", rows)
-    )
-    if not right:
-        raise DamagedError(f'{WIFI}: a list "networks" of objects with an "ssid" expected')
 
 
 def _is_count(value: object) -> bool:
