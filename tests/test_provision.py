@@ -335,7 +335,8 @@ def test_a_configuration_on_trial_is_not_what_a_board_was_told(fleet, run):
     done = run(virtual, discard=True)
     assert (done.error, done.state) == ("", "provisioned")
     with RawPrompt.open(virtual.serial, 40) as prompt:
-        assert [name for name in prompt.names("/") if name.startswith("/config")] == ["/config.json"]
+        there = [name for name in prompt.names("/") if name.startswith("/config")]
+    assert there == ["/config.json"]
 
 
 class Killed(BaseException):

@@ -143,10 +143,11 @@ class Session:
         return answer
 
     def _answer(self) -> None:
-        while self._questions and self._client.hello is not None:
+        client = self._client
+        while self._questions and client.hello is not None and not client.deaf:
             question = self._questions.popleft()
             try:
-                question.answer.set_result(self._client.request(question.name, question.args))
+                question.answer.set_result(client.request(question.name, question.args))
             except LinkError as error:
                 question.answer.set_exception(error)
 

@@ -2,20 +2,19 @@
 
 import json
 import sys
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from motekit.cli import show
+from motekit.cli import outcomes
 from motekit.configuration import apply as applying
 from motekit.configuration import paths, target
 from motekit.configuration.lines import DirectLine
-from motekit.configuration.outcome import Outcome, Target
-from motekit.errors import LinkError, UsageError
+from motekit.configuration.outcome import Target
+from motekit.errors import UsageError
 from motekit.flasher import ports
 from motekit.keys import Host, KeyStore
 from motekit.plan import load as load_plan
@@ -115,8 +114,8 @@ def plan(
     """
     chosen = _role(file, records)
     done = applying.plan(_ports(names, all_), chosen, KeyStore.load())
-    _show(done, as_json=as_json)
-    _fail(done)
+    outcomes.show(done, as_json=as_json)
+    outcomes.fail(done)
     if exit_code and any(each.state == "differs" for each in done):
         raise typer.Exit(DIFFERS)
 
@@ -159,52 +158,7 @@ def _ports(names: Sequence[str] | None, all_: bool) -> list[str]:
 
 
 def _apply(wanted: list[str], chosen: Target, store: Path | None, *, as_json: bool) -> None:
-    lock = threading.Lock()
-
-    def step(port: str, what: str) -> None:
-        if not as_json:
-            with lock:
-                print(f"{port}: {what}", file=sys.stderr, flush=True)
-
+    step = outcomes.silent if as_json else outcomes.tell
     done = applying.apply(wanted, chosen, KeyStore.load(), store, step)
-    _show(done, as_json=as_json)
-    _fail(done)
-
-
-def _show(done: Sequence[Outcome], *, as_json: bool) -> None:
-    """Print each board, and below it what changes."""
-    if as_json:
-        show.rows((), done, as_json=_record)
-        return
-    for each in done:
-        name = f" {each.name}" if each.name else ""
-        device = f" ({each.device})" if each.device else ""
-        print(f"{each.port}{name}{device}: {each.state}")
-        for change in each.changes:
-            print(f"  {change}")
-        for note in each.notes:
-            print(f"  {note}")
-        for sensor in each.sensors:
-            print(f"  ! {sensor.name} is {sensor.state}: {sensor.error or 'no sample yet'}")
-
-
-def _fail(done: Sequence[Outcome]) -> None:
-    failed = [each for each in done if each.failed]
-    if failed:
-        lines = (f"{each.port} {each.device}: {each.error}" for each in failed)
-        raise LinkError(f"{len(failed)} of {len(done)} boards failed:\n  " + "\n  ".join(lines))
-
-
-def _record(outcome: Outcome) -> Mapping[str, Any]:
-    return {
-        "port": outcome.port,
-        "device": outcome.device,
-        "name": outcome.name,
-        "state": outcome.state,
-        "changes": [change.record() for change in outcome.changes],
-        "sensors": [sensor._asdict() for sensor in outcome.sensors],
-        "mark": outcome.mark,
-        "notes": list(outcome.notes),
-        "seconds": outcome.seconds,
-        "error": outcome.error,
-    }
+    outcomes.show(done, as_json=as_json)
+    outcomes.fail(done)

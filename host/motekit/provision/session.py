@@ -78,7 +78,7 @@ class Session:
             if found.hello is not None:
                 wanted = self._want(found)
                 if _is_as(found, wanted):
-                    return self._prove(wanted, on_trial=bool(found.trial))
+                    return self._prove(wanted, found)
                 check_unsent(found, self._port, discard=self._shared.options.discard)
             elif restarted and self._on_trial:
                 raise self._undone("says nothing after its restart")
@@ -196,8 +196,9 @@ class Session:
 
     # Proof.
 
-    def _prove(self, wanted: Wanted, *, on_trial: bool) -> Outcome:
-        self._on_trial = on_trial
+    def _prove(self, wanted: Wanted, found: Found) -> Outcome:
+        self._on_trial = bool(found.trial)
+        is_new = self._on_trial or found.mark.get("plan") != wanted.plan
         pipe = opened(lambda: SerialPipe(self._port), self._port, known=True)
         client = Client(pipe, self._shared.keys, Host(), self._stopped)
         try:
@@ -206,7 +207,7 @@ class Session:
             except (MotekitError, OSError) as e:
                 pipe.close()
                 raise self._undone(str(e)) from e
-            if on_trial:
+            if is_new:
                 self._record(PROVISIONED, firmware=shown.firmware, readings=shown.readings)
                 proof.keep(client, wanted)
         finally:
@@ -214,7 +215,7 @@ class Session:
         role = wanted.role
         return Outcome(
             self._port,
-            "provisioned" if on_trial else "unchanged",
+            "provisioned" if is_new else "unchanged",
             wanted.device,
             role.name,
             role.site,
@@ -262,4 +263,6 @@ def _is_as(found: Found, wanted: Wanted) -> bool:
     """Tell whether the board is what is wanted already, or on trial for just that."""
     if found.trial:
         return found.step == "apply" and found.trial.get("plan") == wanted.plan
-    return found.mark.get("plan") == wanted.plan and not look.differing(found, wanted)
+    if found.hello is None and found.mark.get("plan") != wanted.plan:
+        return False  # at its prompt, nothing can be kept
+    return found.firmware and not look.differing(found, wanted)

@@ -119,7 +119,7 @@ class WorldBoard:
 
     def power_cut(self) -> None:
         """Take the power away and give it back."""
-        self._restart("power_on", "main", self.now_ms)
+        self._restart_unasked("power_on", self.now_ms)
 
     def finish(self) -> None:
         """Have the VM end by itself, so that tools that watch it get to their word."""
@@ -180,6 +180,17 @@ class WorldBoard:
         self._spec = {**self._spec, "cursors": cursors}
         self._restart(said["reset"], said["then"], said["start_ms"])
 
+    def _restart_unasked(self, cause: str, start_ms: int) -> None:
+        """Restart a board that could not tell how far its sensors had come: as far as time has."""
+        ran_us = 1000 * max(0, self.now_ms - self._spec["start_ms"])
+        cursors = dict(self._spec["cursors"])
+        for sensor in self._spec["sensors"]:
+            if sensor["interval_us"]:
+                before = cursors.get(sensor["name"], 0)
+                cursors[sensor["name"]] = before + ran_us // sensor["interval_us"]
+        self._spec = {**self._spec, "cursors": cursors}
+        self._restart(cause, "main", start_ms)
+
     def _restart(self, cause: str, then: str, start_ms: int) -> None:
         self.close()
         self.counts.resets[cause] = self.counts.resets.get(cause, 0) + 1
@@ -198,7 +209,7 @@ class WorldBoard:
         """Do what the watchdog would; where none was started, that is the end."""
         self.counts.stuck += 1
         if self._watchdog_ms:
-            self._restart("watchdog", "main", self.now_ms + self._watchdog_ms)
+            self._restart_unasked("watchdog", self.now_ms + self._watchdog_ms)
             return
         self.close()
         self.crashed = self.done = True

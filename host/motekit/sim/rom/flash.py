@@ -32,7 +32,8 @@ class Flash:
     def fault(self, kind, value, on):
         """Begin or end a fault; `value` is its rate, or how many operations are let pass."""
         if on:
-            self._faults[kind] = value
+            scale = 1 if kind == "flash_torn" else 65536
+            self._faults[kind] = int(scale * value)
         else:
             self._faults.pop(kind, None)
 
@@ -56,10 +57,10 @@ class Flash:
         """Write buf; allocates nothing, since a file may be closed by the sweep of the heap."""
         self._number = -1
         if self._faults:
-            self._suffer("flash_write_error", n * BLOCK_BYTES + offset, buf)
-        else:
-            self._file.seek(self._start + n * BLOCK_BYTES + offset)
-            self._file.write(buf)
+            return self._suffer("flash_write_error", n * BLOCK_BYTES + offset, buf)
+        self._file.seek(self._start + n * BLOCK_BYTES + offset)
+        self._file.write(buf)
+        return 0
 
     def ioctl(self, op, arg):
         """Tell sizes, erase; everything else succeeds."""
@@ -70,24 +71,31 @@ class Flash:
         if op == 6:
             self._number = -1
             if self._faults:
-                self._suffer("flash_erase_error", arg * BLOCK_BYTES, b"\xff" * BLOCK_BYTES)
+                for i in range(BLOCK_BYTES):
+                    self._block[i] = 0xFF
+                return self._suffer("flash_erase_error", arg * BLOCK_BYTES, self._block)
             return 0
         return None
 
     def _suffer(self, failing, at, data):
-        """Write the data, or as much of it as what is wrong lets through."""
+        """Write the data, or as much of it as what is wrong lets through; allocates nothing.
+
+        Returns 0, or what littlefs takes for an error: one that is raised would leave in the
+        middle of its C code, and what it holds in RAM torn.
+        """
         whole = len(data)
         left = self._faults.get("flash_torn")
         torn = left is not None and left < 1
         if left is not None:
             self._faults["flash_torn"] = left - 1
-        fails = random.getrandbits(16) < 65536 * self._faults.get(failing, 0)
+        fails = random.getrandbits(16) < self._faults.get(failing, 0)
         if torn or fails:
             whole = random.getrandbits(16) % whole
         self._file.seek(self._start + at)
-        self._file.write(memoryview(data)[:whole])
+        self._file.write(data, whole)
         if torn:
             self._power_cut()
         if fails:
             self.failed += 1
-            raise OSError(_EIO)
+            return -_EIO
+        return 0
