@@ -22,7 +22,7 @@ from motekit.rescue import rescue as rescuer
 from motekit.rescue import salvage, settings, states, unsent
 from motekit.rescue.case import Wishes
 from motekit.rescue.evidence import Evidence
-from motekit.rescue.look import examine, look
+from motekit.rescue.look import HEAD_BYTES, examine, look
 from motekit.sim.loader import synthetic
 from motekit.store import Store
 from motekit.transports.serial import open_port
@@ -256,7 +256,8 @@ def as_for_two_programs():
 )
 def test_what_is_in_flash_is_judged_as_the_chip_would(content, expected, said):
     found = Evidence("/dev/ttyUSB0", chip=Chip("esp32c3", DEVICE, BOARD.flash_bytes))
-    found.flash = examine(Content(content()), "esp32c3")
+    flash = Content(content())
+    found.flash = examine(flash, "esp32c3", flash.read(0, HEAD_BYTES))
     (row,) = states.diagnose(found)
     assert row.state == expected
     assert said in row.found

@@ -30,6 +30,7 @@ COMMANDS = (
     ("sensors", "motekit.cli.sensors"),
     ("firmware", "motekit.cli.firmware"),
     ("flash", "motekit.cli.flash"),
+    ("station", "motekit.cli.station"),
     ("wifi", "motekit.cli.wifi"),
     ("config", "motekit.cli.config"),
     ("provision", "motekit.cli.provision"),

@@ -97,7 +97,7 @@ def _ports(names: Sequence[str], all_: bool) -> list[str]:
 def release_of(
     board: Board, release: str | None, image: Path | None, pinned: Path | None
 ) -> Release:
-    """Return MicroPython for a board, as the options say."""
+    """Return what the options mean for a board: a local image, or a release of the manifest."""
     if image:
         return images.of_file(image, board.chip)
     path = pinned or manifest.default_path()

@@ -27,7 +27,7 @@ _TAIL_LINES = 60
 _POLL_S = 0.5
 _CHIP = re.compile(r"Chip type:\s+(ESP32(?:-[SCHP]\d+)?)")
 _MAC = re.compile(r"MAC:\s+((?:[0-9a-f]{2}:){5}[0-9a-f]{2})\s")  # not the longer EUI-64
-_SIZE = re.compile(r"Detected flash size:\s+(\d+)MB")
+_SIZE = re.compile(r"Auto-detected flash size:\s+(\d+)MB")
 _AT = re.compile(r"Writing at 0x([0-9a-f]+)")
 _WROTE = re.compile(r"Wrote (\d+) bytes(?: \((\d+) compressed\))? at 0x([0-9a-f]+)")
 _SKIPPED = re.compile(r"at 0x([0-9a-f]+) already in flash")
@@ -40,6 +40,11 @@ class EsptoolError(LinkError):
     def __init__(self, text: str, words: str = "") -> None:
         super().__init__(text)
         self.words = words
+
+    @property
+    def answered(self) -> bool:
+        """Tell whether there is a chip that answers: it may do better the next time."""
+        return _MAC.search(self.words) is not None
 
 
 class ExchangedError(LinkError):
@@ -77,33 +82,46 @@ class Esptool:
     mac: str = ""
     attempts: int = 7  # at connecting
 
-    def identify(self) -> Chip:
-        """Reset a chip into its loader and ask who it is; the stub stays for what follows."""
-        said = self._run(["flash-id"], before="default-reset", after="no-reset-stub")
-        chip, mac, size = (_first(each, said) for each in (_CHIP, _MAC, _SIZE))
+    def identify(self, offset: int, size: int) -> tuple[Chip, bytes]:
+        """Reset a chip into its loader; return who it is, and a piece of its flash.
+
+        One run for both: each costs a start of Python, and the way to the chip. The stub stays for
+        what follows.
+        """
+        said, data = self._read(offset, size, "default-reset", "--flash-size", "detect")
+        chip, mac, mib = (_first(each, said) for each in (_CHIP, _MAC, _SIZE))
         if not chip or not mac:
             raise EsptoolError(f"{self.port}: esptool found no chip and no MAC", said)
-        found = Chip(chip.lower().replace("-", ""), mac.replace(":", ""), int(size or 0) << 20)
+        self._check_size(offset, size, data, said)
+        found = Chip(chip.lower().replace("-", ""), mac.replace(":", ""), int(mib or 0) << 20)
         self.mac = self.mac or found.mac
-        return found
-
-    def leave(self) -> None:
-        """Reset the chip into what is in flash."""
-        self._run(["flash-id"], after="hard-reset")
+        return found, data
 
     def read(self, offset: int, size: int) -> bytes:
-        """Return a piece of flash."""
+        """Return a piece of the flash of a chip that `identify` has left in its loader."""
+        said, data = self._read(offset, size, "no-reset")
+        self._check_size(offset, size, data, said)
+        return data
+
+    def _read(self, offset: int, size: int, before: str, *options: str) -> tuple[str, bytes]:
         with tempfile.TemporaryDirectory(prefix="motekit-") as folder:
             path = Path(folder) / "piece"
             said = self._run(
-                ["read-flash", hex(offset), hex(size), str(path)], after="no-reset-stub"
+                ["read-flash", *options, hex(offset), hex(size), str(path)],
+                before=before,
+                after="no-reset-stub",
             )
-            data = path.read_bytes() if path.exists() else b""
+            return said, path.read_bytes() if path.exists() else b""
+
+    def _check_size(self, offset: int, size: int, data: bytes, said: str) -> None:
         if len(data) != size:
             raise EsptoolError(
                 f"{self.port}: {len(data)} of {size} bytes read at 0x{offset:x}", said
             )
-        return data
+
+    def let_go(self) -> None:
+        """Reset a chip that was looked at into what is in its flash."""
+        self._run(["read-mac"], after="hard-reset")
 
     def write(
         self,

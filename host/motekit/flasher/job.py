@@ -19,7 +19,7 @@ CONFIG = "/config.json"
 
 @dataclass(frozen=True)
 class Job:
-    """What boards shall become; `erase`: whatever is on them now.
+    """What boards shall become; `erase`: whatever they hold, `replace`: what is not ours.
 
     `kept` are files that one board shall have beside the firmware, its configuration among them.
     """
@@ -27,6 +27,7 @@ class Job:
     board: Board
     release: Release
     erase: bool = False
+    replace: bool = False
     baud: int = FAST_BAUD
     kept: Mapping[str, bytes] = field(default_factory=dict[str, bytes], repr=False)
 
@@ -43,12 +44,16 @@ class Job:
 
 
 class Step(NamedTuple):
-    """How far a board is: what is done now, bytes done and bytes of all (0: unknown)."""
+    """How far a board is: what is done now, bytes done and bytes of all (0: unknown).
+
+    `device` is its MAC, as soon as that is known.
+    """
 
     port: str
     what: str
     done: int = 0
     total: int = 0
+    device: str = ""
 
 
 Progress = Callable[[Step], None]

@@ -18,7 +18,7 @@ from motekit.flasher.job import Job
 from motekit.raw_prompt import NEW
 from motekit.rescue import salvage, settings
 from motekit.rescue.case import Case
-from motekit.rescue.look import OURS, examine
+from motekit.rescue.look import HEAD_BYTES, OURS, examine
 
 _START = ("/main.py", "/boot.py")
 
@@ -28,7 +28,7 @@ def mend(case: Case, *, whole: bool) -> None:
     board = case.need_board()
     case.step("loader")
     tool = Esptool(case.port)
-    chip = tool.identify()
+    chip, head = tool.identify(0, HEAD_BYTES)
     if case.found.device not in ("", chip.mac):
         raise LinkError(
             f"{case.port}: {case.found.device} was here, now it is {chip.mac}: boards were"
@@ -39,7 +39,7 @@ def mend(case: Case, *, whole: bool) -> None:
         raise LinkError(f"{case.port}: has an {chip.name}, {board.name} an {board.chip.name}")
     tool.baud = FAST_BAUD
     case.found.chip = chip
-    case.found.flash = case.found.flash or examine(tool, chip.name)
+    case.found.flash = case.found.flash or examine(tool, chip.name, head)
     table = case.found.flash.table or partitions.of_board(board)
     case.step("saving")
     files = _save_files(

@@ -46,6 +46,7 @@ CONNECT_TRIES = 3  # of esptool's, each some 2.5 s with a chip that does not ans
 BROKEN_FILES = "filesystem appears to be corrupted"
 OURS = ("/lib/motefw/", "/motefw/")
 _CONCLUSIVE = re.compile(r"(?s)(?:rst:0x.*){2}|" + BROKEN_FILES)
+HEAD_BYTES = partitions.TABLE_OFFSET + partitions.TABLE_BYTES
 _APP_HEAD_BYTES = 0x1000
 _ABOUT = """
 import os,machine
@@ -262,11 +263,11 @@ def _ask_loader(found: Evidence, on_step: Callable[[str], None]) -> None:
     on_step("loader")
     tool = Esptool(found.port, attempts=CONNECT_TRIES)
     try:
-        found.chip = tool.identify()
+        found.chip, head = tool.identify(0, HEAD_BYTES)
         found.device = found.chip.mac
         tool.baud = FAST_BAUD
-        found.flash = examine(tool, found.chip.name)
-        tool.leave()
+        found.flash = examine(tool, found.chip.name, head)
+        tool.let_go()
     except EsptoolError as e:
         found.chip_error = str(e).removeprefix(f"{found.port}: ")
 
@@ -279,11 +280,13 @@ class Readable(Protocol):
         ...
 
 
-def examine(tool: Readable, chip: str) -> Flash:
-    """Return what is in flash, as the chip would judge it at boot; EsptoolError."""
+def examine(tool: Readable, chip: str, head: bytes) -> Flash:
+    """Return what is in flash, as the chip would judge it at boot; EsptoolError.
+
+    `head` is its beginning, HEAD_BYTES long: bootloader and partition table.
+    """
     start = CHIPS[chip].bootloader_offset
-    head = tool.read(start, partitions.TABLE_OFFSET + partitions.TABLE_BYTES - start)
-    boot, table = head[: partitions.TABLE_OFFSET - start], head[-partitions.TABLE_BYTES :]
+    boot, table = head[start : partitions.TABLE_OFFSET], head[-partitions.TABLE_BYTES :]
     if not head.strip(b"\xff"):
         return Flash(blank=True)
     boot_fault, other = judge(boot, chip)

@@ -52,7 +52,7 @@ class WorldBoard:
         self.on_event: Callable[[WorldBoard, str], None] = _ignore
         self._vm = vm
         self._prepared = prepared
-        self._spec = spec
+        self._spec: dict[str, Any] = spec
         self._process: SteppedVm | None = None
         self._watchdog_ms = 0
         self._booting = False
