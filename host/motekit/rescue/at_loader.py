@@ -18,7 +18,7 @@ from motekit.flasher.job import Job
 from motekit.raw_prompt import NEW
 from motekit.rescue import salvage, settings
 from motekit.rescue.case import Case
-from motekit.rescue.look import HEAD_BYTES, OURS, examine
+from motekit.rescue.look import HEAD_BYTES, OURS, again, examine
 
 _START = ("/main.py", "/boot.py")
 
@@ -28,7 +28,7 @@ def mend(case: Case, *, whole: bool) -> None:
     board = case.need_board()
     case.step("loader")
     tool = Esptool(case.port)
-    chip, head = tool.identify(0, HEAD_BYTES)
+    chip, head = again(tool, lambda: tool.identify(0, HEAD_BYTES))
     if case.found.device not in ("", chip.mac):
         raise LinkError(
             f"{case.port}: {case.found.device} was here, now it is {chip.mac}: boards were"
@@ -39,18 +39,21 @@ def mend(case: Case, *, whole: bool) -> None:
         raise LinkError(f"{case.port}: has an {chip.name}, {board.name} an {board.chip.name}")
     tool.baud = FAST_BAUD
     case.found.chip = chip
-    case.found.flash = case.found.flash or examine(tool, chip.name, head)
+    case.found.flash = case.found.flash or again(tool, lambda: examine(tool, chip.name, head))
     table = case.found.flash.table or partitions.of_board(board)
     case.step("saving")
-    files = _save_files(
-        case, tool, partitions.of_files(table, chip.flash_bytes or board.flash_bytes)
-    )
-    _save_log(case, tool, table)
+    vfs = partitions.of_files(table, chip.flash_bytes or board.flash_bytes)
+    log = partitions.find(table, "log")
+    image, log_data = _read_both(tool, vfs, log)
+    files = _save_files(case, image)
+    _save_log(case, log_data)
     case.lost.append("what was in its RAM: nothing was there that could have been asked for it")
     foreign = table != partitions.of_board(board)
     kept = _kept(case, board, files)
     if foreign:
         case.agree("all of its flash is erased, with the program that is on it")
+    elif whole and case.found.flash.table:
+        case.agree("MicroPython on it is written anew, its files stay")
     elif not case.found.flash.blank:
         case.agree("its file system is written anew")
     if whole or foreign:
@@ -59,11 +62,17 @@ def mend(case: Case, *, whole: bool) -> None:
         _write_files(case, tool, board, kept)
 
 
-def _save_files(case: Case, tool: Esptool, vfs: Entry | None) -> dict[str, bytes]:
+def _read_both(tool: Esptool, vfs: Entry | None, log: Entry | None) -> tuple[bytes, bytes]:
+    """Return what two partitions hold, b"" for one that there is not; in one run if they meet."""
+    if vfs and log and log.offset + log.size == vfs.offset:
+        both = again(tool, lambda: tool.read(log.offset, log.size + vfs.size))
+        return both[log.size :], both[: log.size]
+    image = again(tool, lambda: tool.read(vfs.offset, vfs.size)) if vfs else b""
+    return image, again(tool, lambda: tool.read(log.offset, log.size)) if log else b""
+
+
+def _save_files(case: Case, image: bytes) -> dict[str, bytes]:
     """Return the files of a board, those that can be read; the image of them is kept."""
-    if vfs is None:
-        return {}
-    image = tool.read(vfs.offset, vfs.size)
     if not image.strip(b"\xff"):
         return {}
     found = salvage.of_image(image, case.found.device)
@@ -75,10 +84,8 @@ def _save_files(case: Case, tool: Esptool, vfs: Entry | None) -> dict[str, bytes
     return found.files
 
 
-def _save_log(case: Case, tool: Esptool, table: tuple[Entry, ...]) -> None:
+def _save_log(case: Case, data: bytes) -> None:
     """Keep a log in flash as it lies there: no firmware of today writes one."""
-    log = partitions.find(table, "log")
-    data = tool.read(log.offset, log.size) if log else b""
     if data.strip(b"\xff"):
         path = case.save("log.img", data)
         case.kept.append(f"the log in its flash, as it lay there, in {path}")
@@ -121,7 +128,8 @@ def _write_files(case: Case, tool: Esptool, board: Board, kept: dict[str, bytes]
     vfs = next(each for each in partitions.of_board(board) if each.label == "vfs")
     case.step("writing")
     image = filesystem.build({**bundle.files(board), **kept}, vfs.size)
-    tool.write([Region("vfs", vfs.offset, image.rstrip(b"\xff"))])
+    region = Region("vfs", vfs.offset, image.rstrip(b"\xff"))
+    again(tool, lambda: tool.write([region]))
     case.did.append("file system written anew, with firmware and settings")
 
 

@@ -15,7 +15,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import serial
 
@@ -26,7 +26,7 @@ from motekit.client import Client, NoKeyError
 from motekit.errors import LinkError
 from motekit.flash import image, partitions
 from motekit.flash.image import ImageError
-from motekit.flasher.esptool import FAST_BAUD, Esptool, EsptoolError
+from motekit.flasher.esptool import FAST_BAUD, SLOW_BAUD, Esptool, EsptoolError
 from motekit.keys import Host, KeyStore
 from motekit.raw_prompt import NEW, PromptError, RawPrompt
 from motekit.rescue import settings
@@ -48,6 +48,8 @@ OURS = ("/lib/motefw/", "/motefw/")
 _CONCLUSIVE = re.compile(r"(?s)(?:rst:0x.*){2}|" + BROKEN_FILES)
 HEAD_BYTES = partitions.TABLE_OFFSET + partitions.TABLE_BYTES
 _APP_HEAD_BYTES = 0x1000
+_TRIES = 3
+_T = TypeVar("_T")
 _ABOUT = """
 import os,machine
 q=getattr(globals().get('app'),'unsent',None) or [b'',0,0]
@@ -263,13 +265,28 @@ def _ask_loader(found: Evidence, on_step: Callable[[str], None]) -> None:
     on_step("loader")
     tool = Esptool(found.port, attempts=CONNECT_TRIES)
     try:
-        found.chip, head = tool.identify(0, HEAD_BYTES)
+        found.chip, head = again(tool, lambda: tool.identify(0, HEAD_BYTES))
         found.device = found.chip.mac
         tool.baud = FAST_BAUD
-        found.flash = examine(tool, found.chip.name, head)
+        chip = found.chip.name
+        found.flash = again(tool, lambda: examine(tool, chip, head))
         tool.let_go()
     except EsptoolError as e:
         found.chip_error = str(e).removeprefix(f"{found.port}: ")
+
+
+def again(tool: Esptool, do: Callable[[], _T]) -> _T:
+    """Do it; where a line is bad, or what a program prints comes in between, slower and anew."""
+    for _ in range(_TRIES - 1):
+        try:
+            return do()
+        except EsptoolError as e:
+            if "Failed to connect" in str(e):
+                raise
+            tool.baud = SLOW_BAUD
+            with contextlib.suppress(EsptoolError):
+                tool.identify(0, partitions.TABLE_BYTES)
+    return do()
 
 
 class Readable(Protocol):

@@ -7,6 +7,7 @@ or replaced that was not tried to be saved, nor, if it is not motekit's own, wit
 for.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -80,7 +81,10 @@ def _mend(case: Case, rows: Sequence[Diagnosis]) -> Evidence | None:
     else:
         at_loader.mend(case, whole=kind == states.WHOLE)
     case.step("hello")
+    end = time.monotonic() + START_S
     after = greet(case.port, START_S)
+    while not (after.status or after.locked) and time.monotonic() < end:
+        after = greet(case.port, START_S)  # it had not started all of it
     if after.hello is None and not after.locked:
         raise LinkError(
             f"{case.port}: mended, but its firmware does not say hello within {START_S:.0f} s:"

@@ -149,6 +149,7 @@ class ChipBoard(VirtualBoard):
         self.loader.baud = baud
         self._replies.clear()
         self._tx.clear()
+        termios.tcflush(self._slave, termios.TCIFLUSH)  # as tools do once they have reset a chip
         self._free_s = self._loop.time()
 
     def _serve(self, loader: Loader, data: bytes) -> None:
