@@ -212,7 +212,7 @@ def test_each_state_is_told_with_what_mends_it(
 
 def hurry(monkeypatch):
     """Do not wait for long: nobody answers."""
-    for name, seconds in (("GREET_S", 1.0), ("LISTEN_S", 2.5), ("PROMPT_S", 2.5)):
+    for name, seconds in (("GREET_S", 1.0), ("LISTEN_S", 4.0), ("PROMPT_S", 8.0)):
         monkeypatch.setattr(f"motekit.rescue.look.{name}", seconds)
 
 
