@@ -128,7 +128,7 @@ def mount(flash, anew=False):
             return True
         except OSError:
             first = bytearray(_SECTOR_BYTES)
-            flash.readblocks(0, first)
+            flash.readblocks(0, first, 0)
             if bytes(first).strip(b"\xff"):
                 return False
     vfs.VfsLfs2.mkfs(flash)
