@@ -32,7 +32,7 @@ FIRMWARE_LAYERS = (
     ("tap",),
     ("app",),
     ("wifi",),
-    ("wireless",),
+    ("wlan",),
     ("improv",),
     ("boot",),
     ("port_esp32",),
