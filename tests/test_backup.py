@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from motekit import plan as plans
 from motekit import provision
-from motekit.configuration import backup_file, restore
+from motekit.configuration import apply, backup_file, restore, target
 from motekit.configuration.backup_file import Backup, BackupError
 from motekit.keys import KeyStore
 from motekit.provision import Records
@@ -236,6 +236,12 @@ def member(fleet, home):
 
 def test_what_a_board_was_comes_back_but_never_its_epoch(member, home, motekit):
     one, other, before = member
+    (seen,) = apply.plan(
+        [one.serial],
+        target.of_plan(plans.load(home / "plan.toml"), {}),
+        KeyStore.load(),
+    )
+    assert (seen.error, seen.state) == ("", "unchanged"), "as provisioned, Wi-Fi too"
     saved = row(motekit("backup", one.serial, "plain.json", "--json"))
     assert (saved["files"], saved["secrets"]) == (["/config.json"], False)
     assert json.loads((home / "plain.json").read_text())["networks"] == ["site"]

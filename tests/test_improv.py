@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -405,3 +406,28 @@ def test_real_mpremote_interrupts_a_board_without_wifi(port, before):
         user.type(before)
     assert mpremote(port, "exec", "print(6 * 7)") == "42\n"
     assert "main.py" in mpremote(port, "resume", "fs", "ls")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_garbage_neither_stops_nor_hangs_a_board(port, tmp_path, seed):
+    chance = random.Random(seed)
+    garbage = b"".join(
+        chance.choice(
+            (
+                chance.randbytes(chance.randrange(80)).replace(b"\x03", b"\x04"),
+                b"IMPROV\x01",
+                b"IMPROV\x01\x04\x01\x02",
+                STATE + b"\n",
+            )
+        )
+        for _ in range(60)
+    )
+    with closing(improv.SerialLine(port)) as line:
+        for at in range(0, len(garbage), 200):
+            line.write(garbage[at : at + 200])
+            line.read(0.02)
+    with asked(port) as pipe:
+        client = connected(pipe, tmp_path)
+        assert client.hello.reset == "power_on"
+        assert client.request("status")["sensors"][0]["state"] == "ok"
+    assert mpremote(port, "exec", "print(6 * 7)") == "42\n"

@@ -19,13 +19,15 @@ from .log import RamLog
 WATCHDOG_MS = const(30000)
 HOLD_MINUTES = const(10)
 _TICK_MS = const(1000)
-_COLLECT_TICKS = const(10)
+_COLLECT_TICKS = const(60)
 _GRACE_MS = const(10000)  # how late a task may be before the watchdog starves
 _FLUSH_TICKS = const(10)
 _LINE_CHARS = const(200)
 _REQUEST = const(0x71)  # message.REQUEST
 _QUEUE_BYTES = const(16384)
 _SAMPLES = const(256)  # of a block, unless the configuration says otherwise
+
+unsent = []  # of a run that has ended at the prompt, for rescuers: queue, where it begins, bytes
 
 
 class Task:
@@ -238,6 +240,7 @@ def run(port):
 
     Whatever ends it, the prompt is there for 10 minutes, then the watchdog resets the board.
     """
+    unsent.clear()
     if overlay.forgotten():
         __import__(__name__, None, None, ("run",)).run(port)
         return
@@ -260,7 +263,7 @@ def run(port):
     try:
         if board:
             overlay.tidy(overlay.ALL_BYTES)
-            overlay.call("ending", "leave", board)
+            unsent.extend(overlay.call("ending", "leave", board))
     except (KeyboardInterrupt, Exception) as error:
         print(f"motefw: {type(error).__name__}")
     asyncio.new_event_loop()

@@ -88,7 +88,7 @@ def _begin_wifi(board):
     except OSError:
         micropython.kbd_intr(-1)
         return
-    overlay.call("wireless", "begin", board)
+    overlay.call("wlan", "begin", board)
 
 
 def _identify(board):

@@ -17,7 +17,9 @@ Ref: improv-wifi.com/serial (version 1); SPEC.md, section "Improv".
 
 import asyncio
 
-from . import __version__, drivers, networks, overlay, wireless
+import micropython
+
+from . import __version__, drivers, overlay
 from .compat import const
 from .errors import ConfigError, MoteError
 
@@ -133,7 +135,7 @@ def _answer(board, command, data):
         elif command == _GET_INFO:
             _result(send, command, "motefw", __version__, board.settings["board"], _name(board))
         elif command == _SCAN:
-            for rssi, ssid, security in wireless.heard(board)[:_SCAN_MAX]:
+            for rssi, ssid, security in overlay.call("wlan", "heard", board)[:_SCAN_MAX]:
                 _result(send, command, ssid, str(rssi), "YES" if security else "NO")
             _result(send, command)
         elif command in (_NAME, _HOSTNAME):
@@ -181,8 +183,8 @@ def _renamed(board, command, data):
 
 
 def _state(board):
-    now = wireless.station(board)
-    return _JOINING if now and now.networks else _READY
+    joining = [task for task in board.tasks if task.name == "wifi" and task.networks]
+    return _JOINING if joining else _READY
 
 
 def _set_wifi(board, data):
@@ -191,12 +193,13 @@ def _set_wifi(board, data):
     at = 1 + data[0]
     try:
         ssid, password = data[1:at].decode(), data[at + 1 :].decode()
-        wanted = networks.check([{"ssid": ssid, "password": password}], ())
+        wanted = [{"ssid": ssid, "password": password}]
+        overlay.call("networks", "check", wanted, ())
     except (ConfigError, UnicodeError):
         _send(send, _ERROR, bytes((_INVALID,)))
         return
     _send(send, _ERROR, bytes((_NO_ERROR,)))
-    if not wireless.use(board, wanted, []):
+    if not overlay.call("wlan", "use", board, wanted, []):
         _send(send, _ERROR, bytes((_OURS,)))
         return
     _send(send, _STATE, bytes((_JOINING,)))
@@ -206,7 +209,7 @@ def _set_wifi(board, data):
 async def _join(board, wanted):
     """Keep the network once it has worked; else be as before."""
     send = board.link.serial.write
-    now = wireless.station(board)
+    (now,) = [task for task in board.tasks if task.name == "wifi"]
     for _ in range(_JOIN_LOOKS):
         await asyncio.sleep_ms(_LOOK_MS)
         if now.networks is not wanted:
@@ -214,7 +217,7 @@ async def _join(board, wanted):
         if now.state != "joining":
             break
     if now.state == "joined" and _keep(board, wanted):
-        wireless.listen(wanted)
+        micropython.kbd_intr(_CTRL_C)
         _send(send, _STATE, bytes((_JOINED,)))
         _result(send, _SET_WIFI)
         return

@@ -18,7 +18,7 @@ _PACKAGE = __name__.split(".")[0]
 _RARE = const(
     "actions answers authority boot commands config configure describe ending files identity "
     "improv message networks options packet_anchor packet_setup readings reply scan start trial "
-    "trouble wireless"
+    "trouble wlan"
 )
 
 

@@ -29,7 +29,7 @@ _CORE = (
     *("recorder", "sampler", "uplink", "links.serial", "control", "app"),
 )  # what every board runs all the time
 _PUBLIC = {
-    "app": ("Board", "run"),
+    "app": ("Board", "run", "unsent"),
     "compat": ("const",),
     "crc": ("crc8_sensirion", "sum16"),
     "driver": ("Driver",),
@@ -39,7 +39,7 @@ _RARE = (
     *("actions", "answers", "authority", "boot", "commands", "config", "configure", "describe"),
     *("ending", "files", "identity", "improv", "message", "networks", "options"),
     *("packet_anchor", "packet_setup", "readings", "reply", "scan", "start", "trial", "trouble"),
-    *("wifi", "wireless"),
+    *("wifi", "wlan"),
 )  # loaded when needed; with the core they know each other's attributes, and nobody else does
 _OPEN = ("Driver", "Block")  # classes whose attributes drivers may use
 _HOST_ONLY = re.compile(r"_host\.py$|/packet_(decode|header)\.py$")

@@ -78,7 +78,7 @@ class SerialLink:
             task.beat(0)
             self.feed(self._chunk, n)
             if self._chunk[n - 1] == _CTRL_C:  # the last of what is read
-                if self.taken[self.have - 8 : self.have] != _IMPROV:
+                if _IMPROV not in (self.taken[self.have - 8 : self.have], self._chunk[n - 8 : n]):
                     self.have -= 1
                     raise KeyboardInterrupt
                 await overlay.call("improv", "packet", self._board)

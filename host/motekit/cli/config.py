@@ -45,6 +45,9 @@ StoreOption = Annotated[
         help="Collect what boards hold into this store, before they boot and lose it.",
     ),
 ]
+DiscardOption = Annotated[
+    bool, typer.Option("--discard", help="Boot even if packets of a provisioned board are lost.")
+]
 RecordsOption = Annotated[
     Path | None,
     typer.Option("--records", help="What provisioning has noted. [in the user's data]"),
@@ -81,6 +84,7 @@ def set_(
         list[str] | None, typer.Option("--unset", metavar="KEY", help="Remove this one.")
     ] = None,
     store: StoreOption = None,
+    discard: DiscardOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Change a board's configuration: all of it or nothing, tried, and kept if the board is well.
@@ -91,7 +95,13 @@ def set_(
     removed = [paths.parse(each) for each in unset or ()]
     if not chosen and not removed:
         raise UsageError("nothing to change: name=roof or --unset site, for example")
-    _apply(ports.named([port]), target.of_settings(chosen, removed), store, as_json=as_json)
+    _apply(
+        ports.named([port]),
+        target.of_settings(chosen, removed),
+        store,
+        discard=discard,
+        as_json=as_json,
+    )
 
 
 @config.command("plan")
@@ -127,6 +137,7 @@ def apply(
     all_: AllOption = False,
     records: RecordsOption = None,
     store: StoreOption = None,
+    discard: DiscardOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make boards as their plan says, all at once; each keeps it only if it is well with it.
@@ -134,7 +145,7 @@ def apply(
     Example: motekit config apply fleet.toml --all --store fleet.motekit
     """
     chosen = _role(file, records)
-    _apply(_ports(names, all_), chosen, store, as_json=as_json)
+    _apply(_ports(names, all_), chosen, store, discard=discard, as_json=as_json)
 
 
 def _role(file: Path, records: Path | None) -> Target:
@@ -157,8 +168,10 @@ def _ports(names: Sequence[str] | None, all_: bool) -> list[str]:
     return ports.attached() if all_ else ports.named(names or ())
 
 
-def _apply(wanted: list[str], chosen: Target, store: Path | None, *, as_json: bool) -> None:
+def _apply(
+    wanted: list[str], chosen: Target, store: Path | None, *, discard: bool, as_json: bool
+) -> None:
     step = outcomes.silent if as_json else outcomes.tell
-    done = applying.apply(wanted, chosen, KeyStore.load(), store, step)
+    done = applying.apply(wanted, chosen, KeyStore.load(), store, step, discard=discard)
     outcomes.show(done, as_json=as_json)
     outcomes.fail(done)

@@ -47,6 +47,15 @@ def provision(
     rekey: Annotated[
         bool, typer.Option("--rekey", help="New keys, a generation on, whatever a board has.")
     ] = False,
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            "--store",
+            "-s",
+            envvar="MOTEKIT_STORE",
+            help="Collect what boards hold into this store, before they start anew and lose it.",
+        ),
+    ] = None,
     discard: Annotated[
         bool, typer.Option("--discard", help="Give up packets that no collector has taken.")
     ] = False,
@@ -83,7 +92,7 @@ def provision(
     if dry_run:
         _show_plan(chosen, as_json=as_json)
         return
-    options = Options(rekey=rekey, discard=discard)
+    options = Options(rekey=rekey, discard=discard, store=store)
     with progress.view(len(wanted), as_json=as_json) as on_step:
         done = provisioning.many(
             wanted,

@@ -61,7 +61,9 @@ def one(
             _check_chip(hello.board, backup)
             return Wanted(backup.config)
 
-        (outcome,) = applying.apply([port], target, key_store, options.store, on_step)
+        (outcome,) = applying.apply(
+            [port], target, key_store, options.store, on_step, discard=options.discard
+        )
         return outcome
     try:
         return _Restoring(port, backup, key_store, options, on_step).run()

@@ -18,6 +18,7 @@ from motekit.flasher.job import Progress, Step
 from motekit.keys import Host, KeyStore
 from motekit.plan import Plan, Role
 from motekit.provision import look, proof, transaction
+from motekit.provision.delivery import deliver
 from motekit.provision.guard import (
     RefusedError,
     check_fits,
@@ -79,7 +80,7 @@ class Session:
                 wanted = self._want(found)
                 if _is_as(found, wanted):
                     return self._prove(wanted, found)
-                check_unsent(found, self._port, discard=self._shared.options.discard)
+                self._spare(found)
             elif restarted and self._on_trial:
                 raise self._undone("says nothing after its restart")
             self._change(found)
@@ -123,9 +124,23 @@ class Session:
                 f"MOTEKIT_KEYS to that of its fleet; or, to take it into this one, with new keys "
                 f"and without what it holds unsent: --rekey --discard"
             )
+        if found.blank:
+            raise RefusedError(
+                f"{self._port}: is blank, its boot ROM finds no program; "
+                f"{flash_hint(self._port, self._shared.plan)}"
+            )
         if found.hello is not None:
             self._meet(found)
         return found
+
+    def _spare(self, found: Found) -> None:
+        """Have what a board holds delivered before it starts anew, or refuse to start it."""
+        options = self._shared.options
+        if options.store is None or found.unsent <= 0:
+            check_unsent(found, self._port, discard=options.discard)
+            return
+        self._step("collecting")
+        deliver(self._port, found.device, options.store, self._shared.keys)
 
     def _meet(self, found: Found) -> None:
         if self._device not in ("", found.device):

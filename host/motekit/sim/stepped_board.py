@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from motekit.sim.child import read_last_words
+from motekit.sim.nursery import Nursery
 from motekit.sim.plan import BoardPlan
 from motekit.sim.preparation import Prepared
 from motekit.sim.stepped_vm import EndedError, Report, SteppedVm, StuckError
@@ -35,7 +36,9 @@ class Counts:
 class WorldBoard:
     """A board; `step` lets time pass for it, `type` sends it bytes, `listener` takes its own."""
 
-    def __init__(self, vm: Vm, prepared: Prepared, plan: BoardPlan) -> None:
+    def __init__(
+        self, vm: Vm, prepared: Prepared, plan: BoardPlan, nursery: Nursery | None = None
+    ) -> None:
         spec = prepared.spec
         self.plan = plan
         self.device: str = spec["device"]
@@ -52,6 +55,7 @@ class WorldBoard:
         self.on_event: Callable[[WorldBoard, str], None] = _ignore
         self._vm = vm
         self._prepared = prepared
+        self._nursery = nursery  # in which it starts the first time
         self._spec: dict[str, Any] = spec
         self._process: SteppedVm | None = None
         self._watchdog_ms = 0
@@ -68,9 +72,9 @@ class WorldBoard:
     def _start(self, cause: str, then: str) -> None:
         self._watchdog_ms = 0
         self.counts.starts += 1
-        self._process = SteppedVm(
-            self._vm, self._prepared, {**self._spec, "reset": cause, "then": then}
-        )
+        spec = {**self._spec, "reset": cause, "then": then}
+        self._process = SteppedVm(self._vm, self._prepared, spec, self._nursery)
+        self._nursery = None
 
     def step(self, until_ms: int) -> None:
         """Let the board run until then, or until it has something to say."""

@@ -8,7 +8,6 @@ Ref: SPEC.md, section "Wi-Fi".
 
 import micropython
 
-from . import networks as files
 from . import overlay
 from .compat import const
 from .errors import ConfigError, MoteError
@@ -32,7 +31,7 @@ def listen(networks):
 
 def _load(board):
     try:
-        return files.load(board.port.root)
+        return overlay.call("networks", "load", board.port.root)
     except (ConfigError, OSError) as error:
         board.report(f"no Wi-Fi: {error}")
         return [], []
@@ -54,7 +53,7 @@ def station(board):
 
 def wifi_get(board, args):
     """Tell the networks, each with a mark instead of its password, and the state."""
-    networks, former = files.load(board.port.root)
+    networks, former = overlay.call("networks", "load", board.port.root)
     told = {"networks": _marked(board, networks), "state": "off", "ssid": None, "why": None}
     if former:
         told["former"] = _marked(board, former)
@@ -70,7 +69,7 @@ def wifi_get(board, args):
 
 def _marked(board, networks):
     command = board.identity.command
-    return [{"ssid": each["ssid"], "mark": files.mark(command, each)} for each in networks]
+    return overlay.call("networks", "marked", command, networks)
 
 
 def _link(wlan):
@@ -83,11 +82,11 @@ def _link(wlan):
 def wifi_set(board, args):
     """Try these networks from now on; keep those of before until one of them has worked."""
     current, former = _load(board)
-    networks = files.check(args.get("networks"), current + former)
+    networks = overlay.call("networks", "check", args.get("networks"), current + former)
     worked = former or current
     if networks != current:
         former = [] if networks == worked or not networks else worked
-        files.save(board.port.root, networks, former)
+        overlay.call("networks", "save", board.port.root, networks, former)
     listen(networks)
     return {"trial": bool(former), "reboot": not use(board, networks, former)}
 
