@@ -38,14 +38,13 @@ _PAIR_K = const(12)
 _PAIR_UNARY = const(8)
 _TAME = const(16)
 _TAME_UNARY = const(14)
+_TAME_MAX = const(112)
 _WRAP = const(0xFFFFFFFF)
 _NARROW = const(0x20000000)
 _TOP = const(0x80000000)
 _SURVEY_MAX = const(0x7FFFF)
 
-_ZIGZAG = bytes(
-    [i + i for i in range(128)] + [511 - i - i for i in range(128, 256)]
-)  # of a difference: -1 is the last
+_tables = [None] * 6  # by k, from when they are needed
 
 widen = None  # nothing here needs values of 16 bits in 32
 
@@ -112,7 +111,9 @@ def survey(source, n, step, width, st):
         b = source[start - 1] - low >> scale
         d = b - (source[start - 2] - low >> scale)
         for i in range(start, stop):
-            x = source[i] - low >> scale
+            x = source[i] - low
+            if scale:
+                x >>= scale
             total += x
             e = x - b
             b = x
@@ -163,20 +164,19 @@ def fold(x, total, source, a, n, order, sparse, st):
     st[_PEAK + block] gets what eight of them in a row are not above together.
     """
     a = st[_FROM] = source[order - 1] if order else st[_BASE]
-    i = order
-    most = y = stop = start = 0
+    i = most = y = stop = 0
     least = 1  # of a total for which the parameter is kept
     greatest = kept = 0
     block = _P
     last = last_sparse = -1
     cost = cost_sparse = 0
-    while i < n:
-        start = i
+    for start in range(order, n, _BLOCK):
         before = a
-        stop = i + _BLOCK
+        m = _BLOCK
+        stop = start + _BLOCK
         if stop > n:
             stop = n
-        m = stop - i
+            m = n - start
         total = 0
         if order:  # what rises less what falls is known from both ends
             most = 0
@@ -210,37 +210,42 @@ def fold(x, total, source, a, n, order, sparse, st):
                 if x - y > most:
                     most = x - y
                 y = x
-            for i in range(stop - (m & 7), stop):
-                x = source[i]
-                if x > a:
-                    total += x - a
-                a = x
+            if m & 7:
+                for i in range(stop - (m & 7), stop):
+                    x = source[i]
+                    if x > a:
+                        total += x - a
+                    a = x
+                x = total + total - a
+                if x - y > most:
+                    most = x - y
             total += total + before - a
         else:
-            most = 128
+            most = _TAME_MAX
             for i in range(start, stop):
                 x = source[i] - a
                 total += x if x >= 0 else -x
-        i = stop
         total += total
-        peak = 0
-        if total >= _CLIP:
+        if total < _CLIP:
+            peak = 0
+            st[block + _SUM - _P] = total
+        else:
             most = _CLIP
             total, peak = _wide(source, start, stop, order, before)
+            st[block + _SUM - _P] = -1 if peak else total
         st[block + _PEAK - _P] = most
-        st[block + _SUM - _P] = -1 if peak else total
-        if m == _BLOCK and total <= greatest and total >= least:  # as `_choose` would
-            x = total + total - kept if total >= 2 * _BLOCK else total + (total >> 1) + m - kept
-            cost += _BLOCK * last + (x >> last if x > 0 else 0) + 1
+        if total <= greatest and total >= least and m == _BLOCK:  # as `_choose` would
+            cost += kept + (total >> last - 1)
         elif total or peak:
             st[_BITS] = cost
             last = _choose(total, peak, m, last, st)
             cost = st[_BITS]
             greatest = 0
             if last < _TAME:
-                kept = _BLOCK << last - 1
-                least = kept - (kept >> 3)
-                greatest = kept + kept + (kept >> 1)
+                x = _BLOCK << last - 1
+                least = max(x - (x >> 3), 2 * _BLOCK)
+                greatest = x + x + (x >> 1)
+                kept = _BLOCK * last + 1 - _BLOCK // 2
         else:
             last = greatest = 0
         st[block] = last
@@ -307,6 +312,17 @@ def _choose(total, peak, m, last, st):
     return p
 
 
+def _table(k):
+    """Return the codes plus 2^k of differences below 14 * 2^k; negative ones are at the end."""
+    half = min(_TAME_UNARY << k, _TAME_MAX)
+    table = bytearray(2 * half)
+    for i in range(half):
+        table[i] = i + i + (1 << k)
+        table[-1 - i] = i + i + 1 + (1 << k)
+    _tables[k] = table
+    return table
+
+
 def emit(v, one, source, y, up, up_acc, k, low_acc, weight, out):
     """Write the codes that `fold` looked at to both sections of `out`.
 
@@ -317,7 +333,7 @@ def emit(v, one, source, y, up, up_acc, k, low_acc, weight, out):
     Mode 0: Rice; 1: sparse; 2: packed, source[:n] in st[_P] - 1 bits each and no unary part.
     """
     i = x = a = mask = low = 0
-    zigzag = _ZIGZAG
+    table = None
     n = up
     order = up_acc
     limit = k
@@ -337,92 +353,105 @@ def emit(v, one, source, y, up, up_acc, k, low_acc, weight, out):
     weight = 1 << st[_LOW_BITS]
     low_acc = st[_LOW_ACC]
     low = st[_LOW]
-    block = stop = p = total = 0
+    block = stop = p = total = four = two = tame = 0
     last = -1
     slot = _P + (_SPARSE_P if mode == 1 else 0)
+    # The estimate leaves out half a bit a value, and a quarter of the unary part, at most.
+    roomy = not mode and low - up << 2 > st[_COST] + (n << 3)
     while i < n:
         stop = i + _BLOCK
         if stop > n:
             stop = n
-        p = st[slot]
-        k = p - 1
         m = stop - i
-        room = m * k + 16
+        p = st[slot]
+        x = 1
+        if p != last:
+            x = (p - last << 1 if p > last else (last - p << 1) - 1) + 1
+            last = p
+            k = p - 1
+            bias = 1 << k if p else 0
+            mask = bias - 1
+            fast = not mode and k < _PAIR_K
+            tame = 0
+            if fast and order and 0 <= k < 6:
+                tame = min(_TAME_UNARY << k, _TAME_MAX)
+                table = _tables[k] or _table(k)
+                two = k + k
+                four = two + two
+        if not roomy:
+            room = m * k + 16
+            if mode < 2:  # a code beyond 24 bits has a unary part of 4 at most
+                total = st[_SUM + block]
+                room += m + m + 77 + (total >> k if total > 0 else m << 2)
+            if low - up < room >> 3:
+                return -1
         if mode < 2:
             slot += 1
-            total = st[_SUM + block]  # a code beyond 24 bits has a unary part of 4 at most
-            room += m + m + 77 + (total >> k if total > 0 else m << 2)
-        if low - up < room >> 3:
-            return -1
-        if last >= 0:
-            if p == last:
-                one += one
-            else:
-                one <<= (p - last << 1 if p > last else (last - p << 1) - 1) + 1
-            up_acc |= one
-            while one > 255:
-                out[up] = up_acc & 0xFF
-                up += 1
-                up_acc >>= 8
-                one >>= 8
-        if mode < 2:
-            last = p
+            if block:
+                one <<= x
+                up_acc |= one
+                while one > 255:
+                    out[up] = up_acc & 0xFF
+                    up += 1
+                    up_acc >>= 8
+                    one >>= 8
         block += 1
         if not p:
             i = stop
             if order:
                 a = source[i - 1]
             continue
-        bias = 1 << k
-        mask = bias - 1
-        fast = not mode and k < _PAIR_K and total >= 0
-        if fast and order:
-            most = st[_PEAK - 1 + block]
-            if most < _TAME_UNARY << k and most < 128 and k < 6:
-                # none is beyond the table, and hardly two have 21 bits of unary parts more than
-                # their ends, when a 32-bit board would need an object for a moment
-                two = k + k
-                four = two + two
-                start = i
-                end = i + (m & -4)
-                for i in range(start, end, 4):
-                    x = source[i]
-                    y = source[i + 1]
-                    v = zigzag[x - a]
-                    one <<= (v >> k) + 1
-                    up_acc |= one
-                    a = zigzag[y - x]
-                    one <<= (a >> k) + 1
-                    up_acc |= one
-                    while one > 255:
-                        out[up] = up_acc & 0xFF
-                        up += 1
-                        up_acc >>= 8
-                        one >>= 8
-                    v = v & mask | (a & mask) << k
-                    x = source[i + 2]
-                    a = source[i + 3]
-                    y = zigzag[x - y]
-                    one <<= (y >> k) + 1
-                    up_acc |= one
-                    x = zigzag[a - x]
-                    one <<= (x >> k) + 1
-                    up_acc |= one
-                    while one > 255:
-                        out[up] = up_acc & 0xFF
-                        up += 1
-                        up_acc >>= 8
-                        one >>= 8
-                    low_acc |= (v | (y & mask | (x & mask) << k) << two) * weight
-                    weight <<= four
-                    while weight > 255:
-                        out[low] = low_acc & 0xFF
-                        low -= 1
-                        low_acc >>= 8
-                        weight >>= 8
-                i = end
+        if st[_PEAK - 1 + block] < tame:
+            # none is beyond the table, and hardly two have 21 bits of unary parts more than
+            # their ends, when a 32-bit board would need an object for a moment
+            start = i
+            end = i + (m & -4)
+            for i in range(start, end, 4):
+                x = source[i]
+                y = source[i + 1]
+                v = table[x - a]
+                one <<= v >> k
+                up_acc |= one
+                a = table[y - x]
+                one <<= a >> k
+                up_acc |= one
+                while one > 255:
+                    out[up] = up_acc & 0xFF
+                    up += 1
+                    up_acc >>= 8
+                    one >>= 8
+                v = v & mask | (a & mask) << k
+                x = source[i + 2]
+                a = source[i + 3]
+                y = table[x - y]
+                one <<= y >> k
+                up_acc |= one
+                x = table[a - x]
+                one <<= x >> k
+                up_acc |= one
+                while one > 255:
+                    out[up] = up_acc & 0xFF
+                    up += 1
+                    up_acc >>= 8
+                    one >>= 8
+                low_acc |= (v | (y & mask | (x & mask) << k) << two) * weight
+                if k == 2:  # four have just a byte
+                    out[low] = low_acc & 0xFF
+                    low -= 1
+                    low_acc >>= 8
+                    continue
+                weight <<= four
+                while weight > 255:
+                    out[low] = low_acc & 0xFF
+                    low -= 1
+                    low_acc >>= 8
+                    weight >>= 8
+            i = end
+        if i == stop:
+            continue
+        narrow = fast and st[_SUM - 1 + block] >= 0
         while i < stop:
-            if fast:
+            if narrow:
                 most = _PAIR_UNARY << k
                 end = stop - 1
                 while i < end:
@@ -458,7 +487,7 @@ def emit(v, one, source, y, up, up_acc, k, low_acc, weight, out):
                         low -= 1
                         low_acc >>= 8
                         weight >>= 8
-            end = min(i + 2, stop) if fast else stop
+            end = min(i + 2, stop) if narrow else stop
             while i < end:
                 v = source[i]
                 i += 1
