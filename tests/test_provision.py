@@ -335,7 +335,9 @@ def test_a_configuration_on_trial_is_not_what_a_board_was_told(fleet, run):
     done = run(virtual, discard=True)
     assert (done.error, done.state) == ("", "provisioned")
     with RawPrompt.open(virtual.serial, 40) as prompt:
-        assert [name for name in prompt.names("/") if name.startswith("/config")] == ["/config.json"]
+        assert [name for name in prompt.names("/") if name.startswith("/config")] == [
+            "/config.json"
+        ]
 
 
 class Killed(BaseException):
