@@ -13,6 +13,7 @@ import pytest
 
 from motekit import firmware
 from motekit.client import Client
+from motekit.configuration import wire
 from motekit.keys import Host, KeyStore
 from motekit.sim import vm
 from motekit.transports import transport
@@ -93,6 +94,8 @@ def test_a_small_heap_in_two_pieces_is_enough_to_boot_sample_and_answer(fleet, t
         assert len(client.request("schema", {"schema": 2})["schema"]["channels"]) == 12
         config = client.request("config.get")
         assert client.request("config.set", {"config": config}) == {"reboot": True}
+        mark = wire.send(client.request, config, wire.marks(client.request))
+        assert wire.marks(client.request).next == mark
         assert client.request("time.get")["uptime_us"] > 0
         now = {"utc_us": 1_800_000_000_000_000, "error_us": 5}
         assert client.request("time.set", now) == {}

@@ -1,12 +1,15 @@
 """Boards are provisioned: real firmware on virtual boards, right and wrong, cut off anywhere."""
 
+import functools
 import json
 import os
+import pty
 import random
 import re
 
 import pytest
 
+import motekit
 from motefw import keys_host
 from motekit import plan, provision
 from motekit.client import Client
@@ -167,10 +170,23 @@ def test_unsent_packets_are_not_lost_in_silence(fleet, run):
     done = run(virtual, PLAN.replace("roof", "cellar"))
     assert done.state == "failed"
     assert "packets that no collector has taken" in done.error
-    assert "motekit collect" in done.error
+    assert "--store FILE collects them" in done.error
     assert virtual.counts.starts == starts
     done = run(virtual, PLAN.replace("roof", "cellar"), discard=True)
     assert (done.error, done.state) == ("", "provisioned")
+    assert held(virtual)["config.json"]["site"] == "cellar"
+
+
+def test_unsent_packets_go_into_a_store_first(fleet, run, tmp_path):
+    virtual = fleet(BOARD).boards[0]
+    first = run(virtual)
+    done = run(virtual, PLAN.replace("roof", "cellar"), store=tmp_path / "fleet.motekit")
+    assert (done.error, done.state) == ("", "provisioned")
+    with motekit.open(tmp_path / "fleet.motekit") as store:
+        table = store.read(stream="sht4x", verified=True)
+        (summary,) = store.summary().devices
+    assert len(table) > 0
+    assert (summary.device, summary.lost, summary.missing) == (first.device, 0, 0)
     assert held(virtual)["config.json"]["site"] == "cellar"
 
 
@@ -289,11 +305,23 @@ def test_what_is_no_board_is_named(run, tmp_path, load, key_store, records):
     assert (done.state, "no such port" in done.error) == ("failed", True)
 
 
-def test_a_blank_chip_is_told_what_mends_it(fleet, run, monkeypatch):
-    monkeypatch.setattr(session, "BOOT_S", 2.0)
+def test_a_blank_chip_is_told_what_mends_it(fleet, run):
     virtual = fleet(f'[[board]]\nboard = "{NAME}"\nflash = "blank"\n').boards[0]
     done = run(virtual)
+    assert "is blank" in done.error
     assert f"motekit flash {virtual.serial} --board {NAME}" in done.error
+
+
+def test_a_port_on_which_nobody_speaks_is_named(run, monkeypatch, load, key_store, records):
+    monkeypatch.setattr(session, "BOOT_S", 1.0)
+    master, slave = pty.openpty()
+    try:
+        done = provision.one(os.ttyname(slave), load(PLAN), keys=key_store, records=records)
+    finally:
+        os.close(master)
+        os.close(slave)
+    assert "no MicroPython prompt" in done.error
+    assert "motekit flash" in done.error
 
 
 def test_micropython_alone_is_told_what_mends_it(fleet, run):
@@ -335,9 +363,8 @@ def test_a_configuration_on_trial_is_not_what_a_board_was_told(fleet, run):
     done = run(virtual, discard=True)
     assert (done.error, done.state) == ("", "provisioned")
     with RawPrompt.open(virtual.serial, 40) as prompt:
-        assert [name for name in prompt.names("/") if name.startswith("/config")] == [
-            "/config.json"
-        ]
+        there = [name for name in prompt.names("/") if name.startswith("/config")]
+    assert there == ["/config.json"]
 
 
 class Killed(BaseException):
@@ -345,11 +372,12 @@ class Killed(BaseException):
 
 
 class Words:
-    """Counts what is said to a board, at its prompt and over its link; kills at one of them."""
+    """Counts what is said to a board, at its prompt and over its link; `end` comes after one."""
 
-    def __init__(self, patch):
+    def __init__(self, patch, last=None, end=None):
         self.count = 0
-        self.last = None
+        self.last = last
+        self.end = end
         for owner in (RawPrompt, SerialPipe):
             patch.setattr(owner, "_write", self.counting(owner._write))
 
@@ -358,10 +386,42 @@ class Words:
             if data:
                 self.count += 1
                 if self.last is not None and self.count > self.last:
-                    raise Killed
+                    self.end()
             return write(it, data)
 
         return call
+
+
+def kill():
+    raise Killed
+
+
+def test_a_board_that_loses_its_power_at_any_moment_is_mended_by_the_next_run(
+    fleet, run, monkeypatch
+):
+    """The program lives, and says what went wrong, or has gone on by itself."""
+    monkeypatch.setattr(look, "LINK_S", 1.0)
+    monkeypatch.setattr(proof, "HELLO_S", 5.0)
+    virtual = fleet(BOARD).boards[0]
+    assert run(virtual).error == ""
+    cuts = random.Random(7).sample(range(40), KILLS // 2)
+    for n, cut in enumerate(cuts):
+        wanted = PLAN.replace("roof", f"site-{n}")
+
+        def power_cut(words):
+            words.last = None  # once
+            virtual._loop.call_soon_threadsafe(virtual.power_cut)
+
+        with monkeypatch.context() as patch:
+            words = Words(patch, cut)
+            words.end = functools.partial(power_cut, words)
+            done = run(virtual, wanted, discard=True)
+            assert done.error or done.state == "provisioned"
+        done = run(virtual, wanted, discard=True)
+        assert done.error == "", cut
+        there = held(virtual)
+        assert set(there) == {"config.json", "keys.json", "provision.json"}, cut
+        assert there["config.json"]["site"] == f"site-{n}"
 
 
 def test_killed_at_any_moment_the_next_run_ends_in_the_same_state(
@@ -382,7 +442,7 @@ def test_killed_at_any_moment_the_next_run_ends_in_the_same_state(
             load(wanted), key_store, records, Options(rekey=True, discard=True)
         )
         with monkeypatch.context() as patch:
-            Words(patch).last = cut
+            Words(patch, cut, kill)
             with pytest.raises(Killed):
                 session.Session(virtual.serial, shared, lambda _: None, lambda: False).run()
         done = run(virtual, wanted, rekey=True, discard=True)

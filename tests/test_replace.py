@@ -8,7 +8,7 @@ import motekit
 from motekit import plan as plans
 from motekit import provision
 from motekit.collector import Collector, Limits
-from motekit.configuration import plan_edit, target
+from motekit.configuration import apply, plan_edit, target
 from motekit.configuration import replace as replacing
 from motekit.configuration.replace import Job, ReplaceError, replace_unit
 from motekit.errors import StoreError
@@ -81,6 +81,7 @@ def test_a_new_unit_takes_the_role_and_nothing_of_the_identity(fleet, bench, mon
     assert (again.state, again.linked, again.plan_file) == ("unchanged", False, "")
     assert replace_unit(old.device, new.serial, job, moment + 1).state == "unchanged"
     collect(job, old, new)  # the retired one is still collected
+    changes_what_is_provisioned(job, new)
 
     events = [(row["event"], row["device"]) for row in job.records.rows()]
     assert events == [
@@ -98,6 +99,22 @@ def test_a_new_unit_takes_the_role_and_nothing_of_the_identity(fleet, bench, mon
     assert max(times[old.device]) < moment <= min(times[new.device])
     late = every["time"][every["device"] == old.device].astype("i8").max() // 1000
     assert late > moment
+
+
+def changes_what_is_provisioned(job, virtual):
+    """Under its keys, and never at the cost of what it has sampled."""
+    text = job.path.read_text().replace("[[sensor]]\n", "[[sensor]]\nperiod_s = 0.5\n")
+    job.path.write_text(text)
+    to_be = target.of_plan(plans.load(job.path), target.noted(job.records, "acme"))
+    (seen,) = apply.plan([virtual.serial], to_be, job.keys)
+    assert [str(each) for each in seen.changes] == ["+ sensors.sht4x.period_ms = 500"]
+    (refused,) = apply.apply([virtual.serial], to_be, job.keys)
+    assert "packets that no collector has taken" in refused.error
+    (done,) = apply.apply([virtual.serial], to_be, job.keys, job.store)
+    assert (done.error, done.state) == ("", "applied")
+    with Store.open(job.store, readonly=True) as store:
+        summary = {each.device: each for each in store.summary().devices}[virtual.device]
+    assert summary.untold == summary.cut_off == 0
 
 
 def test_a_unit_that_does_not_prove_itself_leaves_the_role_where_it_was(fleet, bench):

@@ -7,6 +7,8 @@ then the table of each sensor, there or not.
 import os
 from time import ticks_add
 
+import micropython
+
 from . import drivers, overlay
 from .app import Board, Task
 from .clock import Clock
@@ -32,7 +34,7 @@ def parts(board):
     who = board.identity
     board.recorder = Recorder(log, who, board.epoch, clock, kernel)
     uplink = Uplink(log, who.ack, who.generation, board.epoch, port.ticks_ms, port.ticks_diff)
-    return clock, uplink, SerialLink(port.serial, log, uplink, board.receive)
+    return clock, uplink, SerialLink(port.serial, log, uplink, board)
 
 
 def begin(board):
@@ -77,12 +79,16 @@ def _end_trial(board):
 
 
 def _begin_wifi(board):
-    """Join the networks of the board's file; without one nothing more is loaded."""
+    """Join the networks of the board's file; without one nothing more is loaded.
+
+    Ctrl-C may then be a byte of a packet that brings networks.
+    """
     try:
         os.stat(board.port.root + WIFI_FILE)
     except OSError:
+        micropython.kbd_intr(-1)
         return
-    overlay.call("wireless", "begin", board)
+    overlay.call("wlan", "begin", board)
 
 
 def _identify(board):

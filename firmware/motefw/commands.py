@@ -25,9 +25,9 @@ TABLE = {
     "provision.keep": ("trial", "keep", True),
     "provision.undo": ("trial", "undo", True),
     "readings": ("readings", "readings", False),
-    "wifi.get": ("wireless", "wifi_get", False),
-    "wifi.set": ("wireless", "wifi_set", True),
-    "wifi.scan": ("wireless", "wifi_scan", True),
+    "wifi.get": ("wlan", "wifi_get", False),
+    "wifi.set": ("wlan", "wifi_set", True),
+    "wifi.scan": ("wlan", "wifi_scan", True),
     "reboot": ("actions", "reboot", True),
 }  # name: (module, its function of board and arguments, whether only the command key opens it)
 

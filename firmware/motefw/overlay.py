@@ -17,8 +17,8 @@ ALL_BYTES = const(0x3FFFFFFF)
 _PACKAGE = __name__.split(".")[0]
 _RARE = const(
     "actions answers authority boot commands config configure describe ending files identity "
-    "message networks options packet_anchor packet_setup readings reply scan start trial trouble "
-    "wireless"
+    "improv message networks options packet_anchor packet_setup readings reply scan start trial "
+    "trouble wlan"
 )
 
 

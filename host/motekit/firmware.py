@@ -37,9 +37,9 @@ _PUBLIC = {
 }  # what main.py and drivers may import, those that are put on a board as they are, too
 _RARE = (
     *("actions", "answers", "authority", "boot", "commands", "config", "configure", "describe"),
-    *("ending", "files", "identity", "message", "networks", "options", "packet_anchor"),
-    *("packet_setup", "readings", "reply", "scan", "start", "trial", "trouble", "wifi"),
-    "wireless",
+    *("ending", "files", "identity", "improv", "message", "networks", "options"),
+    *("packet_anchor", "packet_setup", "readings", "reply", "scan", "start", "trial", "trouble"),
+    *("wifi", "wlan"),
 )  # loaded when needed; with the core they know each other's attributes, and nobody else does
 _OPEN = ("Driver", "Block")  # classes whose attributes drivers may use
 _HOST_ONLY = re.compile(r"_host\.py$|/packet_(decode|header)\.py$")

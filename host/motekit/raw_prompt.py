@@ -48,6 +48,12 @@ for d in {names}:
  try:os.mkdir(d)
  except OSError:pass
 """
+# What an interrupted transfer left open would be committed at some later collection.
+_OPEN = """
+try:f.close()
+except Exception:pass
+f=open({name!r},'wb')
+"""
 _LIST = """
 import os
 def w(d):
@@ -212,7 +218,7 @@ class RawPrompt:
         self.execute(_RENAME.format(names=list(files), new=repr(NEW), gone=list(gone)), 60)
 
     def _bring(self, name: str, data: bytes, on_bytes: Callable[[int], None]) -> None:
-        self.execute(f"f=open({name!r},'wb')")
+        self.execute(_OPEN.format(name=name), what=f"opening {name}")
         for at in range(0, len(data), _CHUNK_BYTES):
             piece = data[at : at + _CHUNK_BYTES]
             self.execute(f"f.write({piece!r})", what=f"writing {name}")

@@ -386,7 +386,8 @@ def connect(root=""):
         except MoteError:
             bed.bad += 1
 
-    bed.link = bed.board.link = SerialLink(bed.wire, bed.log, bed.uplink, handle)
+    bed.board.receive = handle
+    bed.link = bed.board.link = SerialLink(bed.wire, bed.log, bed.uplink, bed.board)
 
 
 def note(text):

@@ -20,6 +20,7 @@ class LiveTable:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._schemas: dict[tuple[str, int, int], Schema] = {}
+        self._former: dict[str, str | None] = {}  # roles of devices that are retired
 
     def table(self, boards: list[LiveBoard]) -> Table:
         """Return a table with one row a stream, a line each: last values go as far as fits."""
@@ -52,7 +53,9 @@ class LiveTable:
 
     def _called(self, board: LiveBoard) -> str:
         """Return a board's name, and of one that was replaced that it is retired."""
-        role = retired(self._store).get(board.device)
+        if board.device not in self._former:
+            self._former[board.device] = retired(self._store).get(board.device)
+        role = self._former[board.device]
         return (board.name or board.board) if role is None else f"{role} (retired)"
 
     def record(self, board: LiveBoard) -> dict[str, Any]:

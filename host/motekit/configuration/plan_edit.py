@@ -1,12 +1,11 @@
 """One change to a plan's file: another board's id in a row; all else stays as it is written."""
 
-import os
 import re
-import tempfile
 import tomllib
 from pathlib import Path
 from typing import cast
 
+from motekit import disk
 from motekit import plan as plans
 from motekit.errors import MotekitError
 from motekit.plan import Plan
@@ -56,12 +55,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Put new content in the place of the old one, whole."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    beside = Path(name)
-    beside.chmod(path.stat().st_mode & 0o7777)
-    beside.replace(path)
+    """Put new content in the place of the old one, whole, for the same readers."""
+    mode = path.stat().st_mode & 0o7777
+    disk.replace(path, data)
+    path.chmod(mode)

@@ -6,6 +6,6 @@ outcome = provision.one("/dev/ttyUSB0", plan, keys=KeyStore.load(), records=Reco
 
 from motekit.provision.outcome import Options, Outcome
 from motekit.provision.records import Records
-from motekit.provision.work import many, one
+from motekit.provision.work import check, many, one
 
-__all__ = ["Options", "Outcome", "Records", "many", "one"]
+__all__ = ["Options", "Outcome", "Records", "check", "many", "one"]

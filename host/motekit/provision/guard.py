@@ -33,8 +33,8 @@ def check_unsent(found: Found, port: str, *, discard: bool) -> None:
     if found.unsent > 0 and not discard:
         raise RefusedError(
             f"{port}: {found.device} holds {found.unsent} packets that no collector has taken, "
-            f"and a restart loses them; first: motekit collect {shlex.quote(port)} --store STORE "
-            f"--until-idle 5, or give them up: --discard"
+            f"and a restart loses them; --store FILE collects them into a store first, --discard "
+            f"gives them up"
         )
 
 

@@ -16,10 +16,12 @@ from motekit.keys import Host, KeyStore
 from motekit.provision.patience import opened
 from motekit.provision.wanted import CONFIG, KEYS, WIFI, Wanted, same
 from motekit.raw_prompt import RawPrompt
+from motekit.transports.link import Log
 from motekit.transports.serial import SerialPipe
 
 MARK, TRIAL = "provision.json", "trial.json"
 LINK_S = 3.0  # what a board that runs takes to say hello
+_ROM_SIGNS = ("invalid header: 0x", "flash read err,")  # ESP32's own, and of its kin
 _MODULE = "/motefw/trial.mpy"
 _BESIDE = {CONFIG: {"config.next", "config.trial"}}  # what would be in force instead
 _ABOUT = """
@@ -33,7 +35,8 @@ print(getattr(sys.implementation,'_machine',''))
 class Found:
     """A board as it is. `generation` is that of keys which are this fleet's, 0 if it has none.
 
-    `foreign`: it has keys that are not. `firmware`: it has what provisioning needs. `mark` is what
+    `foreign`: it has keys that are not. `blank`: it has no program at all. `firmware`: it has
+    what provisioning needs. `mark` is what
     it was made, `trial` what it is on trial for, at `step`.
     """
 
@@ -41,6 +44,7 @@ class Found:
     hello: Hello | None = None  # None: read at its prompt
     generation: int = 0
     foreign: bool = False
+    blank: bool = False
     firmware: bool = True
     chip: str = ""  # of its own word, "" where that is none of ours
     mark: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -73,11 +77,19 @@ def over_link(
             hello = client.probe(wait_s)
         except NoKeyError:
             return Found("", foreign=True)
+        if hello is None and client.bad_messages:
+            return Found("", foreign=True)
         if hello is None:
-            return Found("", foreign=True) if client.bad_messages else None
+            return Found("", blank=True) if _has_no_program(client) else None
         return told(client, hello)
     finally:
         pipe.close()
+
+
+def _has_no_program(client: Client) -> bool:
+    """Tell whether a chip's boot ROM says, over and over, that it finds nothing to start."""
+    lines = [event.text for event in client.step(0.0) if isinstance(event, Log)]
+    return any(sign in line for line in [*lines, client.pipe.tail()] for sign in _ROM_SIGNS)
 
 
 def told(client: Client, hello: Hello) -> Found:

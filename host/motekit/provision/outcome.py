@@ -1,6 +1,7 @@
 """What is allowed, and what became of a board."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from motekit.provision.proof import Proof
 
@@ -9,11 +10,13 @@ from motekit.provision.proof import Proof
 class Options:
     """What is allowed beyond the usual.
 
-    `rekey`: new keys, whatever a board has. `discard`: packets that no collector has taken.
+    `rekey`: new keys, whatever a board has. What no collector has taken goes into the `store`
+    before a board starts anew; without one it is not restarted, unless `discard` gives that up.
     """
 
     rekey: bool = False
     discard: bool = False
+    store: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -232,8 +232,8 @@ def _packet(client: Client, hello: Hello, key_store: KeyStore, latency_ms: int) 
 
 
 def keep(client: Client, wanted: Wanted) -> None:
-    """End the trial, and see that the board says so."""
-    answer: Any = client.request("provision.keep")
+    """End the trial, if there is one, and see that the board says what it is now."""
+    answer: Any = client.request("provision.keep", {"mark": wanted.mark()})
     mark: Any = answer.get("mark") or {}
     if mark.get("plan") != wanted.plan or answer.get("step"):
         raise LinkError(f"{client.pipe.name}: does not keep what it was given; provision it again")

@@ -18,6 +18,7 @@ from motekit.flasher.job import Progress, Step
 from motekit.keys import Host, KeyStore
 from motekit.plan import Plan, Role
 from motekit.provision import look, proof, transaction
+from motekit.provision.delivery import deliver
 from motekit.provision.guard import (
     RefusedError,
     check_fits,
@@ -78,8 +79,8 @@ class Session:
             if found.hello is not None:
                 wanted = self._want(found)
                 if _is_as(found, wanted):
-                    return self._prove(wanted, on_trial=bool(found.trial))
-                check_unsent(found, self._port, discard=self._shared.options.discard)
+                    return self._prove(wanted, found)
+                self._spare(found)
             elif restarted and self._on_trial:
                 raise self._undone("says nothing after its restart")
             self._change(found)
@@ -123,9 +124,23 @@ class Session:
                 f"MOTEKIT_KEYS to that of its fleet; or, to take it into this one, with new keys "
                 f"and without what it holds unsent: --rekey --discard"
             )
+        if found.blank:
+            raise RefusedError(
+                f"{self._port}: is blank, its boot ROM finds no program; "
+                f"{flash_hint(self._port, self._shared.plan)}"
+            )
         if found.hello is not None:
             self._meet(found)
         return found
+
+    def _spare(self, found: Found) -> None:
+        """Have what a board holds delivered before it starts anew, or refuse to start it."""
+        options = self._shared.options
+        if options.store is None or found.unsent <= 0:
+            check_unsent(found, self._port, discard=options.discard)
+            return
+        self._step("collecting")
+        deliver(self._port, found.device, options.store, self._shared.keys)
 
     def _meet(self, found: Found) -> None:
         if self._device not in ("", found.device):
@@ -196,8 +211,9 @@ class Session:
 
     # Proof.
 
-    def _prove(self, wanted: Wanted, *, on_trial: bool) -> Outcome:
-        self._on_trial = on_trial
+    def _prove(self, wanted: Wanted, found: Found) -> Outcome:
+        self._on_trial = bool(found.trial)
+        is_new = self._on_trial or found.mark.get("plan") != wanted.plan
         pipe = opened(lambda: SerialPipe(self._port), self._port, known=True)
         client = Client(pipe, self._shared.keys, Host(), self._stopped)
         try:
@@ -206,7 +222,7 @@ class Session:
             except (MotekitError, OSError) as e:
                 pipe.close()
                 raise self._undone(str(e)) from e
-            if on_trial:
+            if is_new:
                 self._record(PROVISIONED, firmware=shown.firmware, readings=shown.readings)
                 proof.keep(client, wanted)
         finally:
@@ -214,7 +230,7 @@ class Session:
         role = wanted.role
         return Outcome(
             self._port,
-            "provisioned" if on_trial else "unchanged",
+            "provisioned" if is_new else "unchanged",
             wanted.device,
             role.name,
             role.site,
@@ -262,4 +278,6 @@ def _is_as(found: Found, wanted: Wanted) -> bool:
     """Tell whether the board is what is wanted already, or on trial for just that."""
     if found.trial:
         return found.step == "apply" and found.trial.get("plan") == wanted.plan
-    return found.mark.get("plan") == wanted.plan and not look.differing(found, wanted)
+    if found.hello is None and found.mark.get("plan") != wanted.plan:
+        return False  # at its prompt, nothing can be kept
+    return found.firmware and not look.differing(found, wanted)

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 
 from motekit.errors import LinkError
 from motekit.provision.look import TRIAL, Found, differing
-from motekit.provision.records import now
 from motekit.provision.wanted import FILES, Wanted
 from motekit.raw_prompt import NEW, RawPrompt
 
@@ -27,7 +26,7 @@ def bring(prompt: RawPrompt, found: Found, wanted: Wanted) -> dict[str, object]:
         "step": "apply",
         "files": list(names),
         "had": [name for name in names if name in found.had],
-        "mark": {"plan": wanted.plan, "unit": wanted.role.name, "at": now()},
+        "mark": wanted.mark(),
     }
     if gone:
         prompt.put({}, gone)

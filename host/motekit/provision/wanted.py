@@ -14,6 +14,7 @@ from motefw import keys
 from motekit import wifi
 from motekit.keys import KeyStore, KeyStoreError
 from motekit.plan import Role
+from motekit.provision.records import now
 
 CONFIG, KEYS, WIFI = "config.json", "keys.json", "wifi.json"
 FILES = (WIFI, CONFIG, KEYS)
@@ -32,6 +33,10 @@ class Wanted:
     plan: str
     networks: tuple[wifi.Known, ...]
     files: Mapping[str, bytes] = field(repr=False)
+
+    def mark(self) -> dict[str, str]:
+        """Return what the board keeps of this, beside the files."""
+        return {"plan": self.plan, "unit": self.role.name, "at": now()}
 
 
 def make(role: Role, device: str, key_store: KeyStore, generation: int) -> Wanted:

@@ -36,24 +36,26 @@ def many(
     outcomes: dict[str, Outcome] = {}
     stop = threading.Event()
     room = threading.Semaphore(AT_ONCE_MAX)
+    # not `join`, which takes a thread for ended once a Ctrl-C has interrupted it (CPython < 3.13)
+    ended = {port: threading.Event() for port in ports}
 
     def work(port: str) -> None:
-        with room:
-            outcomes[port] = _one(port, shared, on_step, stop.is_set)
+        try:
+            with room:
+                outcomes[port] = _one(port, shared, on_step, stop.is_set)
+        finally:
+            ended[port].set()
 
-    # daemons: Ctrl-C does not wait for boards that do not answer
-    threads = [threading.Thread(target=work, args=(port,), daemon=True) for port in ports]
     try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        for port in ports:  # daemons: Ctrl-C does not wait for boards that do not answer
+            threading.Thread(target=work, args=(port,), daemon=True).start()
+        for each in ended.values():
+            each.wait()
     finally:
         stop.set()
         end = time.monotonic() + _END_S
-        for thread in threads:
-            if thread.ident is not None:
-                thread.join(max(end - time.monotonic(), 0.0))
+        for each in ended.values():
+            each.wait(max(end - time.monotonic(), 0.0))
     return [outcomes[port] for port in ports]
 
 

@@ -63,7 +63,9 @@ class Follower:
         """Follow all, or devices (by id or name) and streams that the store has; UsageError."""
         self._store = store
         spans = resolve(store, devices)
-        self._devices = None if spans is None else {span.device for span in spans}
+        # of a role, who has it now
+        lasting = (span.device for span in spans or () if span.until_ns is None)
+        self._devices = None if spans is None else set(lasting)
         self._streams = streams
         select(store, Bounds(None, None if streams is None else frozenset(streams)))
         self._seen: dict[tuple[int, int], int] = {}

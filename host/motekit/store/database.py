@@ -111,13 +111,15 @@ def check_path(path: Path, create: bool) -> None:
         raise StoreError(f"{path}: the folder {path.parent} does not exist; make it first")
 
 
-def connect(path: Path, create: bool, readonly: bool) -> sqlite3.Connection:
+def connect(path: Path, create: bool, readonly: bool, durable: bool = True) -> sqlite3.Connection:
     """Open the file, made ready if `create`; raises StoreError or sqlite3.Error."""
     connection = _connect(path, "ro" if readonly else "rwc" if create else "rw")
     try:
+        if not durable:
+            connection.execute("PRAGMA synchronous = OFF")
         _identify(connection, path, create and not readonly)
         if not readonly:
-            _prepare_writer(connection)
+            _prepare_writer(connection, durable)
     except BaseException:
         connection.close()
         raise
@@ -175,10 +177,10 @@ def _initialise(connection: sqlite3.Connection) -> None:
     )
 
 
-def _prepare_writer(connection: sqlite3.Connection) -> None:
+def _prepare_writer(connection: sqlite3.Connection, durable: bool) -> None:
     for pragma in (
         "journal_mode = WAL",
-        "synchronous = FULL",  # a commit is on the disk when it returns
+        f"synchronous = {'FULL' if durable else 'OFF'}",  # FULL: on the disk when it returns
         "fullfsync = ON",  # macOS: through the drive's cache too
         "checkpoint_fullfsync = ON",
         "wal_autocheckpoint = 8192",  # 32 MiB; a sealing comes before, unless groups are tiny

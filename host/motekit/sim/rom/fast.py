@@ -50,6 +50,9 @@ DEPTH = const(32)
 FIFO_WORDS = const(11)
 _ENTRY_BYTES = const(6)
 
+FLASH_NUMBER = array("i", [-1])  # of the block that is at hand
+FLASH_WORDS = array("i", bytes(4096))
+
 ZERO = const(0x10000000)  # of a generator's table
 _PHASE_BITS = const(30)
 _FRACTION = const(0xFFF)
@@ -298,6 +301,26 @@ def narrow(words, n: int, rows):
     i = 0
     while i < n:
         r[i] = w[i]
+        i += 1
+
+
+def fetch(n):
+    """Read a block of flash; `flash` puts its own here."""
+
+
+@micropython.viper
+def read_block(n: int, buf, offset: int):
+    """Fill buf from block n of the flash, in words: littlefs reads by the 128 bytes."""
+    number = ptr32(FLASH_NUMBER)
+    if number[0] != n:
+        fetch(n)
+    size = int(uint(len(buf)))
+    target = ptr32(buf)
+    source = ptr32(int(ptr8(FLASH_WORDS)) + offset)
+    size >>= 2
+    i = 0
+    while i < size:
+        target[i] = source[i]
         i += 1
 
 

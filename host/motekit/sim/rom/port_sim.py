@@ -57,6 +57,19 @@ def radio():
     return _wlan
 
 
+def begin_anew(seeds):
+    """Begin as another board of which the specification tells now, but for the sources' seeds."""
+    sensors = board.spec["sensors"]
+    random.seed(board.spec["random"] + clock.now_ms())
+    for i in range(len(seeds)):
+        _sources[sensors[i]["name"]].begin_anew(seeds[i])
+
+
+def flash_fd():
+    """Return the file descriptor of the flash."""
+    return _flash.fileno()
+
+
 def _replay(spec):
     global _timeline
     from . import replay
@@ -230,6 +243,9 @@ class Port:
     root = "/"
 
     def __init__(self):
+        if board.before_port:
+            born, board.before_port = board.before_port, None
+            born()
         self.ticks_ms = _timeline.ticks_ms if _timeline else clock.ticks_ms
         self.ticks_us = _timeline.ticks_us if _timeline else clock.ticks_us
         self.ticks_diff = clock.ticks_diff

@@ -15,7 +15,7 @@ from array import array
 
 from . import fast
 
-_CHUNK_ROWS = 32
+_CHUNK_ROWS = 128
 _SINE_ENTRIES = 256
 _ENTRIES_MAX = 4096  # of a table
 _NOISE_SD = 37837  # of the sum that is a number of noise
@@ -117,6 +117,10 @@ class Generator:
             for term in terms:
                 if term[0] == "steps" and len(term[1]) > _ENTRIES_MAX:
                     self.batches = False
+
+    def begin_anew(self, seed):
+        """Begin with another seed."""
+        self._state[0] = seed & 0x7FFFF | 1
 
     def sample(self, i):
         """Return the i-th sample since the boot."""

@@ -17,7 +17,7 @@ from .. import fast
 from . import Faults
 
 _DEPTH = fast.DEPTH
-_BATCH = 32
+_BATCH = 128
 _FAR_US = 0x10000000
 _TURN_ON_US = 1100
 _OFFSETS = 0x1E
