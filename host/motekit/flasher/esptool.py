@@ -161,6 +161,7 @@ class Esptool:
             env={**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", "COLUMNS": "200"},
             text=True,
             errors="replace",
+            start_new_session=True,  # Ctrl-C at a terminal is for us: we say what becomes of it
         ) as process:
             lines = _Lines(process, self.port, self.stopped)
             try:
