@@ -4,5 +4,6 @@ from .drivers import DRIVERS
 from .firmware import BOARD, CODEC, LINK
 from .host import HOST
 from .station import STATION
+from .wifi import WIFI
 
-MUTANTS = (*DRIVERS, *CODEC, *LINK, *BOARD, *HOST, *STATION)
+MUTANTS = (*DRIVERS, *CODEC, *LINK, *BOARD, *HOST, *STATION, *WIFI)
