@@ -62,7 +62,7 @@ HOST_LAYERS = (
     ("session", "recognition", "caretaker", "probe", "bus_scan"),
     ("sim", "sinks", "bundle", "flasher", "record", "gateway"),
     ("collector", "doctor", "provision"),
-    ("configuration", "station"),
+    ("configuration", "station", "rescue"),
     ("demo", "sim.world"),
     ("testing",),
     ("cli",),

@@ -82,7 +82,7 @@ def test_a_program_that_does_not_end_is_left_in_time(port):
 
 def test_no_error_shows_what_a_file_is_to_hold(port, monkeypatch):
     with RawPrompt.open(port) as prompt:
-        send, until, sent = RawPrompt._send, RawPrompt._until, []
+        send, until, sent = RawPrompt._send, RawPrompt._until, [b""]
 
         def noted(self, code, wait_s):
             send(self, code, wait_s)

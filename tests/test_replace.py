@@ -1,12 +1,15 @@
 """`motekit replace` on virtual boards: a role moves, no identity does, and history goes on."""
 
+import json
 import time
 
 import pytest
+from typer.testing import CliRunner
 
 import motekit
 from motekit import plan as plans
 from motekit import provision
+from motekit.cli import app
 from motekit.collector import Collector, Limits
 from motekit.configuration import apply, plan_edit, target
 from motekit.configuration import replace as replacing
@@ -77,8 +80,11 @@ def test_a_new_unit_takes_the_role_and_nothing_of_the_identity(fleet, bench, mon
     assert done.linked
     assert f'[[device]]  # the roof\nid = "{new.device}"\n' in job.path.read_text()
     assert any("is retired" in note for note in done.notes)
-    again = replace_unit("roof", new.serial, job, moment + 1)
-    assert (again.state, again.linked, again.plan_file) == ("unchanged", False, "")
+    files = ("--plan", job.path, "--store", job.store, "--records", job.records.path, "--json")
+    said = CliRunner().invoke(app, ["replace", "roof", new.serial, *map(str, files)])
+    again = json.loads(said.stdout)
+    assert (again["state"], again["linked"], again["plan_file"]) == ("unchanged", False, "")
+    assert "is retired" in said.stderr
     assert replace_unit(old.device, new.serial, job, moment + 1).state == "unchanged"
     collect(job, old, new)  # the retired one is still collected
     changes_what_is_provisioned(job, new)
@@ -109,7 +115,7 @@ def changes_what_is_provisioned(job, virtual):
     (seen,) = apply.plan([virtual.serial], to_be, job.keys)
     assert [str(each) for each in seen.changes] == ["+ sensors.sht4x.period_ms = 500"]
     (refused,) = apply.apply([virtual.serial], to_be, job.keys)
-    assert "packets that no collector has taken" in refused.error
+    assert "a boot loses what no collector has taken" in refused.error
     (done,) = apply.apply([virtual.serial], to_be, job.keys, job.store)
     assert (done.error, done.state) == ("", "applied")
     with Store.open(job.store, readonly=True) as store:

@@ -12,11 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from motekit.errors import LinkError, UsageError
+from motekit import plan as plans
+from motekit.errors import LinkError, MotekitError, UsageError
+from motekit.provision import Outcome
 from motekit.station import run as running
 from motekit.station import tally
 from motekit.station.desk import ENDS, FLICKER_S, Desk
 from motekit.station.journal import Entry, Journal, JournalError
+from motekit.station.labels import Labels
 from motekit.station.run import Station
 from motekit.station.visit import AlreadyError, Step
 from motekit.station.watch import Plug, Watch
@@ -259,6 +262,55 @@ def test_ports_are_seen_to_come_and_to_be_made_anew(tmp_path):
     assert len(watch.look()) == 2
     with pytest.raises(UsageError, match="no port"):
         Watch(["http://x"])
+
+
+def test_no_two_ports_have_one_place(tmp_path):
+    for name in ("a/tty0", "b/tty0", "b/tty1"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = Watch([f"{tmp_path}/*/tty*"]).look()
+    assert [each.place for each in found.values()] == [
+        *(f"{tmp_path}/a/tty0", f"{tmp_path}/b/tty0", "tty1")
+    ]
+
+
+# Labels
+
+OUTCOME = Outcome("tty0", "provisioned", "a0b1c2d3e4f5", "roof-1", "roof", "esp32-devkitc")
+
+
+@pytest.fixture
+def plan(tmp_path):
+    path = tmp_path / "plan.toml"
+    path.write_text('fleet = "acme"\nboard = "esp32-devkitc"\n[[device]]\nname = "roof-1"\n')
+    return plans.load(path)
+
+
+def test_a_label_is_written_and_printed(plan, tmp_path):
+    folder, printed = tmp_path / "labels", tmp_path / "printed"
+    printed.mkdir()
+    Labels(plan, folder, None, f"cp --target-directory={printed}")(OUTCOME)
+    assert {each.name for each in folder.iterdir()} == {
+        *("roof-1-a0b1c2d3e4f5.png", "roof-1-a0b1c2d3e4f5.svg")
+    }
+    (png,) = printed.iterdir()
+    assert png.read_bytes() == (folder / png.name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("command", "says"), [("false", "ends with 1"), ("no-such-program", "does not print it")]
+)
+def test_a_label_that_is_not_printed_is_an_error(plan, tmp_path, command, says):
+    with pytest.raises(MotekitError, match=f"label: {command} .*{says}"):
+        Labels(plan, tmp_path, None, command)(OUTCOME)
+
+
+def test_labels_that_cannot_be_are_refused_before_the_first_board(plan, tmp_path):
+    with pytest.raises(UsageError, match="No closing quotation"):
+        Labels(plan, tmp_path, None, "lp 'x")
+    (tmp_path / "file").touch()
+    with pytest.raises(MotekitError, match="file"):
+        Labels(plan, tmp_path / "file", None)
 
 
 # Threads, with steps that are handed in

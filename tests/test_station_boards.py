@@ -54,8 +54,9 @@ class Bench:
         home = {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder / "config")}
         self.environment = {**os.environ, "PYTHONPATH": path, **home}
         (folder / "plan.toml").write_text(PLAN)
-        image = synthetic.release(boards.load(NAME).chip, app_bytes=100_000)
-        (folder / "image.bin").write_bytes(image)
+        for name, release in (("image", "1.28.0"), ("other", "1.29.0")):
+            image = synthetic.release(boards.load(NAME).chip, release, 100_000)
+            (folder / f"{name}.bin").write_bytes(image)
         keys.create(folder / "keys.json")
 
     def command(self, *more):
@@ -161,12 +162,14 @@ def contents(virtual):
         found = {name: prompt.read(name) for name in FILES}
         found |= prompt.hashes(prompt.names("/lib"))
         prompt.restart()
+    vfs = next(each for each in boards.load(NAME).partitions if each.name == "vfs")
+    found["programs and table"] = virtual.flash.read(0, vfs.offset)
     found["/provision.json"] = json.loads(found["/provision.json"]) | {"at": ""}
     return found
 
 
 def test_killed_at_any_moment_the_next_run_ends_in_the_same_state(fleet, bench):
-    """Every other time it begins with a blank chip, else with one of another release."""
+    """Every other time it begins with a blank chip, else it brings another release."""
     virtual = fleet(BLANK, folder=bench.folder / "bag").boards[0]
     moment = random.Random(5)
     assert bench.run()[0].returncode == 0
@@ -175,7 +178,8 @@ def test_killed_at_any_moment_the_next_run_ends_in_the_same_state(fleet, bench):
         if n % 2 == 0:
             virtual.flash.erase(0, virtual.flash.size_bytes)
             virtual._loop.call_soon_threadsafe(virtual.power_cut)
-        with bench.start(stdout=subprocess.DEVNULL) as station:
+        image = ("--image", "other.bin" if n % 2 else "image.bin")
+        with bench.start(*image, stdout=subprocess.DEVNULL) as station:
             time.sleep(0.3 + moment.random() * 6)
             station.send_signal(signal.SIGKILL)
         done, ends = bench.run()
@@ -222,20 +226,27 @@ def test_a_board_that_is_pulled_is_finished_when_it_is_plugged_in_again(fleet, b
         assert station.wait(30) == 0
 
 
+def ctrl_c(station):
+    """Interrupt a program and all that it has started, as a terminal does."""
+    os.killpg(station.pid, signal.SIGINT)
+
+
 def test_ctrl_c_lets_boards_be_finished_and_a_second_one_does_not(fleet, bench):
     virtual = fleet(BLANK, folder=bench.folder / "bag").boards[0]
-    with bench.start() as station:
+    with bench.start(start_new_session=True) as station:
         until(station, ("step", "writing"))
-        station.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        ctrl_c(station)
+        assert until(station, ("step",))["step"] == "hello"  # and no second attempt to write
         assert until(station, ("passed",), ("failed",))["error"] == ""
         assert station.wait(30) == 0
     virtual.flash.erase(0, virtual.flash.size_bytes)
     virtual._loop.call_soon_threadsafe(virtual.power_cut)
-    with bench.start() as station:
+    with bench.start(start_new_session=True) as station:
         until(station, ("step", "writing"))
-        station.send_signal(signal.SIGINT)
+        ctrl_c(station)
         time.sleep(0.1)
-        station.send_signal(signal.SIGINT)
+        ctrl_c(station)
         assert station.wait(15) == 0
     with bench.start("--until-done", stderr=subprocess.PIPE) as station:
         row = until(station, ("passed",), ("failed",))
@@ -288,18 +299,6 @@ def test_a_terminal_shows_pass_and_fail_in_block_letters(fleet, bench):
     assert "tty1 WRONG CHIP" in plain
     assert f"FAIL    tty1  {virtuals[1].device}" in after
     assert "1 boards passed, 1 failed, yield 50 %" in after
-
-
-def test_a_label_that_cannot_be_printed_is_the_boards_fail_until_it_can(fleet, bench):
-    fleet(BLANK, folder=bench.folder / "bag")
-    _, ends = bench.run("--labels", "labels", "--print", "false")
-    (row,) = ends.values()
-    assert (row["event"], row["headline"]) == ("failed", "LABEL")
-    assert "false" in row["error"]
-    assert "ends with 1" in row["error"]
-    _, ends = bench.run("--labels", "labels", "--print", "true")
-    (row,) = ends.values()
-    assert row["event"] == "passed"
 
 
 def test_a_board_of_another_fleet_is_left_alone(fleet, bench):

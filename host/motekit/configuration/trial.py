@@ -65,17 +65,18 @@ class Trial:
         LinkError for a board that would lose what it has sampled.
         """
         status = self._line.ask("status", {})
-        unsent = _count(status, "next_seq") - _count(status, "tail_seq")
-        if unsent > 0 and self._line.hello.generation and not self._discard:
-            raise LinkError(
-                f"it holds {unsent} packets that no collector has taken, and a boot loses them:"
-                " --store STORE collects them, --discard gives them up"
-            )
-        return {
+        well: dict[str, object] = {
             str(sensor["name"]): sensor.get("driver")
             for sensor in _sensors(status)
             if sensor.get("state") == "ok"
         }
+        unsent = _count(status, "next_seq") - _count(status, "tail_seq")
+        if (well or unsent) and self._line.hello.generation and not self._discard:
+            raise LinkError(
+                f"a boot loses what no collector has taken ({unsent} packets now):"
+                " --store STORE collects all of it, --discard gives it up"
+            )
+        return well
 
     def boot(self) -> None:
         """Have the board boot; it is asked once, and looked for until it is back."""

@@ -234,7 +234,7 @@ class _Flashing:
                 name: data
                 for name, data in wanted.items()
                 if hashes[name] != hashlib.sha256(data).digest()
-                and not (name == CONFIG and hashes[name])
+                and not (name == CONFIG and hashes[name] and name not in self._job.kept)
             }
             gone = _stale(prompt.names("/"), wanted, changed)
             total = sum(map(len, changed.values()))

@@ -50,6 +50,7 @@ class Labels:
                 errors="replace",
                 timeout=PRINT_S,
                 check=False,
+                start_new_session=True,  # Ctrl-C at a terminal is for the station
             )
         except (OSError, subprocess.TimeoutExpired) as e:
             raise MotekitError(f"label: {shlex.join(argv)} does not print it: {e}") from e

@@ -2,7 +2,8 @@
 
 import os
 import stat
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,16 +34,28 @@ class Watch:
     def look(self) -> dict[str, Plug]:
         """Return the ports that are there now, each once, however many names it has."""
         found = {name: Plug(name, ()) for name in self._remote}
-        real: set[str] = set()
-        places = _places()
+        real: dict[str, str] = {}
         for finder in self._finders:
             for port in finder.find():
-                path = os.path.realpath(port)
                 mark = _mark(port)
+                path = os.path.realpath(port)
                 if mark is not None and path not in real:
-                    real.add(path)
-                    found[port] = Plug(places.get(path) or Path(port).name, mark)
-        return found
+                    real[path] = port
+                    found[port] = Plug("", mark)
+        return found | _placed(found, real)
+
+
+def _placed(found: Mapping[str, Plug], real: Mapping[str, str]) -> dict[str, Plug]:
+    """Return the ports of this machine with their places: on a hub, else by as much as names."""
+    usb = {each.device: each.location for each in list_ports.comports() if each.location}
+    names = Counter(Path(port).name for port in real.values())
+    return {
+        port: Plug(
+            usb.get(path) or (Path(port).name if names[Path(port).name] == 1 else port),
+            found[port].mark,
+        )
+        for path, port in real.items()
+    }
 
 
 def _finder(name: str) -> SerialTransport:
@@ -67,9 +80,3 @@ def _mark(port: str) -> tuple[int, ...] | None:
         return None if os.name == "posix" else ()
     changed = link.st_ctime_ns if stat.S_ISLNK(link.st_mode) else 0
     return link.st_ino, changed, node.st_ino, node.st_rdev
-
-
-def _places() -> dict[str, str]:
-    """Return where on which hub the USB ports are, by the system's names."""
-    found = ((each.device, each.location) for each in list_ports.comports())
-    return {device: location for device, location in found if location}
