@@ -314,6 +314,7 @@ def test_without_a_vm_the_test_fails_and_says_what_to_do(project, nothing):
     result = project("def test_it(virtual_board):\n    virtual_board()\n")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["no MicroPython of 64 bits; looked at: *; try: motekit setup"])
+    assert result.stdout.str().count("motekit setup") == 1
     assert "Traceback" not in result.stdout.str()
 
 
