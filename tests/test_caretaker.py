@@ -1,10 +1,13 @@
-"""What a session does for its board: the time, whatever the line does to requests."""
+"""What a session does for its board: the time, whatever the line does to requests; its health."""
+
+from types import SimpleNamespace
 
 from types import SimpleNamespace
 
 import pytest
 
-from motekit.caretaker import Caretaker
+from motefw.packet import NOTE
+from motekit.caretaker import STATUS_EVERY_S, Caretaker
 from motekit.client import NoReplyError
 from motekit.live import Live
 
@@ -84,3 +87,56 @@ def test_a_sensor_that_starts_is_asked_for_again_soon():
     assert said[-1] == ()
     assert len(line.asked_s) == 2
     assert line.asked_s[1] - line.asked_s[0] <= 16
+
+
+class Board(SlowLine):
+    """A board that says how it is, and when it was asked."""
+
+    def __init__(self):
+        super().__init__([])
+        self.asked = []
+        self.pipe = SimpleNamespace(stats=SimpleNamespace(frames_bad=3))
+
+    def request(self, name, args):
+        self.asked.append(self.now_s - 100)
+        return {"sensors": [{"name": "sht4x", "state": "absent"}]}
+
+
+def head(kind):
+    return SimpleNamespace(kind=kind, epoch=1, schema=0)
+
+
+def asked_within(board, care, until_s, notes=()):
+    """Return when a board was asked how it is, if notes of it come at such times."""
+    hello = SimpleNamespace(device="a", epoch=1)
+    for now in range(until_s):
+        board.now_s = 100.0 + now
+        if now in notes:
+            care.saw(head(NOTE))
+        assert care.due_at() <= board.now_s + STATUS_EVERY_S
+        care.due(hello)
+    return board.asked
+
+
+def test_a_board_is_asked_how_it_is_at_first_and_then_each_minute():
+    board = Board()
+    live = Live()
+    care = Caretaker(board, None, live, lambda _kind, _text: None, board)
+    assert asked_within(board, care, 130) == [2, 62, 122]
+    (row,) = live.rows()
+    assert row.errors == ("sht4x: absent",)
+    assert row.frames_bad == 3
+
+
+@pytest.mark.parametrize(
+    ("notes", "expected"),
+    [
+        ((30,), [2, 32, 92]),
+        ((3,), [2, 17, 77]),
+        (range(20, 60), [2, 22, 37, 52, 67]),
+    ],
+    ids=["soon", "not too soon", "never too often"],
+)
+def test_a_note_has_a_board_asked_soon(notes, expected):
+    board = Board()
+    assert asked_within(board, caretaker(board), 100, notes)[: len(expected)] == expected

@@ -226,6 +226,33 @@ def test_a_board_that_is_pulled_is_finished_when_it_is_plugged_in_again(fleet, b
         assert station.wait(30) == 0
 
 
+@pytest.mark.skipif(KILLS <= 2, reason="takes minutes: MOTEKIT_FLASH_KILLS says how often")
+def test_pulled_at_any_moment_a_board_ends_in_the_same_state(fleet, bench):
+    virtual = fleet(BLANK, folder=bench.folder / "bag").boards[0]
+    assert bench.run()[0].returncode == 0
+    whole = contents(virtual)
+    moment = random.Random(6)
+    verdicts = [(each,) for each in ("passed", "already", "failed", "pulled")]
+    for n in range(KILLS):
+        if n % 2 == 0:
+            virtual.flash.erase(0, virtual.flash.size_bytes)
+            virtual._loop.call_soon_threadsafe(virtual.power_cut)
+        with bench.start("--image", "other.bin" if n % 2 else "image.bin") as station:
+            until(station, ("plugged",))
+            time.sleep(moment.random() * 6)
+            virtual._loop.call_soon_threadsafe(virtual.pull)
+            row = until(station, *verdicts)
+            assert row["event"] != "failed", row
+            until(station, ("unplugged",))
+            virtual._loop.call_soon_threadsafe(virtual.plug)
+            row = until(station, *verdicts)
+            assert row["event"] in {"passed", "already"}, row
+            station.send_signal(signal.SIGINT)
+            assert station.wait(30) == 0
+        assert bench.run()[0].returncode == 0
+        assert contents(virtual) == whole, n
+
+
 def ctrl_c(station):
     """Interrupt a program and all that it has started, as a terminal does."""
     os.killpg(station.pid, signal.SIGINT)
