@@ -2,8 +2,6 @@
 
 from types import SimpleNamespace
 
-from types import SimpleNamespace
-
 import pytest
 
 from motefw.packet import NOTE
