@@ -31,7 +31,8 @@ def collect(
         list[str] | None,
         typer.Argument(
             help="serial:/dev/ttyUSB0, serial:* (every USB port, also those plugged in later), "
-            "a plain port name, or replay:FILE. [default: serial:*]"
+            "a plain port name, or replay:FILE.",
+            show_default="serial:*",
         ),
     ] = None,
     store: Annotated[
@@ -43,8 +44,8 @@ def collect(
     keys: Annotated[
         Path | None,
         typer.Option(
-            help="A JSON file with the keys of provisioned boards; other boards need none. "
-            "[default: $MOTEKIT_KEYS, or keys.json in the user's configuration]"
+            help="A JSON file with the keys of provisioned boards; other boards need none.",
+            show_default="$MOTEKIT_KEYS, or keys.json in your configuration",
         ),
     ] = None,
     for_s: Annotated[
@@ -55,7 +56,7 @@ def collect(
         typer.Option("--until-idle", min=0, help="End when nothing new came for so many seconds."),
     ] = None,
     record: Annotated[
-        Path | None, typer.Option(help="Also write all packets as they came, for replay:.")
+        Path | None, typer.Option(help="Also write all packets as they came, for replay:FILE.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     verbose: Annotated[

@@ -31,10 +31,16 @@ def sim(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     bits: Annotated[
-        int | None, typer.Option(help="The VM's word size: 32, as a board's, or 64. [32 if there]")
+        int | None,
+        typer.Option(
+            help="The VM's word size: 32, as a board's, or 64.", show_default="32 if there"
+        ),
     ] = None,
     heap: Annotated[
-        int | None, typer.Option(help="Heap of each board, KiB. [109, an ESP32's; 218 on 64 bits]")
+        int | None,
+        typer.Option(
+            help="Heap of each board, KiB.", show_default="109, an ESP32's; 218 on 64 bits"
+        ),
     ] = None,
     keep: Annotated[
         Path | None, typer.Option(help="A folder that keeps the boards' flash from run to run.")
