@@ -140,3 +140,12 @@ def test_a_line_to_be_pasted_names_the_program_as_it_was_called(tmp_path, monkey
     assert show.program() == "motekit"
     monkeypatch.setattr(sys, "argv", ["/somewhere/motekit/__main__.py"])
     assert show.program().endswith(" -m motekit")
+
+
+@pytest.mark.parametrize("name", ["mpu6050", "qmi8658"])
+def test_sensors_tells_of_channels_that_an_option_adds(name):
+    (record,) = _objects(_run("sensors", name, "--json"))
+    more = {each["name"]: each for each in record["optional_channels"]}
+    assert {"gyro_x", "gyro_y", "gyro_z"} <= more.keys() or {"rotation_x"} <= more.keys()
+    assert all(each["with"].startswith("gyro_dps = ") for each in more.values())
+    assert next(iter(more)) in _run("sensors", name).stdout

@@ -22,6 +22,7 @@ from motekit.transports import transport
 from motekit.transports.replay import Recorder
 
 PLAIN_EVERY_S = 5.0
+INTERRUPTED = 130  # as every command that Ctrl-C ends
 WAITING = "nothing is attached yet; waiting for boards until Ctrl-C"
 
 
@@ -79,10 +80,14 @@ def collect(
         signal.signal(signal.SIGTERM, stop)
         if not any(source.find() for source in sources):
             view.notice(Notice("waiting", ", ".join(urls or ["serial:*"]), None, WAITING))
+        interrupted = True
         with view:
             with contextlib.suppress(KeyboardInterrupt):
                 collector.run(Limits(for_s, until_idle_s), lambda: view.tick(collector))
+                interrupted = False
             view.end(collector)
+    if interrupted:
+        raise typer.Exit(INTERRUPTED)
 
 
 class View:

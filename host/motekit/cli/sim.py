@@ -1,7 +1,6 @@
 """`motekit sim`: virtual boards."""
 
 import asyncio
-import contextlib
 import json
 import sys
 import time
@@ -14,6 +13,7 @@ import typer
 from motekit import disk, own
 from motekit.chips import CHIPS
 from motekit.cli import show
+from motekit.cli.collect import INTERRUPTED
 from motekit.errors import MotekitError, UsageError
 from motekit.sim import scenario as scenarios
 from motekit.sim.fleet import Fleet
@@ -89,10 +89,11 @@ def sim(
         if image is not None:
             _write_stand_in(loaded, image)
         if store is not None:
+            if loaded.clock == "real":
+                print("with --store time is simulated, whatever clock says", file=sys.stderr)
             _collect(loaded, store, as_json, bits, heap_bytes, keep)
             return
-        with contextlib.suppress(KeyboardInterrupt):  # how a scenario without duration_s ends
-            asyncio.run(_run(loaded, as_json, bits, heap_bytes, keep))
+        asyncio.run(_run(loaded, as_json, bits, heap_bytes, keep))
 
 
 def _write_stand_in(loaded: scenarios.Scenario, path: Path) -> None:
@@ -151,7 +152,7 @@ def _collect(
             file=sys.stderr,
         )
         if interrupted:
-            return
+            raise typer.Exit(INTERRUPTED)
         _end(world.boards)
         if silent := world.silent():
             told = [f"{b.device}: nothing of it arrived; it printed: {b.words()}" for b in silent]
