@@ -1,5 +1,6 @@
 """MicroPython images: fetched from a server of our own, checked, kept; every wrong one refused."""
 
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -144,6 +145,37 @@ def test_no_server_and_no_such_release_say_what_to_try(tmp_path):
         images.of_release(CHIPS["esp32"], None, path)
     with pytest.raises(FetchError, match="http:// or https:// expected"):
         images.fetch("file:///etc/passwd")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"nonsense\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc",
+        b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\nabc",
+        b"",
+    ],
+)
+def test_what_is_no_http_is_an_error_that_says_where(answer):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            line, _ = server.accept()
+            with line:
+                line.recv(4096)
+                line.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(FetchError, match=r"127\.0\.0\.1.*cannot be fetched.*--image FILE"):
+            images.fetch(f"http://127.0.0.1:{server.getsockname()[1]}/x")
+        thread.join(10)
+
+
+def test_a_site_may_end_in_a_slash_and_must_be_one(site, tmp_path):
+    images.refresh(tmp_path / "images.json", ["1.28.0"], f"{site.url}/")
+    with pytest.raises(FetchError, match="cannot be fetched"):
+        images.refresh(tmp_path / "images.json", ["1.28.0"], "http://a b")
 
 
 @pytest.mark.parametrize(

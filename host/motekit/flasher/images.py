@@ -5,6 +5,7 @@ to `/resources/firmware/<build>-<date>-v<release>.bin`.
 """
 
 import hashlib
+import http.client
 import re
 import urllib.error
 import urllib.parse
@@ -23,6 +24,7 @@ SITE = "https://micropython.org"
 TIMEOUT_S = 30
 _PAGE_MAX_BYTES = 4 << 20
 _CHUNK_BYTES = 1 << 16
+_ELSE = "`motekit flash --image FILE` takes a file that is here"
 
 Progress = Callable[[str, int, int], None]  # what, bytes done, bytes of all
 
@@ -90,7 +92,7 @@ def refresh(
 
 def _seek(chip: Chip, release: str, site: str, progress: Progress | None) -> Entry | None:
     """Fetch one chip's image of a release; None if its page has no link to it."""
-    page_url = f"{site}/download/{chip.micropython}/"
+    page_url = f"{site.rstrip('/')}/download/{chip.micropython}/"
     page = fetch(page_url).decode("utf-8", "replace")
     link = (
         rf'href="([^"]*/{chip.micropython}-\d{{8}}-v{re.escape(release)}(?:\.g[0-9a-f]+)?\.bin)"'
@@ -109,7 +111,7 @@ def _seek(chip: Chip, release: str, site: str, progress: Progress | None) -> Ent
 def fetch(url: str, size: int | None = None, progress: Progress | None = None) -> bytes:
     """Return what lies at a URL; FetchError for anything but the whole of it."""
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
-        raise FetchError(f"{url}: http:// or https:// expected; --image takes a local file")
+        raise FetchError(f"{url}: http:// or https:// expected; {_ELSE}")
     limit = size or (manifest.SIZE_MAX_BYTES if url.endswith(".bin") else _PAGE_MAX_BYTES)
     found = bytearray()
     try:
@@ -122,9 +124,10 @@ def fetch(url: str, size: int | None = None, progress: Progress | None = None) -
                 if progress:
                     progress(url, len(found), total)
     except urllib.error.HTTPError as e:
-        raise FetchError(f"{url}: the server says {e.code} {e.reason}") from e
-    except (OSError, ValueError) as e:
-        raise FetchError(f"{url}: cannot be fetched ({e}); --image takes a local file") from e
+        raise FetchError(f"{url}: the server says {e.code} {e.reason}; {_ELSE}") from e
+    except (OSError, ValueError, http.client.HTTPException) as e:
+        why = " ".join(str(getattr(e, "reason", e)).split())[:100] or "no answer"
+        raise FetchError(f"{url}: cannot be fetched ({why}); {_ELSE}") from e
     if total and len(found) != total:
         raise FetchError(f"{url}: ended after {len(found):,} of {total:,} bytes; try again")
     return bytes(found)
