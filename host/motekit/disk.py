@@ -2,7 +2,7 @@
 
 import errno
 import os
-import tempfile
+import secrets
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,15 +22,20 @@ def writing(folder: Path, instead: str) -> Generator[None]:
         raise MotekitError(f"{where}: cannot be written ({e.strerror or e}); {instead}") from e
 
 
-def replace(path: Path, data: bytes) -> None:
-    """Write a file whole, or leave the old one; on the disk when this returns."""
+def replace(path: Path, data: bytes, *, shared: bool = False) -> None:
+    """Write a file whole, or leave the old one; on the disk when this returns.
+
+    It is for its owner alone (0600), `shared` for whomever the umask lets.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".new-", delete=False) as f:
-        try:
+    part = path.parent / f".new-{secrets.token_hex(8)}"
+    mode = 0o666 if shared else 0o600
+    try:
+        with open(part, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as f:
             f.write(data)
             f.flush()
             os.fsync(f.fileno())
-            Path(f.name).replace(path)
-        except BaseException:
-            Path(f.name).unlink(missing_ok=True)
-            raise
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

@@ -123,9 +123,7 @@ def save(path: Path, backup: Backup) -> None:
     document["sha256"] = _checksum(document)
     text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
     with disk.writing(path, "name another file"):
-        disk.replace(path, text.encode())  # of mode 0600
-        if not backup.secrets:
-            path.chmod(0o666 & ~_umask())
+        disk.replace(path, text.encode(), shared=not backup.secrets)
 
 
 def load(path: Path) -> Backup:
@@ -230,9 +228,3 @@ def _unpacked(name: str, entry: object) -> bytes | None:
 def _checksum(document: Mapping[str, object]) -> str:
     text = json.dumps(document, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

@@ -69,7 +69,7 @@ def save(path: Path, entries: tuple[Entry, ...]) -> None:
     rows = [asdict(each) for each in sorted(entries, key=lambda each: (each.build, each.release))]
     text = json.dumps({"version": VERSION, "images": rows}, indent=1) + "\n"
     with disk.writing(path.parent, "name another place with --manifest"):
-        disk.replace(path, text.encode())
+        disk.replace(path, text.encode(), shared=True)
 
 
 def find(entries: tuple[Entry, ...], chip: Chip, release: str | None, path: Path) -> Entry:

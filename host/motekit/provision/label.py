@@ -88,7 +88,7 @@ def write(label: Label, folder: Path, font: Path | None = None) -> tuple[Path, P
     paths = folder / f"{label.stem}.svg", folder / f"{label.stem}.png"
     with disk.writing(folder, _ELSEWHERE):
         folder.mkdir(parents=True, exist_ok=True)
-        disk.replace(paths[0], svg(label).encode())
+        disk.replace(paths[0], svg(label).encode(), shared=True)
         _image(label, font).save(paths[1], dpi=(DOTS_PER_MM * 25.4,) * 2)
     return paths
 
@@ -136,7 +136,7 @@ def sheet(labels: Sequence[Label], path: Path, font: Path | None = None) -> None
     except FPDFException as e:
         raise LabelError(f"{path}: {e}") from None
     with disk.writing(path.parent, _ELSEWHERE):
-        disk.replace(path, data)
+        disk.replace(path, data, shared=True)
 
 
 def _place(pdf: FPDF, label: Label, font: str, left: float, top: float) -> None:
@@ -178,7 +178,8 @@ def _font(path: Path | None, size: int) -> ImageFont.FreeTypeFont | ImageFont.Im
     try:
         return ImageFont.truetype(str(path), size)
     except OSError as e:
-        raise LabelError(f"{path}: no TrueType font: {e}") from None
+        why = e if path.is_file() else "there is no such file"
+        raise LabelError(f"{path}: no TrueType font: {why}") from None
 
 
 def _modules(label: Label) -> list[list[bool]]:
