@@ -18,11 +18,10 @@ from motekit.flasher.job import Progress, Step
 from motekit.keys import Host, KeyStore
 from motekit.plan import Plan, Role
 from motekit.provision import look, proof, transaction
-from motekit.provision.delivery import deliver
+from motekit.provision.delivery import spare
 from motekit.provision.guard import (
     RefusedError,
     check_fits,
-    check_unsent,
     flash_hint,
     generation_for,
 )
@@ -136,11 +135,9 @@ class Session:
     def _spare(self, found: Found) -> None:
         """Have what a board holds delivered before it starts anew, or refuse to start it."""
         options = self._shared.options
-        if options.store is None or found.unsent <= 0:
-            check_unsent(found, self._port, discard=options.discard)
-            return
-        self._step("collecting")
-        deliver(self._port, found.device, options.store, self._shared.keys)
+        keys = self._shared.keys
+        discard = options.discard
+        spare(found, self._port, options.store, keys, discard=discard, on_step=self._step)
 
     def _meet(self, found: Found) -> None:
         if self._device not in ("", found.device):
