@@ -33,7 +33,7 @@ _TOP = {
     "broker": (str, 1, 128),  # a URL without a password: this is told to whoever asks
     "buses": (dict, 0, _BUSES_MAX),
     "sensors": (list, 0, SENSORS_MAX),
-    "packet": (dict, 0, 2),
+    "packet": (dict, 0, 16),
 }
 _I2C = {
     "kind": (str, 1, _TEXT),
