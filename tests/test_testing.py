@@ -315,6 +315,7 @@ def test_without_a_vm_the_test_fails_and_says_what_to_do(project, nothing):
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["no MicroPython of 64 bits; looked at: *; try: motekit setup"])
     assert "Traceback" not in result.stdout.str()
+    assert "another exception" not in result.stdout.str()
 
 
 def test_without_the_vm_that_was_asked_for_it_is_skipped(project, monkeypatch, request):

@@ -132,20 +132,22 @@ class Rig:
 
 def _machine(bits: int | None) -> Vm:
     """Return the VM; without any the test fails, without one of these bits alone it is skipped."""
-    try:
-        return _found(bits)
-    except VmError as error:
-        why = str(error)
-    try:
-        other = _found(None)
-    except VmError:
-        pytest.fail(why, pytrace=False)
-    pytest.skip(f"{why} (there is one of {other.bits} bits)")
+    found = _found(bits)
+    if isinstance(found, Vm):
+        return found
+    other = _found(None)
+    if not isinstance(other, Vm):
+        pytest.fail(found, pytrace=False)
+    pytest.skip(f"{found} (there is one of {other.bits} bits)")
 
 
 @cache
-def _found(bits: int | None) -> Vm:
-    return vm.find(bits)
+def _found(bits: int | None) -> Vm | str:
+    """Return the VM, or why there is none."""
+    try:
+        return vm.find(bits)
+    except VmError as error:
+        return str(error)
 
 
 def _unlike(board: Board, wanted: Iterable[Mapping[str, Any]] | None) -> str:
