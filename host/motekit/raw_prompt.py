@@ -51,11 +51,12 @@ for d in {names}:
  try:os.mkdir(d)
  except OSError:pass
 """
-# What an interrupted transfer left open would be committed at some later collection.
+# What an interrupted transfer left open would be committed at some later collection; so nothing
+# else here may use its name.
 _OPEN = """
-try:f.close()
+try:_put.close()
 except Exception:pass
-f=open({name!r},'wb')
+_put=open({name!r},'wb')
 """
 _LIST = """
 import os
@@ -248,9 +249,9 @@ class RawPrompt:
         self.execute(_OPEN.format(name=name), what=f"opening {name}")
         for at in range(0, len(data), _CHUNK_BYTES):
             piece = data[at : at + _CHUNK_BYTES]
-            self.execute(f"f.write({piece!r})", what=f"writing {name}")
+            self.execute(f"_put.write({piece!r})", what=f"writing {name}")
             on_bytes(len(piece))
-        self.execute("f.close()")
+        self.execute("_put.close()")
 
     def leave(self) -> None:
         """Leave raw mode for the prompt that people type at; what is in RAM stays."""

@@ -1,5 +1,6 @@
 """What one test has built: benches of boards, files of its own, and what is kept if it fails."""
 
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -132,22 +133,21 @@ class Rig:
 
 def _machine(bits: int | None) -> Vm:
     """Return the VM; without any the test fails, without one of these bits alone it is skipped."""
-    found = _found(bits)
-    if isinstance(found, Vm):
-        return found
-    other = _found(None)
-    if not isinstance(other, Vm):
-        pytest.fail(found, pytrace=False)
-    pytest.skip(f"{found} (there is one of {other.bits} bits)")
+    try:
+        return _found(bits)
+    except VmError as error:
+        why = str(error)
+    other: Vm | None = None
+    with contextlib.suppress(VmError):
+        other = _found(None)
+    if other is None:  # said here, where no exception is at work: else each would be told, too
+        pytest.fail(why, pytrace=False)
+    pytest.skip(f"{why} (there is one of {other.bits} bits)")
 
 
 @cache
-def _found(bits: int | None) -> Vm | str:
-    """Return the VM, or why there is none."""
-    try:
-        return vm.find(bits)
-    except VmError as error:
-        return str(error)
+def _found(bits: int | None) -> Vm:
+    return vm.find(bits)
 
 
 def _unlike(board: Board, wanted: Iterable[Mapping[str, Any]] | None) -> str:
