@@ -72,6 +72,7 @@ def test_a_board_a_status_a_store(project):
             assert readings.units == {"temperature": "Cel", "humidity": "%RH"}
             assert len(readings) >= 8
             assert abs(readings["temperature"] - 21.5).max() < 0.01
+            assert len(readings["temperature"].compressed()) == len(readings)  # none is masked
             assert set(readings.raw["temperature"]) == {round((21.5 + 45) * 65535 / 175)}
             assert (abs(readings.time_s[1:] - readings.time_s[:-1] - 0.5) < 0.01).all()
             assert not readings.gaps and not readings.lost and not readings.invalid
