@@ -61,7 +61,7 @@ HOST_LAYERS = (
     ),
     ("session", "recognition", "caretaker", "probe", "bus_scan"),
     ("sim", "sinks", "bundle", "flasher", "record", "gateway"),
-    ("collector", "doctor", "provision"),
+    ("collector", "doctor", "provision", "unsent"),
     ("configuration", "station", "rescue"),
     ("demo", "sim.world"),
     ("testing",),

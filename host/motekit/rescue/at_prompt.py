@@ -3,10 +3,10 @@
 import ast
 from collections.abc import Mapping
 
-from motekit import bundle
+from motekit import bundle, unsent
 from motekit.errors import LinkError, MotekitError
 from motekit.raw_prompt import RawPrompt
-from motekit.rescue import settings, unsent
+from motekit.rescue import settings
 from motekit.rescue.case import Case
 from motekit.rescue.evidence import Files
 from motekit.rescue.look import about

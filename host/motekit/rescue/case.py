@@ -6,13 +6,13 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from motekit import disk
+from motekit import disk, unsent
 from motekit.board import Board
 from motekit.config import device_config
 from motekit.errors import MotekitError, UsageError
 from motekit.flash.merged import Release
 from motekit.keys import KeyStore, KeyStoreError
-from motekit.rescue import settings, unsent
+from motekit.rescue import settings
 from motekit.rescue.evidence import Evidence
 from motekit.store import Store
 

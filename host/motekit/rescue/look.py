@@ -49,6 +49,7 @@ _CONCLUSIVE = re.compile(r"(?s)(?:rst:0x.*){2}|" + BROKEN_FILES)
 HEAD_BYTES = partitions.TABLE_OFFSET + partitions.TABLE_BYTES
 _APP_HEAD_BYTES = 0x1000
 _TRIES = 3
+_DEVICE = re.compile(r"[0-9a-f]{12}")  # it names folders
 _T = TypeVar("_T")
 _ABOUT = """
 import os,machine
@@ -206,8 +207,10 @@ def _ask_prompt(
 def about(prompt: RawPrompt, board: Board | None = None) -> tuple[str, int, Files]:
     """Return (device, bytes of unsent packets, files) as the prompt tells; PromptError."""
     device, unsent, mounted, size, free = _tuple(prompt, _ABOUT, 5)
-    if not (isinstance(device, str) and type(unsent) is type(size) is type(free) is int):
-        raise PromptError(f"{prompt.name}: an id and three numbers were asked for")
+    if not (isinstance(device, str) and _DEVICE.fullmatch(device)):
+        raise PromptError(f"{prompt.name}: its id is {device!r:.40}, 12 hex digits expected")
+    if not (type(unsent) is type(size) is type(free) is int):
+        raise PromptError(f"{prompt.name}: three numbers were asked for")
     if not mounted:
         return device, unsent, Files(False)
     names = tuple(prompt.names("/"))
