@@ -38,7 +38,7 @@ FIRMWARE_LAYERS = (
     ("port_esp32",),
 )
 HOST_LAYERS = (
-    ("errors", "chips", "clock", "at_once"),
+    ("errors", "chips", "clock", "at_once", "plain"),
     ("shorten",),
     ("link", "merge"),
     ("fields", "resources", "keys", "drivers", "hello", "decode", "places", "disk", "tap"),

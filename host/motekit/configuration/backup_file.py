@@ -31,7 +31,7 @@ JSON_FILES = (CONFIG, KEYS, WIFI)
 SECRET = (KEYS, WIFI)
 FILES_MAX = 64
 FILE_MAX_BYTES = 1 << 20
-_SIZE_MAX = 4 * FILE_MAX_BYTES
+_SIZE_MAX = 32 * FILE_MAX_BYTES  # as much as flashes have, in base64
 _NAME_CHARS = 64
 _NAME = re.compile(r"(/[A-Za-z0-9_][A-Za-z0-9_. -]*)+")
 _RUNNING = re.compile(r"/(epoch|provision|record|trial)\.json|/(boot|main)\.py|/config\.\w+")
@@ -83,7 +83,7 @@ def parsed(data: bytes | None) -> object:
     """Return what JSON stands for, None if it is none."""
     try:
         return json.loads(data or b"")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
@@ -121,9 +121,14 @@ def save(path: Path, backup: Backup) -> None:
         "files": {name: _packed(name, data) for name, data in backup.files.items()},
     }
     document["sha256"] = _checksum(document)
-    text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    data = (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
+    if len(data) > _SIZE_MAX:
+        raise BackupError(
+            f"{path}: would have {len(data):,} bytes, at most {_SIZE_MAX:,} can be; without"
+            " --files, only what is configured is saved"
+        )
     with disk.writing(path, "name another file"):
-        disk.replace(path, text.encode())  # of mode 0600
+        disk.replace(path, data)  # of mode 0600
         if not backup.secrets:
             path.chmod(0o666 & ~_umask())
 
@@ -202,8 +207,11 @@ def is_name(name: str) -> bool:
 
 def _packed(name: str, data: bytes) -> dict[str, object]:
     value = parsed(data) if name in JSON_FILES else None
-    if isinstance(value, dict):
-        return {"json": value}
+    try:
+        if isinstance(value, dict) and dumped(cast("object", value)):
+            return {"json": value}
+    except UnicodeEncodeError:
+        pass  # half a character in it: kept as the text that it is
     try:
         return {"text": data.decode()}
     except UnicodeDecodeError:

@@ -183,7 +183,7 @@ def _read(prompt: RawPrompt, name: str) -> object:
         return None
     try:
         return json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
 
 

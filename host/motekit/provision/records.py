@@ -144,7 +144,7 @@ class Records:
             if self._torn:
                 end = file.seek(0, os.SEEK_END)
                 file.truncate(end - len(self._torn))
-            file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+            file.write(_line(row))
             file.flush()
             os.fsync(file.fileno())
         except OSError as e:
@@ -152,6 +152,11 @@ class Records:
                 f"{self.path}: records cannot be written: {e.strerror or e}"
             ) from None
         rows.append(row)
+
+
+def _line(row: Mapping[str, object]) -> bytes:
+    """Return a line, whatever came over a wire or is the name of a port."""
+    return json.dumps(row, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
 
 
 def fold(rows: list[dict[str, Any]], fleet: str) -> dict[str, Unit]:

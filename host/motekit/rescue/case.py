@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from urllib.parse import quote
 
 from motekit import disk, unsent
 from motekit.board import Board
@@ -80,6 +81,8 @@ class Case:
     def save(self, name: str, data: bytes) -> Path:
         """Write what was on the board into its folder, whole and on the disk."""
         parts = [each for each in PurePosixPath(name).parts if each not in ("/", "..")]
+        if not name.isprintable():
+            parts = [quote(each, safe=" ") for each in parts]  # such as no disk may take
         path = self.home().joinpath(*parts)
         with disk.writing(self.home(), "name another folder with --out"):
             disk.replace(path, data)  # mode 0600
