@@ -160,6 +160,9 @@ def test_secrets_are_for_their_owner_alone_and_no_other_file_is_lost(tmp_path):
     path.chmod(0o600)
     with pytest.raises(BackupError, match="is a backup of a0b1c2d3e4f5 already"):
         backup_file.save(path, Backup("0" * 12, "", NAME, "", "", {}))
+    with pytest.raises(BackupError, match="has keys and passwords of a0b1c2d3e4f5, which this"):
+        backup_file.save(path, Backup("a0b1c2d3e4f5", "", NAME, "", "", {}))
+    assert backup_file.load(path) == one
     other = tmp_path / "thesis.txt"
     other.write_text("precious")
     with pytest.raises(BackupError):

@@ -105,10 +105,18 @@ def is_users(name: str) -> bool:
 def save(path: Path, backup: Backup) -> None:
     """Write a backup whole, for its owner alone if it has secrets; MotekitError if it cannot be.
 
-    Another file than an older backup of the same board is never overwritten.
+    Another file than an older backup of the same board is never overwritten, nor is one with
+    secrets by one without.
     """
-    if path.exists() and (there := load(path).device) != backup.device:
-        raise BackupError(f"{path}: is a backup of {there} already; name another file")
+    if path.exists():
+        there = load(path)
+        if there.device != backup.device:
+            raise BackupError(f"{path}: is a backup of {there.device} already; name another file")
+        if there.secrets and not backup.secrets:
+            raise BackupError(
+                f"{path}: has keys and passwords of {there.device}, which this one would not;"
+                " name another file, or add --secrets"
+            )
     document: dict[str, object] = {
         "motekit_backup": VERSION,
         "device": backup.device,
@@ -128,9 +136,7 @@ def save(path: Path, backup: Backup) -> None:
             " --files, only what is configured is saved"
         )
     with disk.writing(path, "name another file"):
-        disk.replace(path, data)  # of mode 0600
-        if not backup.secrets:
-            path.chmod(0o666 & ~_umask())
+        disk.replace(path, data, private=backup.secrets)
 
 
 def load(path: Path) -> Backup:
@@ -238,9 +244,3 @@ def _unpacked(name: str, entry: object) -> bytes | None:
 def _checksum(document: Mapping[str, object]) -> str:
     text = json.dumps(document, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

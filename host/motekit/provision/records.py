@@ -24,6 +24,7 @@ from typing import Any, cast
 
 import platformdirs
 
+from motekit import disk
 from motekit.errors import MotekitError
 from motekit.plan import Role
 
@@ -108,7 +109,10 @@ class Records:
         with self._lock:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
+                is_new = not self.path.exists()
                 file = self.path.open("a+b")
+                if is_new:
+                    disk.settle(self.path.parent)
             except OSError as e:
                 raise RecordsError(
                     f"{self.path}: records cannot be written: {e.strerror or e}; nothing is "

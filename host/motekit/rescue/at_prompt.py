@@ -1,5 +1,6 @@
 """Mends what can be mended at MicroPython's prompt: a stopped firmware, files, settings."""
 
+import re
 from collections.abc import Mapping
 
 from motekit import bundle, unsent
@@ -112,6 +113,6 @@ def _make_room(
 
 
 def _number(prompt: RawPrompt, said: str) -> int:
-    if not (said.isascii() and said.isdigit() and len(said) < 12):
+    if not re.fullmatch(r"-?[0-9]{1,12}", said):  # a littlefs that is full counts below none
         raise PromptError(f"{prompt.name}: {said[:40]!r}, a number of bytes expected; try again")
     return int(said)

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Self, cast
 
+from motekit import disk
 from motekit.errors import MotekitError
 
 WHATS = ("begun", "passed", "failed", "pulled")
@@ -54,6 +55,7 @@ class Journal:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file: BinaryIO = path.open("a+b")
+            disk.settle(path.parent)
         except OSError as e:
             raise JournalError(
                 f"{path}: cannot be written ({e.strerror or e}); name another with --journal"
