@@ -19,6 +19,8 @@ class SlowLine:
         self.trips = list(trips)  # (seconds there, seconds back), None: no answer
         self.now_s = 100.0
         self.anchors = []
+        self.asked_s = []
+        self.pipe = SimpleNamespace(stats=SimpleNamespace(frames_bad=0))
         self.round_trip_s = 0.0
 
     def monotonic(self):
@@ -36,6 +38,10 @@ class SlowLine:
         uptime_us = round(self.now_s * 1e6)
         self.now_s += trip[1]
         self.round_trip_s = sum(trip)
+        if name == "status":
+            self.asked_s.append(self.now_s)
+            state = "starting" if len(self.asked_s) < 2 else "ok"
+            return {"sensors": [{"name": "pms5003", "state": state}]}
         if name == "time.get":
             return {"uptime_us": uptime_us}
         self.anchors.append(args)
@@ -63,6 +69,22 @@ def test_an_anchor_is_right_within_what_it_says(trips):
     off_us = anchor["utc_us"] - round(UTC_S * 1e6) - anchor["uptime_us"]
     assert abs(off_us) <= anchor["error_us"]
     assert anchor["error_us"] <= min(sum(trip) for trip in trips[:-1]) * 5e5 + 1001
+
+
+def test_a_sensor_that_starts_is_asked_for_again_soon():
+    line = SlowLine([(0, 0)] * 3)
+    live = Live()
+    hello = SimpleNamespace(device="a0b1c2d3e4f5")
+    looks_after = Caretaker(line, None, live, lambda _kind, _text: None, line)
+    said = []
+    for _ in range(40):
+        line.now_s += 1
+        looks_after.due(hello)
+        said.append(live.rows()[0].errors if live.rows() else None)
+    assert ("pms5003: starting",) in said
+    assert said[-1] == ()
+    assert len(line.asked_s) == 2
+    assert line.asked_s[1] - line.asked_s[0] <= 16
 
 
 class Board(SlowLine):
