@@ -5,6 +5,7 @@ import pytest
 from motefw import keys, message, message_host
 from motefw.errors import MessageError
 from motekit import hello as hellos
+from motekit import plan
 from motekit.cli import show
 from motekit.configuration import backup_file
 from motekit.configuration.backup_file import Backup, BackupError
@@ -146,3 +147,16 @@ def test_a_backup_takes_any_configuration_and_none_that_could_not_be_read(tmp_pa
     with pytest.raises(BackupError, match="at most 2,000"):
         backup_file.save(path, Backup("a" * 12, "", "", "", "", {"/t.bin": bytes(2000)}))
     assert backup_file.load(path) == backup
+
+
+def test_a_password_in_the_place_of_a_variable_is_not_shown(tmp_path):
+    path = tmp_path / "plan.toml"
+    wifi = '[[wifi]]\nssid = "site"\npassword_env = "{}"\n'
+    top = 'fleet = "acme"\nboard = "esp32-c3-devkitm-1"\n'
+    path.write_text(top + wifi.format("canary-8765"))
+    with pytest.raises(plan.PlanError, match="not set in the environment") as caught:
+        plan.load(path)
+    assert "canary" not in str(caught.value)
+    path.write_text(top + wifi.format("NO_SUCH_WIFI"))
+    with pytest.raises(plan.PlanError, match="NO_SUCH_WIFI is not set"):
+        plan.load(path)

@@ -19,7 +19,7 @@ from motekit.client import Client
 from motekit.errors import UsageError
 from motekit.improv import Found
 from motekit.keys import Host, KeyStore
-from motekit.networks import Network
+from motekit.networks import Network, unset_variable
 from motekit.plain import plain
 from motekit.transports.serial import SerialPipe
 from motekit.wifi import Heard, WifiState
@@ -165,7 +165,7 @@ def _networks(
     if variable is not None:
         password = os.environ.get(variable, "")
         if not password:
-            raise UsageError(f"--password-env: {variable} is not set in the environment")
+            raise UsageError(f"--password-env: {unset_variable(variable)}")
         return [Network(ssids[0], password)]
     if file is not None:
         return [Network(ssids[0], _first_line(file))]
