@@ -8,6 +8,7 @@ import sys
 
 from . import __version__
 from .options import channels_of
+from .start import whole
 
 
 def about(board):
@@ -39,7 +40,7 @@ def schema(stream):
         "stream": stream.number,
         "name": stream.name,
         "driver": stream.sensor["driver"],
-        "channels": channels_of(stream.cls, stream.sensor.get("options", {})),
+        "channels": channels_of(whole(stream), stream.sensor.get("options", {})),
     }
     period_us = stream.driver.period_us if stream.driver else 0
     if stream.period_ms:

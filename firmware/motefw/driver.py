@@ -8,6 +8,9 @@ offset of `CHANNELS`; what it writes to a block are the sensor's own integers.
 
 All are synchronous and allocate nothing per sample. They raise SensorError for a part that is
 another one or answers wrongly, and let the bus's OSError through for one that does not answer.
+
+A board that is short of heap keeps of a started driver what `measure`, `read`, `pending`, `drain`
+and `stop` reach; for another start the driver is loaded and made anew.
 """
 
 from .errors import ConfigError, SensorError

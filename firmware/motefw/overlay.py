@@ -14,15 +14,17 @@ from .compat import const
 
 _ROOM_BYTES = const(32768)  # with more than this free, modules may stay
 ALL_BYTES = const(0x3FFFFFFF)
+_DRIVERS = ".drivers"
 _PACKAGE = __name__.split(".")[0]
 _RARE = const(
     "actions answers authority boot commands config describe ending files identity message "
-    "options packet_anchor packet_setup reply scan start trouble"
-)
+    "options packet_anchor packet_linear packet_setup reply scan start trouble "
+    "accelerometer register sensirion uart_asked uart_part"
+)  # the last five are what drivers have in common
 
 
 def _unknown():
-    return 0
+    return ALL_BYTES
 
 
 _measure = [getattr(gc, "mem_free", _unknown)]  # the port's, once there is one; CPython has none
@@ -81,9 +83,12 @@ def tidy(room_bytes=_ROOM_BYTES):
     gc.collect()
     free = _measure[0]()
     if free < room_bytes:
-        package = sys.modules[_PACKAGE]
-        for name in _RARE.split():
-            if sys.modules.pop(_PACKAGE + "." + name, None):
-                delattr(package, name)
+        rare = _RARE.split()
+        for name in list(sys.modules):
+            package, _, last = name.rpartition(".")
+            driver = package == _PACKAGE + _DRIVERS and last[-1] != "_"  # that is half of one
+            if driver or (package == _PACKAGE and last in rare):
+                del sys.modules[name]
+                delattr(sys.modules[package], last)
         gc.collect()
     return free

