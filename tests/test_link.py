@@ -69,7 +69,7 @@ CORE = ("low", "inner.high")
 
 def linked(**changed):
     sources = SOURCES | {f"pack/{name}.py": text for name, text in changed.items()}
-    return link("pack", sources, CORE, {"inner.high": ("run",)})
+    return link("pack", sources, CORE, {"inner.high": ("run",), "low": ("Box",)})
 
 
 def loaded(sources, tmp_path, monkeypatch):

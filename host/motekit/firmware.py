@@ -34,6 +34,7 @@ _PUBLIC = {
     "crc": ("crc8_sensirion", "sum16"),
     "driver": ("Driver",),
     "errors": ("ConfigError", "SensorError"),
+    "packet_setup": ("select_kernel",),
 }  # what main.py and drivers may import, those that are put on a board as they are, too
 _RARE = (
     *("actions", "answers", "authority", "boot", "commands", "config", "describe", "ending"),
@@ -109,7 +110,7 @@ def check(path: Path) -> None:
 def _linked(sources: dict[str, str]) -> dict[str, str]:
     board = {name: text for name, text in sources.items() if not _HOST_ONLY.search(name)}
     beside = {name: board.pop(name) for name in list(board) if not name.startswith("motefw/")}
-    linked = link.link("motefw", board, _CORE, _PUBLIC) | beside
+    linked = link.link("motefw", board, _CORE, _PUBLIC, _RARE) | beside
     inside = [f"motefw/{name}.py" for name in ("__init__", *_RARE)]
     return halves.halve(merge.merge(linked, inside, _OPEN), resources.own)
 

@@ -13,9 +13,10 @@ two names for others to import that are the same, a local variable that hides on
 
 import ast
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
+from itertools import pairwise
 
 from motekit import shorten
 from motekit.errors import MotekitError
@@ -34,15 +35,18 @@ def link(
     sources: Mapping[str, str],
     core: Iterable[str],
     public: Mapping[str, Iterable[str]],
+    rare: Collection[str] = (),
 ) -> dict[str, str]:
     """Return the sources of a package by their files' names, those of `core` in `__init__.py`.
 
-    `core` has dotted names of modules within the package, `public` names in them that anyone may
-    import as if the modules were there. Raises LinkerError, and SyntaxError for what is no Python.
+    `core` has dotted names of modules within the package, `public` names in modules that anyone
+    may import, from those of `core` as if they were there. Functions of `rare` modules are known
+    to the package alone: by import, or by two texts side by side, the module's name and the
+    function's. Raises LinkerError, and SyntaxError for what is no Python.
     """
     files = {_dotted(package, file): file for file in sources}
     trees = {name: ast.parse(sources[file]) for name, file in files.items()}
-    linker = _Linker(package, trees, ("", *core), public)
+    linker = _Linker(package, trees, ("", *core), public, rare)
     apart = {files[name]: linker.apart(name) for name in trees if name not in linker.core}
     all_trees = {files[""]: linker.together(), **apart}
     return {file: ast.unparse(tree) + "\n" for file, tree in all_trees.items()}
@@ -74,15 +78,21 @@ class _Linker:
         trees: dict[str, ast.Module],
         core: tuple[str, ...],
         public: Mapping[str, Iterable[str]],
+        rare: Collection[str],
     ) -> None:
         self.package = package
         self.trees = trees
         self.core = core
+        self.rare = {name for name in rare if name in trees}
         self._public = public
         self.modules = {name: self._survey(name) for name in trees}
         self._exported = self._exports()
         self._short: dict[tuple[str, str], str] = {}
-        self._free = shorten.private_names()
+        self._asked: set[str] = set()  # what of the core others import
+        self._taken: dict[tuple[str, str, str], str] = {}
+        self._free = {name: self._free_names(name) for name in trees if name not in core}
+        self._free.update(dict.fromkeys(core, shorten.private_names()))
+        self._kept = self._said()
 
     def source(self, node: ast.ImportFrom, importer: str) -> str | None:
         """Return the module within the package that an import is from; None: from outside."""
@@ -124,17 +134,60 @@ class _Linker:
         raise LinkerError(f"{self.package}.{module}: has no {name}")
 
     def symbol(self, module: str, name: str) -> str:
-        """Return what a core module's name is called in the linked one."""
+        """Return what a name of a core or rare module is called there."""
         module, name = self.origin(module, name)
         if not module or name in self.modules[module].outside:
             return name
-        if self._exported.get(name) == module:
+        if self._exported.get(name) == module or module not in {*self.core, *self.rare}:
+            return name
+        if module in self.rare and (name in self._kept or name[0] == "_"):
             return name
         if name in self.modules[module].folded:
             return f"_{module.replace('.', '_')}_{name}"
         if (module, name) not in self._short:
-            self._short[module, name] = next(self._free)
+            self._short[module, name] = next(self._free[module])
         return self._short[module, name]
+
+    def bound(self, importer: str, module: str, name: str) -> str:
+        """Return what a module that stays apart calls what it has from another."""
+        module, name = self.origin(module, name)
+        symbol = self.symbol(module, name)
+        if symbol == name:
+            self._asked.add(name)
+            return name
+        self._asked.add(symbol)
+        if (importer, module, name) not in self._taken:
+            self._taken[importer, module, name] = next(self._free[importer])
+        return self._taken[importer, module, name]
+
+    def _free_names(self, module: str) -> Iterator[str]:
+        """Return short names that do not stand in a module yet."""
+        used = {name for node in ast.walk(self.trees[module]) for name in shorten.names_in(node)}
+        return (name for name in shorten.private_names() if name not in used)
+
+    def _said(self) -> set[str]:
+        """Return the texts that may name a function, but for those beside their module's name."""
+        nodes = [node for tree in self.trees.values() for node in ast.walk(tree)]
+        texts = [n for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+        beside = {id(text) for node in nodes for _, text in self.pairs(node)}
+        return {str(text.value) for text in texts if id(text) not in beside}
+
+    def pairs(self, node: ast.AST) -> list[tuple[str, ast.Constant]]:
+        """Return (rare module, the text that names a function of it) of a call or tuple."""
+        match node:
+            case ast.Call(args=values) | ast.Tuple(elts=values):
+                pass
+            case _:
+                return []
+        found: list[tuple[str, ast.Constant]] = []
+        for value, beside in pairwise(values):
+            match value, beside:
+                case ast.Constant(value=str(module)), ast.Constant(value=str(name)):
+                    if module in self.rare and name in self.modules[module].own:
+                        found.append((module, beside))
+                case _:
+                    pass
+        return found
 
     def taken(self, name: str) -> dict[str, set[str]]:
         """Return which names of which core modules a module imports or reaches for."""
@@ -155,10 +208,7 @@ class _Linker:
     def _exports(self) -> dict[str, str]:
         """Return {name: core module that it is of} of all that is asked for from outside."""
         wanted = {self.origin(m, name) for m in self._public for name in self._public[m]}
-        for importer in self.trees:
-            if importer not in self.core:
-                for module, names in self.taken(importer).items():
-                    wanted |= {self.origin(module, name) for name in names}
+        wanted |= {(m, name) for m in self.core for name in self._raised(m)}
         exports: dict[str, str] = {}
         for module, name in sorted(wanted):
             if name in self.modules[module].outside:
@@ -169,6 +219,14 @@ class _Linker:
                 raise LinkerError(f"{module}: {name} is the name of a module, too")
         return exports
 
+    def _raised(self, module: str) -> set[str]:
+        """Return the exceptions that a module defines: messages name them."""
+        found = {"Exception"}
+        for node in self.trees[module].body:
+            if isinstance(node, ast.ClassDef) and {ast.unparse(b) for b in node.bases} & found:
+                found.add(node.name)
+        return found - {"Exception"}
+
     def together(self) -> ast.Module:
         """Return the core modules as one."""
         uses = {name: self.taken(name) for name in self.core}
@@ -176,7 +234,7 @@ class _Linker:
         body: list[ast.stmt] = []
         for name in TopologicalSorter(graph).static_order():
             body += _Rewriter(self, name).visit(self.trees[name]).body
-        names = [f"{self.package}.{name}" for name in self._public]
+        names = [f"{self.package}.{name}" for name in self._public if name in self.core]
         modules = "__import__('sys').modules"
         alias = f"{modules}.update(dict.fromkeys({names}, {modules}[{self.package!r}]))"
         body += ast.parse(alias).body
@@ -187,7 +245,8 @@ class _Linker:
         """Return the statements without functions and classes that nobody on the board uses."""
         while True:
             nodes = [node for each in body for node in ast.walk(each)]
-            used = {node.id for node in nodes if isinstance(node, ast.Name)} | {*self._exported}
+            used = {node.id for node in nodes if isinstance(node, ast.Name)}
+            used |= self._asked | {*self._exported}
             kept = [each for each in body if getattr(each, "name", None) in {*used, None}]
             if len(kept) == len(body):
                 return body
@@ -199,15 +258,22 @@ class _Linker:
         held = set(module.modules.values())
         taken = self.taken(name).items()
         wanted = {
-            self.symbol(core, each) for core, names in taken for each in names if core in held
+            self.bound(name, core, each): self.symbol(core, each)
+            for core, names in taken
+            for each in names
+            if core in held
         }
-        if wanted & (module.own | module.outside):
+        if {*wanted} & (module.own | module.outside):
             raise LinkerError(f"{name}: has a name of its own like one that it takes: {wanted}")
         tree = _Rewriter(self, name).visit(self.trees[name])
         if wanted:
-            names = [ast.alias(each) for each in sorted(wanted)]
+            names = [_alias(wanted[each], each) for each in sorted(wanted)]
             tree.body.insert(0, ast.ImportFrom(self.package, names, 0))
         return ast.fix_missing_locations(tree)
+
+
+def _alias(name: str, bound: str) -> ast.alias:
+    return ast.alias(name, None if name == bound else bound)
 
 
 def _most_used_first(body: list[ast.stmt]) -> ast.stmt:
@@ -278,6 +344,7 @@ class _Rewriter(ast.NodeTransformer):
         self._linker = linker
         self._name = name
         self._is_core = name in linker.core
+        self._is_known = self._is_core or name in linker.rare
         self._module = linker.modules[name]
         self._functions: list[set[str]] = []  # names of the functions around
         self._class: set[str] | None = None  # those of a class, right within it
@@ -287,15 +354,24 @@ class _Rewriter(ast.NodeTransformer):
         return not own and not any(name in names for names in self._functions)
 
     def _symbol(self, module: str, name: str) -> str:
-        symbol = self._linker.symbol(module, name)
+        """Return what a core module's name is called here; or one of a rare module that is this."""
+        known = self._is_core or module == self._name
+        symbol = (
+            self._linker.symbol(module, name)
+            if known
+            else self._linker.bound(self._name, module, name)
+        )
         if not self._is_global(symbol):
             raise LinkerError(f"{self._name}: a local {symbol} hides that of {module}")
         return symbol
 
     def _renamed(self, name: str) -> str:
         """Return what a name is called now, seen from where we are."""
-        known = name in self._module.own or name in self._module.imported
-        if not self._is_core or not known or not self._is_global(name):
+        if not self._is_global(name):
+            return name
+        if name in self._module.imported and not self._is_core:
+            return self._symbol(*self._module.imported[name])
+        if not self._is_known or name not in self._module.own | {*self._module.imported}:
             return name
         return self._symbol(self._name, name)
 
@@ -315,6 +391,9 @@ class _Rewriter(ast.NodeTransformer):
                     if not isinstance(node.ctx, ast.Load):
                         raise LinkerError(f"{self._name}: sets {node.attr} of module {held}")
                     return ast.Name(self._symbol(module, node.attr), node.ctx)
+                if module in self._linker.rare:
+                    node.attr = self._linker.symbol(module, node.attr)
+                    return node
             case _:
                 pass
         return self.generic_visit(node)
@@ -326,13 +405,21 @@ class _Rewriter(ast.NodeTransformer):
         node.names = [alias for alias in node.names if self._stays(source, alias)]
         if source in self._linker.core and source:
             node.module, node.level = self._linker.package, 0
-            for alias in node.names:
-                bound = alias.asname or alias.name
-                alias.name = self._linker.symbol(source, alias.name)
-                alias.asname = None if alias.name == bound else bound
-        elif self._is_core:  # it stands in the package itself now
+            node.names = [self._taken(source, alias) for alias in node.names]
+            return node if node.names else None
+        if source in self._linker.rare:
+            node.names = [self._taken(source, alias) for alias in node.names]
+        if self._is_core:  # it stands in the package itself now
             node.module, node.level = source or None, 1
         return node if node.names else None
+
+    def _taken(self, source: str, alias: ast.alias) -> ast.alias:
+        """Return what is imported by the names that it has there and shall have here."""
+        bound = alias.asname or alias.name
+        asked = self._linker.bound(self._name, source, alias.name)
+        if not self._functions and not self._is_core:
+            bound = asked
+        return _alias(self._linker.symbol(source, alias.name), bound)
 
     def _stays(self, source: str, alias: ast.alias) -> bool:
         """Tell whether a name is still to be imported."""
@@ -344,6 +431,18 @@ class _Rewriter(ast.NodeTransformer):
         if linked and self._is_core:
             return False
         return inner not in core and alias.name != _FOLDED
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        return self._told(node)
+
+    def visit_Tuple(self, node: ast.Tuple) -> ast.AST:
+        return self._told(node)
+
+    def _told(self, node: ast.Call | ast.Tuple) -> ast.AST:
+        """Have a text that names a function of a rare module give its name there."""
+        for module, text in self._linker.pairs(node):
+            text.value = self._linker.symbol(module, str(text.value))
+        return self.generic_visit(node)
 
     def visit_Global(self, node: ast.Global) -> ast.AST:
         node.names = [self._linker.symbol(self._name, name) for name in node.names]
