@@ -25,8 +25,7 @@ FIRMWARE_LAYERS = (
     ("message", "accelerometer", "sensirion", "uart_part", "uart_asked"),
     ("log", "config", "identity", "drivers", "links", "reply"),
     ("sampler", "recorder", "uplink", "commands", "control", "authority", "actions", "scan"),
-    ("describe",),
-    ("answers",),
+    ("hello", "status", "schema"),
     ("trouble", "start", "ending"),
     ("tap",),
     ("app",),
@@ -36,7 +35,7 @@ FIRMWARE_LAYERS = (
 HOST_LAYERS = (
     ("errors", "chips", "clock"),
     ("shorten",),
-    ("link", "merge"),
+    ("halves", "link", "merge"),
     ("fields", "resources", "keys", "drivers", "hello", "decode", "places", "disk", "tap"),
     ("board", "firmware", "store", "transports", "recording"),
     (

@@ -178,6 +178,7 @@ class Board:
         """Take a message from the host; without room for an answer the host has to ask again."""
         try:
             if data[0] == _REQUEST:
+                self.link.reply(())  # who asks has the answer before, or is not waiting for it
                 self.link.reply(control.handle(self, data))
             else:
                 self.uplink.receipt(data)

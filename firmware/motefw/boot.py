@@ -75,7 +75,7 @@ def _identify(board):
 
 
 def _note(board, previous_epoch):
-    about = overlay.call("describe", "about", board)
+    about = overlay.call("hello", "about", board)
     about["previous_epoch"] = previous_epoch
     board.recorder.note({"boot": about})
     board.report(
@@ -103,4 +103,4 @@ def _add_stream(board, number, sensor, settings):
     board.streams.append(stream)
     wait_ms = stream.step()
     board.due_ms.append(ticks_add(board.ticks_ms(), wait_ms))
-    board.recorder.note({"schema": overlay.call("describe", "schema", stream)})
+    board.recorder.note({"schema": overlay.call("schema", "table", stream)})

@@ -9,13 +9,13 @@ from . import overlay
 from .errors import MoteError
 
 TABLE = {
-    "hello": ("answers", "hello", False),
-    "status": ("answers", "status", False),
-    "schema": ("answers", "schema", False),
+    "hello": ("hello", "hello", False),
+    "status": ("status", "status", False),
+    "schema": ("schema", "schema", False),
     "time.get": ("actions", "time_get", False),
     "time.set": ("actions", "time_set", False),
-    "config.get": ("actions", "config_get", False),
-    "config.set": ("actions", "config_set", True),
+    "config.get": ("config", "get", False),
+    "config.set": ("config", "put", True),
     "bus.scan": ("scan", "scan", True),
     "bus.record": ("actions", "bus_record", True),
     "reboot": ("actions", "reboot", True),

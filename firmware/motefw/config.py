@@ -12,8 +12,9 @@ The place of a sensor in the list is its stream's number. An error names the key
 what was expected; nothing is taken from a configuration that has one.
 """
 
+from . import drivers
 from .compat import const
-from .errors import ConfigError
+from .errors import ConfigError, MessageError
 from .files import read_json, write_json
 from .options import check_options
 
@@ -58,6 +59,19 @@ _SENSOR = {
 }
 _PACKET = {"samples": (int, 1, 512), "latency_ms": (int, 0, _DAY_MS)}
 _DEFAULT_PACKET = {"samples": 256, "latency_ms": 5000}
+
+
+def get(board, args):
+    """Tell the configuration that is in force after the next boot."""
+    return load(board.port.root, drivers.load)
+
+
+def put(board, args):
+    """Check a configuration and save it; the next boot applies it."""
+    if not isinstance(args.get("config"), dict):
+        raise MessageError("config: an object is expected")
+    save(board.port.root, args["config"], drivers.load)
+    return {"reboot": True}
 
 
 def load(root, driver):

@@ -1,7 +1,7 @@
 """From a request to its reply, by what is loaded for each step and let go of after it.
 
 A board that is short of heap has room for one of them at a time: what opens a request
-(`commands`), what carries it out (`answers`, `actions`, `scan`), what makes the reply (`reply`).
+(`commands`), what carries it out (such as `status` or `actions`), what makes the reply (`reply`).
 """
 
 from . import overlay

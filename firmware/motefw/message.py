@@ -60,7 +60,7 @@ def dumped(value: object) -> bytes:
 def parsed(body: bytes, at: int):
     """Return what the JSON from body[at] on stands for; MessageError if it is none."""
     try:
-        return json.loads(bytes(body[at:]).decode())
+        return json.loads(str(memoryview(body)[at:], "utf-8"))
     except (ValueError, UnicodeError):
         raise MessageError("message {}: not JSON".format(chr(body[0]))) from None
 

@@ -14,7 +14,8 @@ _NEVER_S = const(0x3FFFFFFF)
 def begin(stream):
     """Start the sensor, whatever state it is in; return (its driver, its block)."""
     sensor = stream.sensor
-    cls, driver = whole(stream), stream.driver
+    cls = drivers.load(sensor["driver"], stream.cls)
+    driver = stream.driver
     try:
         if type(driver) is not cls:
             bad = driver.bad if driver else 0
@@ -34,12 +35,6 @@ def begin(stream):
         stream.seen()
         stream.due_ms = stream.hands.ticks_ms()
     return driver, block
-
-
-def whole(stream):
-    """Return the class of a stream's driver with all that a start needs."""
-    cls = stream.cls
-    return drivers.load(stream.sensor["driver"]) if getattr(cls, "HALF", False) else cls
 
 
 def _half(cls):

@@ -37,9 +37,9 @@ _PUBLIC = {
     "packet_setup": ("select_kernel",),
 }  # what main.py and drivers may import, those that are put on a board as they are, too
 _RARE = (
-    *("actions", "answers", "authority", "boot", "commands", "config", "describe", "ending"),
-    *("files", "identity", "message", "options", "packet_anchor", "packet_setup"),
-    *("reply", "scan", "start", "trouble"),
+    *("actions", "authority", "boot", "commands", "config", "ending", "files", "hello"),
+    *("identity", "message", "options", "packet_anchor", "packet_linear", "packet_setup"),
+    *("reply", "scan", "schema", "start", "status", "trouble"),
 )  # loaded when needed; with the core they know each other's attributes, and nobody else does
 _OPEN = ("Driver", "Block")  # classes whose attributes drivers may use
 _HOST_ONLY = re.compile(r"_host\.py$|/packet_(decode|header)\.py$")

@@ -86,6 +86,8 @@ class _Linker:
         self.rare = {name for name in rare if name in trees}
         self._public = public
         self.modules = {name: self._survey(name) for name in trees}
+        while any([self._spared(name) for name in self.rare]):
+            self.modules = {name: self._survey(name) for name in trees}
         self._exported = self._exports()
         self._short: dict[tuple[str, str], str] = {}
         self._asked: set[str] = set()  # what of the core others import
@@ -103,6 +105,29 @@ class _Linker:
         is_package = not importer or any(name.startswith(importer + ".") for name in self.trees)
         kept = len(inner) + is_package - node.level
         return ".".join([*inner[:kept], *parts])
+
+    def _spared(self, name: str) -> bool:
+        """Leave out of a rare module what nobody on the board asks for; tell if there was any."""
+        asked = {*self._public.get(name, ())}
+        for other, tree in self.trees.items():
+            held = {n for n, module in self.modules[other].modules.items() if module == name}
+            for node in ast.walk(tree):
+                match node:
+                    case ast.Attribute(value=ast.Name(id=module), attr=each) if module in held:
+                        asked.add(each)
+                    case ast.ImportFrom() if self.source(node, other) == name:
+                        asked |= {alias.name for alias in node.names}
+                    case ast.Constant(value=str(each)):
+                        asked.add(each)
+                    case ast.Name(id=each, ctx=ast.Load()) if other == name:
+                        asked.add(each)
+                    case _:
+                        pass
+        tree = self.trees[name]
+        body = [kept for node in tree.body if (kept := _asked(node, asked))]
+        gone = ast.dump(ast.Module(body, [])) != ast.dump(tree)
+        tree.body = body
+        return gone
 
     def _survey(self, name: str) -> _Module:
         module = _Module()
@@ -270,6 +295,15 @@ class _Linker:
             names = [_alias(wanted[each], each) for each in sorted(wanted)]
             tree.body.insert(0, ast.ImportFrom(self.package, names, 0))
         return ast.fix_missing_locations(tree)
+
+
+def _asked(node: ast.stmt, asked: set[str]) -> ast.stmt | None:
+    """Return a statement of a module if one of its names is asked for, or it has none."""
+    if isinstance(node, ast.ImportFrom):
+        names = [each for each in node.names if (each.asname or each.name) in asked]
+        return ast.ImportFrom(node.module, names, node.level) if names else None
+    bound = set(_bound(node))
+    return None if bound and not bound & asked else node
 
 
 def _alias(name: str, bound: str) -> ast.alias:
