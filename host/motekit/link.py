@@ -109,9 +109,15 @@ class _Linker:
     def _spared(self, name: str) -> bool:
         """Leave out of a rare module what nobody on the board asks for; tell if there was any."""
         asked = {*self._public.get(name, ())}
+        nodes = [node for tree in self.trees.values() for node in ast.walk(tree)]
+        pairs = [pair for node in nodes for pair in self.pairs(node)]
+        asked |= {str(text.value) for module, text in pairs if module.value == name}
+        beside = {id(part) for pair in pairs for part in pair}
         for other, tree in self.trees.items():
             held = {n for n, module in self.modules[other].modules.items() if module == name}
             for node in ast.walk(tree):
+                if id(node) in beside:
+                    continue
                 match node:
                     case ast.Attribute(value=ast.Name(id=module), attr=each) if module in held:
                         asked.add(each)
@@ -197,19 +203,19 @@ class _Linker:
         beside = {id(text) for node in nodes for _, text in self.pairs(node)}
         return {str(text.value) for text in texts if id(text) not in beside}
 
-    def pairs(self, node: ast.AST) -> list[tuple[str, ast.Constant]]:
-        """Return (rare module, the text that names a function of it) of a call or tuple."""
+    def pairs(self, node: ast.AST) -> list[tuple[ast.Constant, ast.Constant]]:
+        """Return (text that names a rare module, text that names its function) of a call, tuple."""
         match node:
             case ast.Call(args=values) | ast.Tuple(elts=values):
                 pass
             case _:
                 return []
-        found: list[tuple[str, ast.Constant]] = []
+        found: list[tuple[ast.Constant, ast.Constant]] = []
         for value, beside in pairwise(values):
             match value, beside:
                 case ast.Constant(value=str(module)), ast.Constant(value=str(name)):
                     if module in self.rare and name in self.modules[module].own:
-                        found.append((module, beside))
+                        found.append((value, beside))
                 case _:
                     pass
         return found
@@ -475,7 +481,7 @@ class _Rewriter(ast.NodeTransformer):
     def _told(self, node: ast.Call | ast.Tuple) -> ast.AST:
         """Have a text that names a function of a rare module give its name there."""
         for module, text in self._linker.pairs(node):
-            text.value = self._linker.symbol(module, str(text.value))
+            text.value = self._linker.symbol(str(module.value), str(text.value))
         return self.generic_visit(node)
 
     def visit_Global(self, node: ast.Global) -> ast.AST:
