@@ -9,7 +9,7 @@ import pytest
 
 from motekit.errors import LinkError, ScenarioError
 from motekit.sim import scenario
-from motekit.sim.faults import CHIP, KINDS
+from motekit.sim.faults import CHIP, KINDS, WIFI
 from motekit.sim.fleet import running
 from motekit.sim.sim_pipe import START_UTC_S
 from motekit.sim.world import World
@@ -86,7 +86,7 @@ CASES = (
     Case("uart_overflow", "for_s = 40", ("pms5003",), (("pms5003", "failing"),)),
 )
 IDS = [f"{case.kind} {case.more}".replace(LASTS, "").split("\n")[0] for case in CASES]
-APART = {"host_clock_jump", "onewire_shorted", *(k for k in KINDS if KINDS[k].of == CHIP)}
+APART = {"host_clock_jump", "onewire_shorted", *(k for k in KINDS if KINDS[k].of in (CHIP, WIFI))}
 
 
 def fault(kind, more, board, at_s=AT_S):

@@ -1,4 +1,4 @@
-"""What a host can have done: time, recording, reboot. Loaded for a request."""
+"""What a host can have done: time, a recording, reboot. Loaded for a request."""
 
 from .compat import const
 from .errors import MessageError

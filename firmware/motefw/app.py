@@ -108,7 +108,7 @@ class Board:
 
     async def run(self):
         """Run until somebody wants a reboot."""
-        running = [asyncio.create_task(self._guard(task)) for task in self.tasks]
+        running = [asyncio.create_task(self.guard(task)) for task in self.tasks]
         while running and not self._flushed():
             await asyncio.sleep_ms(_TICK_MS)
             try:
@@ -116,7 +116,7 @@ class Board:
             except Exception as error:
                 self._complain("supervisor", error)
 
-    async def _guard(self, task):
+    async def guard(self, task):
         """Run a task for ever, whatever it raises."""
         while True:
             try:

@@ -11,7 +11,7 @@ from . import drivers, overlay
 from .app import Board, Task
 from .clock import Clock
 from .errors import ConfigError, MoteError
-from .files import RECORD_FILE, read_json
+from .files import RECORD_FILE, WIFI_FILE, read_json
 from .links.serial import SerialLink
 from .log import RamLog
 from .recorder import Recorder
@@ -48,6 +48,7 @@ def begin(board):
     link = board.link
     for name, job in (("sample", board.sample), ("read", link.read), ("send", link.send)):
         board.tasks.append(Task(name, job, board.ticks_ms))
+    _begin_wifi(board)
     overlay.shed(Board, RamLog, Clock, Recorder, Uplink, SerialLink, Stream, Task)
 
 
@@ -62,6 +63,15 @@ def _begin_recording(board):
             board.tap = Tap(board.clock, asked["for_s"])
     except (ConfigError, KeyError, OSError, TypeError) as error:
         board.report(f"no recording: {type(error).__name__}: {error}")
+
+
+def _begin_wifi(board):
+    """Join the networks of the board's file; without one nothing more is loaded."""
+    try:
+        os.stat(board.port.root + WIFI_FILE)
+    except OSError:
+        return
+    overlay.call("wireless", "begin", board)
 
 
 def _identify(board):
@@ -86,7 +96,7 @@ def _note(board, previous_epoch):
 def _settings(board):
     """Return the configuration; a broken one leaves the board without sensors, not mute."""
     try:
-        return overlay.call("config", "load", board.port.root, drivers.load)
+        return overlay.call("config", "begin", board.port.root, drivers.load)
     except (ConfigError, OSError) as error:
         board.config_error = str(error)
         board.report(f"no sensors: {error}")

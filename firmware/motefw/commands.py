@@ -14,10 +14,16 @@ TABLE = {
     "schema": ("schema", "schema", False),
     "time.get": ("actions", "time_get", False),
     "time.set": ("actions", "time_set", False),
-    "config.get": ("config", "get", False),
-    "config.set": ("config", "put", True),
+    "config.get": ("configure", "get", False),
+    "config.mark": ("configure", "marks", False),
+    "config.part": ("configure", "part", True),
+    "config.set": ("configure", "save", True),
+    "config.keep": ("configure", "keep", True),
     "bus.scan": ("scan", "scan", True),
     "bus.record": ("actions", "bus_record", True),
+    "wifi.get": ("wireless", "wifi_get", False),
+    "wifi.set": ("wireless", "wifi_set", True),
+    "wifi.scan": ("wireless", "wifi_scan", True),
     "reboot": ("actions", "reboot", True),
 }  # name: (module, its function of board and arguments, whether only the command key opens it)
 

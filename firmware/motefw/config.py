@@ -1,6 +1,7 @@
 """The board's configuration: what buses it has, what sensors are on them, how packets are made.
 
-    {"board": "esp32-c3-devkitm-1", "name": "roof",
+    {"board": "esp32-c3-devkitm-1", "name": "roof", "site": "north",
+     "broker": "mqtts://broker.example:8883",
      "buses": {"i2c0": {"kind": "i2c", "id": 0, "sda": 5, "scl": 6, "hz": 400000},
                "uart1": {"kind": "uart", "id": 1, "tx": 21, "rx": 20, "baud": 9600},
                "wire0": {"kind": "onewire", "data": 4}},
@@ -12,13 +13,13 @@ The place of a sensor in the list is its stream's number. An error names the key
 what was expected; nothing is taken from a configuration that has one.
 """
 
-from . import drivers
+import os
+
 from .compat import const
-from .errors import ConfigError, MessageError
-from .files import read_json, write_json
+from .errors import ConfigError
+from .files import CONFIG_FILE, CONFIG_NEXT, CONFIG_TRIAL, read_json, write_json
 from .options import check_options
 
-FILE = "config.json"
 SENSORS_MAX = const(16)
 _BUSES_MAX = const(8)
 _DAY_MS = const(86_400_000)
@@ -28,6 +29,8 @@ _SENSORS = "sensors[{}]"
 _TOP = {
     "board": (str, 1, _TEXT),
     "name": (str, 1, _TEXT),
+    "site": (str, 1, _TEXT),
+    "broker": (str, 1, 128),  # a URL without a password: this is told to whoever asks
     "buses": (dict, 0, _BUSES_MAX),
     "sensors": (list, 0, SENSORS_MAX),
     "packet": (dict, 0, 2),
@@ -61,30 +64,36 @@ _PACKET = {"samples": (int, 1, 512), "latency_ms": (int, 0, _DAY_MS)}
 _DEFAULT_PACKET = {"samples": 256, "latency_ms": 5000}
 
 
-def get(board, args):
-    """Tell the configuration that is in force after the next boot."""
-    return load(board.port.root, drivers.load)
+def begin(root, driver):
+    """Return the configuration to boot with: one that is to be tried, else the one that was kept.
 
-
-def put(board, args):
-    """Check a configuration and save it; the next boot applies it."""
-    if not isinstance(args.get("config"), dict):
-        raise MessageError("config: an object is expected")
-    save(board.port.root, args["config"], drivers.load)
-    return {"reboot": True}
+    One that was tried by the boot before and that nobody has kept is let go of. Each step is one
+    change of one name, so a power cut leaves a board that boots with one of the two.
+    """
+    try:
+        os.remove(root + CONFIG_TRIAL)
+    except OSError:
+        pass  # there is none
+    try:
+        os.rename(root + CONFIG_NEXT, root + CONFIG_TRIAL)
+    except OSError:
+        pass
+    return load(root, driver)
 
 
 def load(root, driver):
     """Return the configuration of the board, a bare one if there is no file; see `check`."""
-    config = read_json(root + FILE)
+    config = read_json(root + CONFIG_TRIAL)
+    if config is None:
+        config = read_json(root + CONFIG_FILE)
     if config is None:
         config = {"board": "unknown"}
     return check(config, driver)
 
 
-def save(root, config, driver):
-    """Check a configuration and put it in place of the one before, whole."""
-    write_json(root + FILE, check(config, driver))
+def save(path, config, driver):
+    """Check a configuration and write it to a file, in place of what was there, whole."""
+    write_json(path, check(config, driver))
 
 
 def check(config, driver):

@@ -17,9 +17,9 @@ ALL_BYTES = const(0x3FFFFFFF)
 _DRIVERS = ".drivers"
 _PACKAGE = __name__.split(".")[0]
 _RARE = const(
-    "actions authority boot commands config ending files hello identity message options "
-    "packet_anchor packet_linear packet_setup reply scan schema start status trouble "
-    "accelerometer register sensirion uart_asked uart_part"
+    "actions authority boot commands config configure ending files hello identity message "
+    "networks options packet_anchor packet_linear packet_setup reply scan schema start status "
+    "trouble wireless accelerometer register sensirion uart_asked uart_part"
 )  # the last five are what drivers have in common
 
 

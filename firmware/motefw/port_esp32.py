@@ -74,7 +74,7 @@ class Serial:
 
 
 class Port:
-    """What `app.run` is handed; see the methods. The radio is left off."""
+    """What `app.run` is handed; see the methods. The radio is off unless asked for."""
 
     root = "/"
 
@@ -151,6 +151,12 @@ class Port:
         import onewire
 
         return onewire.OneWire(machine.Pin(spec["data"]))
+
+    def wlan(self):
+        """Return the radio as a station in a network; it is off until it is made active."""
+        import network
+
+        return network.WLAN(network.WLAN.IF_STA)
 
     def recover(self, name):
         """Free an I2C bus whose SDA a part holds low after a transfer that was cut short.

@@ -7,7 +7,9 @@ from .options import channels_of
 
 def table(stream):
     """Return the channel table of a stream: what makes units of its integers."""
-    cls = drivers.load(stream.sensor["driver"], stream.cls)
+    cls = stream.cls
+    if getattr(cls, "HALF", False):
+        cls = drivers.load(stream.sensor["driver"])
     values = {
         "id": stream.number,
         "stream": stream.number,

@@ -14,8 +14,9 @@ _NEVER_S = const(0x3FFFFFFF)
 def begin(stream):
     """Start the sensor, whatever state it is in; return (its driver, its block)."""
     sensor = stream.sensor
-    cls = drivers.load(sensor["driver"], stream.cls)
-    driver = stream.driver
+    cls, driver = stream.cls, stream.driver
+    if getattr(cls, "HALF", False):
+        cls = drivers.load(sensor["driver"])
     try:
         if type(driver) is not cls:
             bad = driver.bad if driver else 0

@@ -26,11 +26,11 @@ def status(board, args):
         "ignored_receipts": uplink.ignored,
         "restarted_tasks": sum(task.restarts for task in board.tasks),
         "config_error": board.config_error,
-        "sensors": [_state(stream) for stream in board.streams],
+        "sensors": [state(stream) for stream in board.streams],
     }
 
 
-def _state(stream):
+def state(stream):
     """Return what `status` tells of a sensor."""
     return {
         "name": stream.name,

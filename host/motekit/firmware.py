@@ -37,9 +37,10 @@ _PUBLIC = {
     "packet_setup": ("select_kernel",),
 }  # what main.py and drivers may import, those that are put on a board as they are, too
 _RARE = (
-    *("actions", "authority", "boot", "commands", "config", "ending", "files", "hello"),
-    *("identity", "message", "options", "packet_anchor", "packet_linear", "packet_setup"),
-    *("reply", "scan", "schema", "start", "status", "trouble"),
+    *("actions", "authority", "boot", "commands", "config", "configure", "ending", "files"),
+    *("hello", "identity", "message", "networks", "options", "packet_anchor", "packet_linear"),
+    *("packet_setup", "reply", "scan", "schema", "start", "status", "trouble", "wifi"),
+    "wireless",
 )  # loaded when needed; with the core they know each other's attributes, and nobody else does
 _OPEN = ("Driver", "Block")  # classes whose attributes drivers may use
 _HOST_ONLY = re.compile(r"_host\.py$|/packet_(decode|header)\.py$")

@@ -25,7 +25,8 @@ _OTHERS: tuple[object, ...] = (
     *(asyncio, asyncio.Event, asyncio.Task, asyncio.StreamReader, Exception(), OSError()),
     *(gc, hashlib, hashlib.sha256(), io.BytesIO(), json, sys, sys.stdin, time),
 )
-_FOREIGN = frozenset(name for each in _OTHERS for name in dir(each))
+_RADIO = ("active", "config", "connect", "disconnect", "ifconfig", "isconnected", "scan", "status")
+_FOREIGN = frozenset(name for each in _OTHERS for name in dir(each)) | {*_RADIO}
 
 
 def merge(

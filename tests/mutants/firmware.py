@@ -371,10 +371,26 @@ BOARD = (
     Mutant(
         "config: saved unchecked",
         _HOME + "config.py",
-        "write_json(root + FILE, check(config, driver))",
-        "write_json(root + FILE, config)",
+        "write_json(path, check(config, driver))",
+        "write_json(path, config)",
         "config_board",
         ("test_what_is_wrong_is_named_and_nothing_is_saved",),
+    ),
+    Mutant(
+        "config: a trial that nobody kept stays",
+        _HOME + "config.py",
+        "        os.remove(root + CONFIG_TRIAL)\n",
+        "        pass\n",
+        "configure_board",
+        ("test_a_trial_lasts_for_one_boot_unless_it_is_kept",),
+    ),
+    Mutant(
+        "configure: what was set meanwhile is undone",
+        _HOME + "configure.py",
+        '_expect("was", args["was"], root + CONFIG_FILE)',
+        'args["was"]',
+        "configure_board",
+        ("test_what_somebody_else_has_set_meanwhile_is_not_undone",),
     ),
     Mutant(
         "driver: options not checked",

@@ -17,13 +17,8 @@ from motefw import overlay
 from motefw.errors import ConfigError
 
 
-def load(name, held=None):
-    """Return the driver class of a name: `held`, if that is not half of one.
-
-    ConfigError for one that is not here, or not whole.
-    """
-    if held and not getattr(held, "HALF", False):
-        return held
+def load(name):
+    """Return the driver class of a name; ConfigError for one that is not here, or not whole."""
     overlay.tidy()  # there is room for one at a time
     why = "no name of a module"
     if name and "." not in name and "/" not in name:

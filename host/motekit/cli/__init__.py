@@ -30,6 +30,7 @@ COMMANDS = (
     ("sensors", "motekit.cli.sensors"),
     ("firmware", "motekit.cli.firmware"),
     ("flash", "motekit.cli.flash"),
+    ("config", "motekit.cli.config"),
     ("gateway", "motekit.cli.gateway"),
     ("record", "motekit.cli.record"),
     ("sim", "motekit.cli.sim"),

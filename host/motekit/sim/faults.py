@@ -1,10 +1,12 @@
 """What can go wrong in a scenario: one table of kinds, and how a `[[fault]]` is read.
 
-A kind befalls the serial line, the board as a whole, its sensors, their bus, the host, or a chip
-with a flash of its own. Beside `kind`, `at_s`, `for_s` and `board` it takes what its row says: a
-number at most, and which way. What befalls a chip may begin with progress, `after_bytes`.
+A kind befalls the serial line, the board as a whole, its sensors, their bus, its Wi-Fi networks,
+the host, or a chip with a flash of its own. Beside `kind`, `at_s`, `for_s` and `board` it takes
+what its row says: a number at most, and which way; one of a sensor or a network may name it. What
+befalls a chip may begin with progress, `after_bytes`.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from motekit import drivers
@@ -14,6 +16,7 @@ from motekit.sim.loader import faults as loader
 from motekit.sim.plan import YEAR_S, BoardPlan, Fault, VirtualSensor
 
 LINE, BOARD, SENSOR, BUS, HOST, CHIP = "line", "board", "sensor", "bus", "host", "chip"
+WIFI = "wifi"
 WAYS = ("both", "to_board", "to_host")
 _INT64 = (-(1 << 63), (1 << 63) - 1)  # what TOML has
 _STALL_MAX_S = 20.0  # a board that stands still for longer wakes up by its watchdog
@@ -70,6 +73,8 @@ KINDS = {
     "i2c_stretch": Kind(BUS, "delay_s", None, calls=("stretch",)),
     "onewire_shorted": Kind(BUS, calls=("shorted",)),
     "uart_overflow": Kind(BUS, calls=("overflow",)),
+    "wifi_down": Kind(WIFI),
+    "wifi_refused": Kind(WIFI),
     "host_clock_jump": Kind(HOST, "jump_s", None, at=True),
     loader.DEAD: Kind(CHIP),
     loader.BAUD_FAILS: Kind(CHIP),
@@ -93,17 +98,17 @@ def read(entry: Fields, plans: list[BoardPlan]) -> dict[int | None, Fault]:
     if kind.of == HOST:
         if entry.get("board") is not None:
             raise entry.fail("board", f"{name} befalls the host, not a board")
-        indices: list[int] = []
+        befallen: list[int] = []
     else:
-        indices = _indices(entry, len(plans))
-    wanted = _wanted(entry, name, kind, [plans[i] for i in indices])
-    if kind.of == CHIP and not all(plans[i].blank for i in indices):
+        befallen = indices(entry, len(plans))
+    wanted = _wanted(entry, name, kind, [plans[i] for i in befallen])
+    if kind.of == CHIP and not all(plans[i].blank for i in befallen):
         raise entry.fail("kind", f'{name} befalls boards that begin with flash = "blank"')
     entry.done()
     fault = Fault(name, at_s, for_s, value, way, after_bytes=after_bytes)
     if kind.of == HOST:
         return {None: fault}
-    return {i: _on(fault, entry, kind, wanted, plans[i]) for i in indices}
+    return {i: _on(fault, entry, kind, wanted, plans[i]) for i in befallen}
 
 
 def _time(entry: Fields, key: str, name: str, *, needed: bool) -> float | None:
@@ -148,7 +153,9 @@ def _way(entry: Fields, name: str, kind: Kind) -> str:
 
 
 def _wanted(entry: Fields, name: str, kind: Kind, plans: list[BoardPlan]) -> str | None:
-    """Return the name of the one sensor that is meant, None where the key is absent."""
+    """Return the name of the one sensor, or network, that is meant; None for all of them."""
+    if kind.of == WIFI and entry.get("ssid") is not None:
+        return entry.text("ssid")
     wanted = entry.get("sensor")
     if wanted is None:
         return None
@@ -160,21 +167,21 @@ def _wanted(entry: Fields, name: str, kind: Kind, plans: list[BoardPlan]) -> str
     return entry.text("sensor")
 
 
-def _indices(entry: Fields, count: int) -> list[int]:
+def indices(entry: Fields, count: int) -> list[int]:
     """Return which of the expanded boards are meant: all where the key is absent."""
-    found = entry.get("board")
-    if found is None:
+    listed = entry.get("board")
+    if listed is None:
         return list(range(count))
-    indices = (
+    found = (
         entry.integers("board", *_INT64)
-        if isinstance(found, list)
+        if isinstance(listed, list)
         else [entry.integer("board", *_INT64)]
     )
-    for index in indices:
+    for index in found:
         if not 0 <= index < count:
             there = f"are {count} boards, 0 to {count - 1}" if count > 1 else "is 1 board, 0"
             raise entry.fail("board", f"{index} is no board: there {there}")
-    return indices
+    return found
 
 
 def of_driver(driver: str) -> list[str]:
@@ -203,6 +210,8 @@ def _called(driver: str, name: str) -> str | None:
 
 def _on(fault: Fault, entry: Fields, kind: Kind, wanted: str | None, plan: BoardPlan) -> Fault:
     """Return the fault as it befalls a board."""
+    if kind.of == WIFI:
+        return _among_networks(fault, entry, wanted, plan)
     if kind.of not in (SENSOR, BUS):
         return fault
     names = [each.sensor.name for each in plan.sensors]
@@ -223,6 +232,21 @@ def _on(fault: Fault, entry: Fields, kind: Kind, wanted: str | None, plan: Board
         which = f"sensor {wanted}" if wanted else f"no sensor ({', '.join(names) or 'none'})"
         raise entry.fail("kind", f"{which} of board {plan.index} can have {fault.kind}")
     return Fault(fault.kind, fault.at_s, fault.for_s, value, fault.way, tuple(targets.items()))
+
+
+def _among_networks(fault: Fault, entry: Fields, wanted: str | None, plan: BoardPlan) -> Fault:
+    """Return a fault of networks, whose targets are their names."""
+    names = {network.ssid for network in plan.networks}
+    if wanted is not None and wanted not in names:
+        raise entry.fail(
+            "ssid", f"board {plan.index} hears no {wanted!r}; {nearest(wanted, names)}"
+        )
+    if not names:
+        raise entry.fail("kind", f"board {plan.index} hears no network; add a [[network]]")
+    return replace(
+        fault,
+        targets=tuple((ssid, fault.kind) for ssid in sorted(names) if wanted in (None, ssid)),
+    )
 
 
 def _full_s(entry: Fields, sensor: VirtualSensor) -> float:

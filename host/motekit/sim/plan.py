@@ -42,6 +42,17 @@ class Fault:
 
 
 @dataclass(frozen=True)
+class VirtualNetwork:
+    """A Wi-Fi network that a board hears from at_s on, for ever if for_s is None."""
+
+    ssid: str
+    password: str  # "" for an open one
+    rssi: int
+    at_s: float
+    for_s: float | None
+
+
+@dataclass(frozen=True)
 class BoardPlan:
     """One virtual board, expanded; `device` derives from seed and index."""
 
@@ -55,3 +66,4 @@ class BoardPlan:
     blank: bool  # its flash is erased; what it runs has to be flashed
     chip: Chip  # the board file's, unless the scenario says another
     replay: Replay | None = None  # a recording takes the place of sensors
+    networks: tuple[VirtualNetwork, ...] = ()

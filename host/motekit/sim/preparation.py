@@ -16,7 +16,7 @@ from motekit.errors import VmError
 from motekit.sim import faults as kinds
 from motekit.sim import image
 from motekit.sim.loader import nor
-from motekit.sim.plan import BoardPlan, Fault
+from motekit.sim.plan import BoardPlan, Fault, VirtualNetwork
 from motekit.sim.scenario import Scenario
 from motekit.sim.vm import Vm
 
@@ -159,6 +159,7 @@ def board_spec(scenario: Scenario, plan: BoardPlan, folder: Path) -> dict[str, A
             }
             for each in plan.sensors
         ],
+        "networks": [_network(each) for each in plan.networks],
         "faults": [_fault(each) for each in plan.faults if not _of_chip(each)],
     }
 
@@ -176,6 +177,17 @@ def _fault(fault: Fault) -> dict[str, Any]:
         "value": fault.value,
         "way": fault.way,
         "targets": fault.targets,
+    }
+
+
+def _network(network: VirtualNetwork) -> dict[str, Any]:
+    at_ms = round(network.at_s * 1000)
+    return {
+        "ssid": network.ssid,
+        "password": network.password,
+        "rssi": network.rssi,
+        "at_ms": at_ms,
+        "end_ms": None if network.for_s is None else at_ms + round(network.for_s * 1000),
     }
 
 

@@ -6,6 +6,7 @@
     loader_speed = 1             # of blank boards' lines, as a multiple of their baud
     [[board]]                    # count, board, name, ticks_ms, flash, chip,
                                  # [[board.sensor]] (see sources.py)
+    [[network]]                  # ssid, password, rssi, board, at_s, for_s (see networks.py)
     [[fault]]                    # kind, at_s, for_s, board, sensor... (see faults.py)
 
 An error names the file, the key or the row, what stands there and what was expected.
@@ -22,8 +23,8 @@ from motekit.board import Board, Sensor
 from motekit.chips import CHIPS
 from motekit.errors import MotekitError, ScenarioError
 from motekit.fields import Fields, nearest, read_toml
-from motekit.sim import faults, models, replay, sources
-from motekit.sim.plan import YEAR_S, BoardPlan, Fault, VirtualSensor
+from motekit.sim import faults, models, networks, replay, sources
+from motekit.sim.plan import YEAR_S, BoardPlan, Fault, VirtualNetwork, VirtualSensor
 
 CLOCKS = ("real", "virtual")
 COUNT_MAX = 1000
@@ -64,6 +65,7 @@ def parse(fields: Fields, base: Path) -> Scenario:
         raise fields.fail("board", f"{len(plans)} boards, at most {COUNT_MAX} expected")
     if clock == "virtual" and any(plan.blank for plan in plans):
         raise fields.fail("clock", 'boards with flash = "blank" need a real one')
+    plans = _among_networks(fields.tables("network"), plans)
     found = [faults.read(entry, plans) for entry in fields.tables("fault")]
     fields.done()
     return Scenario(
@@ -77,6 +79,17 @@ def parse(fields: Fields, base: Path) -> Scenario:
         ),
         host_faults=tuple(each[None] for each in found if None in each),
     )
+
+
+def _among_networks(entries: list[Fields], plans: list[BoardPlan]) -> list[BoardPlan]:
+    """Return the boards with the networks that each of them hears."""
+    heard: list[list[VirtualNetwork]] = [[] for _ in plans]
+    for entry in entries:
+        network = networks.read(entry)
+        for index in faults.indices(entry, len(plans)):
+            heard[index].append(network)
+        entry.done()
+    return [replace(plan, networks=tuple(heard[plan.index])) for plan in plans]
 
 
 def _has(fields: Fields, key: str) -> bool:

@@ -28,6 +28,7 @@ _flash = None
 _watchdog = None
 _on_stop = None
 _timeline = None  # of a recording that is replayed
+_wlan = None
 
 
 def setup():
@@ -38,12 +39,24 @@ def setup():
         _wire(spec)
     else:
         _replay(spec)
+    if spec["networks"]:
+        radio()
     faults = spec["faults"]
     for i in range(len(faults)):
         if not faults[i]["kind"].startswith("flash_"):
             _schedule(i, faults[i])
     if spec["duration_ms"]:
         clock.at(max(spec["duration_ms"], clock.now_ms()), _stop)
+
+
+def radio():
+    """Return the radio, which is there from the start where a scenario has networks."""
+    global _wlan
+    if _wlan is None:
+        from .wlan import WLAN
+
+        _wlan = WLAN(board.spec["networks"])
+    return _wlan
 
 
 def _replay(spec):
@@ -137,6 +150,9 @@ def _apply(i, fault, on):
         control.call("fault {} {}".format(i, 1 if on else 0))
     elif kind.startswith("flash_"):
         _flash.fault(kind, fault["value"], on)
+    elif kind.startswith("wifi_"):
+        for ssid, _ in fault["targets"]:
+            radio().fault(kind, ssid, on)
     elif kind in _OF_THE_WHOLE:
         from . import faults
 
@@ -264,6 +280,10 @@ class Port:
     def onewire(self, spec):
         """Return the one-wire bus of a configuration's entry."""
         return _buses[spec["name"]]
+
+    def wlan(self):
+        """Return the radio as a station in a network."""
+        return radio()
 
     def recover(self, name):
         """Free a bus whose SDA a part holds low."""

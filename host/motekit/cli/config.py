@@ -1,0 +1,209 @@
+"""The command `motekit config`."""
+
+import json
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from motekit.cli import show
+from motekit.configuration import apply as applying
+from motekit.configuration import paths, target
+from motekit.configuration.lines import DirectLine
+from motekit.configuration.outcome import Outcome, Target
+from motekit.errors import LinkError, UsageError
+from motekit.flasher import ports
+from motekit.keys import Host, KeyStore
+from motekit.plan import load as load_plan
+
+DIFFERS = 3  # exit code of `plan --exit-code`
+
+config = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Configuration as code: what boards have, what a file says, and from here to there.\n\n"
+    "Example: motekit config plan fleet.toml --all",
+)
+
+PortsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="PORT", help="/dev/ttyUSB0, 'serial:/dev/ttyACM*'."),
+]
+PlanArgument = Annotated[Path, typer.Argument(help="What boards shall be: TOML, or CSV.")]
+AllOption = Annotated[bool, typer.Option("--all", help="Every attached USB serial port.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+StoreOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--store",
+        "-s",
+        envvar="MOTEKIT_STORE",
+        help="Collect what boards hold into this store, before they boot and lose it.",
+    ),
+]
+RecordsOption = Annotated[
+    Path | None, typer.Option("--records", help="What `motekit provision` has noted.")
+]
+
+
+@config.command("get")
+def get(
+    port: Annotated[str, typer.Argument(help="Where the board is.")],
+    key: Annotated[
+        str, typer.Argument(help="A part of it: name, sensors.adxl345.options.rate_hz.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="In one line.")] = False,
+) -> None:
+    """Print a board's configuration, or what stands at a key path of it.
+
+    Example: motekit config get /dev/ttyUSB0 packet.samples
+    """
+    path = paths.parse(key) if key else ()
+    (name,) = _one(port)
+    with closing(DirectLine(name, KeyStore.load(), Host())) as line:
+        value = paths.get(line.ask("config.get", {}), path)
+    indent = None if as_json else 2
+    print(json.dumps(value, ensure_ascii=False, indent=indent, sort_keys=True))
+
+
+@config.command("set")
+def set_(
+    port: Annotated[str, typer.Argument(help="Where the board is, or a pattern of ports.")],
+    settings: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="As name=roof.")
+    ] = None,
+    unset: Annotated[
+        list[str] | None, typer.Option("--unset", metavar="KEY", help="Remove this one.")
+    ] = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Change a board's configuration: all of it or nothing, tried, and kept if the board is well.
+
+    Example: motekit config set /dev/ttyUSB0 name=roof sensors.adxl345.options.rate_hz=100
+    """
+    chosen = [paths.setting(each) for each in settings or ()]
+    removed = [paths.parse(each) for each in unset or ()]
+    if not chosen and not removed:
+        raise UsageError("nothing to change: name=roof or --unset site, for example")
+    _apply(ports.named([port]), target.of_settings(chosen, removed), store, as_json=as_json)
+
+
+@config.command("plan")
+def plan(
+    file: PlanArgument,
+    names: PortsArgument = None,
+    all_: AllOption = False,
+    records: RecordsOption = None,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help=f"Exit with {DIFFERS} if anything would change.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what would change on boards to be as their plan says; nothing is changed.
+
+    Exit code 0, whether or not anything would change, unless --exit-code says otherwise; 1 if a
+    board could not be read.
+
+    Example: motekit config plan fleet.toml --all
+    """
+    chosen = _role(file, records)
+    done = applying.plan(_ports(names, all_), chosen, KeyStore.load())
+    _show(done, as_json=as_json)
+    _fail(done)
+    if exit_code and any(each.state == "differs" for each in done):
+        raise typer.Exit(DIFFERS)
+
+
+@config.command("apply")
+def apply(
+    file: PlanArgument,
+    names: PortsArgument = None,
+    all_: AllOption = False,
+    records: RecordsOption = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make boards as their plan says, all at once; each keeps it only if it is well with it.
+
+    Example: motekit config apply fleet.toml --all --store fleet.motekit
+    """
+    chosen = _role(file, records)
+    _apply(_ports(names, all_), chosen, store, as_json=as_json)
+
+
+def _role(file: Path, records: Path | None) -> Target:
+    del records
+    found = load_plan(file)
+    for warning in found.warnings:
+        print(warning, file=sys.stderr)
+    return target.of_plan(found, {})
+
+
+def _one(port: str) -> list[str]:
+    found = ports.named([port])
+    if len(found) != 1:
+        raise UsageError(f"{port}: {len(found)} ports, one expected")
+    return found
+
+
+def _ports(names: Sequence[str] | None, all_: bool) -> list[str]:
+    if bool(names) == all_:
+        raise UsageError("name ports, or say --all for every attached USB serial port")
+    return ports.attached() if all_ else ports.named(names or ())
+
+
+def _apply(wanted: list[str], chosen: Target, store: Path | None, *, as_json: bool) -> None:
+    lock = threading.Lock()
+
+    def step(port: str, what: str) -> None:
+        if not as_json:
+            with lock:
+                print(f"{port}: {what}", file=sys.stderr, flush=True)
+
+    done = applying.apply(wanted, chosen, KeyStore.load(), store, step)
+    _show(done, as_json=as_json)
+    _fail(done)
+
+
+def _show(done: Sequence[Outcome], *, as_json: bool) -> None:
+    """Print each board, and below it what changes."""
+    if as_json:
+        show.rows((), done, as_json=_record)
+        return
+    for each in done:
+        name = f" {each.name}" if each.name else ""
+        device = f" ({each.device})" if each.device else ""
+        print(f"{each.port}{name}{device}: {each.state}")
+        for change in each.changes:
+            print(f"  {change}")
+        for note in each.notes:
+            print(f"  {note}")
+        for sensor in each.sensors:
+            print(f"  ! {sensor.name} is {sensor.state}: {sensor.error or 'no sample yet'}")
+
+
+def _fail(done: Sequence[Outcome]) -> None:
+    failed = [each for each in done if each.failed]
+    if failed:
+        lines = (f"{each.port} {each.device}: {each.error}" for each in failed)
+        raise LinkError(f"{len(failed)} of {len(done)} boards failed:\n  " + "\n  ".join(lines))
+
+
+def _record(outcome: Outcome) -> Mapping[str, Any]:
+    return {
+        "port": outcome.port,
+        "device": outcome.device,
+        "name": outcome.name,
+        "state": outcome.state,
+        "changes": [change.record() for change in outcome.changes],
+        "sensors": [sensor._asdict() for sensor in outcome.sensors],
+        "mark": outcome.mark,
+        "notes": list(outcome.notes),
+        "seconds": outcome.seconds,
+        "error": outcome.error,
+    }

@@ -1,0 +1,216 @@
+"""Many boards at once, by the ports they are at: asked directly, or through a collector.
+
+Directly, a port is opened for one board after the other thread's; what a board has not sent yet
+is lost when it boots. Through a collector all of it goes into a store first.
+"""
+
+import threading
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import TimeoutError as LateError
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from motekit.client import REQUEST_TRIES, Client, RefusedError
+from motekit.clock import SYSTEM, Clock
+from motekit.collector import Collector
+from motekit.errors import LinkError, MotekitError
+from motekit.hello import Hello
+from motekit.keys import Host, KeyStore
+from motekit.probe import Port, probe
+from motekit.store import collecting_into
+from motekit.transports import transport
+from motekit.transports.serial import SerialPipe
+
+AT_ONCE_MAX = 64
+ASK_S = 30.0
+CONTACT_S = 30.0
+_POLL_S = 0.3
+_ONCE = ("reboot",)  # the board that has booted must not boot again, which ends a trial
+T = TypeVar("T")
+
+
+class Line(Protocol):
+    """A board that can be asked."""
+
+    port: str
+    hello: Hello
+    clock: Clock  # the time that the board lives in
+
+    def ask(self, name: str, args: Mapping[str, Any], /) -> Any:
+        """Ask; LinkError if there is no answer."""
+        ...
+
+
+class DirectLine:
+    """A board at a port that is ours; after a boot it is greeted anew."""
+
+    clock: Clock = SYSTEM
+
+    def __init__(self, port: str, key_store: KeyStore, host: Host) -> None:
+        self.port = port
+        self._keys = key_store
+        self._host = host
+        self._pipe: SerialPipe | None = None
+        self._client: Client | None = None
+        self.hello = self._open()
+
+    def _open(self) -> Hello:
+        self.close()
+        self._pipe = SerialPipe(self.port)
+        self._client = Client(self._pipe, self._keys, self._host)
+        return self._client.connect()
+
+    def ask(self, name: str, args: Mapping[str, Any], /) -> Any:
+        """Ask; the port is opened anew where it went away with a reset."""
+        try:
+            if self._client is None:
+                self._open()
+            tries = 1 if name in _ONCE else REQUEST_TRIES
+            return self._asked().request(name, dict(args), tries=tries)
+        except RefusedError:
+            raise
+        except (LinkError, OSError):
+            self.close()
+            raise
+
+    def _asked(self) -> Client:
+        if self._client is None:
+            raise LinkError(f"{self.port}: is closed")
+        return self._client
+
+    def close(self) -> None:
+        """Give the port back."""
+        self._client = None
+        if self._pipe is not None:
+            self._pipe.close()
+            self._pipe = None
+
+
+class CollectedLine:
+    """A board that a collector has at its port."""
+
+    clock: Clock = SYSTEM
+
+    def __init__(self, port: str, hello: Hello, collector: Collector) -> None:
+        self.port = port
+        self.hello = hello
+        self._collector = collector
+
+    def ask(self, name: str, args: Mapping[str, Any], /) -> Any:
+        """Ask through the collector's session."""
+        try:
+            return self._collector.ask(self.hello.device, name, dict(args)).result(ASK_S)
+        except LateError:
+            raise LinkError(f"{self.port}: no answer to {name!r} for {ASK_S:.0f} s") from None
+
+
+def each(ports: Sequence[str], work: Callable[[str], T]) -> list[T]:
+    """Do something for all ports at once, `work` raising nothing; return what came, in order."""
+    results: dict[str, T] = {}
+    room = threading.Semaphore(AT_ONCE_MAX)
+
+    def run(port: str) -> None:
+        with room:
+            results[port] = work(port)
+
+    threads = [threading.Thread(target=run, args=(port,), daemon=True) for port in ports]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [results[port] for port in ports]
+
+
+class Opened(Protocol):
+    """What hands out lines."""
+
+    clock: Clock
+
+    def line(self, port: str) -> Line:
+        """Return the board at a port; LinkError if there is none."""
+        ...
+
+    def release(self, line: Line) -> None:
+        """Give a line back."""
+        ...
+
+
+class Direct:
+    """Opens each port for itself."""
+
+    clock: Clock = SYSTEM
+
+    def __init__(self, key_store: KeyStore) -> None:
+        self._keys = key_store
+        self._host = Host()
+
+    def line(self, port: str) -> DirectLine:
+        """Open a port and greet the board."""
+        return DirectLine(port, self._keys, self._host)
+
+    def release(self, line: Line) -> None:
+        """Close its port."""
+        if isinstance(line, DirectLine):
+            line.close()
+
+
+class Collecting:
+    """Hands out lines of one collector."""
+
+    clock: Clock = SYSTEM
+
+    def __init__(self, collector: Collector, found: Sequence[Port]) -> None:
+        self._collector = collector
+        self._found = {port.name: port for port in found}
+
+    def line(self, port: str) -> CollectedLine:
+        """Wait until the collector has the board of a port."""
+        found = self._found[port]
+        if found.hello is None:
+            raise LinkError(f"{port}: {found.note or 'no board answers'}")
+        end = self.clock.monotonic() + CONTACT_S
+        while not self._collector.in_contact(found.hello.device):
+            if self.clock.monotonic() > end:
+                raise LinkError(f"{port}: {found.hello.device} was there and is not any more")
+            self.clock.sleep(_POLL_S)
+        return CollectedLine(port, found.hello, self._collector)
+
+    def release(self, line: Line) -> None:
+        """Leave it to the collector."""
+
+
+@contextmanager
+def opened(ports: Sequence[str], key_store: KeyStore, store: Path | None) -> Generator[Opened]:
+    """Make boards ready to be asked; with a store, what they hold is collected into it meanwhile.
+
+    Raises MotekitError for a store that cannot be written.
+    """
+    if store is None:
+        yield Direct(key_store)
+        return
+    host = Host()
+    found = probe([Port(port, "", None, "") for port in ports], key_store, host)
+    there = [port.name for port in found if port.hello is not None]
+    with collecting_into(store) as into:
+        sources = [transport(f"serial:{port}") for port in there]
+        collector = Collector(into, sources, key_store, host, lambda _: None)
+        failures: list[MotekitError] = []
+
+        def run() -> None:
+            try:
+                collector.run()
+            except MotekitError as error:
+                failures.append(error)
+
+        thread = threading.Thread(target=run, daemon=True)
+        if there:
+            thread.start()
+        try:
+            yield Collecting(collector, found)
+        finally:
+            collector.stop()
+            if there:
+                thread.join()
+        if failures:
+            raise failures[0]

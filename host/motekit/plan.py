@@ -1,0 +1,304 @@
+"""Plans: what the boards of a fleet shall be. TOML, or CSV with one row a board.
+
+    fleet = "acme"
+    site = "roof"                       # what stands here is every device's default
+    board = "esp32-c3-devkitm-1"
+    broker = "mqtts://broker.example:8883"
+    name = "node-{id6}"                 # of boards that no [[device]] names
+    [[wifi]]                            # at most 4, the first is preferred; see plan_wifi.py
+    ssid = "site"
+    password_env = "SITE_WIFI"
+    [packet]
+    samples = 256
+    latency_ms = 5000
+    [[sensor]]                          # as in a board file; absent: the board file's sensors
+    driver = "sht4x"
+    [[device]]                          # of one board, by its id; or a role to be given to any
+    id = "aabbccddeeff"
+    name = "roof-3"
+    site = "north"                      # and board, broker, packet, [[device.wifi]],
+                                        # [[device.sensor]]
+    devices = "boards.csv"              # such rows of a CSV file, in the place of [[device]]
+
+All is checked when it is loaded; an error names file, row and key, what it got and what it
+expected, and no secret.
+"""
+
+import importlib
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from motefw.errors import ConfigError
+from motekit import board as boards
+from motekit import config, plan_rows, plan_wifi
+from motekit.board import Board, Sensor
+from motekit.errors import BoardError, UsageError
+from motekit.fields import Fields, read_toml
+from motekit.plan_wifi import Network
+
+__all__ = ["Network", "Plan", "PlanError", "Role", "load"]
+
+TEXT_MAX = 32  # characters of a name, a site, a fleet: what a board's configuration takes
+BROKER_MAX = 128
+DEVICES_MAX = 10_000
+SAMPLES = (1, 512)
+LATENCY_MS = (0, 86_400_000)
+TEMPLATE = "node-{id6}"
+_DEVICE = re.compile(r"[0-9a-f]{12}")
+_BROKERS = ("mqtt", "mqtts")
+_check_config: Any = importlib.import_module("motefw.config")  # MicroPython code, without types
+_load_driver: Any = importlib.import_module("motefw.drivers")
+
+
+class PlanError(UsageError):
+    """A plan that names something unknown, impossible or twice."""
+
+
+@dataclass(frozen=True)
+class Role:
+    """What one board shall be; `device` is the id of the board it is for, "" for any."""
+
+    name: str
+    site: str
+    board: Board
+    sensors: tuple[Sensor, ...]
+    broker: str = ""
+    samples: int = config.PACKET_SAMPLES
+    latency_ms: int = config.LATENCY_MS
+    networks: tuple[Network, ...] = ()
+    device: str = ""
+
+    def config(self) -> dict[str, object]:
+        """Return the whole of the board's /config.json."""
+        made = config.device_config(
+            self.board, self.sensors, samples=self.samples, latency_ms=self.latency_ms
+        )
+        made["name"] = self.name
+        if self.site:
+            made["site"] = self.site
+        if self.broker:
+            made["broker"] = self.broker
+        return made
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What boards of a fleet shall be: named roles, or one template that fits any board."""
+
+    fleet: str
+    roles: tuple[Role, ...]
+    template: Role | None = None  # its name has {id} or {id6}
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def boards(self) -> tuple[str, ...]:
+        """The names of the boards that the plan uses."""
+        used = [*self.roles, *([self.template] if self.template else [])]
+        return tuple(sorted({role.board.name for role in used}))
+
+    def role_of(self, device: str, taken: Collection[str]) -> Role | None:
+        """Return the role of a board, given the names that other boards have taken.
+
+        The row of its id; else the next that is for any board and not taken; else, in a plan
+        without devices, one named from the template. None: the plan has nothing for it.
+        """
+        for role in self.roles:
+            if role.device == device:
+                return role
+        for role in self.roles:
+            if not role.device and role.name not in taken:
+                return role
+        if self.template is None:
+            return None
+        name = _filled(self.template.name, device)
+        return None if name in taken else replace(self.template, name=name)
+
+
+def load(path: Path | str) -> Plan:
+    """Return the plan of a file; PlanError for anything that is wrong in it."""
+    path = Path(path)
+    if path.suffix.lower() == ".csv":
+        return _of_rows(path)
+    fields = read_toml(path, PlanError)
+    reader = _Reader(path.parent, fields.text("fleet"), fields)
+    _short(fields, "fleet", reader.fleet)
+    entries = fields.tables("device")
+    if "devices" in fields:
+        if entries:
+            raise fields.fail("devices", "[[device]] is there, too; one of them expected")
+        entries = plan_rows.read(path.parent / fields.text("devices"), PlanError)
+    if entries and "name" in fields:
+        raise fields.fail("name", "names boards where there is no [[device]]; each has its own")
+    roles = [reader.role(entry, defaults=fields) for entry in entries]
+    template = None if entries else reader.role(fields, template=True)
+    for key in ("name", "site", "board", "broker", "packet", "wifi", "sensor"):
+        fields.get(key)  # asked for by now, or not needed by any device
+    fields.done()
+    return reader.plan(roles, template)
+
+
+def _of_rows(path: Path) -> Plan:
+    """Return the plan of a CSV file: all that a device can have, and its fleet, in each row."""
+    rows = plan_rows.read(path, PlanError)
+    if not rows:
+        raise PlanError(f"{path}: no row, at least one board expected")
+    fleet = rows[0].text("fleet")
+    _short(rows[0], "fleet", fleet)
+    for row in rows:
+        if row.text("fleet") != fleet:
+            raise row.fail("fleet", f"{row.text('fleet')!r}, the first row says {fleet!r}")
+    reader = _Reader(path.parent, fleet, rows[0])
+    return reader.plan([reader.role(row) for row in rows], None)
+
+
+class _Reader:
+    """Reads roles and remembers what no two of them may share."""
+
+    def __init__(self, folder: Path, fleet: str, fields: Fields) -> None:
+        self.fleet = fleet
+        self._folder = folder
+        self._fields = fields
+        self._names: dict[str, str] = {}
+        self._devices: dict[str, str] = {}
+        self._boards: dict[str, Board] = {}
+        self._warnings: list[str] = []
+
+    def plan(self, roles: list[Role], template: Role | None) -> Plan:
+        if len(roles) > DEVICES_MAX:
+            raise self._fields.fail("device", f"{len(roles)}, at most {DEVICES_MAX} expected")
+        warnings = tuple(dict.fromkeys(self._warnings))
+        return Plan(self.fleet, tuple(roles), template, warnings)
+
+    def role(
+        self, entry: Fields, defaults: Fields | None = None, *, template: bool = False
+    ) -> Role:
+        """Return the role of an entry, what it lacks taken from the defaults."""
+
+        def of(key: str) -> Fields:
+            return entry if defaults is None or key in entry else defaults
+
+        chosen = self._board(of("board"))
+        packet = of("packet").table("packet", required=False)
+        site, broker = of("site"), of("broker")
+        networks, warnings = plan_wifi.read(of("wifi"), self._folder)
+        self._warnings += warnings
+        role = Role(
+            name=self._template(entry) if template else self._name(entry),
+            site=_short(site, "site", site.text("site")) if "site" in site else "",
+            board=chosen,
+            sensors=_sensors(of("sensor"), chosen),
+            broker=_broker(broker) if "broker" in broker else "",
+            samples=_integer(packet, "samples", SAMPLES, config.PACKET_SAMPLES),
+            latency_ms=_integer(packet, "latency_ms", LATENCY_MS, config.LATENCY_MS),
+            networks=networks,
+            device="" if template else self._device(entry),
+        )
+        packet.done()
+        _check(entry, role)
+        if defaults is None:
+            entry.get("fleet")
+        if not template:
+            entry.done()
+        return role
+
+    def _board(self, fields: Fields) -> Board:
+        name = fields.text("board")
+        if name not in self._boards:
+            known = str(self._folder / name) if name.endswith(".toml") else name
+            try:
+                self._boards[name] = boards.load(known)
+            except BoardError as e:
+                raise fields.fail("board", str(e)) from None
+        return self._boards[name]
+
+    def _name(self, entry: Fields) -> str:
+        name = _short(entry, "name", entry.text("name"))
+        first = self._names.setdefault(name, entry.where)
+        if first != entry.where:
+            raise entry.fail("name", f"{name!r} is that of {_place(first)} already")
+        return name
+
+    def _template(self, fields: Fields) -> str:
+        name = fields.text("name") if "name" in fields else TEMPLATE
+        if _filled(name, 12 * "0") == name:
+            raise fields.fail(
+                "name", f'{name!r} is to name each board; {{id6}} or {{id}} in it, as "{TEMPLATE}"'
+            )
+        _short(fields, "name", _filled(name, 12 * "0"))
+        return name
+
+    def _device(self, entry: Fields) -> str:
+        if "id" not in entry:
+            return ""
+        text = entry.text("id")
+        device = re.sub(r"[:-]", "", text).lower()
+        if not _DEVICE.fullmatch(device):
+            raise entry.fail(
+                "id", f"{text!r} is not 12 hex digits, a board's MAC; `motekit ports` tells it"
+            )
+        first = self._devices.setdefault(device, entry.where)
+        if first != entry.where:
+            raise entry.fail("id", f"{device} is that of {_place(first)} already")
+        return device
+
+
+def _filled(template: str, device: str) -> str:
+    return template.replace("{id6}", device[-6:]).replace("{id}", device)
+
+
+def _place(where: str) -> str:
+    """Return the part of a place that is within its file."""
+    return where.partition(": ")[2] or where
+
+
+def _short(fields: Fields, key: str, text: str) -> str:
+    if len(text) > TEXT_MAX:
+        raise fields.fail(key, f"{len(text)} characters, at most {TEXT_MAX} expected")
+    if not text.isprintable() or text != text.strip():
+        raise fields.fail(key, f"{text!r}: no blanks at its ends and nothing unprintable expected")
+    return text
+
+
+def _integer(fields: Fields, key: str, span: tuple[int, int], default: int) -> int:
+    return fields.integer(key, *span) if key in fields else default
+
+
+def _sensors(fields: Fields, board: Board) -> tuple[Sensor, ...]:
+    if "sensor" not in fields:
+        return board.sensors
+    entries = fields.tables("sensor")
+    found = boards.read_sensors(entries, board.buses)
+    for entry in entries:
+        entry.done()
+    return found
+
+
+def _broker(fields: Fields) -> str:
+    """Return a broker's URL; it may hold a password by mistake, and so is never shown."""
+    url = fields.text("broker")
+    try:
+        parts = urlsplit(url)
+        fits = parts.scheme in _BROKERS and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fits, parts = False, urlsplit("")
+    if "@" in url or parts.username or parts.password:
+        raise fields.fail("broker", "has a user or a password in it; only scheme, host and port")
+    if not fits or parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise fields.fail("broker", "is not mqtt://HOST[:PORT] or mqtts://HOST[:PORT]")
+    if len(url) > BROKER_MAX or not url.isascii():
+        raise fields.fail(
+            "broker", f"{len(url)} characters, at most {BROKER_MAX} of ASCII expected"
+        )
+    return url
+
+
+def _check(entry: Fields, role: Role) -> None:
+    """Refuse what the board itself would refuse: it is asked the same way."""
+    try:
+        _check_config.check(role.config(), _load_driver.load)
+    except ConfigError as e:
+        raise entry.error(f"{entry.where}: the board would refuse this: {e}") from None
