@@ -24,7 +24,8 @@ FIRMWARE_LAYERS = (
     ("frame", "receipt", "driver", "packet"),
     ("message", "accelerometer", "sensirion", "uart_part", "uart_asked"),
     ("log", "config", "networks", "identity", "drivers", "links", "reply"),
-    ("sampler", "recorder", "uplink", "commands", "control", "authority", "actions", "scan"),
+    ("sampler", "recorder", "uplink", "control", "authority", "actions", "scan"),
+    ("commands",),
     ("configure",),
     ("hello", "status", "schema"),
     ("trouble", "start", "ending"),
@@ -38,7 +39,7 @@ FIRMWARE_LAYERS = (
 HOST_LAYERS = (
     ("errors", "chips", "clock"),
     ("shorten",),
-    ("halves", "link", "merge"),
+    ("copies", "halves", "link", "merge"),
     ("fields", "resources", "keys", "drivers", "hello", "decode", "places", "disk", "tap"),
     ("networks", "wifi"),
     ("board", "firmware", "store", "transports", "recording"),

@@ -5,7 +5,7 @@ Here a request is opened; see `control` for what becomes of it.
 Ref: SPEC.md, section "Message".
 """
 
-from . import overlay
+from . import authority
 from .errors import MoteError
 
 TABLE = {
@@ -33,13 +33,13 @@ def opened(board, data):
 
     Of one that is refused module and function are None, and the arguments are the answer.
     """
-    number, name, nonce = overlay.call("authority", "ask", board, data)
+    number, name, nonce = authority.ask(board, data)
     try:
         if name not in TABLE:
             known = ", ".join(sorted(TABLE))
             raise MoteError(f"command: {name} is not one of {known}")
         module, function, guarded = TABLE[name]
-        args = overlay.call("authority", "open_request", board, data, nonce, guarded)
+        args = authority.open_request(board, data, nonce, guarded)
         return number, nonce, module, function, args
     except MoteError as error:
         return number, nonce, None, None, {"error": str(error)}

