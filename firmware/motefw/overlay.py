@@ -86,7 +86,7 @@ def tidy(room_bytes=_ROOM_BYTES):
         rare = _RARE.split()
         for name in list(sys.modules):
             package, _, last = name.rpartition(".")
-            driver = package == _PACKAGE + _DRIVERS and last[-1] != "_"  # that is half of one
+            driver = package == _PACKAGE + _DRIVERS and last[0] != "_"  # that is half of one
             if driver or (package == _PACKAGE and last in rare):
                 del sys.modules[name]
                 delattr(sys.modules[package], last)

@@ -1,8 +1,8 @@
 """Drivers in two halves for a board: what samples, and what only starts it.
 
 A driver's class has tables and methods that nobody asks for while it samples: what options there
-are, what channels, how to begin. Here the module of a driver becomes two: `NAME_` has the class
-with what sampling and `stop` reach, `NAME` a class of the same name derived from that one, with
+are, what channels, how to begin. Here the module of a driver becomes two: a new one has the class
+with what sampling and `stop` reach, that of before a class of the same name derived from it, with
 all the rest. A board that is short of heap lets go of the second once the sensor has started, and
 loads it again for another start (see the firmware's `start`).
 
@@ -12,10 +12,12 @@ starts, stays in one piece.
 
 import ast
 from collections.abc import Iterable, Mapping
+from itertools import islice
 
 from motekit import shorten
 
 _FOLDER = "motefw/drivers/"
+_TAKEN = 26  # names that the package of the drivers may have for its own
 _HALF = "HALF"
 _BASE = "Driver"
 _START = {"__init__", "start", "configure", "identify", "channels"} | {
@@ -33,33 +35,38 @@ class _WholeError(Exception):
 def halve(sources: Mapping[str, str], own: Iterable[str]) -> dict[str, str]:
     """Return the sources of a board with each driver in two files that parts; not those of `own`."""
     made: dict[str, str] = {}
+    free = islice(shorten.private_names(), _TAKEN, None)
     for name, source in sources.items():
         made[name] = source
         if name.startswith(_FOLDER) and not name.endswith("__init__.py") and name not in own:
+            file = f"{_FOLDER}{next(free)}.py"
             try:
-                half, whole = _parted(ast.parse(source), name)
+                half, whole = _parted(ast.parse(source), file)
             except _WholeError:
                 continue
             made[name] = ast.unparse(whole) + "\n"
-            made[name.removesuffix(".py") + "_.py"] = ast.unparse(half) + "\n"
+            made[file] = ast.unparse(half) + "\n"
     return made
 
 
-def _parted(tree: ast.Module, name: str) -> tuple[ast.Module, ast.Module]:
-    """Return (what samples, what starts) of a driver's module; _WholeError if it does not part."""
+def _parted(tree: ast.Module, file: str) -> tuple[ast.Module, ast.Module]:
+    """Return (what samples, to be in `file`, what starts) of a driver's module.
+
+    Raises _WholeError if it does not part.
+    """
     body = [node for node in tree.body if not _is_text(node)]
     driver = _driver(body)
     members = {member: node for node in driver.body for member in _names(node)}
     kept = _reached(members)
     rest = [node for node in body if node is not driver and "DRIVER" not in shorten.bound_in(node)]
     if any(isinstance(n, ast.Global) for node in body for n in ast.walk(node)):
-        raise _WholeError(name)
+        raise _WholeError
     half = _class(driver, kept, keeps=True)
     whole = _class(driver, kept, keeps=False)
     below = _needed(rest, half)
     above = _needed(rest, whole)
     shared = [each for node in below for each in _names(node) if node in above]
-    module = name.removesuffix(".py").replace("/", ".") + "_"
+    module = file.removesuffix(".py").replace("/", ".")
     inherited = ast.ImportFrom(module, [ast.alias(each) for each in [driver.name, *shared]], 0)
     again = [node for node in above if node not in below]
     after = ast.parse(f"DRIVER = {driver.name}").body

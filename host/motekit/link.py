@@ -16,12 +16,14 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 
-from motekit import shorten
+from motekit import merge, shorten
 from motekit.errors import MotekitError
 
 _ONE_BYTE = 120  # names that bytecode has one byte for; a few are taken by every module
+_PARAMETERS = 9  # that functions have: `_0` to `_8` are known in any case
+_LETTERS = 52  # private names of one letter, which all files share
 _LISTED = 2  # modules make a list
 _LONG = 4  # letters: what is shorter is as short as what would take its place
 _FOLDED = "const"  # mpy-cross leaves none of its calls
@@ -90,8 +92,10 @@ class _Linker:
         self.rare = {name for name in rare if name in trees}
         self._listed = {*rare, *trees}
         self._public = public
+        known = self._known()
         hidden = [name for name in rare if name in trees and name not in public]
-        self._called = {name: f"_{number}" for number, name in enumerate(hidden)}
+        called = chain(map("_{}".format, range(_PARAMETERS)), known, shorten.private_names(3))
+        self._called = {name: next(called) for name in hidden}
         self.modules = {name: self._survey(name) for name in trees}
         while any([self._spared(name) for name in self.rare]):
             self.modules = {name: self._survey(name) for name in trees}
@@ -100,7 +104,8 @@ class _Linker:
         self._asked: set[str] = set()  # what of the core others import
         self._taken: dict[tuple[str, str, str], str] = {}
         self._free = {name: self._free_names(name) for name in trees if name not in core}
-        self._free.update(dict.fromkeys(core, shorten.private_names()))
+        letters = islice(shorten.private_names(), _LETTERS)
+        self._free.update(dict.fromkeys(core, chain(letters, known, shorten.private_names(2))))
         self._kept = self._said()
 
     def file(self, file: str, name: str) -> str:
@@ -213,6 +218,16 @@ class _Linker:
         if (importer, module, name) not in self._taken:
             self._taken[importer, module, name] = next(self._free[importer])
         return self._taken[importer, module, name]
+
+    def _known(self) -> Iterator[str]:
+        """Return names that the core says of the language's own objects, and gives nothing itself.
+
+        A board knows them in any case.
+        """
+        nodes = [node for name in self.core for node in ast.walk(self.trees[name])]
+        attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+        given = {name for node in nodes for name in _given(node)} | {*self._listed}
+        return iter(sorted((attributes & merge.FOREIGN) - given))
 
     def _free_names(self, module: str) -> Iterator[str]:
         """Return short names that do not stand in a module yet."""
@@ -333,6 +348,11 @@ def _asked(node: ast.stmt, asked: set[str]) -> ast.stmt | None:
         return ast.ImportFrom(node.module, names, node.level) if names else None
     bound = set(_bound(node))
     return None if bound and not bound & asked else node
+
+
+def _given(node: ast.AST) -> list[str]:
+    """Return the names in a node that may mean something in its module."""
+    return [] if isinstance(node, ast.Attribute) else shorten.names_in(node)
 
 
 def _alias(name: str, bound: str) -> ast.alias:

@@ -26,7 +26,7 @@ _OTHERS: tuple[object, ...] = (
     *(gc, hashlib, hashlib.sha256(), io.BytesIO(), json, sys, sys.stdin, time),
 )
 _RADIO = ("active", "config", "connect", "disconnect", "ifconfig", "isconnected", "scan", "status")
-_FOREIGN = frozenset(name for each in _OTHERS for name in dir(each)) | {*_RADIO}
+FOREIGN = frozenset(name for each in _OTHERS for name in dir(each)) | {*_RADIO}
 
 
 def merge(
@@ -47,7 +47,7 @@ def merge(
         kept |= {name for node in tree.body for name in shorten.bound_in(node)}
         kept |= {word for node in ast.walk(tree) for word in _said(node)}
         kept |= {alias.name for alias in _aliases(tree)}
-    short = _share(_families(classes), kept | _FOREIGN)
+    short = _share(_families(classes), kept | FOREIGN)
     for tree in within:
         _Renamer(short).visit(tree)
     return {name: ast.unparse(tree) + "\n" for name, tree in trees.items()}
