@@ -26,7 +26,7 @@ FIRMWARE_LAYERS = (
     ("log", "config", "networks", "identity", "drivers", "links", "reply"),
     ("sampler", "recorder", "uplink", "control", "authority", "actions", "scan"),
     ("commands",),
-    ("configure",),
+    ("configure", "fit"),
     ("hello", "status", "schema"),
     ("trouble", "start", "ending"),
     ("tap",),

@@ -96,11 +96,13 @@ def _note(board, previous_epoch):
 def _settings(board):
     """Return the configuration; a broken one leaves the board without sensors, not mute."""
     try:
-        return overlay.call("config", "begin", board.port.root, drivers.load)
+        settings = overlay.call("config", "begin", board.port.root, None)
+        overlay.call("fit", "fit", settings, drivers.load)
+        return settings
     except (ConfigError, OSError) as error:
         board.config_error = str(error)
         board.report(f"no sensors: {error}")
-        return overlay.call("config", "check", {"board": "unknown"}, drivers.load)
+        return overlay.call("config", "check", {"board": "unknown"}, None)
 
 
 def _add_stream(board, number, sensor, settings):

@@ -14,7 +14,7 @@ TABLE = {
     "schema": ("schema", "schema", False),
     "time.get": ("actions", "time_get", False),
     "time.set": ("actions", "time_set", False),
-    "config.get": ("configure", "get", False),
+    "config.get": ("config", "get", False),
     "config.mark": ("configure", "marks", False),
     "config.part": ("configure", "part", True),
     "config.set": ("configure", "save", True),

@@ -14,7 +14,11 @@ def handle(board, data):
     ok = False
     if module:
         try:
-            result = overlay.call(module, function, board, result)
+            while module:
+                result = overlay.call(module, function, board, result)
+                module = None
+                if type(result) is tuple:  # goes on in another one
+                    module, function, result = result
             ok = True
         except MemoryError:
             raise  # the host asks again, and finds more room by then

@@ -85,7 +85,10 @@ class _Copy:
         }
         nodes = self._needed(taken, own)
         there = {
-            name: ast.dump(part) for node in user.body for part in _parts(node) for name in _bound(part)
+            name: ast.dump(part)
+            for node in user.body
+            for part in _parts(node)
+            for name in _bound(part)
         }
         body: list[ast.stmt] = []
         for node in nodes:

@@ -38,7 +38,16 @@ _PUBLIC = {
 }  # what main.py and drivers may import, those that are put on a board as they are, too
 _RARE = (
     *("actions", "authority", "boot", "commands", "config", "configure", "ending", "files"),
-    *("hello", "identity", "message", "networks", "options", "packet_anchor", "packet_linear"),
+    *(
+        "fit",
+        "hello",
+        "identity",
+        "message",
+        "networks",
+        "options",
+        "packet_anchor",
+        "packet_linear",
+    ),
     *("packet_setup", "reply", "scan", "schema", "start", "status", "trouble", "wifi"),
     "wireless",
 )  # loaded when needed; with the core they know each other's attributes, and nobody else does
@@ -159,7 +168,14 @@ def _stem(name: str) -> str:
 @cache
 def _tools() -> str:
     """Return what tells one version of what works on the sources from another."""
-    files = (shorten.__file__, link.__file__, merge.__file__, copies.__file__, halves.__file__, __file__)
+    files = (
+        shorten.__file__,
+        link.__file__,
+        merge.__file__,
+        copies.__file__,
+        halves.__file__,
+        __file__,
+    )
     return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
 
 

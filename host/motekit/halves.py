@@ -123,7 +123,9 @@ def _reached(members: dict[str, ast.stmt]) -> set[str]:
             raise _WholeError
         waiting += [each for each in asked if each in members and each not in kept]
     bound = [n for m in members.values() for n in ast.walk(m) if isinstance(n, ast.Assign)]
-    if any(isinstance(node.value, ast.Attribute) and _is_method(node.value, members) for node in bound):
+    if any(
+        isinstance(node.value, ast.Attribute) and _is_method(node.value, members) for node in bound
+    ):
         raise _WholeError  # the object would hold a method of another
     return kept
 

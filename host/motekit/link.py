@@ -535,7 +535,9 @@ class _Rewriter(ast.NodeTransformer):
             text.value = self._linker.symbol(str(module.value), str(text.value))
             module.value = self._linker.called(str(module.value))
         match node:
-            case ast.Call(func=ast.Attribute(attr="call"), args=[ast.Constant(value=str(name)), *_]):
+            case ast.Call(
+                func=ast.Attribute(attr="call"), args=[ast.Constant(value=str(name)), *_]
+            ):
                 node.args[0] = ast.Constant(self._linker.called(name))
             case _:
                 pass
