@@ -31,7 +31,8 @@ def parts(board):
     who = board.identity
     board.recorder = Recorder(log, who, board.epoch, clock, kernel)
     uplink = Uplink(log, who.ack, who.generation, board.epoch, port.ticks_ms, port.ticks_diff)
-    return clock, uplink, SerialLink(port.serial, log, uplink, board.receive)
+    link = SerialLink(port.serial, log, uplink, board.receive, board.recorder.out)
+    return clock, uplink, link
 
 
 def begin(board):

@@ -53,6 +53,7 @@ _RARE = (
 )  # loaded when needed; with the core they know each other's attributes, and nobody else does
 _SHARED = ("identity", "authority", "message", "networks", "packet_anchor", "options", "files")
 # of those, what each that needs it gets a copy of
+_SILENT = ("FrameError", "MessageError")  # what comes over the line and is none is counted
 _OPEN = ("Driver", "Block")  # classes whose attributes drivers may use
 _HOST_ONLY = re.compile(r"_host\.py$|/packet_(decode|header)\.py$")
 _Step = Callable[[dict[str, str]], dict[str, str]]
@@ -124,7 +125,7 @@ def _linked(sources: dict[str, str]) -> dict[str, str]:
     beside = {name: board.pop(name) for name in list(board) if not name.startswith("motefw/")}
     users = [name for name in _RARE if name not in _SHARED]
     board = copies.copied("motefw", board, _SHARED, users)
-    linked = link.link("motefw", board, _CORE, _PUBLIC, _RARE) | beside
+    linked = link.link("motefw", board, _CORE, _PUBLIC, _RARE, _SILENT) | beside
     inside = [name for name in linked if name not in board or _stem(name) in _RARE]
     inside.append("motefw/__init__.py")
     return halves.halve(merge.merge(linked, inside, _OPEN), resources.own)

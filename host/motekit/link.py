@@ -40,6 +40,7 @@ def link(
     core: Iterable[str],
     public: Mapping[str, Iterable[str]],
     rare: Collection[str] = (),
+    silent: Collection[str] = (),
 ) -> dict[str, str]:
     """Return the sources of a package by their files' names, those of `core` in `__init__.py`.
 
@@ -47,10 +48,13 @@ def link(
     may import, from those of `core` as if they were there. Functions of `rare` modules are known
     to the package alone: by import, or by two texts side by side, the module's name and the
     function's; a text of nothing but such modules' names lists them. Those of which nothing is
-    public get shorter names. Raises LinkerError, and SyntaxError for what is no Python.
+    public get shorter names. What the core raises of the exceptions `silent` nobody reads: it
+    does without its text. Raises LinkerError, and SyntaxError for what is no Python.
     """
     files = {_dotted(package, file): file for file in sources}
     trees = {name: ast.parse(sources[file]) for name, file in files.items()}
+    for name in core:
+        _Silencer(silent).visit(trees[name])
     linker = _Linker(package, trees, ("", *core), public, rare)
     rest = [name for name in trees if name not in linker.core]
     apart = {linker.file(files[name], name): linker.apart(name) for name in rest}
@@ -418,6 +422,21 @@ def _bound(node: ast.AST) -> list[str]:
             return [alias.asname or alias.name for alias in aliases]
         case _:
             return []
+
+
+class _Silencer(ast.NodeTransformer):
+    """Leaves out the texts of exceptions."""
+
+    def __init__(self, names: Collection[str]) -> None:
+        self._names = names
+
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        match node.exc:
+            case ast.Call(func=ast.Name(id=name)) if name in self._names:
+                node.exc = ast.Name(name, ast.Load())
+            case _:
+                pass
+        return node
 
 
 class _Rewriter(ast.NodeTransformer):

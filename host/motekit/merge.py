@@ -26,6 +26,7 @@ _OTHERS: tuple[object, ...] = (
     *(gc, hashlib, hashlib.sha256(), io.BytesIO(), json, sys, sys.stdin, time),
 )
 _RADIO = ("active", "config", "connect", "disconnect", "ifconfig", "isconnected", "scan", "status")
+_NAMES = 10  # letters: a longer text is no name for MicroPython
 FOREIGN = frozenset(name for each in _OTHERS for name in dir(each)) | {*_RADIO}
 
 
@@ -63,7 +64,7 @@ def _words(tree: ast.Module) -> Iterator[str]:
 def _said(node: ast.AST) -> Iterator[str]:
     """Yield what stands in a text: it may become a name, and is held as one in any case."""
     match node:
-        case ast.Constant(value=str(text)) if text.isidentifier():
+        case ast.Constant(value=str(text)) if text.isidentifier() and len(text) <= _NAMES:
             yield text
         case ast.keyword(arg=str(name)):
             yield name

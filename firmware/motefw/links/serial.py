@@ -19,6 +19,7 @@ from .. import frame
 from ..compat import const
 from ..errors import FrameError
 
+BUFFER_BYTES = const(396)  # frame.PAYLOAD_MAX_BYTES, its CRC, frame.ENCODED_MAX_BYTES
 _PACKET = const(0x50)
 _MESSAGE = const(0x4D)
 _CREDIT = const(0x43)
@@ -35,9 +36,12 @@ _MESSAGE_BYTES = const(1024)  # message.MAX_TO_BOARD_BYTES, which is not loaded 
 
 
 class SerialLink:
-    """Both directions of the line; `handle` takes each whole message (bytes)."""
+    """Both directions of the line; `handle` takes each whole message (bytes).
 
-    def __init__(self, serial, log, uplink, handle):
+    `buffer` of BUFFER_BYTES is used from call to call only, and may be others' meanwhile.
+    """
+
+    def __init__(self, serial, log, uplink, handle, buffer=None):
         self._serial = serial
         self._log = log
         self._uplink = uplink
@@ -48,9 +52,9 @@ class SerialLink:
         self._message = b""  # grows by the piece: most are short, and the buffer would be idle
         self._message_id = -1
         self._expected = 0  # index of the next piece
-        self._scratch = bytearray(frame.PAYLOAD_MAX_BYTES + 4)
-        self._out = bytearray(frame.ENCODED_MAX_BYTES)
-        self._view = memoryview(self._out)
+        buffer = memoryview(buffer or bytearray(BUFFER_BYTES))
+        self._scratch = buffer[: frame.PAYLOAD_MAX_BYTES + 4]
+        self._out = buffer[frame.PAYLOAD_MAX_BYTES + 4 :]
         self._session = 0
         self._seq = -1  # the packet being sent
         self._index = 0  # and its next piece
@@ -153,7 +157,7 @@ class SerialLink:
         scratch[1] = number
         scratch[2] = index
         scratch[3] = last
-        self._serial.write(self._view[: frame.encode_into(scratch, n, self._out)])
+        self._serial.write(self._out[: frame.encode_into(scratch, n, self._out)])
 
     # In.
 
