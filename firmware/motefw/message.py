@@ -39,11 +39,11 @@ def seal(tagger: Tagger, nonce: bytes, body: bytes) -> bytes:
     return body + tagger.tag(nonce, body)
 
 
-def unseal(data: bytes, expected: int, size: int, tagger: Tagger, nonce: bytes) -> bytes:
+def unseal(data: bytes, expected: int, size: int, tagger: Tagger, nonce: bytes) -> memoryview:
     """Return the body of a message whose type, length and tag hold."""
     if len(data) < size + TAG_BYTES or data[0] != expected:
         raise MessageError("message: {} bytes, no {}".format(len(data), chr(expected)))
-    body = data[:-TAG_BYTES]
+    body = memoryview(data)[:-TAG_BYTES]
     if not tagger.check(data[-TAG_BYTES:], nonce, body):
         raise MessageError("message {}: tag does not match".format(chr(expected)))
     return body
@@ -57,7 +57,7 @@ def dumped(value: object) -> bytes:
         return json.dumps(value).encode()
 
 
-def parsed(body: bytes, at: int):
+def parsed(body: bytes | memoryview, at: int):
     """Return what the JSON from body[at] on stands for; MessageError if it is none."""
     try:
         return json.loads(str(memoryview(body)[at:], "utf-8"))

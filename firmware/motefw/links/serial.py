@@ -17,6 +17,7 @@ import asyncio
 
 from .. import frame
 from ..compat import const
+from ..crc import crc32
 from ..errors import FrameError
 
 BUFFER_BYTES = const(396)  # frame.PAYLOAD_MAX_BYTES, its CRC, frame.ENCODED_MAX_BYTES
@@ -36,7 +37,7 @@ _MESSAGE_BYTES = const(1024)  # message.MAX_TO_BOARD_BYTES, which is not loaded 
 
 
 class SerialLink:
-    """Both directions of the line; `handle` takes each whole message (bytes).
+    """Both directions of the line; `handle` takes each whole message (a memoryview).
 
     `buffer` of BUFFER_BYTES is used from call to call only, and may be others' meanwhile.
     """
@@ -49,7 +50,9 @@ class SerialLink:
         self._chunk = bytearray(64)
         self._in = bytearray(_IN_BYTES)
         self._have = 0
-        self._message = b""  # grows by the piece: most are short, and the buffer would be idle
+        self._message = b""  # what is there of it; made for it, since most are short
+        self._size = 0
+        self._start = 0  # CRC of its first piece, and of that of the message before
         self._message_id = -1
         self._expected = 0  # index of the next piece
         buffer = memoryview(buffer or bytearray(BUFFER_BYTES))
@@ -235,23 +238,31 @@ class SerialLink:
 
     def _take(self, number, index, last, n):
         """Take a piece of a message: the next one, or one whose credit was lost."""
-        piece = bytes(memoryview(self._in)[_HEAD_BYTES:n])
-        if not index and (number != self._message_id or not self._message.startswith(piece)):
+        piece = memoryview(self._in)[_HEAD_BYTES:n]
+        if not index and (number != self._message_id or crc32(piece) != self._start):
+            try:
+                self._message = bytearray(min((last + 1) * _IN_PIECE_BYTES, _MESSAGE_BYTES))
+            except MemoryError:
+                return False  # the host sends it again
+            self._size = self._expected = 0
+            self._start = crc32(piece)
             self._message_id = number
-            self._expected = 0
-            self._message = b""
         if number != self._message_id or index > self._expected or index > last:
             return False
         fresh = index == self._expected
         if fresh:
-            if len(self._message) + len(piece) > _MESSAGE_BYTES:
+            end = self._size + len(piece)
+            if end > len(self._message):
                 self._message_id = -1
                 return False
-            self._message += piece
+            self._message[self._size : end] = piece
+            self._size = end
             self._expected += 1
         self._write(_CREDIT, number, index, 0, 3)
         if fresh and index == last:
-            self._handle(self._message)
+            message = memoryview(self._message)[: self._size]
+            self._message = b""
+            self._handle(message)
         return True
 
 
