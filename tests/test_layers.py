@@ -33,7 +33,7 @@ FIRMWARE_LAYERS = (
     ("app",),
     ("wifi",),
     ("wireless",),
-    ("boot",),
+    ("attach", "boot"),
     ("port_esp32",),
 )
 HOST_LAYERS = (

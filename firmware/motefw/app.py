@@ -87,6 +87,8 @@ class Board:
         """Make all parts, start the sensors."""
         self.clock, self.uplink, self.link = overlay.call("boot", "parts", self)
         overlay.call("boot", "begin", self)
+        overlay.call("attach", "attach", self)
+        overlay.call("boot", "finish", self)
 
     def bus(self, spec):
         """Return the bus of a configuration's entry, made once for all sensors on it."""

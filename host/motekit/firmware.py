@@ -37,7 +37,17 @@ _PUBLIC = {
     "packet_setup": ("select_kernel",),
 }  # what main.py and drivers may import, those that are put on a board as they are, too
 _RARE = (
-    *("actions", "authority", "boot", "commands", "config", "configure", "ending", "files"),
+    *(
+        "actions",
+        "attach",
+        "authority",
+        "boot",
+        "commands",
+        "config",
+        "configure",
+        "ending",
+        "files",
+    ),
     *(
         "fit",
         "hello",
