@@ -23,7 +23,7 @@ FIRMWARE_LAYERS = (
     ("options",),
     ("frame", "receipt", "driver", "packet"),
     ("message", "accelerometer", "sensirion", "uart_part", "uart_asked"),
-    ("log", "config", "networks", "identity", "drivers", "links", "reply"),
+    ("log", "config", "stored", "networks", "identity", "drivers", "links", "reply"),
     ("sampler", "recorder", "uplink", "control", "authority", "actions", "scan"),
     ("commands",),
     ("configure", "fit"),

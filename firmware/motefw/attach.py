@@ -23,8 +23,8 @@ def _add_stream(board, number, sensor, settings):
     bus = sensor["bus"]
     spec = settings["buses"][bus]
     spec["name"] = bus
-    cls = drivers.load(sensor["driver"])
-    stream = Stream(number, sensor, spec, cls, board.recorder, board, settings["packet"])
+    cls = [drivers.load(sensor["driver"])]  # which the stream has alone, soon half of it
+    stream = Stream(number, sensor, spec, cls.pop(), board.recorder, board, settings["packet"])
     board.streams.append(stream)
     wait_ms = stream.step()
     board.due_ms.append(ticks_add(board.ticks_ms(), wait_ms))

@@ -94,7 +94,8 @@ def _note(board, previous_epoch):
 def _settings(board):
     """Return the configuration; a broken one leaves the board without sensors, not mute."""
     try:
-        settings = overlay.call("config", "begin", board.port.root, None)
+        found = overlay.call("stored", "begin", board.port.root)
+        settings = overlay.call("config", "check", found, None)
         overlay.call("fit", "fit", settings, drivers.load)
         return settings
     except (ConfigError, OSError) as error:

@@ -13,12 +13,9 @@ The place of a sensor in the list is its stream's number. An error names the key
 what was expected; nothing is taken from a configuration that has one.
 """
 
-import os
-
 from . import overlay
 from .compat import const
 from .errors import ConfigError
-from .files import CONFIG_FILE, CONFIG_NEXT, CONFIG_TRIAL, read_json, write_json
 
 SENSORS_MAX = const(16)
 
@@ -45,35 +42,18 @@ _DEFAULT_PACKET = {"samples": 256, "latency_ms": 5000}
 
 
 def begin(root, driver):
-    """Return the configuration to boot with: one that is to be tried, else the one that was kept.
-
-    One that was tried by the boot before and that nobody has kept is let go of. Each step is one
-    change of one name, so a power cut leaves a board that boots with one of the two.
-    """
-    try:
-        os.remove(root + CONFIG_TRIAL)
-    except OSError:
-        pass  # there is none
-    try:
-        os.rename(root + CONFIG_NEXT, root + CONFIG_TRIAL)
-    except OSError:
-        pass
-    return load(root, driver)
+    """Return the configuration to boot with; see `stored.begin`."""
+    return check(overlay.call("stored", "begin", root), driver)
 
 
 def load(root, driver):
     """Return the configuration of the board, a bare one if there is no file; see `check`."""
-    config = read_json(root + CONFIG_TRIAL)
-    if config is None:
-        config = read_json(root + CONFIG_FILE)
-    if config is None:
-        config = {"board": "unknown"}
-    return check(config, driver)
+    return check(overlay.call("stored", "load", root), driver)
 
 
 def save(path, config, driver):
     """Check a configuration and write it to a file, in place of what was there, whole."""
-    write_json(path, check(config, driver))
+    overlay.call("stored", "save", path, check(config, driver))
 
 
 def check(config, driver):
@@ -108,9 +88,9 @@ def check(config, driver):
     return config
 
 
-def get(board, args):
-    """Tell the configuration that this boot has, unless another was set since."""
-    return load(board.port.root, None)
+def checked(board, config):
+    """Return a configuration that was read as it is in force; see `stored.get`."""
+    return check(config, None)
 
 
 def put(board, change):

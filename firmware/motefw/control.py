@@ -1,7 +1,7 @@
 """From a request to its reply, by what is loaded for each step and let go of after it.
 
 A board that is short of heap has room for one of them at a time: what opens a request
-(`commands`), what carries it out (such as `status` or `actions`), what makes the reply (`reply`).
+(`authority`), what it is (`commands`), what carries it out (such as `status` or `actions`), what makes the reply (`reply`).
 """
 
 from . import overlay
@@ -10,20 +10,21 @@ from .errors import MoteError
 
 def handle(board, data):
     """Return the reply to a request, in pieces; MessageError if it is not even one."""
-    number, nonce, module, function, result = overlay.call("commands", "opened", board, data)
+    number, name, nonce = overlay.call("authority", "ask", board, data)
     ok = False
-    if module:
-        try:
-            while module:
-                result = overlay.call(module, function, board, result)
-                module = None
-                if type(result) is tuple:  # goes on in another one
-                    module, function, result = result
-            ok = True
-        except MemoryError:
-            raise  # the host asks again, and finds more room by then
-        except MoteError as error:
-            result = {"error": str(error)}
-        except Exception as error:  # ours, or the flash's: the host must not wait for ever
-            result = {"error": f"{type(error).__name__}: {error}"}
+    try:
+        module, function, guarded = overlay.call("commands", "find", name)
+        result = overlay.call("authority", "open_request", board, data, nonce, guarded)
+        while module:
+            result = overlay.call(module, function, board, result)
+            module = None
+            if type(result) is tuple:  # goes on in another one
+                module, function, result = result
+        ok = True
+    except MemoryError:
+        raise  # the host asks again, and finds more room by then
+    except MoteError as error:
+        result = {"error": str(error)}
+    except Exception as error:  # ours, or the flash's: the host must not wait for ever
+        result = {"error": f"{type(error).__name__}: {error}"}
     return overlay.call("reply", "reply", board.identity.data, nonce, number, ok, result)

@@ -58,8 +58,8 @@ _RARE = (
         "packet_anchor",
         "packet_linear",
     ),
-    *("packet_setup", "reply", "scan", "schema", "start", "status", "trouble", "wifi"),
-    "wireless",
+    *("packet_setup", "reply", "scan", "schema", "start", "status", "stored", "trouble"),
+    *("wifi", "wireless"),
 )  # loaded when needed; with the core they know each other's attributes, and nobody else does
 _SHARED = ("identity", "authority", "message", "networks", "packet_anchor", "options", "files")
 # of those, what each that needs it gets a copy of
