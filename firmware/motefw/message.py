@@ -31,8 +31,6 @@ MAX_TO_BOARD_BYTES = const(1024)
 MAX_TO_HOST_BYTES = const(4096)
 REQUEST_LAYOUT = const("<BHII")
 REPLY_LAYOUT = const("<BHB")
-_QUOTE = const(0x22)
-_BACKSLASH = const(0x5C)
 _UNESCAPED = {"ensure_ascii": False}
 
 
@@ -75,22 +73,11 @@ def request_number(data: bytes) -> int:
 
 
 def request_name(data: bytes) -> str:
-    """Return the name in a request before its tag is checked, to choose the nonce.
-
-    Only the first text of the JSON is looked at: `open_request` takes nothing where that is not
-    the name, and there is no need for the room of all of it.
-    """
+    """Return the name in a request before its tag is checked, to choose the nonce."""
     size = struct.calcsize(REQUEST_LAYOUT)
-    end = len(data) - TAG_BYTES
-    if end < size or data[0] != REQUEST:
+    if len(data) < size + TAG_BYTES or data[0] != REQUEST:
         raise MessageError("message: {} bytes, no request".format(len(data)))
-    begin = size
-    while begin < end and data[begin] != _QUOTE:
-        begin += 1
-    at = begin + 1
-    while at < end and data[at] != _QUOTE:
-        at += 2 if data[at] == _BACKSLASH else 1
-    return parsed(bytes((data[0],)) + bytes(data[begin : min(at + 1, end)]), 1)
+    return str(_call(parsed(memoryview(data)[:-TAG_BYTES], size))[0])
 
 
 def _call(call: object) -> list[object]:
