@@ -20,7 +20,7 @@ ROM = HOST / "motekit" / "sim" / "rom"
 FIRMWARE_LAYERS = (
     ("errors", "compat", "overlay"),
     ("crc", "cobs", "register", "keys", "files", "clock"),
-    ("options",),
+    ("options", "sampling"),
     ("frame", "receipt", "driver", "packet"),
     ("message", "accelerometer", "sensirion", "uart_part", "uart_asked"),
     ("log", "config", "stored", "networks", "identity", "drivers", "links", "reply"),

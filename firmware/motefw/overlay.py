@@ -19,8 +19,8 @@ _PACKAGE = __name__.split(".")[0]
 _RARE = const(
     "actions attach authority boot commands config configure ending files fit hello identity "
     "message networks options packet_anchor packet_linear packet_setup reply scan schema start "
-    "status stored trouble wireless accelerometer register sensirion uart_asked uart_part"
-)  # the last five are what drivers have in common
+    "status stored trouble wireless accelerometer driver register sensirion uart_asked uart_part"
+)  # the last six are what drivers have in common
 
 
 def _unknown():

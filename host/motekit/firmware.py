@@ -25,14 +25,14 @@ from motekit.errors import MotekitError
 
 _CORE = (
     *("errors", "compat", "overlay", "crc", "cobs", "keys", "clock", "log", "receipt", "frame"),
-    *("driver", "packet_write", "packet_stream", "packet"),
+    *("sampling", "packet_write", "packet_stream", "packet"),
     *("recorder", "sampler", "uplink", "links.serial", "control", "app"),
 )  # what every board runs all the time
 _PUBLIC = {
     "app": ("Board", "run"),
     "compat": ("const",),
     "crc": ("crc8_sensirion", "sum16"),
-    "driver": ("Driver",),
+    "sampling": ("Sampling",),
     "errors": ("ConfigError", "SensorError"),
     "packet_setup": ("select_kernel",),
 }  # what main.py and drivers may import, those that are put on a board as they are, too
@@ -64,7 +64,7 @@ _RARE = (
 _SHARED = ("identity", "authority", "message", "networks", "packet_anchor", "options", "files")
 # of those, what each that needs it gets a copy of
 _SILENT = ("FrameError", "MessageError")  # what comes over the line and is none is counted
-_OPEN = ("Driver", "Block")  # classes whose attributes drivers may use
+_OPEN = ("Sampling", "Block")  # classes whose attributes drivers may use
 _HOST_ONLY = re.compile(r"_host\.py$|/packet_(decode|header)\.py$")
 _Step = Callable[[dict[str, str]], dict[str, str]]
 _NATIVE = "packet_viper"  # machine code alone: the firmware does without where it cannot be

@@ -20,6 +20,7 @@ _FOLDER = "motefw/drivers/"
 _TAKEN = 26  # names that the package of the drivers may have for its own
 _HALF = "HALF"
 _BASE = "Driver"
+_SAMPLING_BASE = "Sampling"  # that of a driver's base
 _START = {"__init__", "start", "configure", "identify", "channels"} | {
     *("ADDRESSES", "CHANNELS", "ID", "OPTIONS"),
 }  # what only a start or a configuration asks for: see the firmware's `driver`
@@ -61,9 +62,9 @@ def _parted(tree: ast.Module, file: str) -> tuple[ast.Module, ast.Module]:
     rest = [node for node in body if node is not driver and "DRIVER" not in shorten.bound_in(node)]
     if any(isinstance(n, ast.Global) for node in body for n in ast.walk(node)):
         raise _WholeError
-    half = _class(driver, kept, keeps=True)
-    whole = _class(driver, kept, keeps=False)
-    below = _needed(rest, half)
+    half = _class(driver, [_SAMPLING_BASE], kept, keeps=True)
+    whole = _class(driver, [driver.name, _BASE], kept, keeps=False)
+    below = [*ast.parse(f"from motefw import {_SAMPLING_BASE}").body, *_needed(rest, half)]
     above = _needed(rest, whole)
     shared = [each for node in below for each in _names(node) if node in above]
     module = file.removesuffix(".py").replace("/", ".")
@@ -135,12 +136,12 @@ def _is_method(node: ast.Attribute, members: dict[str, ast.stmt]) -> bool:
     return own and isinstance(members.get(node.attr), ast.FunctionDef)
 
 
-def _class(driver: ast.ClassDef, kept: set[str], *, keeps: bool) -> ast.ClassDef:
+def _class(driver: ast.ClassDef, bases: list[str], kept: set[str], *, keeps: bool) -> ast.ClassDef:
     """Return the class with the members that are kept, or the rest of it."""
     body = [node for node in driver.body if _names(node) and (set(_names(node)) <= kept) == keeps]
     body += ast.parse(f"{_HALF} = {keeps}").body
-    base = driver.bases[0] if keeps else ast.Name(driver.name, ast.Load())
-    return ast.ClassDef(driver.name, [base], [], body, [], **_no_type_params())
+    names: list[ast.expr] = [ast.Name(base, ast.Load()) for base in bases]
+    return ast.ClassDef(driver.name, names, [], body, [], **_no_type_params())
 
 
 def _no_type_params() -> dict[str, list[ast.AST]]:
