@@ -18,12 +18,18 @@ from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from itertools import chain, islice, pairwise
 
-from motekit import merge, shorten
+from motekit import shorten
 from motekit.errors import MotekitError
 
 _ONE_BYTE = 120  # names that bytecode has one byte for; a few are taken by every module
 _PARAMETERS = 9  # that functions have: `_0` to `_8` are known in any case
 _LETTERS = 52  # private names of one letter, which all files share
+_METHODS = (
+    "append clear close copy count endswith extend find format from_bytes get index insert isalpha "
+    "isdigit islower isspace isupper items join keys little lower lstrip pop popitem read readinto "
+    "readline remove replace reverse rfind rindex rsplit rstrip send setdefault sort split start "
+    "startswith step stop strip throw to_bytes update upper value values write"
+)  # of the built-in types: in .mpy files they are numbers, the same for all
 _LISTED = 2  # modules make a list
 _LONG = 4  # letters: what is shorter is as short as what would take its place
 _FOLDED = "const"  # mpy-cross leaves none of its calls
@@ -224,14 +230,10 @@ class _Linker:
         return self._taken[importer, module, name]
 
     def _known(self) -> Iterator[str]:
-        """Return names that the core says of the language's own objects, and gives nothing itself.
-
-        A board knows them in any case.
-        """
+        """Return names that every MicroPython has, and that mean nothing in the core."""
         nodes = [node for name in self.core for node in ast.walk(self.trees[name])]
-        attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
         given = {name for node in nodes for name in _given(node)} | {*self._listed}
-        return iter(sorted((attributes & merge.FOREIGN) - given))
+        return (name for name in _METHODS.split() if name not in given)
 
     def _free_names(self, module: str) -> Iterator[str]:
         """Return short names that do not stand in a module yet."""
