@@ -4,17 +4,24 @@ A board that is short of heap has room for one of them at a time: what opens a r
 (`authority`), what it is (`commands`), what carries it out (such as `status` or `actions`), what makes the reply (`reply`).
 """
 
+import json
+
 from . import overlay
-from .errors import MoteError
+from .compat import const
+from .errors import MessageError, MoteError
+
+_HEAD_BYTES = const(11)  # of message.REQUEST_LAYOUT
+_TAG_BYTES = const(8)
 
 
 def handle(board, data):
     """Return the reply to a request, in pieces; MessageError if it is not even one."""
-    number, name, nonce = overlay.call("authority", "ask", board, data)
+    call = _read(data)
+    number, name, nonce = overlay.call("authority", "ask", board, data, call)
     ok = False
     try:
         module, function, guarded = overlay.call("commands", "find", name)
-        result = overlay.call("authority", "open_request", board, data, nonce, guarded)
+        result = overlay.call("authority", "open_request", board, data, nonce, guarded, call.pop())
         while module:
             result = overlay.call(module, function, board, result)
             module = None
@@ -28,3 +35,11 @@ def handle(board, data):
     except Exception as error:  # ours, or the flash's: the host must not wait for ever
         result = {"error": f"{type(error).__name__}: {error}"}
     return overlay.call("reply", "reply", board.identity.data, nonce, number, ok, result)
+
+
+def _read(data):
+    """Return what the JSON of a request stands for, while there is room for its text in a piece."""
+    try:
+        return json.loads(str(memoryview(data)[_HEAD_BYTES:-_TAG_BYTES], "utf-8"))
+    except (ValueError, UnicodeError):
+        raise MessageError("request: not JSON") from None

@@ -17,9 +17,9 @@ ALL_BYTES = const(0x3FFFFFFF)
 _DRIVERS = ".drivers"
 _PACKAGE = __name__.split(".")[0]
 _RARE = const(
-    "actions attach authority boot commands config configure ending files fit hello identity "
+    " actions attach authority boot commands config configure ending files fit hello identity "
     "message networks options packet_anchor packet_linear packet_setup reply scan schema start "
-    "status stored trouble wireless accelerometer driver register sensirion uart_asked uart_part"
+    "status stored trouble wireless accelerometer driver register sensirion uart_asked uart_part "
 )  # the last six are what drivers have in common
 
 
@@ -83,12 +83,20 @@ def tidy(room_bytes=_ROOM_BYTES):
     gc.collect()
     free = _measure[0]()
     if free < room_bytes:
-        rare = _RARE.split()
-        for name in list(sys.modules):
-            package, _, last = name.rpartition(".")
-            driver = package == _PACKAGE + _DRIVERS and last[0] != "_"  # that is half of one
-            if driver or (package == _PACKAGE and last in rare):
-                del sys.modules[name]
-                delattr(sys.modules[package], last)
+        while _let_go():
+            pass
         gc.collect()
     return free
+
+
+def _let_go():
+    """Let go of one module that is needed rarely; False if there is none."""
+    for name in sys.modules:
+        if name.startswith(_PACKAGE):
+            package, _, last = name.rpartition(".")
+            driver = package == _PACKAGE + _DRIVERS and last[0] != "_"  # that is half of one
+            if driver or (package == _PACKAGE and " " + last + " " in _RARE):
+                del sys.modules[name]
+                delattr(sys.modules[package], last)
+                return True
+    return False

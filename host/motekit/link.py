@@ -132,7 +132,8 @@ class _Linker:
         words = text.split()
         if len(words) < _LISTED or not {*words} <= self._listed:
             return None
-        return " ".join(self.called(word) for word in words if word in self.trees)
+        names = " ".join(self.called(word) for word in words if word in self.trees)
+        return text.replace(text.strip(), names)
 
     def source(self, node: ast.ImportFrom, importer: str) -> str | None:
         """Return the module within the package that an import is from; None: from outside."""
