@@ -1,7 +1,9 @@
 """From a request to its reply, by what is loaded for each step and let go of after it.
 
 A board that is short of heap has room for one of them at a time: what opens a request
-(`authority`), what it is (`commands`), what carries it out (such as `status` or `actions`), what makes the reply (`reply`).
+(`authority`), what it is (`commands`), what carries it out (such as `status` or `actions`), what
+makes the reply (`reply`). What carries it out may go on in another one: it returns that module's
+name, its function's and the argument, in place of the result.
 """
 
 import json
@@ -38,7 +40,7 @@ def handle(board, data):
 
 
 def _read(data):
-    """Return what the JSON of a request stands for, while there is room for its text in a piece."""
+    """Return what a request's JSON stands for, while there is room for its text in a piece."""
     try:
         return json.loads(str(memoryview(data)[_HEAD_BYTES:-_TAG_BYTES], "utf-8"))
     except (ValueError, UnicodeError):

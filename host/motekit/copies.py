@@ -117,10 +117,7 @@ class _Copy:
         """Take the imports of this module out of one; return (its names, {name: name there})."""
         held: set[str] = set()
         taken: dict[str, str] = {}
-        for scope in ast.walk(user):
-            body = getattr(scope, "body", None)
-            if not isinstance(body, list):
-                continue
+        for body in _bodies(user):
             for node in [n for n in body if isinstance(n, ast.ImportFrom) and n.level]:
                 if node.module == self.name:
                     taken.update((a.name, a.asname or a.name) for a in node.names)
@@ -140,6 +137,12 @@ class _Copy:
                 needed.add(node)
                 waiting += [n.id for n in ast.walk(node) if isinstance(n, ast.Name)]
         return [node for node in self.tree.body if node in needed]
+
+
+def _bodies(tree: ast.Module) -> list[list[ast.stmt]]:
+    """Return the bodies of a module and of its functions."""
+    nodes = ast.walk(tree)
+    return [n.body for n in nodes if isinstance(n, ast.Module | ast.FunctionDef)]
 
 
 def _bound(node: ast.stmt) -> list[str]:

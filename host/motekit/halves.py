@@ -13,6 +13,7 @@ starts, stays in one piece.
 import ast
 from collections.abc import Iterable, Mapping
 from itertools import islice
+from typing import cast
 
 from motekit import shorten
 
@@ -34,7 +35,7 @@ class _WholeError(Exception):
 
 
 def halve(sources: Mapping[str, str], own: Iterable[str]) -> dict[str, str]:
-    """Return the sources of a board with each driver in two files that parts; not those of `own`."""
+    """Return the sources of a board with each driver in two files that parts, but for `own`."""
     made: dict[str, str] = {}
     free = islice(shorten.private_names(), _TAKEN, None)
     for name, source in sources.items():
@@ -140,17 +141,14 @@ def _class(driver: ast.ClassDef, bases: list[str], kept: set[str], *, keeps: boo
     """Return the class with the members that are kept, or the rest of it."""
     body = [node for node in driver.body if _names(node) and (set(_names(node)) <= kept) == keeps]
     body += ast.parse(f"{_HALF} = {keeps}").body
-    names: list[ast.expr] = [ast.Name(base, ast.Load()) for base in bases]
-    return ast.ClassDef(driver.name, names, [], body, [], **_no_type_params())
-
-
-def _no_type_params() -> dict[str, list[ast.AST]]:
-    """Return what a ClassDef of Python 3.12 and later has besides."""
-    return {"type_params": []} if "type_params" in ast.ClassDef._fields else {}
+    made = ast.parse(f"class {driver.name}({', '.join(bases)}): pass").body[0]
+    made = cast("ast.ClassDef", made)
+    made.body = body
+    return made
 
 
 def _needed(body: list[ast.stmt], wanted: ast.stmt) -> list[ast.stmt]:
-    """Return the statements of a module that a class needs, in their order; imports name by name."""
+    """Return the statements of a module that a class needs, in their order."""
     needed: list[ast.stmt] = []
     used = {n.id for n in ast.walk(wanted) if isinstance(n, ast.Name)}
     for node in reversed(body):

@@ -25,10 +25,10 @@ _ONE_BYTE = 120  # names that bytecode has one byte for; a few are taken by ever
 _PARAMETERS = 9  # that functions have: `_0` to `_8` are known in any case
 _LETTERS = 52  # private names of one letter, which all files share
 _METHODS = (
-    "append clear close copy count endswith extend find format from_bytes get index insert isalpha "
-    "isdigit islower isspace isupper items join keys little lower lstrip pop popitem read readinto "
-    "readline remove replace reverse rfind rindex rsplit rstrip send setdefault sort split start "
-    "startswith step stop strip throw to_bytes update upper value values write"
+    "append clear close copy count endswith extend find format from_bytes get index insert "
+    "isalpha isdigit islower isspace isupper items join keys little lower lstrip pop popitem read "
+    "readinto readline remove replace reverse rfind rindex rsplit rstrip send setdefault sort "
+    "split start startswith step stop strip throw to_bytes update upper value values write"
 )  # of the built-in types: in .mpy files they are numbers, the same for all
 _LISTED = 2  # modules make a list
 _LONG = 4  # letters: what is shorter is as short as what would take its place
@@ -107,7 +107,7 @@ class _Linker:
         called = chain(map("_{}".format, range(_PARAMETERS)), known, shorten.private_names(3))
         self._called = {name: next(called) for name in hidden}
         self.modules = {name: self._survey(name) for name in trees}
-        while any([self._spared(name) for name in self.rare]):
+        while sum(self._spared(name) for name in self.rare):
             self.modules = {name: self._survey(name) for name in trees}
         self._exported = self._exports()
         self._short: dict[tuple[str, str], str] = {}
@@ -249,7 +249,7 @@ class _Linker:
         return {str(text.value) for text in texts if id(text) not in beside}
 
     def pairs(self, node: ast.AST) -> list[tuple[ast.Constant, ast.Constant]]:
-        """Return (text that names a rare module, text that names its function) of a call, tuple."""
+        """Return (text that names a rare module, text that names its function) in a node."""
         match node:
             case ast.Call(args=values) | ast.Tuple(elts=values):
                 pass
@@ -459,7 +459,7 @@ class _Rewriter(ast.NodeTransformer):
         return not own and not any(name in names for names in self._functions)
 
     def _symbol(self, module: str, name: str) -> str:
-        """Return what a core module's name is called here; or one of a rare module that is this."""
+        """Return what a name of a core module, or of this one, is called here."""
         known = self._is_core or module == self._name
         symbol = (
             self._linker.symbol(module, name)
