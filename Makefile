@@ -49,7 +49,7 @@ format: $(VENV)/.ready ## let ruff lay the code out
 bench: setup ## measure packets, encoders, decoder and store (TRACES=folder of CSV files for your own data)
 	$(BIN)/python -m tests.bench $(if $(TRACES),--traces "$(TRACES)") $(ARGS)
 
-nightly: setup ## ride 1,000 random schedules of faults of two simulated hours, and four of 30 days (ARGS=...)
+nightly: setup ## ride 1,000 random schedules of faults of two simulated hours, four of 30 days; a day at 200 Hz
 	$(BIN)/python -m tests.nightly --jobs $(JOBS) $(ARGS)
 
 mutants: setup ## plant bugs one by one in a scratch copy: our tests must notice each (JOBS=n, ARGS=--only=uplink)

@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from motekit.cli import app
 from motekit.configuration import apply, paths, target
 from motekit.configuration.outcome import Wanted
 from motekit.keys import KeyStore
@@ -98,8 +100,9 @@ def test_from_typed_settings_to_a_plan_and_back_to_what_was(fleet, motekit, tmp_
             assert summary[device].epochs > 1
 
 
-def test_what_becomes_of_a_trial(fleet):
+def test_what_becomes_of_a_trial(fleet, tmp_path, monkeypatch):
     """Three boards at once: power lost, a new sensor that is absent, more than a request holds."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
     cut_off, absent, many = fleet(boards(3)).boards
     settings = {
         cut_off.device: ["name=roof"],
@@ -129,6 +132,21 @@ def test_what_becomes_of_a_trial(fleet):
     assert [each.state for each in outcomes] == ["differs", "unchanged", "unchanged"]
     assert [str(each) for each in outcomes[0].changes] == ['+ name = "roof"']
     assert outcomes[0].notes == ()
+    go_into_files_and_back(tmp_path / "backups", ports)
+
+
+def go_into_files_and_back(folder, ports):
+    """A file a board, brought back where nothing has changed."""
+    run = CliRunner().invoke
+    done = run(app, ["backup", *ports, str(folder), "--json"])
+    saved = rows(done)
+    assert [each["state"] for each in saved] == ["saved"] * 3, done.stderr
+    assert sorted(map(str, folder.iterdir())) == sorted(each["file"] for each in saved)
+    for port, each in zip(ports, saved, strict=True):
+        (row,) = rows(run(app, ["restore", each["file"], port, "--json"]))
+        assert (row["error"], row["state"]) == ("", "unchanged")
+    assert run(app, ["backup", ports[0], saved[1]["file"], "--json"]).exit_code == 1
+    assert run(app, ["backup", *ports, saved[1]["file"]]).exit_code == 1
 
 
 def test_ports_that_are_no_boards_hold_up_nobody(fleet, tmp_path):

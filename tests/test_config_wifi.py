@@ -1,13 +1,12 @@
 """Wi-Fi out of a plan, on virtual boards in virtual time: kept until the new one has worked."""
 
-from types import SimpleNamespace
-
 import pytest
 
 from motekit.configuration import apply, target
 from motekit.keys import KeyStore
 from motekit.plan import load
 from motekit.sim.world import World
+from tests.world_line import WorldLine
 
 HEAD = """
 seed = 7
@@ -26,39 +25,10 @@ at_s = 200
 CANARY = "canary in the mine"
 
 
-class Line:
-    """The first board of a world, as a line: waiting passes virtual time."""
-
-    port = "world"
-
-    def __init__(self, world):
-        self.world = world
-        self.clock = self
-        device = world.boards[0].device
-        self.hello = SimpleNamespace(device=device, generation=0, name=None, board="?")
-
-    def monotonic(self):
-        return self.world.now_s
-
-    def sleep(self, seconds):
-        self.world.run(until_s=self.world.now_s + seconds)
-
-    def ask(self, name, args):
-        end = self.world.now_s + 60
-        while not self.world.collector.in_contact(self.hello.device):
-            assert self.world.now_s < end
-            self.sleep(0.1)
-        answer = self.world.collector.ask(self.hello.device, name, dict(args))
-        while not answer.done():
-            assert self.world.now_s < end, name
-            self.sleep(0.1)
-        return answer.result()
-
-
 @pytest.fixture
 def bench(write_scenario, tmp_path):
     with World(write_scenario(HEAD)) as world:
-        line = Line(world)
+        line = WorldLine(world)
         keys = KeyStore.empty()
 
         def to_be(*networks):

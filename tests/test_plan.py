@@ -135,7 +135,7 @@ DEVICE = '[[device]]\nname = "a"\n'
         (TOP + WIFI, "wifi[0]: no password, one of password, password_env, password_file"),
         (TOP + WIFI + 'password_env = "NOWHERE"\n', "NOWHERE is not set in the environment"),
         (TOP + WIFI + 'password_file = "none"\n', "none: cannot be read"),
-        (TOP + WIFI.replace("attic", "a" * 33), "ssid: 33 bytes, at most 32"),
+        (TOP + WIFI.replace("attic", "a" * 33), "33 bytes, 1 to 32 expected"),
         (TOP + 5 * WIFI, "wifi: 5 networks, at most 4"),
         ("fleet = acme\n", "plan.toml: not TOML"),
     ],

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from motekit import board, drivers
+from motekit import board, drivers, plan, plan_rows
 from motekit.cli import COMMANDS, app
 from motekit.gateway import config as gateway_config
 from motekit.sim import scenario
@@ -38,6 +38,12 @@ def _blocks(kind):
     for indent, found, text in BLOCK.findall(FILE.sub("", README)):
         if found == kind:
             yield "\n".join(line.removeprefix(indent) for line in text.splitlines())
+
+
+def _file(name):
+    """Return the TOML block that says in its first line that it is this file."""
+    (found,) = [text for text in _blocks("toml") if text.startswith(f"# {name}\n")]
+    return found
 
 
 def _claims():
@@ -112,7 +118,7 @@ def test_what_the_readme_shows_is_what_happens(shell):
 
 
 def test_the_scenario_in_it_is_one(tmp_path):
-    block, _ = _blocks("toml")
+    block = _file("fan.toml")
     assert tomllib.loads(block)["board"]
     (tmp_path / "fan.csv").write_text("x,y,z\n1,2,3\n")
     (tmp_path / "fan.toml").write_text(block)
@@ -120,8 +126,16 @@ def test_the_scenario_in_it_is_one(tmp_path):
     assert len(plan.boards) == 2
 
 
+def test_the_plan_in_it_is_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("SITE_WIFI", "right horse")
+    (tmp_path / "fleet.toml").write_text(_file("fleet.toml"))
+    found = plan.load(tmp_path / "fleet.toml")
+    assert [role.name for role in found.roles] == ["roof-1", "roof-2"]
+    assert all(f"`{column}`" in README for column in plan_rows.COLUMNS)
+
+
 def test_the_gateway_in_it_is_one(tmp_path):
-    _, block = _blocks("toml")
+    block = _file("bench.toml")
     (tmp_path / "bench.toml").write_text(block)
     plan = gateway_config.load(tmp_path / "bench.toml")
     assert [sensor.driver for sensor in plan.sensors] == ["sht4x", "pms5003"]

@@ -1,12 +1,16 @@
 """Wi-Fi on a virtual board: the real firmware on the real VM, in virtual time."""
 
+import json
+
 import pytest
 
 from motekit import wifi
 from motekit.client import RefusedError
+from motekit.config import device_config
 from motekit.errors import ScenarioError, UsageError
 from motekit.keys import KeyStore
 from motekit.networks import Network
+from motekit.sim import image, vm
 from motekit.sim.world import World
 
 BOARD = """
@@ -57,18 +61,33 @@ class Asked:
         return wifi.wait_joined(self, wait_s, self.now, self.pause)
 
 
+def files(scenario, wifi_json):
+    """Return what a board has on its flash whose networks are in its file already."""
+    plan = scenario.boards[0]
+    config = device_config(plan.board, [each.sensor for each in plan.sensors])
+    return {
+        **image.firmware_files(vm.find().march),
+        "/config.json": json.dumps(config).encode(),
+        "/wifi.json": wifi_json.encode(),
+    }
+
+
 @pytest.fixture
 def board(write_scenario):
     worlds = []
 
-    def start(text="", head=BOARD):
-        world = World(write_scenario(head + text))
+    def start(text="", head=BOARD, wifi_json=None):
+        scenario = write_scenario(head + text)
+        world = World(scenario, files=wifi_json and files(scenario, wifi_json))
         worlds.append(world)
         return Asked(world)
 
     yield start
     for world in worlds:
+        said = "".join(notice.text for notice in world.notices)
         world.close()
+        assert "horse" not in said
+        assert "staple" not in said
 
 
 def test_a_board_without_networks_has_its_radio_off(board):
@@ -130,6 +149,45 @@ def test_an_access_point_that_refuses_the_right_password_is_told(board):
     with pytest.raises(wifi.NotJoinedError, match="site: wrong password"):
         asked.joined(20)
     asked.joined(90)
+
+
+def test_a_radio_that_is_at_odds_with_itself_is_switched_off_and_on(board):
+    asked = board(SITE + '[[fault]]\nkind = "wifi_error"\nat_s = 3\n')
+    asked.pause(4)
+    asked.set(RIGHT)
+    asked.joined(30)
+    told = [n.text for n in asked.world.notices if "Wifi Internal Error" in n.text]
+    assert len(told) == 1
+
+
+def test_a_flash_that_cannot_be_written_changes_nothing(board):
+    asked = board(SITE + NEXT + '[[fault]]\nkind = "flash_write_error"\nat_s = 20\n')
+    asked.set(RIGHT)
+    asked.joined()
+    asked.pause(21 - asked.now())
+    with pytest.raises(RefusedError, match="OSError"):
+        asked.set(OTHER)
+    state = asked.get()
+    assert (state.state, state.ssid, state.on_trial) == ("joined", "site", False)
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"networks": 7}', '{"networks": [{"ssid": "site"}]}', '{"former": []}']
+)
+def test_a_damaged_file_is_told_and_replaced(board, text):
+    asked = board(SITE, wifi_json=text)
+    asked.pause(5)
+    assert any("no Wi-Fi: " in notice.text for notice in asked.world.notices)
+    with pytest.raises(RefusedError, match=r"wifi.json|networks"):
+        asked.get()
+    asked.set(RIGHT)
+    asked.joined()
+
+
+def test_a_board_joins_at_boot_what_its_file_says(board):
+    file = {"networks": [{"ssid": "site", "password": "right horse"}]}
+    asked = board(SITE, wifi_json=json.dumps(file))
+    assert asked.joined(10).ssid == "site"
 
 
 def test_new_networks_are_on_trial_until_one_has_worked(board):

@@ -236,3 +236,19 @@ def test_ctrl_c_ends_it_with_what_has_come(tmp_path, wait_s):
         _, said = run.communicate(timeout=60)
     assert (run.returncode, "Traceback" in said) == (0, False), said
     assert " samples in " in said
+
+
+def test_questions_that_wait_do_not_keep_a_board_at_its_prompt(write_scenario):
+    with World(write_scenario(scenario(duration_s=90))) as world:
+        board = world.board(0)
+        world.run(until_s=5)
+        for at_s in (0, 0.3, 0.6):
+            board.type(5000 + int(1000 * at_s), b"\x03")
+        world.run(until_s=6)
+        answers = [world.collector.ask(board.device, "status", {}) for _ in range(8)]
+        world.run(until_s=40)
+        assert all(answer.done() for answer in answers)
+        assert world.collector.in_contact(board.device)
+        assert answers[-1].result()["uptime_ms"] < 30_000
+        world.run()
+        assert not board.unacked

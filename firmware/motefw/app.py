@@ -19,7 +19,7 @@ from .log import RamLog
 WATCHDOG_MS = const(30000)
 HOLD_MINUTES = const(10)
 _TICK_MS = const(1000)
-_COLLECT_TICKS = const(10)
+_COLLECT_TICKS = const(60)
 _GRACE_MS = const(10000)  # how late a task may be before the watchdog starves
 _FLUSH_TICKS = const(10)
 _LINE_CHARS = const(200)

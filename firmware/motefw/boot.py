@@ -6,11 +6,13 @@ then the table of each sensor, there or not: `attach` makes them, when this is l
 
 import os
 
+import micropython
+
 from . import drivers, overlay
 from .app import Board, Task
 from .clock import Clock
 from .errors import ConfigError
-from .files import RECORD_FILE, WIFI_FILE, read_json
+from .files import RECORD_FILE, TRIAL_FILE, WIFI_FILE, read_json
 from .links.serial import SerialLink
 from .log import RamLog
 from .recorder import Recorder
@@ -22,6 +24,7 @@ def parts(board):
     """Give the board its identity, settings and recorder; return (clock, uplink, link)."""
     port = board.port
     log = board.log
+    _end_trial(board)
     board.previous_epoch = _identify(board)
     board.settings = _settings(board)
     board.nonce = port.random(8)
@@ -30,8 +33,7 @@ def parts(board):
     who = board.identity
     board.recorder = Recorder(log, who, board.epoch, clock, kernel)
     uplink = Uplink(log, who.ack, who.generation, board.epoch, port.ticks_ms, port.ticks_diff)
-    link = SerialLink(port.serial, log, uplink, board.receive, board.recorder.out)
-    return clock, uplink, link
+    return clock, uplink, SerialLink(port.serial, log, uplink, board, board.recorder.out)
 
 
 def begin(board):
@@ -63,13 +65,27 @@ def _begin_recording(board):
         board.report(f"no recording: {type(error).__name__}: {error}")
 
 
+def _end_trial(board):
+    """Carry out what a host has begun to change and power has cut off."""
+    root = board.port.root
+    if TRIAL_FILE in os.listdir(root):
+        try:
+            overlay.call("trial", "finish", root)
+        except (ConfigError, KeyError, OSError, TypeError) as error:
+            board.report(f"trial: {type(error).__name__}: {error}")
+
+
 def _begin_wifi(board):
-    """Join the networks of the board's file; without one nothing more is loaded."""
+    """Join the networks of the board's file; without one nothing more is loaded.
+
+    Ctrl-C may then be a byte of a packet that brings networks.
+    """
     try:
         os.stat(board.port.root + WIFI_FILE)
     except OSError:
+        micropython.kbd_intr(-1)
         return
-    overlay.call("wireless", "begin", board)
+    overlay.call("wlan", "begin", board)
 
 
 def _identify(board):

@@ -20,9 +20,13 @@ TABLE = {
     "config.keep": ("configure", "keep", True),
     "bus.scan": ("scan", "scan", True),
     "bus.record": ("actions", "bus_record", True),
-    "wifi.get": ("wireless", "wifi_get", False),
-    "wifi.set": ("wireless", "wifi_set", True),
-    "wifi.scan": ("wireless", "wifi_scan", True),
+    "provision.get": ("trial", "get", False),
+    "provision.keep": ("trial", "keep", True),
+    "provision.undo": ("trial", "undo", True),
+    "readings": ("readings", "readings", False),
+    "wifi.get": ("wlan", "wifi_get", False),
+    "wifi.set": ("wlan", "wifi_set", True),
+    "wifi.scan": ("wlan", "wifi_scan", True),
     "reboot": ("actions", "reboot", True),
 }  # name: (module, its function of board and arguments, whether only the command key opens it)
 

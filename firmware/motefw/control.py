@@ -24,11 +24,7 @@ def handle(board, data):
     try:
         module, function, guarded = overlay.call("commands", "find", name)
         result = overlay.call("authority", "open_request", board, data, nonce, guarded, call.pop())
-        while module:
-            result = overlay.call(module, function, board, result)
-            module = None
-            if type(result) is tuple:  # goes on in another one
-                module, function, result = result
+        result = carry_out(board, module, function, result)
         ok = True
     except MemoryError:
         raise  # the host asks again, and finds more room by then
@@ -37,6 +33,16 @@ def handle(board, data):
     except Exception as error:  # ours, or the flash's: the host must not wait for ever
         result = {"error": f"{type(error).__name__}: {error}"}
     return overlay.call("reply", "reply", board.identity.data, nonce, number, ok, result)
+
+
+def carry_out(board, module, function, value):
+    """Return the result of a command's function, however many modules that takes."""
+    while module:
+        value = overlay.call(module, function, board, value)
+        module = None
+        if type(value) is tuple:
+            module, function, value = value
+    return value
 
 
 def _read(data):

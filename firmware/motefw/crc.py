@@ -2,6 +2,8 @@
 
 import binascii
 
+_NIBBLES = b"\x00\x31\x62\x53\xc4\xf5\xa6\x97\xb9\x88\xdb\xea\x7d\x4c\x1f\x2e"
+
 
 def crc32(data, crc=0):
     """Return the CRC-32 of IEEE 802.3 (reflected 0xEDB88320)."""
@@ -11,10 +13,11 @@ def crc32(data, crc=0):
 def crc8_sensirion(data, start=0, stop=None):
     """Return the CRC-8 of Sensirion parts: polynomial 0x31, initial 0xFF (SHT4x datasheet)."""
     crc = 0xFF
+    table = _NIBBLES
     for i in range(start, len(data) if stop is None else stop):
         crc ^= data[i]
-        for _ in range(8):
-            crc = (crc << 1 ^ 0x31 if crc & 0x80 else crc << 1) & 0xFF
+        crc = crc << 4 & 0xFF ^ table[crc >> 4]
+        crc = crc << 4 & 0xFF ^ table[crc >> 4]
     return crc
 
 

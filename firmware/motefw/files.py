@@ -6,6 +6,7 @@ import os
 from .compat import const
 from .errors import ConfigError
 
+TRIAL_FILE = "trial.json"  # see `trial`
 RECORD_FILE = "record.json"  # {"for_s"}: the next boot is to be recorded
 CONFIG_FILE = "config.json"  # the configuration that was kept
 CONFIG_NEXT = "config.next"  # to be tried by the next boot

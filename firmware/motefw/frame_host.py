@@ -11,6 +11,10 @@ TO_BOARD_MAX_BYTES = const(92)  # so that the worst case, every byte stuffed, st
 OVERHEAD_BYTES = const(7)  # two zeros, one COBS code, CRC
 _ESCAPE = const(0x7D)
 _FLIP = const(0x20)
+_STUFFED = [
+    bytes((_ESCAPE, byte ^ _FLIP)) if byte < _FLIP or byte in (_ESCAPE, 0x7F) else bytes((byte,))
+    for byte in range(256)
+]
 
 
 def encode(payload: bytes) -> bytes:
@@ -26,14 +30,7 @@ def encode_to_board(payload: bytes) -> bytes:
     """Return the frame of a payload, towards the board: no byte of it means anything to a REPL."""
     if len(payload) > TO_BOARD_MAX_BYTES:
         raise FrameError("frame: {} bytes to the board, at most 92 expected".format(len(payload)))
-    out = bytearray(1)
-    for byte in encode(payload)[1:-1]:
-        if byte < _FLIP or byte in (_ESCAPE, 0x7F):
-            out += bytes((_ESCAPE, byte ^ _FLIP))
-        else:
-            out.append(byte)
-    out.append(0)
-    return bytes(out)
+    return b"\0%b\0" % b"".join([_STUFFED[byte] for byte in encode(payload)[1:-1]])
 
 
 def decode(data: bytes) -> bytes:

@@ -4,7 +4,7 @@
 
 The first one is preferred; an empty password means an open network. While "former" is there the
 networks are on trial: the former ones are kept until one of the new has worked. No error shows a
-password, nor does anything else; `mark` tells a host whether it is the one that it knows.
+password, nor does anything else; `marked` tells a host whether it is the one that it knows.
 
 Ref: SPEC.md, section "Wi-Fi"; IEEE 802.11-2020, 9.4.2.2 (SSID) and J.4.1 (passphrase).
 """
@@ -87,7 +87,14 @@ def _fits(password):
     )
 
 
-def mark(tagger, network):
-    """Return what tells a host that has the command key which password this is, in hex."""
+def marked(tagger, networks):
+    """Return networks with marks in the place of their passwords.
+
+    A mark tells a host that has the command key which password it is.
+    """
+    return [{"ssid": each["ssid"], "mark": _mark(tagger, each)} for each in networks]
+
+
+def _mark(tagger, network):
     data = network["ssid"].encode() + b"\0" + network["password"].encode()
     return tagger.tag(_MARK, data).hex()

@@ -18,8 +18,9 @@ _DRIVERS = ".drivers"
 _PACKAGE = __name__.split(".")[0]
 _RARE = const(
     " actions attach authority boot commands config configure ending files fit hello identity "
-    "message networks options packet_anchor packet_linear packet_setup reply scan schema start "
-    "status stored trouble wireless accelerometer driver register sensirion uart_asked uart_part "
+    "improv message networks options packet_anchor packet_linear packet_setup readings reply scan "
+    "schema start status stored trial trouble wlan accelerometer driver register sensirion "
+    "uart_asked uart_part "
 )  # the last six are what drivers have in common
 
 

@@ -121,7 +121,7 @@ def encode(out, generation, stream, schema, epoch, seq, index, time_us, block, k
     write = packet_stream.write
     for channel in range(channels):
         at = write(kernel, out, at, block, _VALUES, channel)
-    return packet_stream.finish(out, at, begin, limit)
+    return packet_stream.finish(kernel, out, at, begin, limit)
 
 
 def _write_validity(kernel, out, at, block):

@@ -40,6 +40,8 @@ _NARROW = const(0x20000000)
 _TOP = const(0x80000000)
 _SURVEY_MAX = const(0x7FFFF)
 
+widen = None  # nothing here needs values of 16 bits in 32
+
 
 def _int32(value):
     if -_NARROW < value < _NARROW:  # and nothing is allocated
@@ -70,11 +72,6 @@ def span(source, n, step, width, st):
     st[_MIN] = low
     st[_MAX] = high
     st[_OR] = bits
-
-
-def widen(source, z, n, _signed):
-    """Copy source[:n] of 16 bits, signed or not, to z."""
-    shift(source, z, n, 0)
 
 
 def shift(source, z, n, bits):
@@ -403,6 +400,12 @@ def _log2(power):
         power >>= 1
         bits += 1
     return bits
+
+
+def move(out, to, start, stop):
+    """Move out[start:stop] to out[to:], which is not above it."""
+    view = memoryview(out)
+    view[to : to + stop - start] = view[start:stop]
 
 
 def correlate(source, z, n, scale, st):

@@ -74,7 +74,7 @@ def start(begin, limit):
     st[_UP_ACC] = st[_UP_BITS] = st[_LOW_ACC] = st[_LOW_BITS] = 0
 
 
-def finish(out, at, begin, limit):
+def finish(kernel, out, at, begin, limit):
     """Close both sections and move them behind the descriptors, to out[at:]; return the end."""
     st = state
     up, low = st[_UP], st[_LOW]
@@ -86,13 +86,11 @@ def finish(out, at, begin, limit):
     if st[_LOW_BITS]:
         out[low] = st[_LOW_ACC]
         low -= 1
-    view = memoryview(out)
     middle = at + up - begin
-    view[at:middle] = view[begin:up]
+    kernel.move(out, at, begin, up)
     low += 1
-    end = middle + limit - low
-    view[middle:end] = view[low:limit]
-    return end
+    kernel.move(out, middle, low, limit)
+    return middle + limit - low
 
 
 def runs(block, channel):
@@ -111,7 +109,7 @@ def runs(block, channel):
     return count + 1, lost
 
 
-def _gather(kernel, block, what, channel):
+def _gather(block, what, channel):
     """Copy what a stream codes (runs, steps, valid values) to the scratch; return how many."""
     if what == _RUNS:
         return runs(block, channel)[0] - 1
@@ -121,9 +119,6 @@ def _gather(kernel, block, what, channel):
         for i in range(1, block.count):
             z[n] = block.steps_us[i]
             n += 1
-    elif not block.any_invalid:
-        n = block.count
-        kernel.widen(block.columns[channel], z, n, block.code == "h")
     else:
         column = block.columns[channel]
         for i in range(block.count):
@@ -133,17 +128,15 @@ def _gather(kernel, block, what, channel):
     return n
 
 
-def _is_gathered(block, what):
-    """Tell whether the kernels cannot work on the block's own column."""
-    return what != _VALUES or block.any_invalid or block.code != "i"
-
-
 def _source(kernel, block, what, channel, n, shift):
     """Return an array that begins with what the stream codes, shifted: column or scratch."""
     z = _scratch[0]
     source = block.columns[channel]
-    if _is_gathered(block, what):
-        _gather(kernel, block, what, channel)
+    if what != _VALUES or block.any_invalid:
+        _gather(block, what, channel)
+        source = z
+    elif kernel.widen and block.code != "i":
+        kernel.widen(source, z, n, block.code == "h")
         source = z
     if shift:
         kernel.shift(source, z, n, shift)
@@ -262,20 +255,6 @@ def _pack(kernel, out, at, source, n, width, st):
     return at
 
 
-def _look(kernel, source, n, step, width, st):
-    """Find the span of values looked at; return their common factor of two, -1: all equal."""
-    kernel.span(source, n, step, width, st)
-    if st[_OR] & 1 and st[_MIN] != st[_MAX]:
-        return 0
-    kernel.span(source, n, n, n, st)
-    if st[_MIN] == st[_MAX]:
-        return -1
-    shift = 0
-    while not st[_OR] >> shift & 1:
-        shift += 1
-    return shift
-
-
 def write(kernel, out, at, block, what, channel):
     """Write a stream: its descriptor to out[at:], its codes to both sections. Return the end.
 
@@ -283,36 +262,56 @@ def write(kernel, out, at, block, what, channel):
     """
     st = state
     n = block.count
-    source = block.columns[channel]
-    if _is_gathered(block, what):
-        n = _gather(kernel, block, what, channel)
-        source = _scratch[0]
+    shift = whole = 0
+    if what != _VALUES or block.any_invalid:
+        n = _gather(block, what, channel)
         if not n:
             return at
+        source = _scratch[0]
+        whole = 1
+    else:
+        source = block.columns[channel]
+        if kernel.widen and block.code != "i":
+            kernel.widen(source, _scratch[0], n, block.code == "h")
+            source = _scratch[0]
     # A survey looks at the first `width` of every `step` values.
-    step = 32 if n <= 256 else 64
-    width = 32 if n <= 64 else 10 if n <= 256 else 7
-    shift = _look(kernel, source, n, step, width, st)
-    if shift < 0:
-        return _describe(out, at, _CONSTANT, 0, source[0])
-    if shift:
-        out[at] = _SHIFTED << 5 | shift
-        at += 1
-        source = _source(kernel, block, what, channel, n, shift)
-    if source is _scratch[0]:  # the codes will take its place: its span is known now or never
+    if n > 256:
+        step = 64
+        width = 7
+    else:
+        step = 32
+        width = 10 if n > 64 else 32
+    kernel.span(source, n, step, width, st)
+    if not st[_OR] & 1 or st[_MIN] == st[_MAX]:
+        kernel.span(source, n, n, n, st)
+        if st[_MIN] == st[_MAX]:
+            return _describe(out, at, _CONSTANT, 0, source[0])
+        while not st[_OR] >> shift & 1:
+            shift += 1
+        if shift:
+            out[at] = _SHIFTED << 5 | shift
+            at += 1
+            kernel.shift(source, _scratch[0], n, shift)
+            source = _scratch[0]
+            whole = 1
+    if whole:  # the codes will take its place: its span is known now or never
         kernel.span(source, n, n, n, st)
     order = kernel.survey(source, n, step, width, st)
-    return _code(kernel, out, at, block, what, channel, source, n, shift, order)
+    return _code(kernel, out, at, block, what, channel, source, n, shift, order, whole)
 
 
-def _code(kernel, out, at, block, what, channel, source, n, shift, order):
+def _code(kernel, out, at, block, what, channel, source, n, shift, order, whole):
     """Write a stream by the predictor that takes the fewest bits, or packed; return the end."""
     st = state
     z = _scratch[0]
-    first = source[0] if order else st[_BASE]
     second = source[1] - source[0] if order == 2 else 0
-    predictor = _fixed(kernel, source, n, order, st)
-    folded = z if order == 2 else source  # what `fold` has read
+    folded = z if order == 2 else source  # what `fold` will have read
+    first = source[0] if order else st[_BASE]
+    if order == 1 and not st[_STILL]:  # as most are: spare them a call
+        kernel.fold(0, 0, source, z, n, 1, 0, st)
+        predictor = _ORDER_1
+    else:
+        predictor = _fixed(kernel, source, n, order, st)
     if block.linear and what == _VALUES and n >= _LINEAR_MIN and _tries_linear(block, channel):
         taps = _linear(kernel, block, channel, n, shift, st)
         if taps:
@@ -321,22 +320,37 @@ def _code(kernel, out, at, block, what, channel, source, n, shift, order):
         else:
             source = _source(kernel, block, what, channel, n, shift)
             predictor = _fixed(kernel, source, n, order, st)
-    if predictor == _ORDER_1:  # as most are: spare them a call
+    if predictor == _ORDER_1:
         end = _describe(out, at, _ORDER_1, st[_P], first)
     else:
         end = _describe_predictor(out, at, predictor, first, second, st)
     mode = 1 if predictor == _SPARSE_1 else 0
     limit = st[_WIDTH] * n
-    if st[_COST] > limit and source is not z:  # the survey has missed the extremes
-        kernel.span(source, n, n, n, st)
-        limit = _width(st) * n
+    if st[_COST] > limit and not whole:  # the survey has missed the extremes
+        limit = _measure(kernel, block, channel, source, n, predictor, st) * n
+        whole = 1
     used = kernel.emit(0, 0, folded, z, n, order, limit, mode, st, out)
     if 0 <= used <= limit:
         return end
+    if not whole:
+        limit = _measure(kernel, block, channel, source, n, predictor, st) * n
+        if 0 <= used <= limit:
+            kernel.emit(0, 0, folded, z, n, order, used, mode, st, out)
+            return end
     source = _source(kernel, block, what, channel, n, shift)
-    kernel.span(source, n, n, n, st)
-    width = _width(st)
-    if 0 <= used <= width * n and source is not z:
-        kernel.emit(0, 0, folded, z, n, order, used, mode, st, out)
-        return end
-    return _pack(kernel, out, at, source, n, width, st)
+    return _pack(kernel, out, at, source, n, _width(st), st)
+
+
+def _measure(kernel, block, channel, source, n, predictor, st):
+    """Find the least and the greatest of all values; return the bits that hold their span."""
+    if source is not _scratch[0]:
+        kernel.span(source, n, n, n, st)
+    elif predictor == _LINEAR:  # whose codes are dearer than this
+        column = memoryview(block.columns[channel])[:n]
+        st[_MIN] = min(column)
+        st[_MAX] = max(column)
+    else:  # there are codes by now, made of 16-bit values
+        _source(kernel, block, _VALUES, channel, n, 0)
+        kernel.span(source, n, n, n, st)
+        _fixed(kernel, source, n, 1 if predictor == _SPARSE_1 else predictor - _ORDER_0, st)
+    return _width(st)

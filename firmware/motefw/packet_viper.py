@@ -76,6 +76,7 @@ def span(source: ptr32, n: int, step: int, width: int, st: ptr32):
 
 @micropython.viper
 def widen(source: ptr16, z: ptr32, n: int, signed: int):
+    # Copy values of 16 bits to z.
     flip = signed << 15
     while n > 3:
         z[0] = (source[0] ^ flip) - flip
@@ -552,6 +553,26 @@ def emit(
     st[_LOW_ACC] = low_acc
     st[_LOW_BITS] = low_bits
     return used
+
+
+@micropython.viper
+def move(out: ptr8, to: int, start: int, stop: int):
+    stop -= start
+    source = ptr8(int(out) + start)
+    out = ptr8(int(out) + to)
+    while stop > 3:
+        out[0] = source[0]
+        out[1] = source[1]
+        out[2] = source[2]
+        out[3] = source[3]
+        source = ptr8(int(source) + 4)
+        out = ptr8(int(out) + 4)
+        stop -= 4
+    while stop > 0:
+        out[0] = source[0]
+        source = ptr8(int(source) + 1)
+        out = ptr8(int(out) + 1)
+        stop -= 1
 
 
 @micropython.viper

@@ -14,6 +14,7 @@ import machine
 
 from .compat import const
 
+_CTRL_C = const(3)
 _NEXT_MS = const(5)
 _RXBUF_BYTES = const(1024)
 _TXBUF_BYTES = const(256)
@@ -47,7 +48,10 @@ class Serial:
         self.write = sys.stdout.buffer.write
 
     async def readinto(self, buf):
-        """Wait for input; return how many bytes were put into buf, at least 1."""
+        """Wait for input; return how many bytes were put into buf, at least 1.
+
+        Where Ctrl-C comes as a byte it is the last one: what lies behind it may be the prompt's.
+        """
         n = 0
         while n < len(buf):
             if n and not self._ready():
@@ -58,6 +62,8 @@ class Serial:
                 await self._reader.readinto(self._one)
             buf[n] = self._one[0]
             n += 1
+            if self._one[0] == _CTRL_C:
+                break
         return n
 
     def take(self):

@@ -46,9 +46,12 @@ class Station(Task):
         self.restarts = 0
         self._ticks_ms = board.ticks_ms
         self._board = board
-        self.running = None
         self.wlan = board.port.wlan()
         self.use(networks, former)
+
+    def start(self):
+        """Run, on a board that runs already."""
+        self._running = asyncio.create_task(self._board.guard(self))
 
     def use(self, networks, former):
         """Join these from now on; the former ones are there if none of them works."""

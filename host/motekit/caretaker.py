@@ -7,6 +7,8 @@ once, and is made again at its next turn.
 from collections.abc import Callable
 from typing import Any, cast
 
+from motefw.packet import NOTE, SAMPLES
+
 from .client import Client, NoReplyError, RefusedError
 from .clock import Clock
 from .errors import SchemaError
@@ -19,8 +21,9 @@ TIME_AGAIN_S = 15.0  # after it could not be set
 TIME_ASKS = 4
 TIME_JUMP_S = 2.0  # between calendar and monotonic clock: no drift, somebody set the calendar
 TIME_TRIP_S = 0.1  # an answer that came so soon is good enough
-STATUS_FIRST_S = 2.0
-STATUS_EVERY_S = 15.0
+STATUS_FIRST_S = 2.0  # after a hello, or after a note: a sensor's state has changed, maybe
+STATUS_EVERY_S = 60.0  # a board loads a few modules to answer, which takes it some time
+STATUS_REST_S = 15.0  # at least, between two
 SCHEMA_AFTER_S = 1.0  # the note that announces it comes first, unless it was lost
 CLOCK_SANE_S = 1_767_225_600  # 2026-01-01: a host whose clock is before that was never set
 HOST_CLOCK_ERROR_US = 1000
@@ -46,20 +49,24 @@ class Caretaker:
         self._now = clock.monotonic
         self._time_due_at: float | None = None
         self._calendar_s = clock.utc() - clock.monotonic()
-        self._status_at = self._now() + STATUS_FIRST_S - STATUS_EVERY_S
+        self._status_due_at = self._now() + STATUS_FIRST_S
+        self._status_at = self._now() - STATUS_REST_S
         self._known: set[tuple[int, int]] = set()  # (epoch, schema)
         self._unknown: dict[tuple[int, int], float] = {}
         self._told: set[str] = set()
 
     def saw(self, header: Head) -> None:
-        """Note the schema of a packet of samples."""
+        """Note the schema of a packet of samples; ask soon how a board is that has sent a note."""
         key = (header.epoch, header.schema)
-        if key not in self._known:
+        if header.kind == NOTE:
+            soon = max(self._now() + STATUS_FIRST_S, self._status_at + STATUS_REST_S)
+            self._status_due_at = min(self._status_due_at, soon)
+        elif header.kind == SAMPLES and key not in self._known:
             self._unknown.setdefault(key, self._now())
 
     def due_at(self) -> float:
         """Return when `due` has something to do next."""
-        due = self._status_at + STATUS_EVERY_S
+        due = self._status_due_at
         if self._time_due_at is not None:
             due = min(due, self._time_due_at)
         return min([due, *(since + SCHEMA_AFTER_S for since in self._unknown.values())])
@@ -69,7 +76,7 @@ class Caretaker:
         now = self._now()
         if self._time_due_at is not None and (self._jumped() or now >= self._time_due_at):
             self.set_time()
-        if now - self._status_at >= STATUS_EVERY_S:
+        if now >= self._status_due_at:
             self._ask_status(hello)
         for key, since in list(self._unknown.items()):
             if now - since >= SCHEMA_AFTER_S:
@@ -121,6 +128,7 @@ class Caretaker:
 
     def _ask_status(self, hello: Hello) -> None:
         self._status_at = self._now()
+        self._status_due_at = self._status_at + STATUS_EVERY_S
         status = self._try("status", {})
         if status is not None:
             frames_bad = self._client.pipe.stats.frames_bad

@@ -193,6 +193,7 @@ class Client:
 
         Raises RefusedError with the board's reason, NoKeyError, or NoReplyError.
         """
+        asked_at = self._now()
         for attempt in range(tries):
             if attempt:  # it may have restarted meanwhile: its nonce tells
                 self.say_hello()
@@ -206,6 +207,7 @@ class Client:
             why = str(result.get("error"))[:300]
             if "say hello" not in why:
                 raise RefusedError(f"{self.pipe.name}: {name!r} refused: {why}")
+        self.deaf = self.deaf or self._heard_at < asked_at
         raise NoReplyError(
             f"{self.pipe.name}: no reply to {name!r} in {tries} tries of {wait_s:.0f} s"
         )
@@ -295,12 +297,13 @@ class Client:
                 self._message(event.data)
             elif isinstance(event, Undelivered):
                 self._undelivered = self.deaf = True
-            elif len(self._backlog) >= BACKLOG_MAX:
-                self.backlog_dropped += 1  # what is not acknowledged comes again
             else:
                 if not isinstance(event, Log):
                     self._heard_at = self._now()
-                self._backlog.append(event)
+                if len(self._backlog) < BACKLOG_MAX:
+                    self._backlog.append(event)
+                else:
+                    self.backlog_dropped += 1  # what is not acknowledged comes again
 
     def _message(self, data: bytes) -> None:
         try:

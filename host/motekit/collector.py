@@ -16,6 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
+from .client import REQUEST_TRIES
 from .clock import SYSTEM, Clock
 from .errors import LinkError, MotekitError
 from .inbox import Inbox
@@ -160,7 +161,13 @@ class Collector:
         with self._lock:
             return sorted(self._devices)
 
-    def ask(self, device: str, name: str, args: dict[str, Any] | None = None) -> "Future[Any]":
+    def ask(
+        self,
+        device: str,
+        name: str,
+        args: dict[str, Any] | None = None,
+        tries: int = REQUEST_TRIES,
+    ) -> "Future[Any]":
         """Have a board asked that is being collected from; may be called from any thread.
 
         The future has the result, RefusedError with the board's reason, or why none came.
@@ -170,7 +177,7 @@ class Collector:
             session = self._devices.get(device)
         if session is None:
             raise LinkError(f"{device}: no collector is in contact with it")
-        return session.ask(name, args or {})
+        return session.ask(name, args or {}, tries)
 
     # -- running ----------------------------------------------------------------------------
 

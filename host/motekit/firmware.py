@@ -37,29 +37,10 @@ _PUBLIC = {
     "packet_setup": ("select_kernel",),
 }  # what main.py and drivers may import, those that are put on a board as they are, too
 _RARE = (
-    *(
-        "actions",
-        "attach",
-        "authority",
-        "boot",
-        "commands",
-        "config",
-        "configure",
-        "ending",
-        "files",
-    ),
-    *(
-        "fit",
-        "hello",
-        "identity",
-        "message",
-        "networks",
-        "options",
-        "packet_anchor",
-        "packet_linear",
-    ),
-    *("packet_setup", "reply", "scan", "schema", "start", "status", "stored", "trouble"),
-    *("wifi", "wireless"),
+    *("actions", "attach", "authority", "boot", "commands", "config", "configure", "ending"),
+    *("files", "fit", "hello", "identity", "improv", "message", "networks", "options"),
+    *("packet_anchor", "packet_linear", "packet_setup", "readings", "reply", "scan", "schema"),
+    *("start", "status", "stored", "trial", "trouble", "wifi", "wlan"),
 )  # loaded when needed; with the core they know each other's attributes, and nobody else does
 _SHARED = ("identity", "authority", "message", "networks", "packet_anchor", "options", "files")
 # of those, what each that needs it gets a copy of

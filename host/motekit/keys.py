@@ -30,6 +30,7 @@ from .errors import MotekitError
 VERSION = 1
 COUNTER_MAX = 0xFFFFFFFF
 _HASH_BLOCK_BYTES = 64
+_TAGGERS_MAX = 4096
 
 
 class KeyStoreError(MotekitError):
@@ -73,6 +74,7 @@ class KeyStore:
     def __init__(self, roots: Mapping[bytes, bytes], root: bytes | None = None) -> None:
         self._root = root
         self._roots = dict(roots)
+        self._taggers: dict[tuple[bytes, str, int], keys.Tagger] = {}  # each takes four hashes
 
     @classmethod
     def empty(cls) -> "KeyStore":
@@ -126,8 +128,16 @@ class KeyStore:
 
     def tagger(self, purpose: bytes, device: str, generation: int) -> keys.Tagger | None:
         """Return the tagger of a device's key; None if this host has no such key."""
-        key = self._key(purpose, device, generation)
-        return None if key is None else keys.Tagger(key, device.encode())
+        who = purpose, device, generation
+        made = self._taggers.get(who)
+        if made is None:
+            key = self._key(*who)
+            if key is None:
+                return None
+            if len(self._taggers) >= _TAGGERS_MAX:
+                self._taggers.clear()
+            made = self._taggers[who] = keys.Tagger(key, device.encode())
+        return made
 
     def verifier(self, device: str, generation: int) -> Verifier | None:
         """Return what checks the tags of a device's packets; None if this host has no such key."""
@@ -139,6 +149,28 @@ class KeyStore:
         if root is None and generation:
             return None
         return keys_host.device_key(root or b"", device.encode(), generation)
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells this fleet's key from another's, and nothing of it; "" without keys."""
+        root = self._roots.get(keys.DATA)
+        return keys_host.purpose_root(root, b"fingerprint")[:4].hex() if root else ""
+
+    def key_file(self, device: str, generation: int) -> dict[str, object]:
+        """Return what a device keeps as its /keys.json: secret; it goes over the cable alone.
+
+        Raises KeyStoreError if this host has not got all keys.
+        """
+        made: dict[str, object] = {"generation": generation}
+        for purpose in keys.PURPOSES:
+            key = self._key(purpose, device, generation)
+            if key is None:
+                raise KeyStoreError(
+                    f"the key store has no {purpose.decode()} keys: a collector's copy does not "
+                    f"do here, the fleet's own key store does"
+                )
+            made[purpose.decode()] = key.hex()
+        return made
 
     def save(self, path: Path) -> None:
         """Write the store for its owner alone; an existing one is never overwritten."""

@@ -21,6 +21,7 @@ from itertools import chain, islice, pairwise
 from motekit import shorten
 from motekit.errors import MotekitError
 
+_BUILTIN = "from builtins import len, max, memoryview, min"
 _ONE_BYTE = 120  # names that bytecode has one byte for; a few are taken by every module
 _PARAMETERS = 9  # that functions have: `_0` to `_8` are known in any case
 _LETTERS = 52  # private names of one letter, which all files share
@@ -307,7 +308,9 @@ class _Linker:
         """Return the core modules as one."""
         uses = {name: self.taken(name) for name in self.core}
         graph = {name: {core for core in uses[name] if uses[name][core]} for name in self.core}
-        body: list[ast.stmt] = []
+        # A builtin is looked for among the module's names first: with a hundred of them in a table
+        # that is nearly full, to find that it is not there takes as long as 20 bytecodes.
+        body = ast.parse(_BUILTIN).body
         for name in TopologicalSorter(graph).static_order():
             body += _Rewriter(self, name).visit(self.trees[name]).body
         names = [f"{self.package}.{name}" for name in self._public if name in self.core]

@@ -38,7 +38,7 @@ from motekit import config, plan_rows, plan_wifi
 from motekit.board import Board, Sensor
 from motekit.errors import BoardError, UsageError
 from motekit.fields import Fields, read_toml
-from motekit.plan_wifi import Network
+from motekit.networks import Network
 
 __all__ = ["Network", "Plan", "PlanError", "Role", "load"]
 
@@ -123,14 +123,18 @@ def load(path: Path | str) -> Plan:
     path = Path(path)
     if path.suffix.lower() == ".csv":
         return _of_rows(path)
-    fields = read_toml(path, PlanError)
-    reader = _Reader(path.parent, fields.text("fleet"), fields)
+    return parse(read_toml(path, PlanError), path.parent)
+
+
+def parse(fields: Fields, folder: Path) -> Plan:
+    """Return the plan of a table; files in it are relative to `folder`."""
+    reader = _Reader(folder, fields.text("fleet"), fields)
     _short(fields, "fleet", reader.fleet)
     entries = fields.tables("device")
     if "devices" in fields:
         if entries:
             raise fields.fail("devices", "[[device]] is there, too; one of them expected")
-        entries = plan_rows.read(path.parent / fields.text("devices"), PlanError)
+        entries = plan_rows.read(folder / fields.text("devices"), PlanError)
     if entries and "name" in fields:
         raise fields.fail("name", "names boards where there is no [[device]]; each has its own")
     roles = [reader.role(entry, defaults=fields) for entry in entries]

@@ -8,25 +8,13 @@ password_env = "SITE_WIFI"      # or password_file = "wifi.txt", its first line
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
 from motekit.fields import Fields
+from motekit.networks import NETWORKS_MAX, Network, password_flaw, ssid_flaw
 
-NETWORKS_MAX = 4
-SSID_MAX_BYTES = 32
 _SOURCES = ("password", "password_env", "password_file")
-_PASSPHRASE = range(8, 64)  # IEEE 802.11-2020, J.4.1; 64 hex digits are the key itself
-_KEY_DIGITS = 64
-
-
-@dataclass(frozen=True)
-class Network:
-    """A network and its password, "" where it is open."""
-
-    ssid: str
-    password: str = field(repr=False)
 
 
 def read(fields: Fields, folder: Path) -> tuple[tuple[Network, ...], list[str]]:
@@ -57,9 +45,8 @@ def read(fields: Fields, folder: Path) -> tuple[tuple[Network, ...], list[str]]:
 
 def _ssid(entry: Fields) -> str:
     ssid = entry.text("ssid")
-    size = len(ssid.encode())
-    if size > SSID_MAX_BYTES:
-        raise entry.fail("ssid", f"{size} bytes, at most {SSID_MAX_BYTES} expected")
+    if flaw := ssid_flaw(ssid):
+        raise entry.fail("ssid", flaw)
     return ssid
 
 
@@ -86,8 +73,8 @@ def _password(entry: Fields, folder: Path) -> tuple[str, str]:
         password = value
         if password:
             warning = f"{entry.at(source)}: this file is a secret now; password_env keeps it out"
-    if password and not _fits(password):
-        raise entry.fail(source, "8 to 63 characters, or 64 hex digits, expected; not shown here")
+    if flaw := password_flaw(password):
+        raise entry.fail(source, flaw)
     return password, warning
 
 
@@ -102,9 +89,3 @@ def _of_file(entry: Fields, path: Path) -> tuple[str, str]:
         raise entry.fail("password_file", f"{path}: its first line is empty")
     others = os.name == "posix" and mode & 0o077
     return lines[0], f"{path}: can be read by others; chmod 600 {path}" if others else ""
-
-
-def _fits(password: str) -> bool:
-    if len(password) == _KEY_DIGITS:
-        return all(digit in "0123456789abcdefABCDEF" for digit in password)
-    return len(password.encode()) in _PASSPHRASE and password.isprintable()

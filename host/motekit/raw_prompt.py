@@ -48,6 +48,12 @@ for d in {names}:
  try:os.mkdir(d)
  except OSError:pass
 """
+# What an interrupted transfer left open would be committed at some later collection.
+_OPEN = """
+try:f.close()
+except Exception:pass
+f=open({name!r},'wb')
+"""
 _LIST = """
 import os
 def w(d):
@@ -120,12 +126,16 @@ class RawPrompt:
             " program that takes Ctrl-C?"
         )
 
-    def execute(self, code: str, wait_s: float = EXECUTE_S) -> str:
-        """Run code and return what it printed; PromptError if it raised or does not end."""
+    def execute(self, code: str, wait_s: float = EXECUTE_S, what: str = "") -> str:
+        """Run code and return what it printed; PromptError if it raised or does not end.
+
+        `what` stands for the code in errors: code may hold a secret.
+        """
+        what = what or repr(code.strip().splitlines()[0][:60])
         self._send(code.strip().encode(), wait_s)
-        said = self._part(wait_s, code)
-        raised = self._part(wait_s, code).decode("utf-8", "replace").strip()
-        self._part(wait_s, code, b">")
+        said = self._part(wait_s, what)
+        raised = self._part(wait_s, what).decode("utf-8", "replace").strip()
+        self._part(wait_s, what, b">")
         if raised:
             last = raised.splitlines()[-1]
             raise PromptError(f"{self.name}: the board says {last}", raised)
@@ -208,10 +218,10 @@ class RawPrompt:
         self.execute(_RENAME.format(names=list(files), new=repr(NEW), gone=list(gone)), 60)
 
     def _bring(self, name: str, data: bytes, on_bytes: Callable[[int], None]) -> None:
-        self.execute(f"f=open({name!r},'wb')")
+        self.execute(_OPEN.format(name=name), what=f"opening {name}")
         for at in range(0, len(data), _CHUNK_BYTES):
             piece = data[at : at + _CHUNK_BYTES]
-            self.execute(f"f.write({piece!r})")
+            self.execute(f"f.write({piece!r})", what=f"writing {name}")
             on_bytes(len(piece))
         self.execute("f.close()")
 
@@ -244,11 +254,10 @@ class RawPrompt:
         del self._held[:n]
         return found
 
-    def _part(self, wait_s: float, code: str, end: bytes = _DO) -> bytes:
+    def _part(self, wait_s: float, what: str, end: bytes = _DO) -> bytes:
         found = self._until(end, wait_s)
         if found is None:
-            what = code.strip().splitlines()[0][:60]
-            raise PromptError(f"{self.name}: no end of {what!r} within {wait_s:.0f} s")
+            raise PromptError(f"{self.name}: no end of {what} within {wait_s:.0f} s")
         return found
 
     def _until(self, mark: bytes, wait_s: float) -> bytes | None:

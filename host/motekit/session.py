@@ -13,10 +13,8 @@ from concurrent.futures import Future
 from itertools import groupby
 from typing import Any, NamedTuple, Protocol
 
-from motefw.packet import SAMPLES
-
 from .caretaker import Caretaker
-from .client import CancelledError, Client, Greeting
+from .client import REQUEST_TRIES, CancelledError, Client, Greeting
 from .errors import LinkError
 from .hello import Hello
 from .intake import Intake, SetAside, Verdict, judge
@@ -50,6 +48,7 @@ class Question(NamedTuple):
 
     name: str
     args: dict[str, Any]
+    tries: int
     answer: "Future[Any]"
 
 
@@ -137,18 +136,21 @@ class Session:
 
     # -- called by whoever has something to ask ------------------------------------------------
 
-    def ask(self, name: str, args: dict[str, Any]) -> "Future[Any]":
+    def ask(self, name: str, args: dict[str, Any], tries: int = REQUEST_TRIES) -> "Future[Any]":
         """Have the board asked by this session's thread; the future has the result, or why not."""
         answer: Future[Any] = Future()
-        self._questions.append(Question(name, args, answer))
+        self._questions.append(Question(name, args, tries, answer))
         self.pipe.wake()
         return answer
 
     def _answer(self) -> None:
-        while self._questions and self._client.hello is not None:
+        client = self._client
+        while self._questions and client.hello is not None and not client.deaf:
             question = self._questions.popleft()
             try:
-                question.answer.set_result(self._client.request(question.name, question.args))
+                question.answer.set_result(
+                    client.request(question.name, question.args, tries=question.tries)
+                )
             except LinkError as error:
                 question.answer.set_exception(error)
 
@@ -327,8 +329,7 @@ class Session:
                     self._ask_anew(OVERFLOW_S)  # it has let go of what was not acknowledged
             else:
                 self._ask_anew()  # it has started again, and the hello that told was lost
-            if header.kind == SAMPLES:
-                self._caretaker.saw(header)
+            self._caretaker.saw(header)
         for event, verdict in zip(events, verdicts, strict=True):
             if isinstance(verdict, SetAside):
                 self._set_aside(hello.device, event.data, verdict.why)

@@ -102,14 +102,16 @@ def get(client: Asking) -> WifiState:
     return _state(client.request("wifi.get"))
 
 
-def set_networks(client: Asking, networks: Sequence[Network]) -> bool:
+def set_networks(client: Asking, networks: Sequence[Network], keep: Sequence[str] = ()) -> bool:
     """Have a board join these, the first if it can; none: Wi-Fi off. Needs the command key.
 
+    `keep` names networks of the board that stay behind these, with the passwords that it has.
     Return whether the board has to be restarted first. Raises UsageError for networks that cannot
     be, RefusedError with the board's own reason; neither shows a password.
     """
-    check(networks)
+    check([*networks, *(Network(ssid, "") for ssid in keep)])
     listed = [{"ssid": each.ssid, "password": each.password} for each in networks]
+    listed += [{"ssid": ssid} for ssid in keep]
     told = _object(client.request("wifi.set", {"networks": listed}), "wifi.set")
     return told.get("reboot") is True
 

@@ -35,7 +35,12 @@ sensor = [
     { driver = "sht4x", period_s = 1, source = { temperature = 21.5, humidity = 45 } },
     { driver = "pms5003", source = { pm2_5 = 12 } },
 ]
+
+[[network]]
+ssid = "site"
+password = "only in here"
 """
+WIFI = {"networks": [{"ssid": "site", "password": "only in here"}]}
 MAIN = f"""
 import gc
 from rom import port_sim
@@ -84,15 +89,26 @@ def run(report, _traces):
         "/main.py": MAIN.encode(),
         "/config.json": json.dumps(settings).encode(),
     }
+    taken = measure(loaded, machine, files)
+    joined = measure(loaded, machine, {**files, "/wifi.json": json.dumps(WIFI).encode()})
+    figures = [
+        report.add("board.heap_bytes", taken, "B", goal=BUDGET_BYTES),
+        report.add("board.heap_bytes_in_wifi", joined, "B"),
+    ]
+    report.figures_table("Firmware on the board", figures, CAPTION)
+
+
+def measure(loaded, machine, files):
+    """Return what a board with these files takes once it samples."""
     with running(loaded, vm=machine, heap_bytes=ROOM_BYTES, files=files) as fleet:
-        board = fleet.boards[0]
-        said = listen(board.serial)
+        said = listen(fleet.boards[0].serial)
     told = [int(n) for n in re.findall(r"allocated (\d+)", said)]
-    if len(told) < 2 or "Error" in said or said.count(": ok") != len(plan.sensors):
+    expected = len(loaded.boards[0].sensors)
+    if len(told) < 2 or "Error" in said or said.count(": ok") != expected:
         raise RuntimeError(f"the board did not come to sampling: {said!r}")
-    taken = told[-1] - told[0]
-    figure = report.add("board.heap_bytes", taken, "B", goal=BUDGET_BYTES)
-    report.figures_table("Firmware on the board", [figure], CAPTION)
+    if "/wifi.json" in files and "site: joined" not in said:
+        raise RuntimeError(f"the board did not join its network: {said!r}")
+    return told[-1] - told[0]
 
 
 def listen(serial):

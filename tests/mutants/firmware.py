@@ -104,15 +104,15 @@ LINK = (
     Mutant(
         "cobs: edge of 254 bytes",
         _HOME + "cobs.py",
-        "(run == 0xFF and i + 1 < n)",
-        "run == 0xFF",
+        "if run < _RUN_MAX:",
+        "if run <= _RUN_MAX:",
         "cobs",
         ("test_examples", "test_any_bytes_come_back_without_a_zero_on_the_way"),
     ),
     Mutant(
         "cobs: zero after a full block",
         _HOME + "cobs.py",
-        "if code != 0xFF and i < end:",
+        "if code != _RUN_MAX and i < end:",
         "if i < end:",
         "cobs",
         ("test_examples", "test_any_bytes_come_back_without_a_zero_on_the_way"),

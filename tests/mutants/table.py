@@ -3,5 +3,6 @@
 from .drivers import DRIVERS
 from .firmware import BOARD, CODEC, LINK
 from .host import HOST
+from .station import STATION
 
-MUTANTS = (*DRIVERS, *CODEC, *LINK, *BOARD, *HOST)
+MUTANTS = (*DRIVERS, *CODEC, *LINK, *BOARD, *HOST, *STATION)

@@ -1,7 +1,7 @@
 """make nightly: rides random schedules of faults; says which seed fails, and how to repeat it.
 
-python -m tests.nightly --count 20 --long 0      the first twenty of two hours each
-python -m tests.nightly --seed 123               one of them alone
+python -m tests.nightly --count 20 --long 0 --day 0    the first twenty of two hours each
+python -m tests.nightly --seed 123                     one of them alone
 """
 
 import argparse
@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 
+from . import day
 from .ride import Outcome, RideError, ride
 from .schedule import LONG
 
@@ -28,7 +29,23 @@ def main(words: Sequence[str] | None = None) -> int:
     began_s = time.monotonic()
     outcomes, failed = _ride_all(seeds, options)
     _sum_up(outcomes, failed, time.monotonic() - began_s)
-    return 1 if failed else 0
+    steady = options.seed is not None or not options.day or _live_day(options.day)
+    return 0 if steady and not failed else 1
+
+
+def _live_day(hours: float) -> bool:
+    """Sample at 200 Hz without faults; return whether the heap stayed as it was."""
+    began_s = time.monotonic()
+    try:
+        found = day.live(day.FAST, hours, heap_bytes=day.TIGHT_BYTES)
+    except AssertionError as error:
+        print(f"{hours:g} hours at 200 Hz FAILED: {error}")
+        return False
+    print(
+        f"{hours:g} hours at 200 Hz in {time.monotonic() - began_s:.0f} s: heap grown by "
+        f"{found.growth_bytes} bytes (at most {day.GROWTH_BYTES}), {min(found.free)} free at least"
+    )
+    return found.growth_bytes <= day.GROWTH_BYTES
 
 
 def _options(words: Sequence[str] | None) -> argparse.Namespace:
@@ -38,6 +55,7 @@ def _options(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--hours", type=float, default=2.0, help="simulated, of each")
     parser.add_argument("--long", type=int, default=4, help="schedules of --days")
     parser.add_argument("--days", type=float, default=LONG_HOURS / 24, help="simulated, of each")
+    parser.add_argument("--day", type=float, default=24, help="hours at 200 Hz without faults")
     parser.add_argument("--seed", type=int, help=f"this one alone; long ones are beyond {LONG}")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     return parser.parse_args(words)

@@ -189,16 +189,6 @@ def advance(ms, stall_ms=0):
         due[1] = time.now_us + 1000 * due[0].step()
 
 
-def soak_sensors(ms):
-    """Run all sensors, taking the packets each minute; return the heap bytes held at the end."""
-    while ms > 0:
-        advance(min(ms, 60_000))
-        ms -= 60_000
-        bed.log.ack(bed.log.next_seq)
-    gc.collect()
-    return gc.mem_alloc()
-
-
 def status():
     return [told.state(stream) for stream, _ in bed.streams]
 
@@ -397,7 +387,8 @@ def connect(root=""):
         except MoteError:
             bed.bad += 1
 
-    bed.link = bed.board.link = SerialLink(bed.wire, bed.log, bed.uplink, handle)
+    bed.board.receive = handle
+    bed.link = bed.board.link = SerialLink(bed.wire, bed.log, bed.uplink, bed.board)
 
 
 def note(text):

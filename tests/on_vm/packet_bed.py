@@ -69,7 +69,9 @@ def spoil(function):
     def wrong(*args):
         state = args[-2] if function == "emit" else args[-1]
         result = real(*args)
-        if function in ("shift", "difference", "widen"):
+        if function == "move":
+            args[0][args[1]] ^= 1
+        elif function in ("shift", "difference", "widen"):
             args[1][2] += 1
         elif function == "predict":
             args[1][3] ^= 2

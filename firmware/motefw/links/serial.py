@@ -10,12 +10,15 @@ Everything that leaves goes through one object and leaves as a whole, so log lin
 cannot mix. Between two pieces the other tasks have their turn. What comes in is bounded: what lies
 between two zeros and is no frame is counted and dropped.
 
-Ref: SPEC.md, section "Link".
+While the board has no Wi-Fi, Ctrl-C comes as a byte: within a packet of Improv's it is data, and
+anywhere else it interrupts.
+
+Ref: SPEC.md, sections "Link" and "Improv".
 """
 
 import asyncio
 
-from .. import frame
+from .. import frame, overlay
 from ..compat import const
 from ..crc import crc32
 from ..errors import FrameError
@@ -33,31 +36,33 @@ _IN_BYTES = const(220)
 _AGAIN_MAX = const(8)
 _LOOK_BYTES = const(520)  # twice what the board's ring holds
 _SEND_MS = const(3000)
+_CTRL_C = const(3)
+_IMPROV = const(b"IMPROV\1\3")  # version, and the type of all packets that come from a client
 _MESSAGE_BYTES = const(1024)  # message.MAX_TO_BOARD_BYTES, which is not loaded for its sake
 
 
 class SerialLink:
-    """Both directions of the line; `handle` takes each whole message (a memoryview).
+    """Both directions of the line; the board receives each whole message (a memoryview).
 
-    `buffer` of BUFFER_BYTES is used from call to call only, and may be others' meanwhile.
+    `buffer`, a bytearray of at least BUFFER_BYTES, is used from call to call only, and may be
+    others' meanwhile.
     """
 
-    def __init__(self, serial, log, uplink, handle, buffer=None):
-        self._serial = serial
+    def __init__(self, serial, log, uplink, board, buffer=None):
+        self.serial = serial
         self._log = log
         self._uplink = uplink
-        self._handle = handle
+        self._board = board
         self._chunk = bytearray(64)
-        self._in = bytearray(_IN_BYTES)
-        self._have = 0
+        self.taken = bytearray(_IN_BYTES)  # since the last zero
+        self.have = 0
         self._message = b""  # what is there of it; made for it, since most are short
         self._size = 0
         self._start = 0  # CRC of its first piece, and of that of the message before
         self._message_id = -1
         self._expected = 0  # index of the next piece
-        buffer = memoryview(buffer or bytearray(BUFFER_BYTES))
-        self._scratch = buffer[: frame.PAYLOAD_MAX_BYTES + 4]
-        self._out = buffer[frame.PAYLOAD_MAX_BYTES + 4 :]
+        self._scratch = buffer or bytearray(BUFFER_BYTES)
+        self._out = memoryview(self._scratch)[frame.PAYLOAD_MAX_BYTES + 4 :]
         self._session = 0
         self._seq = -1  # the packet being sent
         self._index = 0  # and its next piece
@@ -76,9 +81,14 @@ class SerialLink:
         """Take what comes in, for ever."""
         while True:
             task.park()
-            n = await self._serial.readinto(self._chunk)
+            n = await self.serial.readinto(self._chunk)
             task.beat(0)
             self.feed(self._chunk, n)
+            if self._chunk[n - 1] == _CTRL_C:  # the last of what is read
+                if _IMPROV not in (self.taken[self.have - 8 : self.have], self._chunk[n - 8 : n]):
+                    self.have -= 1
+                    raise KeyboardInterrupt
+                await overlay.call("improv", "packet", self._board)
 
     async def send(self, task):
         """Send what is due, a piece at a time, for ever."""
@@ -160,22 +170,26 @@ class SerialLink:
         scratch[1] = number
         scratch[2] = index
         scratch[3] = last
-        self._serial.write(self._out[: frame.encode_into(scratch, n, self._out)])
+        self.serial.write(self._out[: frame.encode_into(scratch, n, self._out)])
 
     # In.
 
     def feed(self, data, n):
         """Take n bytes from the line."""
-        for i in range(n):
-            b = data[i]
-            if b:
-                if self._have < _IN_BYTES:
-                    self._in[self._have] = b
-                self._have += 1  # beyond the buffer: too long for a frame
-            elif self._have:
-                have = self._have
-                self._have = 0  # before anything that can be interrupted
-                if not self._frame(have):
+        at = 0
+        while at < n:
+            zero = data.find(b"\0", at, n)
+            end = n if zero < 0 else zero
+            have = self.have
+            stop = min(end, at + max(_IN_BYTES - have, 0))
+            self.taken[have : have + stop - at] = data[at:stop]
+            have += end - at  # beyond the buffer: too long for a frame
+            at = end
+            self.have = have
+            if zero >= 0:
+                at += 1
+                self.have = 0  # before anything that can be interrupted
+                if have and not self._frame(have):
                     self.frames_bad += 1
 
     def noisy(self):
@@ -185,25 +199,25 @@ class SerialLink:
         on the line, for the prompt. A frame that lacks a byte is let go of, so that whoever typed
         half a line need only press the key again.
         """
-        have = min(self._have, _IN_BYTES)
-        typed = have and self._in[have - 1] in b"\r\n"
+        have = min(self.have, _IN_BYTES)
+        typed = have and self.taken[have - 1] in b"\r\n"
         bad = self.frames_bad
         for _ in range(_LOOK_BYTES):
             if typed:
                 return False
-            b = self._serial.take()
+            b = self.serial.take()
             if b < 0:
                 break
             self._chunk[0] = b
             typed = 0 < b < 0x20
             self.feed(self._chunk, 1)
-        noise = self._have > 0 or self.frames_bad != bad  # its end may be there by now
-        self._have = 0
+        noise = self.have > 0 or self.frames_bad != bad  # its end may be there by now
+        self.have = 0
         return noise
 
     def _frame(self, have):
         """Take what lies between two zeros; False if it is no frame that makes sense."""
-        data = self._in
+        data = self.taken
         if have > _IN_BYTES:
             return False
         try:
@@ -238,7 +252,7 @@ class SerialLink:
 
     def _take(self, number, index, last, n):
         """Take a piece of a message: the next one, or one whose credit was lost."""
-        piece = memoryview(self._in)[_HEAD_BYTES:n]
+        piece = memoryview(self.taken)[_HEAD_BYTES:n]
         if not index and (number != self._message_id or crc32(piece) != self._start):
             try:
                 self._message = bytearray(min((last + 1) * _IN_PIECE_BYTES, _MESSAGE_BYTES))
@@ -262,7 +276,7 @@ class SerialLink:
         if fresh and index == last:
             message = memoryview(self._message)[: self._size]
             self._message = b""
-            self._handle(message)
+            self._board.receive(message)
         return True
 
 

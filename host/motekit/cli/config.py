@@ -2,23 +2,23 @@
 
 import json
 import sys
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from motekit.cli import show
+from motekit.cli import outcomes
 from motekit.configuration import apply as applying
 from motekit.configuration import paths, target
 from motekit.configuration.lines import DirectLine
-from motekit.configuration.outcome import Outcome, Target
-from motekit.errors import LinkError, UsageError
+from motekit.configuration.outcome import Target
+from motekit.errors import UsageError
 from motekit.flasher import ports
 from motekit.keys import Host, KeyStore
 from motekit.plan import load as load_plan
+from motekit.provision import Records
 
 DIFFERS = 3  # exit code of `plan --exit-code`
 
@@ -45,8 +45,12 @@ StoreOption = Annotated[
         help="Collect what boards hold into this store, before they boot and lose it.",
     ),
 ]
+DiscardOption = Annotated[
+    bool, typer.Option("--discard", help="Boot even if packets of a provisioned board are lost.")
+]
 RecordsOption = Annotated[
-    Path | None, typer.Option("--records", help="What `motekit provision` has noted.")
+    Path | None,
+    typer.Option("--records", help="What provisioning has noted. [in the user's data]"),
 ]
 
 
@@ -80,6 +84,7 @@ def set_(
         list[str] | None, typer.Option("--unset", metavar="KEY", help="Remove this one.")
     ] = None,
     store: StoreOption = None,
+    discard: DiscardOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Change a board's configuration: all of it or nothing, tried, and kept if the board is well.
@@ -90,7 +95,13 @@ def set_(
     removed = [paths.parse(each) for each in unset or ()]
     if not chosen and not removed:
         raise UsageError("nothing to change: name=roof or --unset site, for example")
-    _apply(ports.named([port]), target.of_settings(chosen, removed), store, as_json=as_json)
+    _apply(
+        ports.named([port]),
+        target.of_settings(chosen, removed),
+        store,
+        discard=discard,
+        as_json=as_json,
+    )
 
 
 @config.command("plan")
@@ -113,8 +124,8 @@ def plan(
     """
     chosen = _role(file, records)
     done = applying.plan(_ports(names, all_), chosen, KeyStore.load())
-    _show(done, as_json=as_json)
-    _fail(done)
+    outcomes.show(done, as_json=as_json)
+    outcomes.fail(done)
     if exit_code and any(each.state == "differs" for each in done):
         raise typer.Exit(DIFFERS)
 
@@ -126,6 +137,7 @@ def apply(
     all_: AllOption = False,
     records: RecordsOption = None,
     store: StoreOption = None,
+    discard: DiscardOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make boards as their plan says, all at once; each keeps it only if it is well with it.
@@ -133,15 +145,14 @@ def apply(
     Example: motekit config apply fleet.toml --all --store fleet.motekit
     """
     chosen = _role(file, records)
-    _apply(_ports(names, all_), chosen, store, as_json=as_json)
+    _apply(_ports(names, all_), chosen, store, discard=discard, as_json=as_json)
 
 
 def _role(file: Path, records: Path | None) -> Target:
-    del records
     found = load_plan(file)
     for warning in found.warnings:
         print(warning, file=sys.stderr)
-    return target.of_plan(found, {})
+    return target.of_plan(found, target.noted(Records(records), found.fleet))
 
 
 def _one(port: str) -> list[str]:
@@ -157,53 +168,10 @@ def _ports(names: Sequence[str] | None, all_: bool) -> list[str]:
     return ports.attached() if all_ else ports.named(names or ())
 
 
-def _apply(wanted: list[str], chosen: Target, store: Path | None, *, as_json: bool) -> None:
-    lock = threading.Lock()
-
-    def step(port: str, what: str) -> None:
-        if not as_json:
-            with lock:
-                print(f"{port}: {what}", file=sys.stderr, flush=True)
-
-    done = applying.apply(wanted, chosen, KeyStore.load(), store, step)
-    _show(done, as_json=as_json)
-    _fail(done)
-
-
-def _show(done: Sequence[Outcome], *, as_json: bool) -> None:
-    """Print each board, and below it what changes."""
-    if as_json:
-        show.rows((), done, as_json=_record)
-        return
-    for each in done:
-        name = f" {each.name}" if each.name else ""
-        device = f" ({each.device})" if each.device else ""
-        print(f"{each.port}{name}{device}: {each.state}")
-        for change in each.changes:
-            print(f"  {change}")
-        for note in each.notes:
-            print(f"  {note}")
-        for sensor in each.sensors:
-            print(f"  ! {sensor.name} is {sensor.state}: {sensor.error or 'no sample yet'}")
-
-
-def _fail(done: Sequence[Outcome]) -> None:
-    failed = [each for each in done if each.failed]
-    if failed:
-        lines = (f"{each.port} {each.device}: {each.error}" for each in failed)
-        raise LinkError(f"{len(failed)} of {len(done)} boards failed:\n  " + "\n  ".join(lines))
-
-
-def _record(outcome: Outcome) -> Mapping[str, Any]:
-    return {
-        "port": outcome.port,
-        "device": outcome.device,
-        "name": outcome.name,
-        "state": outcome.state,
-        "changes": [change.record() for change in outcome.changes],
-        "sensors": [sensor._asdict() for sensor in outcome.sensors],
-        "mark": outcome.mark,
-        "notes": list(outcome.notes),
-        "seconds": outcome.seconds,
-        "error": outcome.error,
-    }
+def _apply(
+    wanted: list[str], chosen: Target, store: Path | None, *, discard: bool, as_json: bool
+) -> None:
+    step = outcomes.silent if as_json else outcomes.tell
+    done = applying.apply(wanted, chosen, KeyStore.load(), store, step, discard=discard)
+    outcomes.show(done, as_json=as_json)
+    outcomes.fail(done)

@@ -1,26 +1,22 @@
 """The command `motekit flash`."""
 
 import sys
-import threading
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from motekit import board as boards
 from motekit import own
 from motekit.board import Board
-from motekit.cli import show
+from motekit.cli import progress, show
 from motekit.errors import LinkError, UsageError
 from motekit.flash.merged import Release
 from motekit.flasher import flash as flasher
 from motekit.flasher import images, manifest, ports
 from motekit.flasher.esptool import FAST_BAUD
-from motekit.flasher.job import Job, Result, Step
+from motekit.flasher.job import Job, Result
 
 BAUDS = (9_600, 2_000_000)
 
@@ -79,12 +75,12 @@ def flash(
     with own.taken(drivers or (), (), own.named(modules or ())):
         chosen = boards.load(board)
         wanted = _ports(names or [], all_)
-        micropython = _release(chosen, release, image, pinned)
+        micropython = release_of(chosen, release, image, pinned)
         if erase and not yes:
             _ask(wanted)
         job = Job(chosen, micropython, erase=erase, baud=baud)
-        with _view(len(wanted), as_json) as view:
-            done = flasher.flash(wanted, job, view.step if view else lambda _: None)
+        with progress.view(len(wanted), as_json=as_json) as on_step:
+            done = flasher.flash(wanted, job, on_step)
     show.rows(_COLUMNS, done, as_json=_record if as_json else None)
     failed = [each for each in done if each.state == "failed"]
     if failed:
@@ -98,9 +94,10 @@ def _ports(names: Sequence[str], all_: bool) -> list[str]:
     return ports.attached() if all_ else ports.named(names)
 
 
-def _release(
+def release_of(
     board: Board, release: str | None, image: Path | None, pinned: Path | None
 ) -> Release:
+    """Return what the options mean for a board: a local image, or a release of the manifest."""
     if image:
         return images.of_file(image, board.chip)
     path = pinned or manifest.default_path()
@@ -125,64 +122,6 @@ def _ask(wanted: Sequence[str]) -> None:
         abort=True,
         err=True,
     )
-
-
-class _Lines:
-    """What boards are doing, a line each time that changes."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._last: dict[str, str] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def step(self, step: Step) -> None:
-        with self._lock:
-            if self._last.get(step.port) != step.what:
-                self._last[step.port] = step.what
-                print(f"{step.port}: {step.what}", file=sys.stderr, flush=True)
-
-
-class _Bars:
-    """A bar for each board."""
-
-    def __init__(self) -> None:
-        self._progress = Progress(
-            TextColumn("{task.fields[port]}"),
-            TextColumn("{task.description:8}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TimeElapsedColumn(),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        self._lock = threading.Lock()
-        self._tasks: dict[str, Any] = {}
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def step(self, step: Step) -> None:
-        with self._lock:
-            if step.port not in self._tasks:
-                self._tasks[step.port] = self._progress.add_task("", port=step.port, total=None)
-            total = step.total or None
-            task = self._tasks[step.port]
-            self._progress.update(task, description=step.what, completed=step.done, total=total)
-
-
-def _view(count: int, as_json: bool) -> Any:
-    if as_json or not count:
-        return nullcontext()
-    return _Bars() if Console(stderr=True).is_terminal else _Lines()
 
 
 def _of(result: Result) -> str:

@@ -6,6 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from motekit.live import LiveBoard, LiveStream, last_values
+from motekit.query.devices import retired
 from motekit.query.digits import decimals, rounded, shown
 from motekit.store import Channel, Schema, Store
 
@@ -19,6 +20,7 @@ class LiveTable:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._schemas: dict[tuple[str, int, int], Schema] = {}
+        self._former: dict[str, str | None] = {}  # roles of devices that are retired
 
     def table(self, boards: list[LiveBoard]) -> Table:
         """Return a table with one row a stream, a line each: last values go as far as fits."""
@@ -31,7 +33,7 @@ class LiveTable:
                 ratio=1 if title == "last value" else None,
             )
         for board in boards:
-            head = (board.name or board.board, board.device)
+            head = (self._called(board), board.device)
             for stream in board.streams.values():
                 row = (*head, *self._cells(board, stream))
                 style = "dim" if board.state == "gone" else None
@@ -44,10 +46,17 @@ class LiveTable:
     def lines(self, boards: list[LiveBoard]) -> list[str]:
         """Return one plain line a stream."""
         return [
-            "  ".join((board.name or board.board, board.device, *self._named(board, stream)))
+            "  ".join((self._called(board), board.device, *self._named(board, stream)))
             for board in boards
             for stream in board.streams.values()
         ]
+
+    def _called(self, board: LiveBoard) -> str:
+        """Return a board's name, and of one that was replaced that it is retired."""
+        if board.device not in self._former:
+            self._former[board.device] = retired(self._store).get(board.device)
+        role = self._former[board.device]
+        return (board.name or board.board) if role is None else f"{role} (retired)"
 
     def record(self, board: LiveBoard) -> dict[str, Any]:
         """Return a board as an object for JSON."""

@@ -19,7 +19,7 @@ DeviceOption = Annotated[
 ]
 WhereOption = Annotated[
     list[str] | None,
-    typer.Option("--where", help="device=NAME[,NAME..] or stream=NAME[,NAME..]."),
+    typer.Option("--where", help="device=, name= or stream=NAME[,NAME..]."),
 ]
 StreamOption = Annotated[
     list[str] | None,

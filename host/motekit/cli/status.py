@@ -8,6 +8,7 @@ import typer
 
 from motekit.cli import show
 from motekit.query import store_path
+from motekit.query.devices import retired
 from motekit.query.follow import newest_utc_ns, utc_text
 from motekit.store import DeviceSummary, Store
 
@@ -17,6 +18,7 @@ from .selection import StoreOption
 class _Row(NamedTuple):
     summary: DeviceSummary
     heard_ns: int | None  # UTC of the newest packet
+    former: str | None  # the role that it had, and another has now
 
 
 def status(
@@ -29,7 +31,11 @@ def status(
     """
     with Store.open(store_path(store), readonly=True) as opened:
         summary = opened.summary()
-        rows = [_Row(device, newest_utc_ns(opened, device.device)) for device in summary.devices]
+        former = retired(opened)
+        rows = [
+            _Row(device, newest_utc_ns(opened, device.device), former.get(device.device))
+            for device in summary.devices
+        ]
     show.rows(_COLUMNS, rows, as_json=_record if as_json else None)
     if summary.quarantined and not as_json:
         print(
@@ -62,15 +68,19 @@ def _lost(device: DeviceSummary) -> str:
     return f"{device.lost + device.cut_off}{'+' if device.untold else ''}"
 
 
+def _board(row: _Row) -> str:
+    """Return what a board calls itself; one that was replaced is retired, whatever it says."""
+    if row.former is not None:
+        return f"{row.former} (retired)"
+    return str(row.summary.boot.get("name") or row.summary.boot.get("board", "?"))
+
+
 def _streams(device: DeviceSummary) -> str:
     return ", ".join(stream.name for stream in device.streams)
 
 
 _COLUMNS: show.Columns[_Row] = (
-    show.Column(
-        "board",
-        lambda row: str(row.summary.boot.get("name") or row.summary.boot.get("board", "?")),
-    ),
+    show.Column("board", _board),
     show.Column("device", lambda row: row.summary.device),
     show.Column("streams", lambda row: _streams(row.summary), fold=True, spare=1),
     show.Column("samples", lambda row: f"{row.summary.samples:,}", right=True),
@@ -87,4 +97,5 @@ def _record(row: _Row) -> dict[str, Any]:
     device = row.summary
     heard = None if row.heard_ns is None else utc_text(row.heard_ns)
     streams = [stream._asdict() for stream in device.streams]
-    return {**device._asdict(), "streams": streams, "last_data": heard}
+    retired_from = {} if row.former is None else {"retired_from": row.former}
+    return {**device._asdict(), "streams": streams, "last_data": heard, **retired_from}

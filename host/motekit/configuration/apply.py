@@ -34,14 +34,18 @@ def apply(
     key_store: KeyStore,
     store: Path | None = None,
     on_step: Steps = lambda _port, _what: None,
+    *,
+    discard: bool = False,
 ) -> list[Outcome]:
     """Change the boards at some ports, all at once; return what became of each.
 
-    With a store what the boards hold is collected into it before they boot, else that is lost.
+    With a store what the boards hold is collected into it before they boot; without one a
+    provisioned board that holds anything is left as it is, unless that may be discarded.
     """
+    safe = discard or store is not None
 
     def work(line: Line) -> Outcome:
-        return change(line, target, key_store, on_step)
+        return change(line, target, key_store, on_step, discard=safe)
 
     with opened(ports, key_store, store) as lines:
         return each(ports, lambda port: _safely(lines, port, work))
@@ -65,7 +69,9 @@ def compare(line: Line, target: Target, key_store: KeyStore) -> Outcome:
     )
 
 
-def change(line: Line, target: Target, key_store: KeyStore, on_step: Steps) -> Outcome:
+def change(
+    line: Line, target: Target, key_store: KeyStore, on_step: Steps, *, discard: bool = True
+) -> Outcome:
     """Bring one board to its target; raises MotekitError before anything was changed."""
     on_step(line.port, "reading")
     held = wire.read(line.ask)
@@ -80,7 +86,7 @@ def change(line: Line, target: Target, key_store: KeyStore, on_step: Steps) -> O
         (*found, *rotation.changes()),
         mark=held.marks.kept or "",
     )
-    trial = Trial(line, on_step)
+    trial = Trial(line, on_step, discard=discard)
     if found or held.error or _pending(held.marks):
         outcome = trial.run(held, wanted.config, outcome)
     return outcome if outcome.failed else rotation.run(outcome, trial.boot, on_step)

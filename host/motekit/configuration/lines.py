@@ -30,6 +30,10 @@ _ONCE = ("reboot",)  # the board that has booted must not boot again, which ends
 T = TypeVar("T")
 
 
+def _tries(name: str) -> int:
+    return 1 if name in _ONCE else REQUEST_TRIES
+
+
 class Line(Protocol):
     """A board that can be asked."""
 
@@ -66,8 +70,7 @@ class DirectLine:
         try:
             if self._client is None:
                 self._open()
-            tries = 1 if name in _ONCE else REQUEST_TRIES
-            return self._asked().request(name, dict(args), tries=tries)
+            return self._asked().request(name, dict(args), tries=_tries(name))
         except RefusedError:
             raise
         except (LinkError, OSError):
@@ -100,7 +103,8 @@ class CollectedLine:
     def ask(self, name: str, args: Mapping[str, Any], /) -> Any:
         """Ask through the collector's session."""
         try:
-            return self._collector.ask(self.hello.device, name, dict(args)).result(ASK_S)
+            asked = self._collector.ask(self.hello.device, name, dict(args), _tries(name))
+            return asked.result(ASK_S)
         except LateError:
             raise LinkError(f"{self.port}: no answer to {name!r} for {ASK_S:.0f} s") from None
 

@@ -7,6 +7,8 @@ from motekit.errors import BoardError, LinkError, UsageError
 from motekit.hello import Hello
 from motekit.networks import Network
 from motekit.plan import Plan, Role
+from motekit.provision import Records
+from motekit.provision.records import RELEASED, fold
 
 from . import paths
 from .outcome import Target, Wanted
@@ -28,11 +30,11 @@ def of_settings(settings: Sequence[Setting], unset: Sequence[Path]) -> Target:
     return target
 
 
-def of_plan(plan: Plan, noted: Mapping[str, str]) -> Target:
-    """Return what makes each board as its role says; `noted`: roles by device, from records."""
+def of_plan(plan: Plan, records: Mapping[str, str]) -> Target:
+    """Return what makes each board as its role says; `records`: see `noted`."""
 
     def target(hello: Hello, config: Config) -> Wanted:
-        role = role_of(plan, hello.device, noted, str(config.get("name") or hello.name or ""))
+        role = role_of(plan, hello.device, records, str(config.get("name") or hello.name or ""))
         _check_chip(role, str(config.get("board") or hello.board))
         networks = tuple(Network(each.ssid, each.password) for each in role.networks)
         return Wanted(role.config(), networks)
@@ -40,7 +42,15 @@ def of_plan(plan: Plan, noted: Mapping[str, str]) -> Target:
     return target
 
 
-def role_of(plan: Plan, device: str, noted: Mapping[str, str], called: str) -> Role:
+def noted(records: Records, fleet: str) -> dict[str, str]:
+    """Return the roles of the fleet's devices by records, "" of one that was released."""
+    rows = [row for row in records.rows() if row["fleet"] == fleet]
+    last = {row["device"]: row["event"] for row in rows}
+    roles = {device: unit.role for device, unit in fold(rows, fleet).items()}
+    return {device: role for device, role in roles.items() if role or last[device] == RELEASED}
+
+
+def role_of(plan: Plan, device: str, records: Mapping[str, str], called: str) -> Role:
     """Return the role that a board has: none is given out here.
 
     It is that of the row with its id, else the one that it was given when it was provisioned,
@@ -48,9 +58,9 @@ def role_of(plan: Plan, device: str, noted: Mapping[str, str], called: str) -> R
     """
     if role := plan.role_of(device, {role.name for role in plan.roles}):
         return role
-    if noted.get(device) == "":
+    if records.get(device) == "":
         raise NoRoleError(f"{device}: was taken out of service (motekit replace)")
-    name = noted.get(device, called)
+    name = records.get(device, called)
     for role in plan.roles:
         if role.name == name and not role.device:
             return role

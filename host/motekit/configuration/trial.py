@@ -24,6 +24,7 @@ from .paths import Config
 from .wire import Held, Marks
 
 BOOT_S = 75.0  # until it has sent what it holds (10 s), and a watchdog has come (30 s)
+AGAIN_S = 20.0  # a board that is to boot does it within 10 s
 SETTLE_S = 20.0  # for a sensor that gave samples before to give them again
 NEW_S = 4.0  # for one that fails at first: it is tried again after 1 and 2 s
 POLL_S = 0.5
@@ -32,9 +33,10 @@ POLL_S = 0.5
 class Trial:
     """What is tried on one board."""
 
-    def __init__(self, line: Line, on_step: Steps) -> None:
+    def __init__(self, line: Line, on_step: Steps, *, discard: bool) -> None:
         self._line = line
         self._step = on_step
+        self._discard = discard
 
     def run(self, held: Held, wanted: Config, outcome: Outcome) -> Outcome:
         """Change what a board has; return the outcome with what became of it.
@@ -58,12 +60,23 @@ class Trial:
         return replace(outcome, state="applied", sensors=sensors, mark=mark)
 
     def _well(self) -> dict[str, object]:
-        """Return the drivers of the sensors that give samples now, by name."""
-        return {
+        """Return the drivers of the sensors that give samples now, by name.
+
+        LinkError for a board that would lose what it has sampled.
+        """
+        status = self._line.ask("status", {})
+        well = {
             str(sensor["name"]): sensor.get("driver")
-            for sensor in _sensors(self._line.ask("status", {}))
+            for sensor in _sensors(status)
             if sensor.get("state") == "ok"
         }
+        unsent = _count(status, "next_seq") - _count(status, "tail_seq")
+        if (well or unsent) and self._line.hello.generation and not self._discard:
+            raise LinkError(
+                f"a boot loses what no collector has taken ({unsent} packets now):"
+                " --store STORE collects all of it, --discard gives it up"
+            )
+        return well
 
     def boot(self) -> None:
         """Have the board boot; it is asked once, and looked for until it is back."""
@@ -73,7 +86,17 @@ class Trial:
 
     def _tried(self, mark: str) -> None:
         """Wait until the board has booted with what it was sent; TrialError if it went back."""
-        found = self._await(lambda marks: marks.next is None)
+        asked_at = self._line.clock.monotonic()
+
+        def booted(marks: Marks) -> bool:
+            nonlocal asked_at
+            now = self._line.clock.monotonic()
+            if marks.next is not None and now - asked_at > AGAIN_S:
+                asked_at = now
+                self.boot()  # it was not heard
+            return marks.next is None
+
+        found = self._await(booted)
         if found.trial != mark:
             raise TrialError(
                 "it booted more than once, and so went back to what it had: the configuration"
@@ -144,6 +167,12 @@ class Trial:
         if found.kept != was.kept:
             return replace(outcome, state="failed", error=f"{why}; and it has another one now")
         return replace(outcome, state="rolled back", error=f"{why}; it has its old one again")
+
+
+def _count(status: Any, name: str) -> int:
+    told = cast("dict[str, Any]", status) if isinstance(status, dict) else {}
+    value = told.get(name)
+    return value if isinstance(value, int) else 0
 
 
 def _sensors(status: Any) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from .paths import Config
 
 Ask = Callable[[str, Mapping[str, Any]], Any]  # name and arguments of a request, to its result
 MARK_BYTES = 8
-PIECE_BYTES = 400  # of a request's 1024, were each a quote that takes two
+PIECE_BYTES = 200  # twice that where each is a quote: what a small heap has room for
 _UNKNOWN = "command: config.mark"
 
 

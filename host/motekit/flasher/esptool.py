@@ -27,7 +27,7 @@ _TAIL_LINES = 60
 _POLL_S = 0.5
 _CHIP = re.compile(r"Chip type:\s+(ESP32(?:-[SCHP]\d+)?)")
 _MAC = re.compile(r"MAC:\s+((?:[0-9a-f]{2}:){5}[0-9a-f]{2})\s")  # not the longer EUI-64
-_SIZE = re.compile(r"Detected flash size:\s+(\d+)MB")
+_SIZE = re.compile(r"Auto-detected flash size:\s+(\d+)MB")
 _AT = re.compile(r"Writing at 0x([0-9a-f]+)")
 _WROTE = re.compile(r"Wrote (\d+) bytes(?: \((\d+) compressed\))? at 0x([0-9a-f]+)")
 _SKIPPED = re.compile(r"at 0x([0-9a-f]+) already in flash")
@@ -40,6 +40,11 @@ class EsptoolError(LinkError):
     def __init__(self, text: str, words: str = "") -> None:
         super().__init__(text)
         self.words = words
+
+    @property
+    def answered(self) -> bool:
+        """Tell whether there is a chip that answers: it may do better the next time."""
+        return _MAC.search(self.words) is not None
 
 
 class ExchangedError(LinkError):
@@ -76,29 +81,34 @@ class Esptool:
     stopped: Callable[[], bool] = lambda: False
     mac: str = ""
 
-    def identify(self) -> Chip:
-        """Reset a chip into its loader and ask who it is; the stub stays for what follows."""
-        said = self._run(["flash-id"], before="default-reset", after="no-reset-stub")
-        chip, mac, size = (_first(each, said) for each in (_CHIP, _MAC, _SIZE))
-        if not chip or not mac:
-            raise EsptoolError(f"{self.port}: esptool found no chip and no MAC", said)
-        found = Chip(chip.lower().replace("-", ""), mac.replace(":", ""), int(size or 0) << 20)
-        self.mac = self.mac or found.mac
-        return found
+    def identify(self, offset: int, size: int) -> tuple[Chip, bytes]:
+        """Reset a chip into its loader; return who it is, and a piece of its flash.
 
-    def read(self, offset: int, size: int) -> bytes:
-        """Return a piece of flash."""
+        One run for both: each costs a start of Python, and the way to the chip. The stub stays for
+        what follows.
+        """
         with tempfile.TemporaryDirectory(prefix="motekit-") as folder:
             path = Path(folder) / "piece"
             said = self._run(
-                ["read-flash", hex(offset), hex(size), str(path)], after="no-reset-stub"
+                ["read-flash", "--flash-size", "detect", hex(offset), hex(size), str(path)],
+                before="default-reset",
+                after="no-reset-stub",
             )
             data = path.read_bytes() if path.exists() else b""
+        chip, mac, mib = (_first(each, said) for each in (_CHIP, _MAC, _SIZE))
+        if not chip or not mac:
+            raise EsptoolError(f"{self.port}: esptool found no chip and no MAC", said)
         if len(data) != size:
             raise EsptoolError(
                 f"{self.port}: {len(data)} of {size} bytes read at 0x{offset:x}", said
             )
-        return data
+        found = Chip(chip.lower().replace("-", ""), mac.replace(":", ""), int(mib or 0) << 20)
+        self.mac = self.mac or found.mac
+        return found, data
+
+    def let_go(self) -> None:
+        """Reset a chip that was looked at into what is in its flash."""
+        self._run(["read-mac"], after="hard-reset")
 
     def write(
         self,
@@ -151,6 +161,7 @@ class Esptool:
             env={**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", "COLUMNS": "200"},
             text=True,
             errors="replace",
+            start_new_session=True,  # Ctrl-C at a terminal is for us: we say what becomes of it
         ) as process:
             lines = _Lines(process, self.port, self.stopped)
             try:

@@ -80,13 +80,22 @@ def flash(ports: Sequence[str], job: Job, on_step: Progress = lambda _: None) ->
 
 def one(
     port: str,
-    job: Job,
+    job: Job | Callable[[Chip], Job],
     on_step: Progress = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
+    keys: KeyStore | None = None,
 ) -> Result:
-    """Flash one board and wait until it says hello; nothing is raised."""
+    """Flash one board and wait until it says hello; nothing is raised.
+
+    `job` may be chosen once it is known which chip is there: what that raises leaves the chip as
+    it is. `keys` None: the user's key store, which a provisioned board's hello needs.
+    """
     begun = time.monotonic()
-    work = _Flashing(port, job, on_step, stopped)
+
+    def choose(chip: Chip) -> Job:
+        return job if isinstance(job, Job) else job(chip)
+
+    work = _Flashing(port, choose, on_step, stopped, keys)
     try:
         found = work.run()
     except (MotekitError, OSError) as e:
@@ -96,21 +105,42 @@ def one(
 
 
 class _Flashing:
+    _job: Job  # as soon as the chip is known
+
     def __init__(
-        self, port: str, job: Job, on_step: Progress, stopped: Callable[[], bool]
+        self,
+        port: str,
+        choose: Callable[[Chip], Job],
+        on_step: Progress,
+        stopped: Callable[[], bool],
+        keys: KeyStore | None,
     ) -> None:
         self.chip = Chip("", "", 0)
         self._port = port
-        self._job = job
+        self._choose = choose
         self._step = on_step
         self._stopped = stopped
+        self._keys = keys
         self._tool = Esptool(port, SLOW_BAUD, stopped)
+        self._erase = False
 
     def run(self) -> Result:
-        self._identify()
+        self._tell("looking")
+        self.chip, table = self._look()
+        try:
+            self._job = self._choose(self.chip)
+            self._check_fits()
+            blank = self._is_blank(table)
+        except MotekitError:
+            with contextlib.suppress(LinkError):
+                self._tool.let_go()  # it runs again what it ran before
+            raise
+        return self._flash(blank=blank)
+
+    def _flash(self, *, blank: bool) -> Result:
         self._tool.baud = self._job.baud
         files = 0
-        if self._job.erase or self._is_blank():
+        if blank:
             sent = self._write(self._job.regions, {})
             state = "flashed"
         else:
@@ -124,22 +154,34 @@ class _Flashing:
         chip = self.chip
         return Result(self._port, state, chip.mac, chip.name, sent, files, hello=hello)
 
-    def _identify(self) -> None:
-        """Ask the chip who it is; nothing is written before it is the one that is meant."""
-        self._step(Step(self._port, "looking"))
-        self._await_port()
-        board = self._job.board
-        self.chip = chip = self._tool.identify()
+    def _tell(self, what: str, done: int = 0, total: int = 0) -> None:
+        self._step(Step(self._port, what, done, total, self.chip.mac))
+
+    def _check_fits(self) -> None:
+        """Refuse a chip that is not the one that is meant; nothing is written before."""
+        chip, board = self.chip, self._job.board
         if chip.name != board.chip.name:
             raise RefusedError(
                 f"{self._port}: has an {chip.name}, {board.name} an {board.chip.name};"
-                " nothing was written; name the right --board"
+                " nothing was written; name the right board"
             )
         if 0 < chip.flash_bytes < board.flash_bytes:
             raise RefusedError(
                 f"{self._port}: has {chip.flash_bytes >> 20} MB of flash, {board.name}"
                 f" {board.flash_bytes >> 20} MB; nothing was written"
             )
+
+    def _look(self) -> tuple[Chip, bytes]:
+        """Ask the chip; again, where one answers and then something goes wrong."""
+        left = _TRIES
+        while True:
+            self._await_port()
+            try:
+                return self._tool.identify(partitions.TABLE_OFFSET, partitions.TABLE_BYTES)
+            except EsptoolError as e:
+                left -= 1
+                if not (left and e.answered):
+                    raise
 
     def _await_port(self) -> None:
         """Wait a moment for a port that is away or busy; LinkError tells what is the matter."""
@@ -159,35 +201,36 @@ class _Flashing:
         """Tell whether waiting helps: a port that was never there is a typing error."""
         return bool(self.chip.mac) or os.path.lexists(self._port)
 
-    def _is_blank(self) -> bool:
-        """Tell whether there is nothing to lose; refuse a chip that holds something else."""
-        table = partitions.TABLE_OFFSET, partitions.TABLE_BYTES
-        data = self._again(lambda: self._tool.read(*table))
-        if not data.strip(b"\xff"):
+    def _is_blank(self, data: bytes) -> bool:
+        """Tell whether all is to be written; refuse a chip that holds something else."""
+        self._erase = self._job.erase
+        if self._erase or not data.strip(b"\xff"):
             return True
         try:
             there = partitions.read(data)
         except partitions.TableError:
             return True  # cut off in the middle of it: it comes last
-        if there != partitions.of_board(self._job.board):
+        if there == partitions.of_board(self._job.board):
+            return False
+        if not self._job.replace:
             names = ", ".join(each.label for each in there)
             raise RefusedError(
                 f"{self._port}: holds something else (partitions {names}); nothing was written;"
-                " --erase replaces all of it"
+                " --erase (motekit station: --replace) gives all of it up"
             )
-        return False
+        self._erase = True
+        return True
 
     def _write(self, regions: Sequence[Region], before: Mapping[str, Path]) -> int:
         """Write regions and return how many bytes went over the line."""
         total = sum(len(each.data) for each in regions)
-        erase = self._job.erase
 
         def tell(done: int) -> None:
-            self._step(Step(self._port, "writing", done, total))
+            self._tell("writing", done, total)
 
         tell(0)
         return self._again(
-            lambda: self._tool.write(regions, erase=erase, before=before, on_bytes=tell)
+            lambda: self._tool.write(regions, erase=self._erase, before=before, on_bytes=tell)
         ).sent_bytes
 
     def _again(self, do: Callable[[], _T]) -> _T:
@@ -196,12 +239,13 @@ class _Flashing:
             with contextlib.suppress(EsptoolError):
                 return do()
             self._tool.baud = SLOW_BAUD
-            self._identify()
+            self._tell("looking")
+            self.chip, _ = self._look()
         return do()
 
     def _bring_files(self) -> tuple[int, int]:
         """Bring over what differs, never the configuration; return files and their bytes."""
-        self._step(Step(self._port, "files"))
+        self._tell("files")
         wanted = self._job.files
         with RawPrompt.open(self._port, BOOT_S) as prompt:
             self._check_same(prompt)
@@ -219,7 +263,7 @@ class _Flashing:
             def tell(n: int) -> None:
                 nonlocal done
                 done += n
-                self._step(Step(self._port, "files", done, total))
+                self._tell("files", done, total)
 
             if changed or gone:
                 prompt.put(changed, gone, tell)
@@ -238,10 +282,11 @@ class _Flashing:
 
     def _greet(self) -> Hello:
         """Wait for the firmware's hello; it must be this chip's."""
-        self._step(Step(self._port, "hello"))
+        self._tell("hello")
         pipe = SerialPipe(self._port)
         try:
-            hello = Client(pipe, KeyStore.load(), Host(), self._stopped).probe(HELLO_S)
+            keys = self._keys or KeyStore.load()
+            hello = Client(pipe, keys, Host(), self._stopped).probe(HELLO_S)
             tail = pipe.tail()[-200:]
         finally:
             pipe.close()

@@ -19,11 +19,12 @@ CONFIG = "/config.json"
 
 @dataclass(frozen=True)
 class Job:
-    """What boards shall become; `erase`: whatever is on them now."""
+    """What boards shall become; `erase`: whatever they hold, `replace`: what is not ours."""
 
     board: Board
     release: Release
     erase: bool = False
+    replace: bool = False
     baud: int = FAST_BAUD
 
     @cached_property
@@ -39,12 +40,16 @@ class Job:
 
 
 class Step(NamedTuple):
-    """How far a board is: what is done now, bytes done and bytes of all (0: unknown)."""
+    """How far a board is: what is done now, bytes done and bytes of all (0: unknown).
+
+    `device` is its MAC, as soon as that is known.
+    """
 
     port: str
     what: str
     done: int = 0
     total: int = 0
+    device: str = ""
 
 
 Progress = Callable[[Step], None]

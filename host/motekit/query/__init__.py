@@ -22,7 +22,7 @@ from motekit.store import Store, Summary
 from . import columnar
 from .batch import DEVICE, MONOTONIC, STREAM, TIME, Batch, Column, Layout, Mask
 from .bounds import Bounds, bounds, duration_ns
-from .devices import labels, resolve
+from .devices import labels
 from .pages import Notes, batches
 from .resample import Run, resample, resampled_layout
 from .series import Series, layout, overlap_ns, select
@@ -104,7 +104,7 @@ class Archive:
 
     def streams(self, device: str | None = None) -> list[str]:
         """Return the names of all streams, or of those of one device."""
-        chosen = Bounds(None if device is None else resolve(self._store, (device,)))
+        chosen = Bounds(None if device is None else frozenset((device,)))
         return list(dict.fromkeys(series.name for series in select(self._store, chosen)))
 
     def summary(self) -> Summary:

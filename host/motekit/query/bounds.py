@@ -11,7 +11,7 @@ NS = 1_000_000_000
 UNITS_S = {"ms": 1e-3, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|min|h|d|w)")
 _FRACTION = re.compile(r"\.([0-9]+)")
-WHERE = ("device", "stream")
+WHERE = {"device": "device", "name": "device", "stream": "stream"}  # and what each asks for
 YEARS = (1970, 2261)  # what 64-bit ns hold, whole years
 
 
@@ -26,6 +26,12 @@ class Bounds(NamedTuple):
     since_ns: int | None = None
     until_ns: int | None = None
     verified: bool = False
+
+    def within(self, since_ns: int | None, until_ns: int | None) -> "Bounds":
+        """Return what is within another range of time, too."""
+        since = [each for each in (self.since_ns, since_ns) if each is not None]
+        until = [each for each in (self.until_ns, until_ns) if each is not None]
+        return self._replace(since_ns=max(since, default=None), until_ns=min(until, default=None))
 
     def timed(self) -> bool:
         """Tell whether a time range is given."""
@@ -92,7 +98,10 @@ def bounds(
 
 
 def where(pairs: Iterable[str]) -> dict[str, list[str]]:
-    """Return the names that `device=..` and `stream=..` select, by key; UsageError otherwise."""
+    """Return the names that `device=..`, `name=..` and `stream=..` select; UsageError otherwise.
+
+    The keys are "device" and "stream": a device goes by its id as by its name.
+    """
     chosen: dict[str, list[str]] = {}
     for pair in pairs:
         key, equals, names = pair.partition("=")
@@ -100,7 +109,7 @@ def where(pairs: Iterable[str]) -> dict[str, list[str]]:
             raise UsageError(
                 f"where {pair!r}: device=NAME[,NAME..] or stream=NAME[,NAME..] was expected"
             )
-        chosen.setdefault(key, []).extend(names.split(","))
+        chosen.setdefault(WHERE[key], []).extend(names.split(","))
     return chosen
 
 

@@ -1,9 +1,12 @@
-"""Which devices and streams names stand for: a device goes by its id, or by its board's name."""
+"""Which devices and streams names stand for: a device goes by its id, its role, or its name."""
 
 from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
 from motekit.errors import UsageError
-from motekit.store import Store
+from motekit.store import Store, Term
+
+US = 1000
 
 
 def labels(store: Store) -> dict[str, str]:
@@ -16,12 +19,47 @@ def labels(store: Store) -> dict[str, str]:
     return found
 
 
-def resolve(store: Store, wanted: Collection[str] | None) -> frozenset[str] | None:
-    """Return the ids of devices by id or name, None for all; UsageError if unknown or unclear."""
+class Span(NamedTuple):
+    """Which of a device's data is meant, UTC in ns; None: no bound."""
+
+    device: str
+    since_ns: int | None = None
+    until_ns: int | None = None
+
+
+def retired(store: Store) -> dict[str, str]:
+    """Return the devices that had a role and have none any more, with the last one."""
+    terms = store.succession()
+    serving = {term.device for term in terms if term.until_us is None}
+    return {term.device: term.role for term in terms if term.device not in serving}
+
+
+def resolve(store: Store, wanted: Collection[str] | None) -> list[Span] | None:
+    """Return what names stand for, None for all; UsageError if one is unknown or unclear.
+
+    An id is that device; a role that went from one device to another is each of them while it
+    had it; any other name is the board that calls itself so.
+    """
     if wanted is None:
         return None
     called = labels(store)
-    return frozenset(_id(name, called) for name in wanted)
+    terms = store.succession()
+    spans: set[Span] = set()
+    for name in wanted:
+        served = [term for term in terms if term.role == name and name not in called]
+        spans.update(map(_span, served))
+        if not served:
+            spans.add(Span(_id(name, called)))
+    whole = {span.device for span in spans if span == Span(span.device)}
+    return sorted(
+        (span for span in spans if span.device not in whole or span == Span(span.device)),
+        key=lambda span: (span.device, span.since_ns or 0),
+    )
+
+
+def _span(term: Term) -> Span:
+    until_ns = None if term.until_us is None else term.until_us * US
+    return Span(term.device, term.since_us * US or None, until_ns)
 
 
 def check_streams(wanted: Collection[str] | None, known: Collection[str]) -> None:

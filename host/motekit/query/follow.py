@@ -62,7 +62,10 @@ class Follower:
     ) -> None:
         """Follow all, or devices (by id or name) and streams that the store has; UsageError."""
         self._store = store
-        self._devices = resolve(store, devices)
+        spans = resolve(store, devices)
+        # of a role, who has it now
+        lasting = (span.device for span in spans or () if span.until_ns is None)
+        self._devices = None if spans is None else set(lasting)
         self._streams = streams
         select(store, Bounds(None, None if streams is None else frozenset(streams)))
         self._seen: dict[tuple[int, int], int] = {}

@@ -54,6 +54,7 @@ def batches(
     store: Store, series: Series, bounds: Bounds, raw: bool, notes: Notes
 ) -> Iterator[Batch]:
     """Yield the rows of a series within the bounds, in order of seq."""
+    bounds = bounds.within(series.span.since_ns, series.span.until_ns)
     if bounds.timed() and not series.clock:
         notes.leave_out("they have no UTC, and a time range was asked for", series.stream.samples)
         return

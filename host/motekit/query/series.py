@@ -11,7 +11,7 @@ from motekit.store import Channel, Epoch, Schema, Store, Stream
 from .batch import Column, Layout
 from .bounds import Bounds
 from .clock import Clock
-from .devices import check_streams, resolve
+from .devices import Span, check_streams, resolve
 from .digits import decimals
 
 FLOAT = np.dtype(np.float64)
@@ -27,6 +27,7 @@ class Series(NamedTuple):
     schemas: dict[int, Schema]  # by the number that packets carry
     channels: int  # of its first packet, where no schema tells
     clock: Clock
+    span: Span  # what of it is meant
 
     def schema(self, number: int, channels: int) -> Schema | None:
         """Return the schema of packets, None if there is none that fits them."""
@@ -43,12 +44,13 @@ def select(store: Store, bounds: Bounds) -> list[Series]:
     """Return the selected series by device, stream name and start; UsageError if unknown."""
     epochs = {epoch.id: epoch for epoch in store.epochs()}
     every = [_series(store, epochs[stream.epoch], stream) for stream in store.streams()]
-    devices = resolve(store, bounds.devices)
+    spans = resolve(store, bounds.devices)
     check_streams(bounds.streams, {series.name for series in every})
     chosen = [
-        series
+        series._replace(span=span)
         for series in every
-        if (devices is None or series.epoch.device in devices)
+        for span in ((series.span,) if spans is None else spans)
+        if span.device == series.epoch.device
         and (bounds.streams is None or series.name in bounds.streams)
     ]
     place = {device: at for at, device in enumerate(store.devices())}
@@ -97,7 +99,7 @@ def _begin(series: Series) -> tuple[int, int]:
     if series.clock:
         first = np.array([min(series.stream.first_us, (1 << 62) // 1000) * 1000], np.int64)
         begin = int(series.clock.utc_ns(first)[0])
-    return begin, series.epoch.id
+    return max(begin, series.span.since_ns or 0), series.epoch.id
 
 
 def _series(store: Store, epoch: Epoch, stream: Stream) -> Series:
@@ -113,4 +115,4 @@ def _series(store: Store, epoch: Epoch, stream: Stream) -> Series:
         channels = int(decode.headers([first])["channels"][0])
     clock = Clock(store.anchors(epoch.device, epoch.epoch))
     name = names[0] if names else f"stream-{stream.stream}"
-    return Series(epoch, stream, name, schemas, channels, clock)
+    return Series(epoch, stream, name, schemas, channels, clock, Span(epoch.device))

@@ -75,6 +75,7 @@ KINDS = {
     "uart_overflow": Kind(BUS, calls=("overflow",)),
     "wifi_down": Kind(WIFI),
     "wifi_refused": Kind(WIFI),
+    "wifi_error": Kind(WIFI),
     "host_clock_jump": Kind(HOST, "jump_s", None, at=True),
     loader.DEAD: Kind(CHIP),
     loader.BAUD_FAILS: Kind(CHIP),

@@ -75,11 +75,18 @@ def _make(vm: Vm, folder: Path, files: dict[str, bytes], size_bytes: int) -> Pat
 
 @cache
 def _blocks(image: Path) -> tuple[int, tuple[tuple[int, bytes], ...]]:
-    """Return the size of an image, and where its blocks are that are not empty."""
+    """Return the size of an image, and runs of blocks that are not empty, with their places."""
     data = image.read_bytes()
     empty = bytes(_BLOCK_BYTES)
-    found = ((at, data[at : at + _BLOCK_BYTES]) for at in range(0, len(data), _BLOCK_BYTES))
-    return len(data), tuple((at, block) for at, block in found if block != empty)
+    ends = range(_BLOCK_BYTES, len(data) + 1, _BLOCK_BYTES)
+    full = (end for end in ends if data[end - _BLOCK_BYTES : end] != empty)
+    runs: list[list[int]] = []
+    for end in full:
+        if runs and runs[-1][1] == end - _BLOCK_BYTES:
+            runs[-1][1] = end
+        else:
+            runs.append([end - _BLOCK_BYTES, end])
+    return len(data), tuple((start, data[start:end]) for start, end in runs)
 
 
 def copy(source: Path, target: Path) -> None:

@@ -23,6 +23,7 @@ from motekit.sim.vm import Vm
 HEAP_BYTES = 111_936  # what a stock ESP32 starts with, the least of all: two areas of 56 KB each
 BAUD = 115200
 _PROBE_HEAP_BYTES = 1 << 20
+OWN = ("device", "seed", "random", "flash")  # what the specs of equal boards have of their own
 
 
 def esp32_heap(vm: Vm) -> int:
@@ -52,6 +53,7 @@ class Prepared:
     heap_bytes: int
     rom_bytes: int
     whole: Whole | None = None  # of a board that begins blank
+    golden: Path | None = None  # our firmware, of which its flash is a copy; None: it is not
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ class Workshop:
             nor.blank(flash, whole.flash_bytes)
         golden = self._golden(plan, vfs.size)
         there = flash.exists() and stamp.exists() and stamp.read_text() == golden.name
-        if whole is None and not there:
+        fresh = whole is None and not there
+        if fresh:
             image.copy(golden, flash)
             stamp.write_text(golden.name)
         spec = board_spec(self.scenario, plan, folder)
@@ -93,7 +96,8 @@ class Workshop:
         rom_bytes = rom_size(self.vm, {**spec, "flash": str(golden)})
         spec["fence"] = rom_bytes + self.heap_bytes // 2
         heap_bytes = rom_bytes + rom_bytes // 32 + self.heap_bytes
-        return Prepared(spec, folder, heap_bytes, rom_bytes, whole)
+        begun = golden if fresh and self.files is None else None
+        return Prepared(spec, folder, heap_bytes, rom_bytes, whole, begun)
 
     def _whole(self, plan: BoardPlan) -> Whole | None:
         if not plan.blank:
@@ -189,6 +193,19 @@ def _network(network: VirtualNetwork) -> dict[str, Any]:
         "at_ms": at_ms,
         "end_ms": None if network.for_s is None else at_ms + round(network.for_s * 1000),
     }
+
+
+def shape_of(board: Prepared) -> str | None:
+    """Return what is the same for all boards that may begin as one; None for a board apart."""
+    sources = [sensor["source"] for sensor in board.spec["sensors"]]
+    if board.golden is None or board.spec["tracks"] or any("file" in each for each in sources):
+        return None
+    own = {**dict.fromkeys(OWN), "flash": str(board.golden)}
+    still = [
+        {**sensor, "source": {**sensor["source"], "seed": 0}} for sensor in board.spec["sensors"]
+    ]
+    shape = {**board.spec, **own, "sensors": still, "heap_bytes": board.heap_bytes}
+    return json.dumps(shape, sort_keys=True)
 
 
 def rom_size(vm: Vm, spec: dict[str, Any]) -> int:

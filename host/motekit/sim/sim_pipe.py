@@ -129,7 +129,8 @@ class SimPipe(LinkPipe):
         until_ms = turn.now_ms + max(ceil(wait_s * 1000), 1)
         while True:
             limit_ms = min(until_ms, turn.end_ms)
-            while not self._arrived and self._board.now_ms < limit_ms:
+            # While a commit is waited for, the board can wait for what is said after it.
+            while not (self._arrived or turn.waiting) and self._board.now_ms < limit_ms:
                 self._board.step(limit_ms)
             if self._arrived and self._arrived[0][0] <= limit_ms:
                 return self._take()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from motekit.sim.child import read_last_words
+from motekit.sim.nursery import Nursery
 from motekit.sim.plan import BoardPlan
 from motekit.sim.preparation import Prepared
 from motekit.sim.stepped_vm import EndedError, Report, SteppedVm, StuckError
@@ -35,7 +36,9 @@ class Counts:
 class WorldBoard:
     """A board; `step` lets time pass for it, `type` sends it bytes, `listener` takes its own."""
 
-    def __init__(self, vm: Vm, prepared: Prepared, plan: BoardPlan) -> None:
+    def __init__(
+        self, vm: Vm, prepared: Prepared, plan: BoardPlan, nursery: Nursery | None = None
+    ) -> None:
         spec = prepared.spec
         self.plan = plan
         self.device: str = spec["device"]
@@ -52,7 +55,8 @@ class WorldBoard:
         self.on_event: Callable[[WorldBoard, str], None] = _ignore
         self._vm = vm
         self._prepared = prepared
-        self._spec = spec
+        self._nursery = nursery  # in which it starts the first time
+        self._spec: dict[str, Any] = spec
         self._process: SteppedVm | None = None
         self._watchdog_ms = 0
         self._booting = False
@@ -68,9 +72,9 @@ class WorldBoard:
     def _start(self, cause: str, then: str) -> None:
         self._watchdog_ms = 0
         self.counts.starts += 1
-        self._process = SteppedVm(
-            self._vm, self._prepared, {**self._spec, "reset": cause, "then": then}
-        )
+        spec = {**self._spec, "reset": cause, "then": then}
+        self._process = SteppedVm(self._vm, self._prepared, spec, self._nursery)
+        self._nursery = None
 
     def step(self, until_ms: int) -> None:
         """Let the board run until then, or until it has something to say."""
@@ -119,7 +123,7 @@ class WorldBoard:
 
     def power_cut(self) -> None:
         """Take the power away and give it back."""
-        self._restart("power_on", "main", self.now_ms)
+        self._restart_unasked("power_on", self.now_ms)
 
     def finish(self) -> None:
         """Have the VM end by itself, so that tools that watch it get to their word."""
@@ -180,6 +184,17 @@ class WorldBoard:
         self._spec = {**self._spec, "cursors": cursors}
         self._restart(said["reset"], said["then"], said["start_ms"])
 
+    def _restart_unasked(self, cause: str, start_ms: int) -> None:
+        """Restart a board that could not tell how far its sensors had come: as far as time has."""
+        ran_us = 1000 * max(0, self.now_ms - self._spec["start_ms"])
+        cursors = dict(self._spec["cursors"])
+        for sensor in self._spec["sensors"]:
+            if sensor["interval_us"]:
+                before = cursors.get(sensor["name"], 0)
+                cursors[sensor["name"]] = before + ran_us // sensor["interval_us"]
+        self._spec = {**self._spec, "cursors": cursors}
+        self._restart(cause, "main", start_ms)
+
     def _restart(self, cause: str, then: str, start_ms: int) -> None:
         self.close()
         self.counts.resets[cause] = self.counts.resets.get(cause, 0) + 1
@@ -198,7 +213,7 @@ class WorldBoard:
         """Do what the watchdog would; where none was started, that is the end."""
         self.counts.stuck += 1
         if self._watchdog_ms:
-            self._restart("watchdog", "main", self.now_ms + self._watchdog_ms)
+            self._restart_unasked("watchdog", self.now_ms + self._watchdog_ms)
             return
         self.close()
         self.crashed = self.done = True

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from motekit.errors import VmError
 from motekit.sim.child import last_words
 from motekit.sim.image import environment
+from motekit.sim.nursery import Newborn, Nursery
 from motekit.sim.preparation import Prepared
 from motekit.sim.vm import Vm
 
@@ -43,17 +44,24 @@ class Report(NamedTuple):
 class SteppedVm:
     """A VM with its control channel; `end` it."""
 
-    def __init__(self, vm: Vm, prepared: Prepared, spec: dict[str, Any]) -> None:
-        """Start the ROM; the board waits for its first grant."""
+    def __init__(
+        self, vm: Vm, prepared: Prepared, spec: dict[str, Any], nursery: Nursery | None = None
+    ) -> None:
+        """Start the ROM, in a nursery or alone; the board waits for its first grant."""
         folder = prepared.folder
-        path = folder / "spec.json"
-        path.write_text(json.dumps(spec))
         self._printed = os.open(folder / "serial.txt", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         self._position = os.fstat(self._printed).st_size
-        self._control, theirs = socket.socketpair()
+        self._process: subprocess.Popen[bytes] | Newborn
+        if nursery:
+            self._process = nursery.bear(prepared, spec)
+            self._control = self._process.control
+        else:
+            path = folder / "spec.json"
+            path.write_text(json.dumps(spec))
+            self._control, theirs = socket.socketpair()
+            self._process = _start(vm, prepared.heap_bytes, path, self._printed, theirs)
+            theirs.close()
         self._control.settimeout(STUCK_S)
-        self._process = _start(vm, prepared.heap_bytes, path, self._printed, theirs)
-        theirs.close()
 
     def grant(self, end_ms: int, inputs: list[tuple[int, bytes]]) -> None:
         """Let the board run until `end_ms`, or until what it writes is to be heard."""
@@ -109,7 +117,7 @@ class SteppedVm:
         os.close(self._printed)
 
     @property
-    def pid(self) -> int:
+    def pid(self) -> int | None:
         """The process's id."""
         return self._process.pid
 

@@ -31,6 +31,7 @@ from motekit.errors import ScenarioError
 from motekit.keys import Host, KeyStore
 from motekit.session import Arrivals, Notice
 from motekit.sim import vm as vms
+from motekit.sim.nursery import Nurseries
 from motekit.sim.preparation import Workshop, allow_files, esp32_heap
 from motekit.sim.scenario import Scenario
 from motekit.sim.sim_pipe import SimPipe, Turn, VirtualTime
@@ -89,10 +90,10 @@ class World:
             workshop = Workshop(self.vm, scenario, heap, files, lockstep=True)
             self._start(workshop, where, on_event)
             path = Path(store) if store is not None else self._temporary() / "world.motekit"
-            self.store = self._stack.enter_context(Store.open(path, create=True))
+            opened = Store.open(path, create=True, durable=False)
+            self.store = self._stack.enter_context(opened)
             if folder is None:
                 self._check_store(path)
-            self.store.relax()
             self._sessions = _Sessions(self.boards, scenario.seed, self._time)
             self._keys = key_store or KeyStore.empty()
             self._host = _VirtualHost(scenario.seed)
@@ -134,9 +135,12 @@ class World:
         workshop.check()
         allow_files(len(self.scenario.boards) * _FDS_A_BOARD + 64)
         with disk.writing(folder, "name another folder"):
-            for plan in self.scenario.boards:
-                prepared = workshop.prepare(plan, folder / f"board-{plan.index}")
-                board = WorldBoard(self.vm, prepared, plan)
+            plans = self.scenario.boards
+            all_ = [workshop.prepare(plan, folder / f"board-{plan.index}") for plan in plans]
+            nurseries = Nurseries(self.vm, all_)
+            self._stack.callback(nurseries.close)
+            for plan, prepared in zip(plans, all_, strict=True):
+                board = WorldBoard(self.vm, prepared, plan, nurseries.of(prepared))
                 board.on_event = on_event or board.on_event
                 self.boards.append(board)
                 self._stack.callback(board.close)

@@ -15,6 +15,8 @@ from .records import Stored as Stored
 from .records import Stream as Stream
 from .schema import Channel as Channel
 from .schema import Schema as Schema
+from .succession import Term as Term
+from .succession import succeed as succeed
 from .summary import DeviceSummary as DeviceSummary
 from .summary import StreamSummary as StreamSummary
 from .summary import Summary as Summary

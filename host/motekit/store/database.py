@@ -12,7 +12,7 @@ from pathlib import Path
 from motekit.errors import StoreError
 
 APPLICATION_ID = 0x4D4F5445  # "MOTE"
-FORMAT = 1  # user_version; a store of a higher one is not touched
+FORMAT = 2  # user_version; a store of a higher one is not touched
 BUSY_TIMEOUT_S = 5.0  # only ever waited for another process's checkpoint or recovery
 
 # groups     what came since the last sealing, a row a commit, appended; see tail.py. It is also
@@ -23,6 +23,7 @@ BUSY_TIMEOUT_S = 5.0  # only ever waited for another process's checkpoint or rec
 # progress   which seqs were settled at the last sealing; see seen.py
 # schemas    one row a content; `announced` says which number stands for which one in an epoch
 # anchors    (monotonic, UTC) pairs of an epoch
+# succession which device has a role from when on; see succession.py
 TABLES = """
 CREATE TABLE devices (id INTEGER PRIMARY KEY, device TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE epochs (
@@ -56,6 +57,15 @@ CREATE TABLE quarantine (
 ) STRICT;
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 """
+# format: what makes one of it out of one of the format before; who only reads needs none of it
+CHANGES = {
+    2: """
+CREATE TABLE succession (
+    role TEXT NOT NULL, since_us INTEGER NOT NULL, device TEXT NOT NULL,
+    PRIMARY KEY (role, since_us)
+) STRICT, WITHOUT ROWID;
+""",
+}
 
 ADVICE = {
     sqlite3.SQLITE_FULL: "the disk is full; make room and try again (what was stored is safe)",
@@ -101,13 +111,15 @@ def check_path(path: Path, create: bool) -> None:
         raise StoreError(f"{path}: the folder {path.parent} does not exist; make it first")
 
 
-def connect(path: Path, create: bool, readonly: bool) -> sqlite3.Connection:
+def connect(path: Path, create: bool, readonly: bool, durable: bool = True) -> sqlite3.Connection:
     """Open the file, made ready if `create`; raises StoreError or sqlite3.Error."""
     connection = _connect(path, "ro" if readonly else "rwc" if create else "rw")
     try:
+        if not durable:
+            connection.execute("PRAGMA synchronous = OFF")
         _identify(connection, path, create and not readonly)
         if not readonly:
-            _prepare_writer(connection)
+            _prepare_writer(connection, durable)
     except BaseException:
         connection.close()
         raise
@@ -150,7 +162,7 @@ def _identify(connection: sqlite3.Connection, path: Path, create: bool) -> None:
     if application_id != APPLICATION_ID:
         what = "is empty" if empty else "is an SQLite file of another program"
         raise StoreError(f"{path}: {what}, no motekit store; give another file with --store")
-    if version != FORMAT:
+    if not 1 <= version <= FORMAT:
         raise StoreError(
             f"{path}: is a store of format {version}, this motekit knows {FORMAT}; "
             "`pip install --upgrade motekit` brings one that knows it"
@@ -160,22 +172,25 @@ def _identify(connection: sqlite3.Connection, path: Path, create: bool) -> None:
 def _initialise(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.executescript(
-        f"BEGIN IMMEDIATE; {TABLES}"
+        f"BEGIN IMMEDIATE; {TABLES}{''.join(CHANGES.values())}"
         f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT;"
     )
 
 
-def _prepare_writer(connection: sqlite3.Connection) -> None:
+def _prepare_writer(connection: sqlite3.Connection, durable: bool) -> None:
     for pragma in (
         "journal_mode = WAL",
-        "synchronous = FULL",  # a commit is on the disk when it returns
+        f"synchronous = {'FULL' if durable else 'OFF'}",  # FULL: on the disk when it returns
         "fullfsync = ON",  # macOS: through the drive's cache too
         "checkpoint_fullfsync = ON",
         "wal_autocheckpoint = 8192",  # 32 MiB; a sealing comes before, unless groups are tiny
         "cache_size = -16384",
     ):
         connection.execute("PRAGMA " + pragma)
-    connection.execute("BEGIN IMMEDIATE")
     # SQLite opens a file that it may not write, and says so at the first change: here.
+    connection.execute("BEGIN IMMEDIATE")
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    for number in range(version + 1, FORMAT + 1):
+        connection.execute(CHANGES[number])
     connection.execute(f"PRAGMA user_version = {FORMAT}")
-    connection.execute("ROLLBACK")
+    connection.execute("COMMIT" if version < FORMAT else "ROLLBACK")

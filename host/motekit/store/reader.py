@@ -20,6 +20,7 @@ from .header import heads
 from .records import Anchor, Epoch, Quarantined, Stored, Stream
 from .schema import Schema
 from .seen import Progress, Seen
+from .succession import Term, terms
 from .tail import Row, Tail
 
 BATCH_PACKETS = 1024
@@ -66,6 +67,11 @@ class Reader:
         """Return the ids of all devices, in the order in which they were met."""
         with self._snapshot() as db:
             return [row[0] for row in db.execute("SELECT device FROM devices ORDER BY id")]
+
+    def succession(self) -> list[Term]:
+        """Return which device has had which role, by role and time."""
+        with self._snapshot() as db:
+            return terms(db)
 
     def epochs(self, device: str | None = None) -> list[Epoch]:
         """Return the runs of one device, or of all, in the order in which they were met."""

@@ -45,8 +45,16 @@ class Store(Reader):
         self.sealing_error: str | None = None
 
     @classmethod
-    def open(cls, path: str | Path, create: bool = False, readonly: bool = False) -> "Store":
+    def open(
+        cls,
+        path: str | Path,
+        create: bool = False,
+        readonly: bool = False,
+        durable: bool = True,
+    ) -> "Store":
         """Open a store, to be written unless `readonly`; `create` makes one where none is.
+
+        Not `durable`: nothing waits for the disk, as what is in it can be made again.
 
         Raises StoreError: no store, of a newer version, in use by another writer, not writable.
         """
@@ -55,7 +63,7 @@ class Store(Reader):
         lock = None if readonly else WriterLock(path)
         try:
             with translated(path):
-                store = cls(path, connect(path, create, readonly), lock)
+                store = cls(path, connect(path, create, readonly, durable), lock)
                 if lock is not None:
                     store._load()
         except BaseException:
@@ -91,11 +99,6 @@ class Store(Reader):
         if self._tail_bytes >= max(self.tail_max_bytes, self._seal_at_bytes):
             self._try_to_seal()
         return appended
-
-    def relax(self) -> None:
-        """Wait for the disk no more: for what can be made again, such as a simulation's store."""
-        with self._lock, translated(self.path):
-            self._connection.execute("PRAGMA synchronous = OFF")
 
     def refuse(self, device: str, generation: int, epoch: int, seq: int) -> None:
         """Give up one packet, which the board is told to skip, so that those behind it count."""

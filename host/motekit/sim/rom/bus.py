@@ -3,12 +3,15 @@
 With `hz` a transaction takes its time on the bus: nine clocks a byte, addresses included.
 """
 
-from .fast import advance, pop
+from array import array
+
+from .fast import FIFO_WORDS, advance, pop
 
 _ENODEV = 19  # not acknowledged
 _ETIMEDOUT = 110  # a line is held low
 _TIMEOUT_US = 50000  # of port_esp32's buses
 _OVERFLOWING_BYTES = 16
+_NO_FIFO = array("i", bytes(4 * FIFO_WORDS))
 
 
 class I2CBus:
@@ -23,15 +26,15 @@ class I2CBus:
     def __init__(self, models, hz=0):
         self._models = dict(models)
         self._byte_us = 9000000 // hz if hz else 0
-        self._burst_us = 9 * self._byte_us
-        self._fifos = {  # by address and data register
-            a << 8 | m.burst[0]: m.burst[1:]
-            for a, m in self._models.items()
-            if hasattr(m, "burst")
-        }
-        self._quick = self._fifos  # none while the wires are at fault
+        fifos = [(a, m.burst) for a, m in self._models.items() if hasattr(m, "burst")]
+        self._fifos = [(a << 8 | burst[0], burst[1]) for a, burst in fifos]
+        for _, state in self._fifos:
+            state[9] = 9 * self._byte_us
+        # That of one part is quick, as long as the wires are sound.
+        self._state, self._entries = fifos[0][1][1:] if fifos else (_NO_FIFO, b"")
         self._pointer = bytearray(1)
         self.faults = set()
+        self._let()
         self.stretch_us = 0
         self.wait_us = None
         self._transactions = 0
@@ -40,7 +43,12 @@ class I2CBus:
     @property
     def transactions(self):
         """How many there were."""
-        return self._transactions + sum([fifo[0][7] for fifo in self._fifos.values()])
+        return self._transactions + sum([state[7] for _, state in self._fifos])
+
+    def _let(self):
+        """Let FIFOs be read the quick way while nothing is wrong with the wires."""
+        for key, state in self._fifos:
+            state[8] = 0 if self.faults else key
 
     def fault(self, kind, on=True):
         """Begin or end a fault of the wires; ValueError for an unknown kind."""
@@ -50,7 +58,7 @@ class I2CBus:
             self.faults.add(kind)
         else:
             self.faults.discard(kind)
-        self._quick = {} if self.faults else self._fifos
+        self._let()
 
     def recover(self):
         """Clock nine times, START, STOP: frees a part that was cut off in a read."""
@@ -88,8 +96,7 @@ class I2CBus:
 
     def readfrom_mem_into(self, addr, memaddr, buf, *, addrsize=8):
         """Set the register pointer and fill the buffer, in one go."""
-        fifo = self._quick.get(addr << 8 | memaddr)
-        if fifo and len(buf) == 6 and pop(fifo[0], fifo[1], buf, self._burst_us):
+        if pop(self._state, self._entries, addr << 8 | memaddr, buf):
             return
         self._check(addrsize)
         model = self._at(addr, 3 + len(buf))

@@ -35,11 +35,12 @@ released = None  # released(): the host did not answer within `hold`; set by `li
 def setup(is_virtual, start_ms, start_ticks_ms):
     """Begin at scenario time start_ms, with ticks_ms() at start_ticks_ms.
 
-    To be called before others take `ticks_ms` and `ticks_us` from here.
+    To be called before others take `ticks_ms`, `ticks_us` and `now_us` from here.
     """
-    global virtual, _last_us, ticks_ms, ticks_us
+    global virtual, _last_us, now_us, ticks_ms, ticks_us
     virtual = is_virtual
     if is_virtual:
+        now_us = _virtual_now_us
         ticks_ms = fast.virtual_ms
         ticks_us = fast.virtual_us
     fast.late = _late
@@ -144,26 +145,23 @@ ticks_ms = _real_ms
 ticks_us = _real_us
 
 
-def ticks_diff(a, b):
-    """As time.ticks_diff()."""
-    return ((a - b + _HALF) & _MASK) - _HALF
-
-
-def ticks_add(a, d):
-    """As time.ticks_add()."""
-    return (a + d) & _MASK
-
-
+ticks_diff = fast.ticks_diff
+ticks_add = fast.ticks_add
 if utime.ticks_add(0, -1) == _MASK:  # a 32-bit build wraps where the ESP32 does, in C
     ticks_diff = utime.ticks_diff
     ticks_add = utime.ticks_add
 
 
-def now_us():
-    """Return scenario time in microseconds, uncharged; what chip models measure by."""
-    if not virtual:
-        _sync()
-    return now_ms() * 1000 + TIME[2]
+def _real_now_us():
+    _sync()
+    return _virtual_now_us()
+
+
+def _virtual_now_us():
+    return ((TIME[4] << 30) + TIME[3]) * 1000 + TIME[2]
+
+
+now_us = _real_now_us  # scenario time in microseconds, uncharged; what chip models measure by
 
 
 def sleep_us(us):

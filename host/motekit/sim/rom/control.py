@@ -18,12 +18,14 @@ from . import clock
 interruptible = False
 _pending = False  # Ctrl-C came before the program could take it
 stream = None
+fd = -1  # that the stream is on
 _poller = uselect.poll()
 
 
-def setup(fd):
-    """Open the channel on file descriptor fd and let the clock listen to it."""
-    global stream
+def setup(number):
+    """Open the channel on a file descriptor and let the clock listen to it."""
+    global fd, stream
+    fd = number
     stream = open(fd, "r+b")
     _poller.register(stream, uselect.POLLIN)
     clock.look = look

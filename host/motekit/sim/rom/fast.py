@@ -7,6 +7,7 @@ A 64-bit VM reads words unsigned and a 32-bit one signed, so what they hold is n
 
 import sys
 from array import array
+from builtins import len  # a module's own names are found at once, a built-in one after them all
 
 if sys.implementation.name == "micropython":
     import micropython
@@ -30,7 +31,7 @@ def _same(buffer):
     return buffer
 
 
-ptr8 = ptr16 = ptr32 = _same  # to viper these names are types
+ptr8 = ptr16 = ptr32 = uint = _same  # to viper these names are types
 
 # The clock: [ticks_us, ticks_ms, us of the millisecond, scenario time in ms, its wraps,
 # ms of the next event, reads since the last look around]. All but the third wrap at 2^30.
@@ -42,10 +43,15 @@ _MASK = const(0x3FFFFFFF)
 _HALF = const(0x20000000)
 
 # A FIFO: [1 if it may be read so, first entry, entries, ticks_us when it was last looked at,
-# us from then until it may be full, overrun, lost entries, entries read so]. An entry is 3 words
-# of 16 bits.
+# us from then until it may be full, overrun, lost entries, entries read so, address << 8 | data
+# register (0 while that is not read so), us of such a read, us until the next sample is due]. An
+# entry is 3 words of 16 bits.
 DEPTH = const(32)
+FIFO_WORDS = const(11)
 _ENTRY_BYTES = const(6)
+
+FLASH_NUMBER = array("i", [-1])  # of the block that is at hand
+FLASH_WORDS = array("i", bytes(4096))
 
 ZERO = const(0x10000000)  # of a generator's table
 _PHASE_BITS = const(30)
@@ -93,6 +99,18 @@ def skip(ms: int) -> int:
     if ms > 0:
         advance(ms * 1000 - t[2])
     return 1
+
+
+@micropython.viper
+def ticks_diff(a: int, b: int) -> int:
+    """As time.ticks_diff(), with a wrap at 2^30."""
+    return ((a - b + _HALF) & _MASK) - _HALF
+
+
+@micropython.viper
+def ticks_add(a: int, d: int) -> int:
+    """As time.ticks_add(), with a wrap at 2^30."""
+    return (a + d) & _MASK
 
 
 def late():
@@ -143,11 +161,13 @@ def virtual_us() -> int:
 
 
 @micropython.viper
-def pop(fifo, entries, buf, us: int) -> int:
-    """Take the oldest entry into buf, in us of time; return 0 if that is not so simple."""
+def pop(fifo, entries, key: int, buf) -> int:
+    """Take the oldest entry into buf if that is what is read; return 0 if it is not so simple."""
     f = ptr32(fifo)
     t = ptr32(TIME)
-    if f[0] == 0 or f[2] == 0 or (t[0] - f[3]) & _MASK >= f[4]:
+    if f[0] == 0 or f[2] == 0 or key != f[8] or (t[0] - f[3]) & _MASK >= f[4]:
+        return 0
+    if uint(len(buf)) != uint(_ENTRY_BYTES):
         return 0
     first = f[1]
     source = ptr8(entries)
@@ -161,6 +181,7 @@ def pop(fifo, entries, buf, us: int) -> int:
     f[2] = f[2] - 1
     f[5] = 0
     f[7] = f[7] + 1
+    us = f[9]
     part = t[2] + us
     if part < 1000:
         t[0] = (t[0] + us) & _MASK
@@ -168,6 +189,14 @@ def pop(fifo, entries, buf, us: int) -> int:
     else:
         advance(us)
     return 1
+
+
+@micropython.viper
+def quiet(fifo) -> int:
+    """Tell whether no sample has become due since a FIFO was last looked at."""
+    f = ptr32(fifo)
+    t = ptr32(TIME)
+    return 1 if (t[0] - f[3]) & _MASK < f[10] else 0
 
 
 @micropython.viper
@@ -273,3 +302,56 @@ def narrow(words, n: int, rows):
     while i < n:
         r[i] = w[i]
         i += 1
+
+
+def fetch(n):
+    """Read a block of flash; `flash` puts its own here."""
+
+
+@micropython.viper
+def read_block(n: int, buf, offset: int):
+    """Fill buf from block n of the flash, in words: littlefs reads by the 128 bytes."""
+    number = ptr32(FLASH_NUMBER)
+    if number[0] != n:
+        fetch(n)
+    size = int(uint(len(buf)))
+    target = ptr32(buf)
+    source = ptr32(int(ptr8(FLASH_WORDS)) + offset)
+    size >>= 2
+    i = 0
+    while i < size:
+        target[i] = source[i]
+        i += 1
+
+
+@micropython.viper
+def crc8(data, n: int) -> int:
+    """CRC-8 over n bytes, polynomial 0x31, initial 0xFF: 0xBE 0xEF gives 0x92."""
+    d = ptr8(data)
+    crc = 0xFF
+    i = 0
+    while i < n:
+        crc ^= d[i]
+        i += 1
+        bit = 0
+        while bit < 8:
+            crc <<= 1
+            if crc & 0x100:
+                crc ^= 0x131
+            bit += 1
+    return crc
+
+
+@micropython.viper
+def noise(state) -> int:
+    """Return the sum of four uniform numbers less its mean; `state` is [seed]."""
+    x = ptr32(state)
+    seed = x[0]
+    total = -131070
+    i = 0
+    while i < 4:
+        seed = (seed * 1103 + 12345) & 0x7FFFF
+        total += seed >> 3
+        i += 1
+    x[0] = seed
+    return total

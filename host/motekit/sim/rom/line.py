@@ -28,6 +28,7 @@ _WINDOW = const(8)  # at least as many packets as are under way at once
 _CREEP_MS = const(1500)
 _NEXT_MS = const(10)
 _ACK_BYTES = const(20)
+_CTRL_C = const(3)
 _HEAD_BYTES = const(40)  # of a host's frame: an ack is shorter
 
 stdin = open(0, "rb")
@@ -43,6 +44,7 @@ _acked = -1
 _head = bytearray(_HEAD_BYTES)  # of the frame that comes in, its stuffing taken out
 _have = 0
 _flip = 0
+_behind = b""  # read from the supervisor's pipe, not by the program
 
 
 def setup():
@@ -154,6 +156,31 @@ def _note_ack():
         _acked = payload[10]
 
 
+def _read(buf):
+    """Read into buf, to a Ctrl-C at most: what lies behind it may be the prompt's."""
+    global _behind
+    if _behind:
+        data = _unread(len(buf))
+        n = len(data)
+        buf[:n] = data
+    else:
+        n = stdin.readinto(buf)
+    if n:
+        for i in range(n):
+            if buf[i] == _CTRL_C:
+                _behind = bytes(buf[i + 1 : n]) + _behind
+                return i + 1
+    return n
+
+
+def _unread(n):
+    """Return at most n bytes of what was left behind a Ctrl-C."""
+    global _behind
+    data = _behind[:n]
+    _behind = _behind[n:]
+    return data
+
+
 class Serial:
     """The line as the firmware sees it: `readinto` is awaited, `write` blocks as on a board."""
 
@@ -175,7 +202,7 @@ class Serial:
         from asyncio import core
 
         while True:
-            n = stdin.readinto(buf)
+            n = _read(buf)
             if n:
                 break
             if n is not None:
@@ -192,6 +219,10 @@ class Serial:
 
     def take(self):
         """Return the next byte, -1 if none is on its way."""
+        if _behind:
+            b = _unread(1)
+            _listen(b[0])
+            return b[0]
         p = uselect.poll()
         p.register(stdin, uselect.POLLIN)
         for _ in p.ipoll(_NEXT_MS):  # real time: the supervisor says first what lies behind
@@ -233,7 +264,7 @@ def release():
 def getc():
     """Wait in real time for one byte at the prompt; events and the supervisor are looked after."""
     while True:
-        b = stdin.read(1)
+        b = _unread(1) or stdin.read(1)
         if b:
             return b[0]
         if b is not None:

@@ -39,6 +39,7 @@ _have = _HEAD_BYTES
 _head = bytearray(_HEAD_BYTES)
 _due = []  # (at_ms, bytes) under way to the board
 _first_ms = -1  # when the first bytes of this report were written
+_soon_ms = 0  # when it is made
 _running = False
 _intr = _CTRL_C
 
@@ -110,17 +111,21 @@ def wrote(data, free_ms):
 
 def touch(free_ms):
     """Have a report made soon: something was written, and the line is busy for free_ms."""
-    global _first_ms
+    global _first_ms, _soon_ms
     now = clock.now_ms()
-    if _first_ms < 0:
+    first = _first_ms < 0
+    if first:
         _first_ms = now
-    else:
-        clock.cancel(_soon)
-    clock.at(min(now + free_ms + _QUIET_MS, _first_ms + _LINGER_MS), _soon)
+    _soon_ms = min(now + free_ms + _QUIET_MS, _first_ms + _LINGER_MS)
+    if first:
+        clock.at(_soon_ms, _soon)
 
 
 def _soon():
-    _report()
+    if _soon_ms > clock.now_ms():
+        clock.at(_soon_ms, _soon)
+    else:
+        _report()
 
 
 def _send():

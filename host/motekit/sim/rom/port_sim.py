@@ -9,7 +9,7 @@ import random
 
 from micropython import const
 
-from . import board, bus, chips, clock, control, sources
+from . import board, bus, chips, clock, control, sources, wlan
 
 _FREE_BAUD = const(100000000)  # a replay's delays are in the recording
 _CHECK_MS = const(250)
@@ -53,10 +53,21 @@ def radio():
     """Return the radio, which is there from the start where a scenario has networks."""
     global _wlan
     if _wlan is None:
-        from .wlan import WLAN
-
-        _wlan = WLAN(board.spec["networks"])
+        _wlan = wlan.WLAN(board.spec["networks"])
     return _wlan
+
+
+def begin_anew(seeds):
+    """Begin as another board of which the specification tells now, but for the sources' seeds."""
+    sensors = board.spec["sensors"]
+    random.seed(board.spec["random"] + clock.now_ms())
+    for i in range(len(seeds)):
+        _sources[sensors[i]["name"]].begin_anew(seeds[i])
+
+
+def flash_fd():
+    """Return the file descriptor of the flash."""
+    return _flash.fileno()
 
 
 def _replay(spec):
@@ -232,6 +243,9 @@ class Port:
     root = "/"
 
     def __init__(self):
+        if board.before_port:
+            born, board.before_port = board.before_port, None
+            born()
         self.ticks_ms = _timeline.ticks_ms if _timeline else clock.ticks_ms
         self.ticks_us = _timeline.ticks_us if _timeline else clock.ticks_us
         self.ticks_diff = clock.ticks_diff

@@ -15,9 +15,10 @@ from array import array
 
 from . import fast
 
-_CHUNK_ROWS = 32
+_CHUNK_ROWS = 128
 _SINE_ENTRIES = 256
 _ENTRIES_MAX = 4096  # of a table
+_NOISE_SD = 37837  # of the sum that is a number of noise
 _TURN = 1 << 30
 
 over = False  # the scenario's time is up: all parts fall silent
@@ -108,13 +109,18 @@ class Generator:
         self._base = cursor
         self._channels = channels
         self._interval_s = interval_us / 1000000
-        self._noise = (seed & 0x7FFFF) | 1
+        self._state = array("i", [(seed & 0x7FFFF) | 1])  # of the noise
+        self._still, self._moving = _apart(channels)
         self._waves = None
         self.batches = True
         for terms in channels:
             for term in terms:
                 if term[0] == "steps" and len(term[1]) > _ENTRIES_MAX:
                     self.batches = False
+
+    def begin_anew(self, seed):
+        """Begin with another seed."""
+        self._state[0] = seed & 0x7FFFF | 1
 
     def sample(self, i):
         """Return the i-th sample since the boot."""
@@ -127,18 +133,19 @@ class Generator:
         return None if over else self._values(t_us / 1000000)
 
     def _values(self, t_s):
-        return tuple([self._sum(terms, t_s) for terms in self._channels])
+        values = list(self._still)
+        for channel, terms in self._moving:
+            values[channel] += self._sum(terms, t_s)
+        return tuple(values)
 
     def _sum(self, terms, t_s):
         total = 0.0
         for term in terms:
             kind = term[0]
-            if kind == "constant":
-                total += term[1]
-            elif kind == "sine":
+            if kind == "sine":
                 total += term[1] * math.sin(2 * math.pi * (t_s / term[2] + term[3]))
             elif kind == "noise":
-                total += term[1] * self._normal()
+                total += term[1] * fast.noise(self._state) / _NOISE_SD
             elif kind == "ramp":
                 total += term[1] + (term[2] - term[1]) * (t_s % term[3]) / term[3]
             else:  # steps
@@ -161,11 +168,8 @@ class Generator:
             turns = turn / period_s + phase
             phases[0] = int((turns - math.floor(turns)) * _TURN) & _TURN - 1
             fast.add_wave(sums, channel, width, n, table, phases)
-        state = self._state
-        state[0] = self._noise
         for channel, gain, shift in self._noises:
-            fast.add_noise(sums, channel, width, n, state, gain, shift)
-        self._noise = state[0]
+            fast.add_noise(sums, channel, width, n, self._state, gain, shift)
         fast.settle(sums, n * width, rows, low, high)
         return n
 
@@ -180,13 +184,12 @@ class Generator:
     def _prepare(self, scale):
         """Make a table of each term, of a whole period in sixteenths of a count."""
         self._sums = array("i", bytes(4 * _CHUNK_ROWS * len(self._channels)))
-        self._state = array("i", bytes(4))
         self._waves = []
         self._noises = []
         for channel in range(len(self._channels)):
             for term in self._channels[channel]:
                 if term[0] == "noise":
-                    self._noises.append((channel,) + _gain(16 * scale * term[1] / 37837))
+                    self._noises.append((channel,) + _gain(16 * scale * term[1] / _NOISE_SD))
                 else:
                     self._waves.append((channel,) + self._wave(term, 16 * scale))
 
@@ -215,15 +218,18 @@ class Generator:
         step = int((turns - math.floor(turns)) * _TURN)
         return table, array("i", [0, step, len(values), smooth]), period_s, phase
 
-    def _normal(self):
-        """Return a number of about normal distribution: the sum of four uniform ones."""
-        x = self._noise
-        total = 0
-        for _ in range(4):
-            x = (x * 1103 + 12345) & 0x7FFFF  # stays within small integers
-            total += x >> 3
-        self._noise = x
-        return (total - 131070) / 37837  # the sum's mean and standard deviation
+
+def _apart(channels):
+    """Return what is constant in each channel, and (channel, its other terms)."""
+    still = []
+    moving = []
+    for channel in range(len(channels)):
+        terms = channels[channel]
+        still.append(sum([term[1] for term in terms if term[0] == "constant"]))
+        rest = [term for term in terms if term[0] != "constant"]
+        if rest:
+            moving.append((channel, rest))
+    return tuple(still), moving
 
 
 def _gain(factor):

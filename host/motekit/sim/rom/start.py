@@ -11,12 +11,21 @@ from . import board, clock, control
 _STONE_BYTES = const(64)
 
 
-def start(path, fd):
-    """Become the board that the JSON file at path describes; fd is the control channel."""
+def start(path, fd, many=False):
+    """Become the board that the JSON file at path describes; fd is the control channel.
+
+    `many`: be a nursery of boards like it.
+    """
     control.setup(fd)
+    if many:
+        from .nursery import attend
+
+        board.before_port = attend
     repl = _prepare(path)
     _fence(board.spec["fence"])
-    if board.spec["lockstep"]:
+    if many:
+        pass  # each newborn begins by itself
+    elif board.spec["lockstep"]:
         from .lockstep import begin
 
         begin()
@@ -93,6 +102,7 @@ def _install_modules():
     import asyncio.core
 
     tasks.core = asyncio.core
+    asyncio.core.max = max  # it has no room for it, and so a search through all names each time
 
 
 def mount(flash):

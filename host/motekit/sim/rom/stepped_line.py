@@ -53,12 +53,12 @@ class Serial:
         self._met = False
 
     def readinto(self, buf):
-        """Await input; return how many bytes were put into buf, at least 1."""
+        """Await input, to a Ctrl-C at most; return how many bytes were put into buf."""
         from asyncio import core
 
         while not lockstep.rx:
             yield core._io_queue.queue_read(lockstep.stdin)
-        data = lockstep.take(len(buf))
+        data = lockstep.take(lockstep.rx[: len(buf)].find(b"\3") + 1 or len(buf))
         buf[: len(data)] = data
         if not self._met and 0 in data:  # the end of a frame: no keystroke is zero
             self._met = True

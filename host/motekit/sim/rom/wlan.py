@@ -17,6 +17,7 @@ _FOUND_MS = const(700)  # until a scan has come to the channel
 _ABSENT_MS = const(2400)  # all channels, twice
 _REFUSED_MS = const(3600)  # a 4-way handshake that times out
 _LEASE_MS = const(1300)  # authentication, association, handshake and DHCP
+_PASSING_MS = const(300)  # between the handshake and the address the driver says "idle"
 _BEACON_MS = const(6000)
 _SCAN_MS = const(1900)
 _START_MS = const(120)
@@ -43,6 +44,7 @@ class WLAN:
         self._reconnects = -1
         self._down = {}  # ssid: since when it is silent
         self._refused = set()
+        self._broken = False
         self._wanted = None  # (ssid, key) while a connection is requested
         self._began_ms = 0
         self._end = None  # (when, what) the try under way comes to
@@ -53,7 +55,9 @@ class WLAN:
     def fault(self, kind, ssid, on):
         """Begin or end a fault of the networks of a name."""
         self._look()
-        if kind == "wifi_refused":
+        if kind == "wifi_error":
+            self._broken = on
+        elif kind == "wifi_refused":
             self._refused.add(ssid) if on else self._refused.discard(ssid)
         elif on:
             self._down[ssid] = clock.now_ms()
@@ -100,20 +104,22 @@ class WLAN:
     def _look(self):
         """Bring the state up to now."""
         now = clock.now_ms()
-        if self._joined:
-            silent_ms = self._silent_ms(self._joined)
-            if silent_ms is not None and now >= silent_ms + _BEACON_MS:
-                self._lose(_BEACON_TIMEOUT, now)
         while self._end and now >= self._end[0]:
             at_ms, what = self._end
             self._end = None
             if isinstance(what, int):
                 self._lose(what, at_ms)
-            elif self._silent_ms(what) is None:
+                continue
+            silent_ms = self._silent_ms(what)
+            if silent_ms is not None and silent_ms <= at_ms:
+                self._lose(_NO_AP, at_ms)
+            else:
                 self._joined = what
                 self._reason = 0
-            else:
-                self._lose(_NO_AP, at_ms)
+        if self._joined:
+            silent_ms = self._silent_ms(self._joined)
+            if silent_ms is not None and now >= silent_ms + _BEACON_MS:
+                self._lose(_BEACON_TIMEOUT, now)
 
     def _lose(self, reason, at_ms):
         """Note why there is no connection; the driver tries again as often as it may."""
@@ -135,6 +141,7 @@ class WLAN:
         if not is_active:
             self._joined = self._wanted = self._end = None
             self._reason = 0
+            self._broken = False
         return None
 
     def config(self, *args, **values):
@@ -155,7 +162,7 @@ class WLAN:
         if not self._active:
             raise OSError("Wifi Not Started")
         self._look()
-        if self._end or self._joined:
+        if self._end or self._joined or self._broken:
             raise OSError("Wifi Internal Error")
         if ssid is not None:
             self._wanted = ssid, key
@@ -188,7 +195,9 @@ class WLAN:
         if self._joined:
             return _GOT_IP
         if self._end:
-            return _CONNECTING
+            at_ms, what = self._end
+            passing = not isinstance(what, int) and at_ms - clock.now_ms() < _PASSING_MS
+            return _IDLE if passing else _CONNECTING
         return self._reason or _IDLE
 
     def scan(self):

@@ -17,7 +17,7 @@ from .. import fast
 from . import Faults
 
 _DEPTH = fast.DEPTH
-_BATCH = 32
+_BATCH = 128
 _FAR_US = 0x10000000
 _TURN_ON_US = 1100
 _OFFSETS = 0x1E
@@ -57,7 +57,7 @@ class Adxl345(Faults):
         super().__init__()
         self._source = source
         self._clock_us = clock_us
-        self._state = array("i", bytes(32))  # see fast.py
+        self._state = array("i", bytes(4 * fast.FIFO_WORDS))
         self._fifo = array("h", bytes(6 * _DEPTH))
         self.burst = (_DATA, self._state, self._fifo)
         self._rows = array("h", bytes(6 * _BATCH))  # of the source, from sample `_first` on
@@ -110,6 +110,10 @@ class Adxl345(Faults):
         """Set the register pointer and give a read transaction, as `write` and `read_into` do."""
         self._answer()
         self._advance()
+        if len(buf) == 1 and register in (_FIFO_STATUS, _INT_SOURCE):
+            buf[0] = self._waiting() if register == _FIFO_STATUS else self._events()
+            self._pointer = register + 1
+            return
         self._pointer = register & 0x3F
         self._give(buf)
 
@@ -127,7 +131,7 @@ class Adxl345(Faults):
             self._pop()
 
     def _answer(self):
-        if "nack" in self.faults:
+        if self.faults and "nack" in self.faults:
             raise OSError(_NACK)
 
     def _set(self, register, value):
@@ -169,28 +173,30 @@ class Adxl345(Faults):
 
     def _advance(self):
         """Take the samples that are due."""
-        if not self._registers[_POWER_CTL] & 0x08 or self._ended:
-            return
         now = self._clock_us()
-        if now < self._next_us:
-            return
+        if now >= self._next_us and self._registers[_POWER_CTL] & 0x08 and not self._ended:
+            self._catch_up(now)
+
+    def _catch_up(self, now):
         due = 2 * (now - self._start_us) // self._half_us
-        if self._state[0]:
-            self._take(due - self._taken)
-            self._taken = max(due, self._taken)
-            full = self._taken + _DEPTH + 1 - self._state[2]
+        state = self._state
+        taken = self._taken
+        if state[0]:
+            self._take(due - taken)
+            taken = max(due, taken)
+            full = taken + _DEPTH + 1 - state[2]
             full_us = self._start_us + full * self._half_us // 2 - now
-            self._state[3] = fast.TIME[0]
-            self._state[4] = min(full_us, _FAR_US)
-        while self._taken < due and not self._ended:
-            self._taken += 1
+            state[3] = fast.TIME[0]
+            state[4] = min(full_us, _FAR_US)
+        while taken < due and not self._ended:
+            taken += 1
             if "silent" not in self.faults:
                 self._sample()
         # Move the start on by an even number of samples, so that the figures stay small.
-        pairs = self._taken >> 1
+        pairs = taken >> 1
         self._start_us += pairs * self._half_us
-        self._taken &= 1
-        self._next_us = self._start_us + ((self._taken + 1) * self._half_us + 1 >> 1)
+        self._taken = taken & 1
+        self._next_us = self._start_us + ((taken & 1) * self._half_us + self._half_us + 1 >> 1)
 
     def _take(self, n):
         """Take n samples at once, in the source's own counts or in those of 1/256 g."""
@@ -249,21 +255,29 @@ class Adxl345(Faults):
             value &= ~1
         return value << 6 - code if form & 0x04 else value
 
+    def _waiting(self):
+        """Return what FIFO_STATUS says."""
+        return self._state[2] if self._registers[_FIFO_CTL] >> 6 else 0
+
+    def _events(self):
+        """Return what INT_SOURCE says."""
+        state = self._state
+        control = self._registers[_FIFO_CTL]
+        count = state[2]
+        events = _OVERRUN if state[5] else 0
+        if count:
+            events |= _READY
+        if (count if control >> 6 else 0) >= control & 0x1F:
+            events |= _WATERMARK
+        return events
+
     def _show(self, with_data):
         """Put what a read sees now into the registers."""
         registers = self._registers
         registers[0x00] = 0xE6 if "wrong_id" in self.faults else 0xE5
-        bypass = not registers[_FIFO_CTL] >> 6
-        count = self._state[2]
-        entries = 0 if bypass else count
-        source = _OVERRUN if self._state[5] else 0
-        if count:
-            source |= _READY
-        if entries >= registers[_FIFO_CTL] & 0x1F:
-            source |= _WATERMARK
-        registers[_INT_SOURCE] = source
-        registers[_FIFO_STATUS] = entries
-        if count and with_data:
+        registers[_INT_SOURCE] = self._events()
+        registers[_FIFO_STATUS] = self._waiting()
+        if self._state[2] and with_data:
             at = 3 * self._state[1]
             for axis in range(3):
                 word = self._fifo[at + axis]

@@ -7,8 +7,8 @@ power-up it is not calibrated until told to initialise (true of some batches onl
 serve both).
 """
 
+from .. import fast
 from . import Faults
-from .sht4x import crc8
 
 _NACK = 19  # ENODEV, as the ESP32's I2C says it
 _POWER_UP_US = 20000
@@ -85,7 +85,7 @@ class Aht20(Faults):
             self._data = self._next
         status = _IDLE | (_BUSY if busy else 0) | (_CALIBRATED if self._calibrated else 0)
         reply = bytearray(bytes((status,)) + self._data)
-        reply.append(crc8(reply) ^ ("bad_crc" in self.faults))
+        reply.append(fast.crc8(reply, len(reply)) ^ ("bad_crc" in self.faults))
         if "wrong_id" in self.faults:
             reply = bytes(7)
         for i in range(len(buf)):

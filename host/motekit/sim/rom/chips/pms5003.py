@@ -7,28 +7,29 @@ and nothing is asked of the source. (Real parts warm up after sleep; what one do
 was awake is unverified.)
 """
 
+import struct
+
 from . import Faults
 
-_CF1 = (3, 4, 5, 0, 1, 2)  # the frame has "CF=1" first, a sample what is in the air
 _VERSION = 0x97
 _QUEUE_BYTES = 512
 
 
 def frame(payload):
     """Return a frame around a payload: header, length, payload, sum."""
-    length = len(payload) + 2
-    head = bytes((0x42, 0x4D, length >> 8, length & 0xFF)) + payload
-    total = sum(head)
-    return head + bytes((total >> 8 & 0xFF, total & 0xFF))
+    head = struct.pack(">2sH", b"BM", len(payload) + 2) + payload
+    return head + struct.pack(">H", sum(head) & 0xFFFF)
 
 
 def words(values):
-    """Return the payload of a sample: six masses and six counts, or three masses alone."""
+    """Return the payload of a sample: six masses and six counts, or three masses alone.
+
+    The frame has the masses of "CF=1" first, a sample those of what is in the air.
+    """
     if len(values) == 3:  # the same in both columns, and no counts
         values = tuple(values) * 2 + (0,) * 6
-    clipped = tuple(max(0, min(65535, round(v))) for v in values)
-    ordered = tuple(clipped[i] for i in _CF1) + clipped[6:] + (_VERSION << 8,)
-    return b"".join(bytes((w >> 8, w & 0xFF)) for w in ordered)
+    clipped = [round(v) if 0 <= v <= 65535 else (0 if v < 0 else 65535) for v in values]
+    return struct.pack(">13H", *clipped[3:6], *clipped[:3], *clipped[6:], _VERSION << 8)
 
 
 class Pms5003(Faults):

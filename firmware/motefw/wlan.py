@@ -6,26 +6,32 @@ over restarts, too.
 Ref: SPEC.md, section "Wi-Fi".
 """
 
-import asyncio
+import micropython
 
-from . import networks as files
 from . import overlay
 from .compat import const
 from .errors import ConfigError, MoteError
 
+_CTRL_C = const(3)
 _SCAN_MAX = const(24)  # what a reply has room for
 
 
 def begin(board):
     """Join what the board's file says, at boot."""
     networks, former = _load(board)
+    listen(networks)
     if networks:
         board.tasks.append(_station(board, networks, former))
 
 
+def listen(networks):
+    """Have Ctrl-C interrupt the program; without networks it may be a byte of Improv's."""
+    micropython.kbd_intr(_CTRL_C if networks else -1)
+
+
 def _load(board):
     try:
-        return files.load(board.port.root)
+        return overlay.call("networks", "load", board.port.root)
     except (ConfigError, OSError) as error:
         board.report(f"no Wi-Fi: {error}")
         return [], []
@@ -47,7 +53,7 @@ def station(board):
 
 def wifi_get(board, args):
     """Tell the networks, each with a mark instead of its password, and the state."""
-    networks, former = files.load(board.port.root)
+    networks, former = overlay.call("networks", "load", board.port.root)
     told = {"networks": _marked(board, networks), "state": "off", "ssid": None, "why": None}
     if former:
         told["former"] = _marked(board, former)
@@ -63,7 +69,7 @@ def wifi_get(board, args):
 
 def _marked(board, networks):
     command = board.identity.command
-    return [{"ssid": each["ssid"], "mark": files.mark(command, each)} for each in networks]
+    return overlay.call("networks", "marked", command, networks)
 
 
 def _link(wlan):
@@ -76,30 +82,30 @@ def _link(wlan):
 def wifi_set(board, args):
     """Try these networks from now on; keep those of before until one of them has worked."""
     current, former = _load(board)
-    networks = files.check(args.get("networks"), current + former)
+    networks = overlay.call("networks", "check", args.get("networks"), current + former)
     worked = former or current
     if networks != current:
         former = [] if networks == worked or not networks else worked
-        files.save(board.port.root, networks, former)
-    return use(board, networks, former)
+        overlay.call("networks", "save", board.port.root, networks, former)
+    listen(networks)
+    return {"trial": bool(former), "reboot": not use(board, networks, former)}
 
 
 def use(board, networks, former):
-    """Have the board join these networks; where the heap has no room for it now, after a boot."""
+    """Have the board join these networks; False where the heap has no room for that."""
     now = station(board)
-    reboot = False
     if now:
         if former or now.networks != networks or now.former != former:
             now.use(networks, former)  # on trial: tried at once, again, too
     elif networks:
         try:
             now = _station(board, networks, former)
-            now.running = asyncio.create_task(board.guard(now))
+            now.start()
             board.tasks.append(now)
         except MemoryError:
             overlay.tidy(overlay.ALL_BYTES)
-            reboot = True
-    return {"trial": bool(former), "reboot": reboot}
+            return False
+    return True
 
 
 def wifi_scan(board, args):

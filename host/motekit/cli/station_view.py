@@ -1,0 +1,169 @@
+"""What a station shows: tiles on a terminal, plain lines in a pipe, or JSON lines."""
+
+import json
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, Self
+
+from rich.console import Console
+from rich.live import Live
+
+from motekit.cli.station_screen import Counts, Grid
+from motekit.station import tally
+from motekit.station.desk import ENDS, Desk, Slot
+from motekit.station.journal import Journal
+from motekit.station.reasons import headline
+from motekit.station.run import Event
+
+SAID = {"passed": "PASS", "already": "DONE", "failed": "FAIL", "pulled": "PULLED"}
+ENDING = "ending: {} in the middle; Ctrl-C again ends at once"
+
+
+class View:
+    """Plain lines: verdicts to stdout, talk to stderr. The others do more, or differently."""
+
+    def __init__(self, journal: Journal, title: str) -> None:
+        self._journal = journal
+        self._title = title
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End what is shown."""
+
+    def event(self, event: Event) -> None:
+        """Tell of something that has happened; called from any thread."""
+        slot = event.slot
+        if event.what in ENDS:
+            self._print(_verdict(slot))
+        else:
+            what = slot.step if event.what == "step" else event.what
+            self._print(f"{slot.place}: {what}", sys.stderr)
+
+    def tick(self, desk: Desk) -> None:
+        """Show how things are, now and then."""
+
+    def note(self, text: str) -> None:
+        """Say something to whoever is there."""
+        self._print(text, sys.stderr)
+
+    def end(self) -> None:
+        """Say how it ended."""
+        self._print(self._summary(), sys.stderr)
+
+    def _summary(self) -> str:
+        found = tally.of(self._journal.entries)
+        share = "" if found.share is None else f", yield {100 * found.share:.0f} %"
+        each = "" if found.seconds is None else f", {found.seconds:.0f} s a board"
+        return (
+            f"{found.passed} boards passed, {found.failed} failed{share}{each};"
+            f" journal: {self._journal.path}"
+        )
+
+    def _print(self, text: str, file: Any = None) -> None:
+        with self._lock:
+            print(text, file=file or sys.stdout, flush=True)
+
+
+class JsonView(View):
+    """One object a line."""
+
+    def event(self, event: Event) -> None:
+        """Print an event as an object."""
+        slot = event.slot
+        said: dict[str, object] = {
+            "event": event.what,
+            "port": slot.port,
+            "place": slot.place,
+            "device": slot.device,
+            "name": slot.name,
+            "step": slot.step,
+        }
+        if event.what in ENDS:
+            said |= {"seconds": slot.seconds, "error": slot.why}
+        if event.what == "failed":
+            said["headline"] = headline(slot.step, slot.why)
+        self._print(json.dumps(said, ensure_ascii=False))
+
+    def end(self) -> None:
+        """Print the counts as an object."""
+        counts = tally.of(self._journal.entries).record()
+        self._print(json.dumps({"event": "end", **counts}, ensure_ascii=False))
+
+
+class TileView(View):
+    """Large coloured tiles over all of the terminal."""
+
+    def __init__(self, journal: Journal, title: str, console: Console) -> None:
+        super().__init__(journal, title)
+        self._console = console
+        self._grid = Grid()
+        self._note = ""
+        self._live = Live(console=console, screen=True, auto_refresh=False)
+        self._bad: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def event(self, event: Event) -> None:
+        """Keep what is worth being said when the tiles are gone."""
+        slot = event.slot
+        if event.what in ("failed", "pulled"):
+            self._bad[slot.device or slot.port] = _verdict(slot)
+        elif event.what in ("passed", "already"):
+            self._bad.pop(slot.device, None)
+
+    def tick(self, desk: Desk) -> None:
+        """Draw all tiles."""
+        note = ENDING.format(len(desk.busy())) if desk.closing else f"Ctrl-C ends  {self._note}"
+        counts = Counts(tally.of(list(self._journal.entries)), self._title, note)
+        size = self._console.size
+        slots = list(desk.slots.values())
+        drawn = self._grid.draw(slots, counts, size.width, size.height)
+        self._live.update(drawn, refresh=True)
+
+    def note(self, text: str) -> None:
+        """Show a word above the tiles."""
+        self._note = text
+
+    def end(self) -> None:
+        """Leave the counts, and what was wrong, on the terminal."""
+        self._live.stop()
+        for line in self._bad.values():
+            self._print(line)
+        super().end()
+
+
+def _verdict(slot: Slot) -> str:
+    said = SAID[slot.state]
+    who = " ".join(each for each in (slot.device, slot.name) if each)
+    why = f"  {headline(slot.step, slot.why)}: {slot.why}" if slot.why else ""
+    return f"{said:6}  {slot.place}  {who}  {slot.seconds:.1f} s{why}"
+
+
+def view(journal: Journal, title: str, *, as_json: bool) -> View:
+    """Return what fits where the output goes."""
+    console = Console()
+    if as_json:
+        return JsonView(journal, title)
+    return TileView(journal, title, console) if console.is_terminal else View(journal, title)
+
+
+def interrupts(view_: View, stop: Callable[[bool], None]) -> Callable[[int, object], None]:
+    """Return a signal handler: the first one ends when no board is in the middle."""
+    seen: list[int] = []
+
+    def handle(number: int, _frame: object) -> None:
+        seen.append(number)
+        stop(len(seen) > 1)
+        if len(seen) == 1:
+            view_.note("ending when no board is in the middle; Ctrl-C again ends at once")
+
+    return handle

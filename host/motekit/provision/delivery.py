@@ -1,0 +1,70 @@
+"""What a board holds goes into a store before it starts anew, which empties its queue.
+
+Asked to reboot, a board stops sampling, and boots once all is acknowledged: nothing is lost.
+"""
+
+import threading
+import time
+from concurrent.futures import TimeoutError as LateError
+from pathlib import Path
+
+from motekit.collector import Collector
+from motekit.errors import LinkError, MotekitError
+from motekit.keys import Host, KeyStore
+from motekit.store import collecting_into
+from motekit.transports import transport
+
+CONTACT_S = 30.0
+BOOT_S = 40.0  # a full queue takes some seconds on the line
+_ASK_S = 10.0
+_POLL_S = 0.2
+_one_writer = threading.Lock()  # of a store: boards deliver one after the other
+
+
+def deliver(port: str, device: str, store: Path, key_store: KeyStore) -> None:
+    """Collect all that a board holds, and have it boot; LinkError if it does not.
+
+    Raises StoreError for a store that cannot be written.
+    """
+    with _one_writer, collecting_into(store) as into:
+        source = transport(f"serial:{port}")
+        collector = Collector(into, [source], key_store, Host(), lambda _: None)
+        failures: list[MotekitError] = []
+
+        def run() -> None:
+            try:
+                collector.run()
+            except MotekitError as error:
+                failures.append(error)
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        try:
+            _reboot(collector, port, device, thread)
+        finally:
+            collector.stop()
+            thread.join()
+        if failures:
+            raise failures[0]
+
+
+def _reboot(collector: Collector, port: str, device: str, thread: threading.Thread) -> None:
+    asked_at = 0.0
+    end = time.monotonic() + CONTACT_S
+    while time.monotonic() < end and thread.is_alive():
+        time.sleep(_POLL_S)
+        try:
+            if not asked_at:
+                collector.ask(device, "reboot").result(_ASK_S)
+                asked_at = time.monotonic()
+                end = asked_at + BOOT_S
+                continue
+            status = collector.ask(device, "status").result(_ASK_S)
+            uptime_ms = status.get("uptime_ms")
+            up_s = uptime_ms / 1000 if isinstance(uptime_ms, int) else BOOT_S
+            if up_s < time.monotonic() - asked_at:
+                return
+        except (LinkError, LateError):
+            continue  # it boots, or is not yet in contact
+    if thread.is_alive():
+        raise LinkError(f"{port}: {device} did not deliver what it holds; nothing was changed")
