@@ -40,7 +40,7 @@ FIRMWARE_LAYERS = (
 HOST_LAYERS = (
     ("errors", "chips", "clock"),
     ("shorten",),
-    ("copies", "halves", "link", "merge"),
+    ("copies", "halves", "rewriter", "link", "merge"),
     ("fields", "resources", "keys", "drivers", "hello", "decode", "places", "disk", "tap"),
     ("networks",),
     ("board", "firmware", "store", "transports", "recording"),

