@@ -1,7 +1,7 @@
 """The firmware as a board gets it: compiled by mpy-cross, kept by the hash of what went in.
 
 Line numbers stay out, the modules that are always needed become one (see `link`), and names that
-nobody outside needs become short (see `shorten`): that spares 10 KB of a board's 64 KiB. With
+nobody outside needs become short (see `shorten`): that spares 15 KB of a board's 64 KiB. With
 MOTEKIT_DEBUG set in the environment all stays as it is, for tracebacks that say more; mind the
 heap then.
 """
