@@ -120,6 +120,21 @@ def test_a_reboot_answers_flushes_and_resets(vm, tmp_path):
     assert run["status"]["sensors"][0]["samples"] > 0
 
 
+def test_a_reboot_waits_for_acks_ten_seconds_at_most(vm):
+    vm.call("reboot_unacked")
+    run = vm.call("run", 8)
+    assert (run["ended"], run["resets"]) == ("reset", 1)
+    assert 3 <= run["fed"] <= 5  # a tick to stop, one to see that the host goes on, the last two
+
+
+def test_a_task_that_raises_is_begun_again_and_counted(vm):
+    vm.call("break_task_at", 5)
+    run = vm.call("run", 4)
+    assert run["status"]["restarted_tasks"] == 1
+    assert run["status"]["sensors"][0]["samples"] > 30
+    assert any("task sample: TypeError: as asked" in line for line in run["said"])
+
+
 def test_the_watchdog_is_not_fed_while_a_task_is_late(vm):
     vm.call("hang_task_at", 5)
     run = vm.call("run_limited", 4000)

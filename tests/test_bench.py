@@ -182,6 +182,20 @@ def report_of():
     return Report(Console(file=io.StringIO(), width=200))
 
 
+def test_tables_fit_into_80_columns():
+    out = io.StringIO()
+    report = Report(Console(file=out, width=80))
+    name = "encode.plain_16_bit.instructions_per_value"
+    figure = report.add(name, 2990.0, "instr/value", goal=30000, beside={"json": 16_100.0})
+    report.figures_table("Encode", [figure], "What was measured, " * 9)
+    sizes = ("32", "128", "240", "512")
+    report.table("Sizes", ("samples a packet", *sizes), [["header and tag, bytes", *sizes]])
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any(name in line and "2,990 instr/value" in line and "met" in line for line in lines)
+    assert any("json 16,100" in line for line in lines)
+
+
 def test_the_report_writes_what_it_was_given(tmp_path):
     report = report_of()
     report.add("a.b", np.float64(1.5), "ratio", goal=2.0, beside={"peer": np.float32(2)})

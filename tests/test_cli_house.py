@@ -1,7 +1,9 @@
 """The commands boards, sensors, firmware and doctor, run as a user runs them."""
 
+import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +36,16 @@ def test_every_command_has_help_and_one_example(name):
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Example: motekit") == 1
     assert "--help" in done.stdout
+
+
+def test_no_help_text_loses_words_to_markup():
+    for path in (ROOT / "host/motekit/cli").glob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text())):
+            if isinstance(call, ast.keyword) and call.arg == "help":
+                words = [each.value for each in ast.walk(call) if isinstance(each, ast.Constant)]
+                assert not re.search(r"\[[a-z$/]", "".join(map(str, words))), (
+                    f"{path.name}: {words}"
+                )
 
 
 def test_boards_lists_each_known_board():
@@ -128,3 +140,12 @@ def test_a_line_to_be_pasted_names_the_program_as_it_was_called(tmp_path, monkey
     assert show.program() == "motekit"
     monkeypatch.setattr(sys, "argv", ["/somewhere/motekit/__main__.py"])
     assert show.program().endswith(" -m motekit")
+
+
+@pytest.mark.parametrize("name", ["mpu6050", "qmi8658"])
+def test_sensors_tells_of_channels_that_an_option_adds(name):
+    (record,) = _objects(_run("sensors", name, "--json"))
+    more = {each["name"]: each for each in record["optional_channels"]}
+    assert {"gyro_x", "gyro_y", "gyro_z"} <= more.keys() or {"rotation_x"} <= more.keys()
+    assert all(each["with"].startswith("gyro_dps = ") for each in more.values())
+    assert next(iter(more)) in _run("sensors", name).stdout

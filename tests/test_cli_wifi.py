@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import subprocess
 import sys
 import termios
@@ -97,25 +98,33 @@ def test_a_board_is_given_a_network_and_asked_for_it(port, run, tmp_path):
     assert run("set", port, "--off").stdout == "off\nnetworks: none\n"
 
 
+def seen(terminal, process, text):
+    """Return what a process shows on a terminal up to a text; fail with what it showed instead."""
+    shown = b""
+    while text not in shown:
+        if select.select([terminal], [], [], 0.2)[0]:
+            shown += os.read(terminal, 4096)
+        else:
+            assert process.poll() is None, shown
+    return shown
+
+
 def test_the_password_is_asked_for_and_not_shown(port, run):
     master, slave = os.openpty()
     try:
         with subprocess.Popen(
             [
-                *("sh", "-c", f'exec "$@" <{os.ttyname(slave)} 2>&0 >&0', "sh"),
+                *("sh", "-c", f'exec "$@" <>{os.ttyname(slave)} >&0 2>&0', "sh"),
                 *(sys.executable, "-m", "motekit", "wifi", "set", port, "site"),
             ],
             env=run.environment,
             start_new_session=True,  # so that the terminal is its own
         ) as asking:
-            shown = b""
-            while b"Password of site" not in shown:
-                shown += os.read(master, 4096)
+            shown = seen(master, asking, b"Password of site")
             while termios.tcgetattr(slave)[3] & termios.ECHO:
                 time.sleep(0.05)
             os.write(master, SECRET.encode() + b"\n")
-            while b"networks:" not in shown:
-                shown += os.read(master, 4096)
+            shown += seen(master, asking, b"networks:")
             assert asking.wait(30) == 0
         assert b"joined site" in shown
         assert b"horse" not in shown

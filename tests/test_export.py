@@ -151,3 +151,10 @@ def test_export_while_a_collector_writes(tmp_path):
         assert done.returncode == 0
         assert len(done.stdout.splitlines()) == 3
         store.append([received(samples(((3,),), seq=1))])
+
+
+def test_query_as_json_lines_has_of_each_row_its_own_channels(path):
+    done = motekit("query", "--json", store=path)
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert rows[-1] == {"device": OTHER, "stream": "adxl345", "time": None, "x": 2.5}
+    assert list(rows[0]) == ["device", "stream", "time", "accel_x", "accel_y"]

@@ -171,6 +171,17 @@ def test_a_waiting_message_is_replaced_by_one_of_the_same_key_and_the_queue_is_b
     assert unframe(link.take())[4:] == b"ack 99"
 
 
+def test_numbers_of_messages_wrap_and_all_of_them_arrive():
+    wire = Wire(0, seed=250)
+    sent = [hello(number) for number in range(20)]
+    for message_ in sent:
+        wire.link.send(message_)
+        for _ in range(40):
+            wire.step()
+    assert wire.link.stats.undelivered == 0
+    assert len({*wire.messages}) == len(sent)  # each was answered
+
+
 def test_a_message_that_a_board_cannot_take_is_refused():
     for size in (0, 1025):
         with pytest.raises(LinkError, match="1 to 1024"):

@@ -59,6 +59,7 @@ def test_boards_of_a_nursery_say_what_boards_alone_do(write_scenario, born, bits
     with World(write_scenario(BOARDS.format(count=FEWEST - 1)), bits=bits) as alone:
         alone.run()
         expected = samples(alone)
+        heap = alone.store.summary().devices[0].boot["heap_free"]
     assert not born
     with World(write_scenario(BOARDS.format(count=FEWEST)), bits=bits) as together:
         together.run()
@@ -68,6 +69,7 @@ def test_boards_of_a_nursery_say_what_boards_alone_do(write_scenario, born, bits
     assert len(born) == FEWEST
     assert len({str(each) for each in found.values()}) == FEWEST
     assert len(set(heaps.values())) == 1
+    assert abs(max(heaps.values()) - heap) <= 512
     for device in expected:
         assert found[device] == expected[device]
 

@@ -138,6 +138,23 @@ def test_any_block_comes_back_bit_for_bit_from_every_encoder(boards, block, line
         assert made.times_us == expected
 
 
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 2**32), st.integers(2, 512), st.floats(0.2, 60), st.integers(1, 400))
+def test_walks_of_any_spread_with_leaps_come_from_every_encoder_alike(
+    boards, seed, n, spread, leap
+):
+    seeded = random.Random(seed)
+    odds = seeded.choice((0, 0.01, 0.05))
+    columns = [[seeded.randint(-99, 99)] for _ in range(3)]
+    for column in columns:
+        for _ in range(n - 1):
+            step = round(seeded.choice((-1, 1)) * seeded.expovariate(1 / spread))
+            step += seeded.choice((-leap, leap)) if seeded.random() < odds else 0
+            column.append(min(max(column[-1] + step, -32000), 32000))
+    made = packet.decode(everywhere(boards, columns, linear=False) + TAG)
+    assert made.columns == columns
+
+
 @example([-2_147_483_647, 2_147_483_645])
 @settings(deadline=None, max_examples=300)
 @given(st.lists(INT32, min_size=1, max_size=150))

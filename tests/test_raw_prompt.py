@@ -80,6 +80,25 @@ def test_a_program_that_does_not_end_is_left_in_time(port):
         assert prompt.execute("print(1)") == "1\n"
 
 
+def test_no_error_shows_what_a_file_is_to_hold(port, monkeypatch):
+    with RawPrompt.open(port) as prompt:
+        send, until, sent = RawPrompt._send, RawPrompt._until, [b""]
+
+        def noted(self, code, wait_s):
+            send(self, code, wait_s)
+            sent.append(code)
+
+        def lost(self, mark, wait_s):
+            return None if b"canary" in sent[-1] else until(self, mark, wait_s)
+
+        monkeypatch.setattr(RawPrompt, "_send", noted)
+        monkeypatch.setattr(RawPrompt, "_until", lost)
+        with pytest.raises(PromptError, match=r"no end of writing /a\.new") as caught:
+            prompt.put({"/a": b"canary"})
+        assert b"canary" in sent[-1]
+        assert "canary" not in str(caught.value) + caught.value.raised
+
+
 def test_a_line_on_which_nobody_speaks():
     master, slave = pty.openpty()
     try:

@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+import time
 
 import pytest
 
@@ -57,7 +58,12 @@ def test_no_two_get_one_role_however_many_ask(records):
     def ask(n):
         device = f"{n:012x}"
         mine = Records(records.path)
-        mine.assign("acme", device, lambda units: choose(wanted, Found(device), units))
+
+        def slowly(units):
+            time.sleep(0.005)  # long enough for others to look at the same time
+            return choose(wanted, Found(device), units)
+
+        mine.assign("acme", device, slowly)
 
     threads = [threading.Thread(target=ask, args=(n,)) for n in range(12)]
     for each in threads:

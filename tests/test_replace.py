@@ -16,6 +16,7 @@ from motekit.configuration import replace as replacing
 from motekit.configuration.replace import Job, ReplaceError, replace_unit
 from motekit.errors import StoreError
 from motekit.keys import Host, KeyStore
+from motekit.probe import Port
 from motekit.provision import Records
 from motekit.store import Store
 from motekit.transports import transport
@@ -73,13 +74,16 @@ def test_a_new_unit_takes_the_role_and_nothing_of_the_identity(fleet, bench, mon
         patched.setattr(replacing.provision, "one", killed)
         with pytest.raises(KeyboardInterrupt):
             replace_unit("roof", new.serial, job, 0)
+    there = [Port(old.serial, "", None, "")]
+    monkeypatch.setattr(replacing, "attached", lambda: there)
     moment = time.time_ns() // 1000
     done = replace_unit("roof", new.serial, job, moment)
     assert (done.error, done.state) == ("", "replaced")
     assert (done.role, done.old, done.new) == ("roof", old.device, new.device)
     assert done.linked
     assert f'[[device]]  # the roof\nid = "{new.device}"\n' in job.path.read_text()
-    assert any("is retired" in note for note in done.notes)
+    assert f"motekit collect {old.serial} takes them" in done.notes[-1]
+    there.clear()
     files = ("--plan", job.path, "--store", job.store, "--records", job.records.path, "--json")
     said = CliRunner().invoke(app, ["replace", "roof", new.serial, *map(str, files)])
     again = json.loads(said.stdout)
@@ -95,6 +99,11 @@ def test_a_new_unit_takes_the_role_and_nothing_of_the_identity(fleet, bench, mon
         *(("assigned", new.device), ("provisioned", new.device)),
     ]
     assert target.noted(job.records, "acme") == {old.device: "", new.device: "roof"}
+    history_goes_on(job, old, new, moment)
+
+
+def history_goes_on(job, old, new, moment):
+    """Each unit for its time under the role; all that it has sent under its id."""
     with motekit.open(job.store) as store:
         role = store.read(device="roof", verified=True)
         every = store.read(stream="sht4x", verified=True)

@@ -253,6 +253,17 @@ def test_the_pause_between_attempts_doubles_up_to_half_a_minute(vm):
     assert vm.call("status")[0]["errors"] == 27
 
 
+def test_the_pause_is_short_again_once_a_sensor_was_well(vm):
+    vm.call("add", SHT)
+    for errors in (5, 10):
+        vm.call("fault", 0, "nack", True)
+        vm.call("advance", 12_000)  # three failures, then attempts after 1, 3, 7 s
+        assert errors - 1 <= vm.call("status")[0]["errors"] <= errors + 2
+        vm.call("fault", 0, "nack", False)
+        vm.call("advance", 60_000)
+        assert vm.call("status")[0]["state"] == "ok"
+
+
 def test_a_bus_that_hangs_is_freed_one_that_says_no_is_left_alone(vm):
     number = vm.call("add_steady", False)
     vm.call("break_steady", number, "nodev")

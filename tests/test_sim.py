@@ -370,7 +370,7 @@ def test_command_tells_each_board_s_port_and_ends_by_ctrl_c(tmp_path):
         ports = [f"serial:{row['serial']}" for row in rows]
         program.send_signal(signal.SIGINT)
         out, err = program.communicate(timeout=10)
-    assert program.returncode == 0
+    assert program.returncode == 130
     assert out == ""
     assert err.startswith("to collect: ")
     assert err.endswith(f" collect {' '.join(ports)} --store FILE\n")

@@ -537,6 +537,7 @@ def test_a_step_that_breaks_ends_its_board_and_no_other(bag):
     station, _ = served(bag, steps=(Step("break", breaking),))
     assert station.desk.slots["tty0"].state == "failed"
     assert "the station itself failed" in station.desk.slots["tty0"].why
+    assert "ZeroDivisionError" in station.desk.slots["tty0"].why
     assert station.desk.slots["tty1"].state == "passed"
 
 

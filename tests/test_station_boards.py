@@ -1,5 +1,6 @@
 """`motekit station` as a technician has it: virtual boards that are plugged, pulled and broken."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -25,6 +26,7 @@ from motekit.sim.loader import synthetic
 ROOT = Path(__file__).parents[1]
 NAME = "esp32-c3-devkitm-1"
 COUNT = int(os.environ.get("MOTEKIT_STATION_BOARDS", "6"))  # 16 is what a bench takes
+PASSWORD = "canary-wifi-77e2"
 KILLS = int(os.environ.get("MOTEKIT_FLASH_KILLS", "2"))
 SENSOR = """
   [[board.sensor]]
@@ -52,7 +54,7 @@ class Bench:
         self.folder = folder
         path = os.pathsep.join((str(ROOT / "host"), str(ROOT / "firmware")))
         home = {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder / "config")}
-        self.environment = {**os.environ, "PYTHONPATH": path, **home}
+        self.environment = {**os.environ, "PYTHONPATH": path, **home, "SITE_WIFI": PASSWORD}
         (folder / "plan.toml").write_text(PLAN)
         for name, release in (("image", "1.28.0"), ("other", "1.29.0")):
             image = synthetic.release(boards.load(NAME).chip, release, 100_000)
@@ -93,9 +95,37 @@ class Bench:
         lines = (self.folder / "records.jsonl").read_text().splitlines()
         return [each for each in map(json.loads, lines) if each["event"] == event]
 
+    def told(self):
+        """Return all that stations have written here, but for keys and boards' flash."""
+        paths = [*self.folder.glob("*.jsonl"), *self.folder.glob("labels/*")]
+        return b"".join(path.read_bytes() for path in paths)
+
     def secrets(self):
         root = json.loads((self.folder / "keys.json").read_text())["root"]
-        return (root, bytes.fromhex(root).decode("latin-1"))
+        return (root.encode(), bytes.fromhex(root), PASSWORD.encode())
+
+
+class Processes(threading.Thread):
+    """Reads what programs were called with, as anybody on the machine can, while a block runs."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = set()
+        self._over = threading.Event()
+
+    def run(self):
+        while not self._over.wait(0.05):
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                with contextlib.suppress(OSError):
+                    self.seen.add(path.read_bytes())
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self._over.set()
+        self.join()
 
 
 @pytest.fixture
@@ -115,6 +145,9 @@ def test_a_bag_of_blank_boards_becomes_a_fleet_by_one_command(fleet, bench):
     text += fault(0, "loader_dead") + fault(1, "flash_write_protected")
     text += fault(2, "sensor_absent", at_s=0)
     text += fault(4, "loader_brownout", after_bytes=50_000)  # which passes
+    text += f'[[network]]\nssid = "attic"\npassword = "{PASSWORD}"\n'
+    wifi = '[[wifi]]\nssid = "attic"\npassword_env = "SITE_WIFI"\n'
+    (bench.folder / "plan.toml").write_text(PLAN + wifi)
     virtuals = fleet(text, folder=bench.folder / "bag").boards
     bad = {
         virtuals[0].serial: ("NO CHIP", "Failed to connect"),
@@ -125,7 +158,8 @@ def test_a_bag_of_blank_boards_becomes_a_fleet_by_one_command(fleet, bench):
     right = [each for each in virtuals if each.serial not in bad]
     (bench.folder / "printed").mkdir()
     labels = ("--labels", "labels", "--print", "cp --target-directory=printed")
-    done, ends = bench.run(*labels)
+    with Processes() as processes:
+        done, ends = bench.run(*labels)
     assert done.returncode == 1
     assert set(ends) == {each.serial for each in virtuals}
     for port, row in ends.items():
@@ -135,6 +169,7 @@ def test_a_bag_of_blank_boards_becomes_a_fleet_by_one_command(fleet, bench):
         assert not large or port in done.stderr
     assert f"4 of {COUNT} boards failed" in done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["passed"] == len(right)
+    said = (done.stdout + done.stderr).encode()
     told = bench.records("provisioned")
     assert {each["device"] for each in told} == {each.device for each in right}
     assert len({each["name"] for each in told}) == len(right)
@@ -151,8 +186,8 @@ def test_a_bag_of_blank_boards_becomes_a_fleet_by_one_command(fleet, bench):
         assert ends[each.serial]["event"] == "already"
     assert [each.counts.starts for each in right] == starts  # not even restarted
     assert bench.records("provisioned") == told
-    shown = done.stdout + done.stderr + (bench.folder / "records.jsonl").read_text()
-    shown += (bench.folder / "records.station.jsonl").read_text()
+    assert any(b"write-flash" in each for each in processes.seen)
+    shown = said + (done.stdout + done.stderr).encode() + bench.told() + b"".join(processes.seen)
     assert not [each for each in bench.secrets() if each in shown]
 
 
@@ -224,6 +259,33 @@ def test_a_board_that_is_pulled_is_finished_when_it_is_plugged_in_again(fleet, b
         station.send_signal(signal.SIGINT)
         assert until(station, ("end",))["passed"] == 1
         assert station.wait(30) == 0
+
+
+@pytest.mark.skipif(KILLS <= 2, reason="takes minutes: MOTEKIT_FLASH_KILLS says how often")
+def test_pulled_at_any_moment_a_board_ends_in_the_same_state(fleet, bench):
+    virtual = fleet(BLANK, folder=bench.folder / "bag").boards[0]
+    assert bench.run()[0].returncode == 0
+    whole = contents(virtual)
+    moment = random.Random(6)
+    verdicts = [(each,) for each in ("passed", "already", "failed", "pulled")]
+    for n in range(KILLS):
+        if n % 2 == 0:
+            virtual.flash.erase(0, virtual.flash.size_bytes)
+            virtual._loop.call_soon_threadsafe(virtual.power_cut)
+        with bench.start("--image", "other.bin" if n % 2 else "image.bin") as station:
+            until(station, ("plugged",))
+            time.sleep(moment.random() * 6)
+            virtual._loop.call_soon_threadsafe(virtual.pull)
+            row = until(station, *verdicts)
+            assert row["event"] != "failed", row
+            until(station, ("unplugged",))
+            virtual._loop.call_soon_threadsafe(virtual.plug)
+            row = until(station, *verdicts)
+            assert row["event"] in {"passed", "already"}, row
+            station.send_signal(signal.SIGINT)
+            assert station.wait(30) == 0
+        assert bench.run()[0].returncode == 0
+        assert contents(virtual) == whole, n
 
 
 def ctrl_c(station):

@@ -107,11 +107,13 @@ def test_a_port_keeps_its_place_when_its_board_is_gone():
     assert first.index("tty9 ") < first.index("tty10 ")
     then = grid.draw(both[:1], COUNTS, 120, 40).plain
     assert then.index("tty9") < then.index("tty10")
-    assert "next board please" in then.replace("0 s, next board please", "")
+    assert "next board please" in then.replace("0 s, next", "")
 
 
 def test_counts_are_large_where_there_is_room():
     assert letters.lines("12 PASS")[0] in drawn([], 160, 45).plain
+    assert letters.lines("YIELD 75%")[0] in drawn([], 160, 45).plain
+    assert letters.lines("YIELD")[0] not in drawn([], 120, 45).plain
     assert "12 passed  4 failed  yield 75%  61 s a board" in drawn([], 120, 20).plain
     assert "plug one in" in drawn([]).plain
 

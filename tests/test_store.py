@@ -609,3 +609,15 @@ def test_a_range_reaches_back_to_the_packet_that_spans_it(store, sealed):
     found = seqs(store, since_us=50_500, until_us=60_000)
     assert set(found) >= {50, 52, 54, 56, 58, 60}
     assert found == sorted(found)
+
+
+def test_what_is_stored_after_all_was_sealed_and_opened_anew_is_found_at_once(path):
+    key = (DEVICE, 0, 1)
+    with Store.open(path, create=True) as store:
+        for seq in range(0, 8, 2):
+            store.append([received(packet_of(key, seq))])
+        store.seal()
+    with Store.open(path, create=True) as store, Store.open(path, readonly=True) as reader:
+        assert seqs(reader) == [0, 2, 4, 6]
+        store.append([received(packet_of(key, 8))])
+        assert seqs(reader) == seqs(store) == [0, 2, 4, 6, 8]

@@ -314,6 +314,7 @@ def test_without_a_vm_the_test_fails_and_says_what_to_do(project, nothing):
     result = project("def test_it(virtual_board):\n    virtual_board()\n")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["no MicroPython of 64 bits; looked at: *; try: motekit setup"])
+    assert result.stdout.str().count("motekit setup") == 1
     assert "Traceback" not in result.stdout.str()
 
 
@@ -371,13 +372,17 @@ def test_an_error_is_told_at_the_line_of_the_test_that_made_it(project):
 
         def test_unknown(virtual_board):
             virtual_board(sensors=[{"driver": "sht5x"}])
+
+        def test_argument(virtual_board):
+            virtual_board(sensor=[{"driver": "sht4x"}])
         """
     )
-    result.assert_outcomes(failed=2)
+    result.assert_outcomes(failed=3)
     result.stdout.fnmatch_lines(
         [
             "*tmp117.py: does not compile for MicroPython: line 26: SyntaxError: invalid syntax",
             "*virtual_board: board[[]0[]].sensor[[]0[]].driver: 'sht5x' is unknown; did you mean*",
+            "*virtual_board(sensor=..): is none of its arguments; did you mean sensors?*",
         ]
     )
     assert "rig.py" not in result.stdout.str()

@@ -27,6 +27,8 @@ _REQUEST = const(0x71)  # message.REQUEST
 _QUEUE_BYTES = const(16384)
 _SAMPLES = const(256)  # of a block, unless the configuration says otherwise
 
+unsent = []  # of a run that has ended at the prompt, for rescuers: queue, where it begins, bytes
+
 
 class Task:
     """One supervised task: it says when it will be back, and is late after that."""
@@ -241,6 +243,7 @@ def run(port):
 
     Whatever ends it, the prompt is there for 10 minutes, then the watchdog resets the board.
     """
+    unsent.clear()
     if overlay.forgotten():
         __import__(__name__, None, None, ("run",)).run(port)
         return
@@ -263,7 +266,7 @@ def run(port):
     try:
         if board:
             overlay.tidy(overlay.ALL_BYTES)
-            overlay.call("ending", "leave", board)
+            unsent.extend(overlay.call("ending", "leave", board))
     except (KeyboardInterrupt, Exception) as error:
         print(f"motefw: {type(error).__name__}")
     asyncio.new_event_loop()

@@ -20,9 +20,9 @@ class RamLog:
     """Holds the packets `tail_seq` to `next_seq - 1` of this epoch."""
 
     def __init__(self, size_bytes):
-        self._ring = bytearray(size_bytes)
-        self._view = memoryview(self._ring)
-        self._tail = 0
+        self.ring = bytearray(size_bytes)
+        self._view = memoryview(self.ring)
+        self.tail = 0
         self.used_bytes = 0
         self.next_seq = 0
         self.tail_seq = 0
@@ -31,17 +31,17 @@ class RamLog:
     @property
     def size_bytes(self):
         """Bytes that the ring can hold, lengths included."""
-        return len(self._ring)
+        return len(self.ring)
 
     def append(self, data, n):
         """Add the packet data[:n], letting the oldest go if need be; return its seq."""
-        if not 0 < n <= len(self._ring) - _HEAD_BYTES:
-            raise PacketError(f"log: packet of {n} bytes, 1 to {len(self._ring) - 2} expected")
-        while len(self._ring) - self.used_bytes < n + _HEAD_BYTES:
+        if not 0 < n <= len(self.ring) - _HEAD_BYTES:
+            raise PacketError(f"log: packet of {n} bytes, 1 to {len(self.ring) - 2} expected")
+        while len(self.ring) - self.used_bytes < n + _HEAD_BYTES:
             self._drop()
             self.dropped += 1
-        ring = self._ring
-        at = (self._tail + self.used_bytes) % len(ring)
+        ring = self.ring
+        at = (self.tail + self.used_bytes) % len(ring)
         ring[at] = n & 0xFF
         ring[(at + 1) % len(ring)] = n >> 8
         at = (at + _HEAD_BYTES) % len(ring)
@@ -54,11 +54,11 @@ class RamLog:
         return self.next_seq - 1
 
     def _length(self, at):
-        return self._ring[at] | self._ring[(at + 1) % len(self._ring)] << 8
+        return self.ring[at] | self.ring[(at + 1) % len(self.ring)] << 8
 
     def _drop(self):
-        taken = self._length(self._tail) + _HEAD_BYTES
-        self._tail = (self._tail + taken) % len(self._ring)
+        taken = self._length(self.tail) + _HEAD_BYTES
+        self.tail = (self.tail + taken) % len(self.ring)
         self.used_bytes -= taken
         self.tail_seq += 1
 
@@ -66,9 +66,9 @@ class RamLog:
         """Return where the record begins, -1 if it is not held."""
         if not self.tail_seq <= seq < self.next_seq:
             return -1
-        at = self._tail
+        at = self.tail
         for _ in range(seq - self.tail_seq):
-            at = (at + self._length(at) + _HEAD_BYTES) % len(self._ring)
+            at = (at + self._length(at) + _HEAD_BYTES) % len(self.ring)
         return at
 
     def size(self, seq):
@@ -84,8 +84,8 @@ class RamLog:
         n = min(n, self._length(at) - offset)
         if n <= 0:
             return 0
-        at = (at + _HEAD_BYTES + offset) % len(self._ring)
-        first = min(n, len(self._ring) - at)
+        at = (at + _HEAD_BYTES + offset) % len(self.ring)
+        first = min(n, len(self.ring) - at)
         out = memoryview(out)
         out[to : to + first] = self._view[at : at + first]
         out[to + first : to + n] = self._view[: n - first]

@@ -6,6 +6,13 @@ kernels is the same, bit for bit. Hot loops keep every number below 2^30 for val
 bits, so that nothing is allocated; wider ones are exact too, but cost a 32-bit board heap.
 
 The first two arguments of `fold` and `emit`, always 0, are for `packet_viper`: see there.
+
+What a value costs: the VM takes some 85 instructions (x64) to add, shift or mask, 170 to read an
+array (85 more for an index to be added up), 320 to store the low byte of a number, 150 to compare,
+170 at the top of a loop, and 8 more for each local beyond the 16th. To read each value twice and
+take it from the one before, to sum its rise up, look its code up, add that to both sections and
+store half a byte is 2,200 already. So loops are written out for four and eight values, and what
+holds for a block is worked out once.
 """
 
 from .compat import const
@@ -30,15 +37,21 @@ _SPARSE_P = const(16)
 _SUM = const(48)
 _COEF = const(64)
 _LAG = const(72)
+_PEAK = const(81)
 _FROM = const(97)
 _BLOCK = const(32)
 _CLIP = const(0x1000000)
 _PAIR_K = const(12)
 _PAIR_UNARY = const(8)
+_TAME = const(16)
+_TAME_UNARY = const(14)
+_TAME_MAX = const(112)
 _WRAP = const(0xFFFFFFFF)
 _NARROW = const(0x20000000)
 _TOP = const(0x80000000)
 _SURVEY_MAX = const(0x7FFFF)
+
+_tables = [None] * 6  # by k, from when they are needed
 
 widen = None  # nothing here needs values of 16 bits in 32
 
@@ -86,9 +99,10 @@ def survey(source, n, step, width, st):
     st[_BASE] gets their mean, st[_STILL] whether more than a quarter are as the one before. Wide
     values are scaled to 19 bits.
     """
+    x = e = b = d = total = s1 = s2 = still = 0  # the first 16 locals take the VM less
     low = st[_MIN]
-    spread = st[_MAX] - low
     scale = 0
+    spread = st[_MAX] - low
     while spread >> scale:
         scale += 1
     st[_WIDTH] = scale
@@ -96,7 +110,7 @@ def survey(source, n, step, width, st):
     while spread >> scale > _SURVEY_MAX:
         scale += 1
     spread >>= scale
-    total = s0 = s1 = s2 = still = seen = 0
+    s0 = seen = 0
     start = 2
     while start < n:
         stop = min(start + width - 2, n)
@@ -104,7 +118,9 @@ def survey(source, n, step, width, st):
         b = source[start - 1] - low >> scale
         d = b - (source[start - 2] - low >> scale)
         for i in range(start, stop):
-            x = source[i] - low >> scale
+            x = source[i] - low
+            if scale:
+                x >>= scale
             total += x
             e = x - b
             b = x
@@ -151,62 +167,105 @@ def fold(x, total, source, a, n, order, sparse, st):
     `sparse`, st[_P + 16 + block] that for sparse coding; st[_COST] and st[_COST_SPARSE] the bits
     that all are estimated to take. st[_SUM + block] gets twice the sum of the residuals' absolute
     values, -1 if one has a code beyond 24 bits. `packet_viper` writes the codes to z, where `emit`
-    finds them; here `emit` makes them anew, from what st[_FROM] says is before the first.
+    finds them; here `emit` makes them anew, from what st[_FROM] says is before the first, and
+    st[_PEAK + block] gets the most that eight residuals in a row have in absolute values together.
     """
     a = st[_FROM] = source[order - 1] if order else st[_BASE]
+    i = most = y = stop = 0
+    least = 1  # of a total for which the parameter is kept
+    greatest = kept = 0
     block = _P
     last = last_sparse = -1
     cost = cost_sparse = 0
-    i = order
-    while i < n:
-        start = i
+    for start in range(order, n, _BLOCK):
         before = a
-        stop = i + _BLOCK
+        m = _BLOCK
+        stop = start + _BLOCK
         if stop > n:
             stop = n
-        m = stop - i
-        peak = total = 0
+            m = n - start
+        total = 0
         if order:  # what rises less what falls is known from both ends
-            end = stop - 1
-            while i < end:
+            most = 0
+            y = -a
+            for i in range(start, stop - 7, 8):
                 x = source[i]
                 if x > a:
                     total += x - a
                 a = source[i + 1]
                 if a > x:
                     total += a - x
-                i += 2
-            if i < stop:
-                x = source[i]
+                x = source[i + 2]
                 if x > a:
                     total += x - a
-                a = x
-                i = stop
+                a = source[i + 3]
+                if a > x:
+                    total += a - x
+                x = source[i + 4]
+                if x > a:
+                    total += x - a
+                a = source[i + 5]
+                if a > x:
+                    total += a - x
+                x = source[i + 6]
+                if x > a:
+                    total += x - a
+                a = source[i + 7]
+                if a > x:
+                    total += a - x
+                x = total + total - a
+                if x - y > most:
+                    most = x - y
+                y = x
+            if m & 7:
+                for i in range(stop - (m & 7), stop):
+                    x = source[i]
+                    if x > a:
+                        total += x - a
+                    a = x
+                x = total + total - a
+                if x - y > most:
+                    most = x - y
             total += total + before - a
         else:
-            while i < stop:
+            most = _TAME_MAX
+            for i in range(start, stop):
                 x = source[i] - a
                 total += x if x >= 0 else -x
-                i += 1
         total += total
-        if total >= _CLIP:
-            total, peak = _wide(source, start, stop, order, before)
-        st[block + _SUM - _P] = -1 if peak else total
-        if not (total or peak):
-            last = last_sparse = 0
+        if total < _CLIP:
+            peak = 0
+            st[block + _SUM - _P] = total
         else:
+            most = _CLIP
+            total, peak = _wide(source, start, stop, order, before)
+            st[block + _SUM - _P] = -1 if peak else total
+        st[block + _PEAK - _P] = most
+        if total <= greatest and total >= least and m == _BLOCK:  # as `_choose` would
+            cost += kept + (total >> last - 1)
+        elif total or peak:
             st[_BITS] = cost
             last = _choose(total, peak, m, last, st)
             cost = st[_BITS]
-            if sparse:
-                st[_BITS] = cost_sparse + m
+            greatest = 0
+            if last < _TAME:
+                x = _BLOCK << last - 1
+                least = max(x - (x >> 3), 2 * _BLOCK)
+                greatest = x + x + (x >> 1)
+                kept = _BLOCK * last + 1 - _BLOCK // 2
+        else:
+            last = greatest = 0
+        st[block] = last
+        if sparse:
+            if total or peak:
                 for j in range(start, stop):
                     if source[j] == source[j - 1]:
                         m -= 1
+                st[_BITS] = cost_sparse + stop - start
                 last_sparse = _choose(total - m, peak, m, last_sparse, st)
                 cost_sparse = st[_BITS]
-        st[block] = last
-        if sparse:
+            else:
+                last_sparse = 0
             st[block + _SPARSE_P] = last_sparse
         block += 1
     st[_COST] = cost
@@ -260,57 +319,146 @@ def _choose(total, peak, m, last, st):
     return p
 
 
-def emit(v, one, source, y, n, order, limit, mode, st, out):
+def _table(k):
+    """Return the codes plus 2^k of differences below 14 * 2^k; negative ones are at the end."""
+    half = min(_TAME_UNARY << k, _TAME_MAX)
+    table = bytearray(2 * half)
+    for i in range(half):
+        table[i] = i + i + (1 << k)
+        table[-1 - i] = i + i + 1 + (1 << k)
+    _tables[k] = table
+    return table
+
+
+def emit(v, one, source, y, up, up_acc, k, low_acc, weight, out):
     """Write the codes that `fold` looked at to both sections of `out`.
 
-    Returns the bits, -1 if the sections meet. More than `limit` bits, and it is as if nothing was
-    written.
+    Arguments are 0, 0, source, z, n, order, limit, mode, st and out: the VM has the first 16
+    locals for less, so those that are rarely needed make room for what the loops use. Returns the
+    bits, -1 if the sections meet. More than `limit` bits, and it is as if nothing was written.
 
     Mode 0: Rice; 1: sparse; 2: packed, source[:n] in st[_P] - 1 bits each and no unary part.
     """
-    one = 1 << st[_UP_BITS]
+    i = x = a = mask = low = 0
+    table = None
+    n = up
+    order = up_acc
+    limit = k
+    mode = low_acc
+    st = weight
+    a = st[_FROM]
     i = order
-    up_acc = st[_UP_ACC] << 1  # a bit ahead: the end of a code is where the next begins
-    mask = k = x = 0  # the first 16 locals take the VM less
+    up_acc = st[_UP_ACC]
+    up = st[_UP]
+    one = st[_UP_BITS]
+    if one:
+        one = 1 << one - 1  # the last bit begun: the end of a code is so far from the one before
+    else:  # no bit is: begin with the byte before
+        up -= 1
+        up_acc = out[up]
+        one = 0x80
     weight = 1 << st[_LOW_BITS]
     low_acc = st[_LOW_ACC]
-    a = st[_FROM]
-    up = st[_UP]
     low = st[_LOW]
-    last = block = 0
+    block = stop = p = total = four = two = tame = 0
+    last = -1
+    slot = _P + (_SPARSE_P if mode == 1 else 0)
+    # The estimate leaves out half a bit a value, and a quarter of the unary part, at most.
+    roomy = not mode and low - up << 2 > st[_COST] + (n << 3)
     while i < n:
         stop = i + _BLOCK
         if stop > n:
             stop = n
-        p = st[_P + (_SPARSE_P if mode == 1 else 0) + (block if mode < 2 else 0)]
-        total = st[_SUM + block] if mode < 2 else 0
-        k = p - 1
         m = stop - i
-        room = m * k + 16
-        if mode < 2:  # a code beyond 24 bits has a unary part of 4 at most
-            room += m + m + 77 + (total >> k if total > 0 else m << 2)
-        if low - up < room >> 3:
-            return -1
-        if block and mode < 2:
-            one <<= (p - last << 1 if p >= last else (last - p << 1) - 1) + 1
-            up_acc |= one
-            while one > 255:
-                out[up] = up_acc >> 1 & 0xFF
-                up += 1
-                up_acc >>= 8
-                one >>= 8
-        last = p
+        p = st[slot]
+        x = 1
+        if p != last:
+            x = (p - last << 1 if p > last else (last - p << 1) - 1) + 1
+            last = p
+            k = p - 1
+            bias = 1 << k if p else 0
+            mask = bias - 1
+            fast = not mode and k < _PAIR_K
+            tame = 0
+            if fast and order and 0 <= k < 6:
+                tame = min(_TAME_UNARY << k, _TAME_MAX)
+                table = _tables[k] or _table(k)
+                two = k + k
+                four = two + two
+        if not roomy:
+            room = m * k + 16
+            if mode < 2:  # a code beyond 24 bits has a unary part of 4 at most
+                total = st[_SUM + block]
+                room += m + m + 77 + (total >> k if total > 0 else m << 2)
+            if low - up < room >> 3:
+                return -1
+        if mode < 2:
+            slot += 1
+            if block:
+                one <<= x
+                up_acc |= one
+                while one > 255:
+                    out[up] = up_acc & 0xFF
+                    up += 1
+                    up_acc >>= 8
+                    one >>= 8
         block += 1
         if not p:
             i = stop
             if order:
                 a = source[i - 1]
             continue
-        bias = 1 << k
-        mask = bias - 1
-        fast = not mode and k < _PAIR_K and total >= 0
+        if st[_PEAK - 1 + block] < tame:
+            # none is beyond the table, and hardly two have 21 bits of unary parts more than
+            # their ends, when a 32-bit board would need an object for a moment
+            start = i
+            end = i + (m & -4)
+            for i in range(start, end, 4):
+                x = source[i]
+                y = source[i + 1]
+                v = table[x - a]
+                one <<= v >> k
+                up_acc |= one
+                a = table[y - x]
+                one <<= a >> k
+                up_acc |= one
+                while one > 255:
+                    out[up] = up_acc & 0xFF
+                    up += 1
+                    up_acc >>= 8
+                    one >>= 8
+                v = v & mask | (a & mask) << k
+                x = source[i + 2]
+                a = source[i + 3]
+                y = table[x - y]
+                one <<= y >> k
+                up_acc |= one
+                x = table[a - x]
+                one <<= x >> k
+                up_acc |= one
+                while one > 255:
+                    out[up] = up_acc & 0xFF
+                    up += 1
+                    up_acc >>= 8
+                    one >>= 8
+                low_acc |= (v | (y & mask | (x & mask) << k) << two) * weight
+                if k == 2:  # four have just a byte
+                    out[low] = low_acc & 0xFF
+                    low -= 1
+                    low_acc >>= 8
+                    continue
+                weight <<= four
+                while weight > 255:
+                    out[low] = low_acc & 0xFF
+                    low -= 1
+                    low_acc >>= 8
+                    weight >>= 8
+            i = end
+        if i == stop:
+            continue
+        narrow = fast and st[_SUM - 1 + block] >= 0
         while i < stop:
-            if fast:
+            if narrow:
                 most = _PAIR_UNARY << k
                 end = stop - 1
                 while i < end:
@@ -335,7 +483,7 @@ def emit(v, one, source, y, n, order, limit, mode, st, out):
                     one <<= y >> k
                     up_acc |= one
                     while one > 255:
-                        out[up] = up_acc >> 1 & 0xFF
+                        out[up] = up_acc & 0xFF
                         up += 1
                         up_acc >>= 8
                         one >>= 8
@@ -346,7 +494,7 @@ def emit(v, one, source, y, n, order, limit, mode, st, out):
                         low -= 1
                         low_acc >>= 8
                         weight >>= 8
-            end = min(i + 2, stop) if fast else stop
+            end = min(i + 2, stop) if narrow else stop
             while i < end:
                 v = source[i]
                 i += 1
@@ -360,14 +508,14 @@ def emit(v, one, source, y, n, order, limit, mode, st, out):
                     v -= mode
                     q = (v >> k) + mode
                     while q > 7:
-                        out[up] = up_acc >> 1 & 0xFF
+                        out[up] = up_acc & 0xFF
                         up += 1
                         up_acc = 0
                         q -= 8
                     one <<= q + 1
                     up_acc |= one
                     while one > 255:
-                        out[up] = up_acc >> 1 & 0xFF
+                        out[up] = up_acc & 0xFF
                         up += 1
                         up_acc >>= 8
                         one >>= 8
@@ -380,13 +528,13 @@ def emit(v, one, source, y, n, order, limit, mode, st, out):
                     low -= 1
                     low_acc >>= 8
                     weight >>= 8
-    up_bits = _log2(one)
+    up_bits = _log2(one) + 1
     low_bits = _log2(weight)
     used = 8 * (up - st[_UP] + st[_LOW] - low) + up_bits - st[_UP_BITS] + low_bits - st[_LOW_BITS]
     if used > limit:
         return used
     st[_UP] = up
-    st[_UP_ACC] = up_acc >> 1
+    st[_UP_ACC] = up_acc
     st[_UP_BITS] = up_bits
     st[_LOW] = low
     st[_LOW_ACC] = low_acc

@@ -1,13 +1,14 @@
 """How a board and its sensors are: the answer to `status`. Loaded for that alone."""
 
 import gc
+import os
 
 
 def status(board, args):
-    """Tell how the board and its sensors are."""
+    """Tell how the board and its sensors are; with "files", what room its file system has."""
     gc.collect()  # so that the figure means something
     log, uplink = board.log, board.uplink
-    return {
+    values = {
         "uptime_ms": board.clock.now_us() // 1000,
         "heap_free": board.port.heap(),
         "heap_min_free": board.heap_min_bytes,
@@ -28,6 +29,11 @@ def status(board, args):
         "config_error": board.config_error,
         "sensors": [state(stream) for stream in board.streams],
     }
+    if args.get("files"):  # which takes littlefs a while
+        room = os.statvfs(board.port.root)
+        values["files_bytes"] = room[0] * room[2]
+        values["files_free_bytes"] = room[0] * room[3]
+    return values
 
 
 def state(stream):

@@ -28,7 +28,12 @@ def write(board: Board, folder: Path) -> list[Path]:
 
 def files(board: Board) -> dict[str, bytes]:
     """Return the program of a board, by the path that each file has there."""
-    home = firmware.for_board(board.chip.march)
+    return files_for(board.chip.march)
+
+
+def files_for(march: str) -> dict[str, bytes]:
+    """Return the program of boards of an architecture, by the path that each file has there."""
+    home = firmware.for_board(march)
     found = {f"/lib/{p.relative_to(home)}": p.read_bytes() for p in home.rglob("*.mpy")}
     start = {f"/{name}": resources.start_file(name).read_bytes() for name in START_FILES}
     return {**found, **start}

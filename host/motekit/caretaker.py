@@ -24,6 +24,7 @@ TIME_TRIP_S = 0.1  # an answer that came so soon is good enough
 STATUS_FIRST_S = 2.0  # after a hello, or after a note: a sensor's state has changed, maybe
 STATUS_EVERY_S = 60.0  # a board loads a few modules to answer, which takes it some time
 STATUS_REST_S = 15.0  # at least, between two
+STARTING = "starting"  # a sensor's state until its first sample
 SCHEMA_AFTER_S = 1.0  # the note that announces it comes first, unless it was lost
 CLOCK_SANE_S = 1_767_225_600  # 2026-01-01: a host whose clock is before that was never set
 HOST_CLOCK_ERROR_US = 1000
@@ -132,7 +133,10 @@ class Caretaker:
         status = self._try("status", {})
         if status is not None:
             frames_bad = self._client.pipe.stats.frames_bad
-            self._live.set(hello.device, errors=_ailing(status), frames_bad=frames_bad)
+            ailing = _ailing(status)
+            self._live.set(hello.device, errors=ailing, frames_bad=frames_bad)
+            if any(each.endswith(f": {STARTING}") for each in ailing):  # which soon is not so
+                self._status_due_at = self._status_at + STATUS_REST_S
 
     def _learn_schema(self, hello: Hello, key: tuple[int, int]) -> None:
         """Ask for a channel table that was never announced, or whose note was lost."""

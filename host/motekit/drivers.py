@@ -98,6 +98,20 @@ def describe(name: str, chosen: dict[str, object] | None = None) -> DriverInfo:
     )
 
 
+def optional_channels(info: DriverInfo) -> list[tuple[str, Channel]]:
+    """Return (option, channel) of the channels that a driver has with one option set alone."""
+    usual = {each.name for each in info.channels}
+    found: list[tuple[str, Channel]] = []
+    for option in info.options:
+        for value in option.allowed:
+            more = describe(info.name, {option.name: value}).channels
+            new = [each for each in more if each.name not in usual]
+            found += [(f"{option.name} = {value}", each) for each in new]
+            if new:
+                break  # with other values they differ by their scale
+    return found
+
+
 def check_options(name: str, options: dict[str, object]) -> str:
     """Return what the driver has against these options, "" if nothing."""
     try:

@@ -29,7 +29,7 @@ _CORE = (
     *("recorder", "sampler", "uplink", "links.serial", "control", "app"),
 )  # what every board runs all the time
 _PUBLIC = {
-    "app": ("Board", "run"),
+    "app": ("Board", "run", "unsent"),
     "compat": ("const",),
     "crc": ("crc8_sensirion", "sum16"),
     "sampling": ("Sampling",),

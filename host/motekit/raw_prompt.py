@@ -10,6 +10,7 @@ Ref: MicroPython documentation, "The MicroPython Interactive Interpreter Mode (a
 """
 
 import ast
+import binascii
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -27,6 +28,8 @@ _INTERRUPT, _RAW, _FRIENDLY, _DO, _PASTE = b"\x03", b"\x01", b"\x02", b"\x04", b
 _TRY_S = 1.5
 _BETWEEN_S = 0.1  # two interrupts that are apart are meant; one may be noise
 _CHUNK_BYTES = 512
+_READ_BYTES = 1920  # of one call: a board drops what its host is too slow to take
+_TRIES = 3
 _TAIL_BYTES = 200
 
 _HASHES = """
@@ -48,11 +51,12 @@ for d in {names}:
  try:os.mkdir(d)
  except OSError:pass
 """
-# What an interrupted transfer left open would be committed at some later collection.
+# What an interrupted transfer left open would be committed at some later collection; so nothing
+# else here may use its name.
 _OPEN = """
-try:f.close()
+try:_put.close()
 except Exception:pass
-f=open({name!r},'wb')
+_put=open({name!r},'wb')
 """
 _LIST = """
 import os
@@ -63,6 +67,18 @@ def w(d):
   else:print(n)
 try:w({folder})
 except OSError:pass
+"""
+_READ = """
+import binascii
+try:
+ with open({name!r},'rb') as f:
+  f.seek({at});k=0
+  while k<{size}:
+   b=f.read(192)
+   if not b:break
+   k+=len(b);print(binascii.b2a_base64(b).decode(),end='')
+ print(k)
+except OSError:print(-1)
 """
 _RENAME = """
 import os
@@ -184,17 +200,29 @@ class RawPrompt:
 
     def read(self, name: str) -> bytes | None:
         """Return a file, None if it is not there."""
-        code = (
-            f"try:\n with open({name!r},'rb') as f:\n  while 1:\n   b=f.read(256)\n"
-            "   if not b:break\n   print(b)\n print(None)\nexcept OSError:print(0)"
-        )
-        *lines, last = self.execute(code, 60).splitlines() or ["0"]
-        if last == "0":
-            return None
-        try:
-            return b"".join(ast.literal_eval(line) for line in lines)
-        except (ValueError, SyntaxError, TypeError) as e:
-            raise PromptError(f"{self.name}: {name} came over garbled; try again") from e
+        found = bytearray()
+        while True:
+            piece = self._piece(name, len(found))
+            if piece is None:
+                return None
+            found += piece
+            if len(piece) < _READ_BYTES:
+                return bytes(found)
+
+    def _piece(self, name: str, at: int) -> bytes | None:
+        """Return the piece of a file that begins at an offset; the board tells how long it is."""
+        code = _READ.format(name=name, at=at, size=_READ_BYTES)
+        for _ in range(_TRIES):
+            *lines, last = self.execute(code, 60).splitlines() or [""]
+            if last == "-1":
+                return None
+            try:
+                piece = b"".join(binascii.a2b_base64(line) for line in lines)
+                if len(piece) == int(last):
+                    return piece
+            except ValueError:  # of a number or of base64
+                continue
+        raise PromptError(f"{self.name}: {name} came over garbled {_TRIES} times; try again")
 
     def put(
         self,
@@ -221,9 +249,13 @@ class RawPrompt:
         self.execute(_OPEN.format(name=name), what=f"opening {name}")
         for at in range(0, len(data), _CHUNK_BYTES):
             piece = data[at : at + _CHUNK_BYTES]
-            self.execute(f"f.write({piece!r})", what=f"writing {name}")
+            self.execute(f"_put.write({piece!r})", what=f"writing {name}")
             on_bytes(len(piece))
-        self.execute("f.close()")
+        self.execute("_put.close()")
+
+    def leave(self) -> None:
+        """Leave raw mode for the prompt that people type at; what is in RAM stays."""
+        self._write(b"\r" + _FRIENDLY)
 
     def restart(self) -> None:
         """Soft-reset into boot.py and main.py; the prompt is gone then."""

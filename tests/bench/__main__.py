@@ -53,7 +53,7 @@ def main(
     ] = None,
 ) -> None:
     """Measure all parts, or those named; write build/bench.json."""
-    report = Report(Console(width=None if sys.stdout.isatty() else 160))
+    report = Report(Console(width=None if sys.stdout.isatty() else 80))
     unknown = sorted(set(parts or ()) - set(BENCHES))
     if unknown:
         raise typer.BadParameter(f"no bench {', '.join(unknown)}; there are {', '.join(BENCHES)}")

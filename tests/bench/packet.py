@@ -114,13 +114,14 @@ def run(report, traces):
             report.missing(f"no Python package {peer.package}", f"peer {peer.name}")
     for trace in traces:
         measure_trace(report, trace, peers)
+    report.talk(f"[italic]{CAPTION}[/italic]\n")
 
 
 def measure_trace(report, trace, peers):
     """Measure one trace; add its figures and print its table."""
     bound = bound_bytes_per_value(trace)
     names = [peer.name for peer in peers]
-    rows = []
+    columns = {}
     for samples in sizes_of(trace):
         size, overhead, beside = measure(trace, samples, peers)
         known = {name: value for name, value in beside.items() if value is not None}
@@ -139,16 +140,16 @@ def measure_trace(report, trace, peers):
         best = min(known.values(), default=None)
         smallest = "" if best is None else "[green]yes[/green]" if size < best else "[red]no[/red]"
         over_cell = cell(size / bound) if bound else None
-        rows.append((str(samples), size, over_cell, verdict, smallest, overhead, *beside.values()))
-    if not rows:
+        columns[str(samples)] = (size, over_cell, verdict, smallest, overhead, *beside.values())
+    if not columns:
         report.talk(f"{trace.name}: {trace.rows} rows fill no packet of {min(SIZES)}: left out")
         return
     given = GIVEN_BOUNDS.get(trace.name)
     beside_it = "" if given is None else f" (given with the recording: {given:g})"
+    ours = ("motekit", "over bound", "goal", "smallest", "header and tag, bytes")
     report.table(
         f"{trace.name}, {len(trace.channels)} channels: bytes a value; "
         f"bound {cell(bound)}{beside_it}",
-        ("samples", "motekit", "over bound", "goal", "smallest", "header+tag B", *names),
-        rows,
-        CAPTION,
+        ("samples a packet", *columns),
+        zip((*ours, *names), *columns.values(), strict=True),
     )

@@ -6,7 +6,9 @@ import re
 import shutil
 from dataclasses import dataclass, field
 
+from rich import box
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
@@ -61,26 +63,38 @@ class Report:
 
     def table(self, title, columns, rows, caption=None):
         """Print rows of cells (str, float or None) under the column names."""
-        table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
+        table = Table(
+            title=title,
+            box=box.SIMPLE_HEAD,
+            show_edge=False,
+            pad_edge=False,
+            padding=(0, 1, 0, 0),
+            title_justify="left",
+        )
         for i, column in enumerate(columns):
             table.add_column(column, justify="right" if i else "left", overflow="fold")
         for row in rows:
             table.add_row(*(cell(value) for value in row))
         self._console.print(table)
+        if caption:
+            self._console.print(Padding(f"[italic]{escape(caption)}[/italic]", (0, 0, 0, 2)))
+        self._console.print()
 
-    def figures_table(self, title, figures, caption=None):
-        """Print figures one a row, each with its goal and what stands beside it."""
+    def figures_table(self, title, figures, caption=None, beside=True):
+        """Print figures one a row, each with its goal; then what stands `beside` them."""
         rows = [
-            (
-                figure.name,
-                figure.value,
-                figure.unit,
-                figure.verdict(),
-                ", ".join(f"{peer} {cell(value)}" for peer, value in figure.beside.items()),
-            )
+            (figure.name, f"{cell(figure.value)} {figure.unit}", figure.verdict())
             for figure in figures
         ]
-        self.table(title, ("figure", "value", "unit", "goal", "beside"), rows, caption)
+        told = {figure.name: cell(figure.value) for figure in figures}
+        said = {}
+        for figure in figures if beside else ():
+            peers = [f"{peer} {cell(value)}" for peer, value in figure.beside.items()]
+            if not {cell(value) for value in figure.beside.values()} <= set(told.values()):
+                said.setdefault(", ".join(peers), []).append(figure.name)
+        notes = [f"Beside {', '.join(names)}: {peers}." for peers, names in said.items()]
+        notes += [caption] if caption else []
+        self.table(title, ("figure", "value", "goal"), rows, "\n".join(notes))
 
     def talk(self, text):
         """Print a line that is no figure."""

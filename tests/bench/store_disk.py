@@ -18,7 +18,7 @@ SIZES = (32, 128, 240, 512)
 MAIN_SIZE = 128
 ENOUGH = 8  # packets of a trace that are worth measuring
 CAPTION = (
-    f"Bytes a value. Store: the file after closing, {COPIES} devices that sent the trace once "
+    f"Store: the file after closing, {COPIES} devices that sent the trace once "
     "each, unsealed and sealed (less the pages that sealing left free for what comes). "
     "Segment, zlib, zstd: one device's packets in one piece. Parquet: "
     "DELTA_BINARY_PACKED and zstd, the values of one device alone, without time or footer."
@@ -38,22 +38,28 @@ def disk(report, traces, main, folder):
         report.missing("no Python package zstandard", "zstd beside segments")
     if not has_package("pyarrow"):
         report.missing("no Python package pyarrow", "store.over_parquet")
-    rows, figures = [], []
+    names = ("packets", "segment", *peers, "Parquet", "unsealed", "sealed")
+    figures = []
     for trace in traces:
+        columns = {}
         parquet = parquet_bytes(trace) if has_package("pyarrow") else None
         for size in SIZES:
             if trace.rows // size < ENOUGH:
                 continue
             row = measure(trace, size, folder, peers, parquet)
-            rows.append((f"{trace.name}, {size}", *row))
+            columns[str(size)] = row
             name = f"store.{trace.name}.{size}"
             if (trace.name, size) == (main.name, MAIN_SIZE):
                 name = "store"
             figures += disk_figures(report, name, size, *row[-2:], parquet)
-    columns = ("trace, samples", "packets", "segment", *peers, "Parquet", "unsealed", "sealed")
-    report.table("bytes a value on disk", columns, rows, CAPTION)
-    caption = f"The first two are of {main.name}, {MAIN_SIZE} samples a packet."
-    report.figures_table("sealed store on disk", figures, caption)
+        if columns:
+            rows = zip(names, *columns.values(), strict=True)
+            title = f"{trace.name}: bytes a value on disk"
+            report.table(title, ("samples a packet", *columns), rows)
+    report.talk(f"[italic]{CAPTION}[/italic]\n")
+    caption = f"The first is of {main.name}, {MAIN_SIZE} samples a packet."
+    goals = [figure for figure in figures if figure.goal is not None]
+    report.figures_table("sealed store on disk", goals, caption, beside=False)
 
 
 def disk_figures(report, name, size, unsealed, sealed, parquet):

@@ -15,6 +15,22 @@ HOST = (
         ("test_a_piece_without_credit_is_sent_ten_times_then_given_up",),
     ),
     Mutant(
+        "link: numbers of messages do not wrap",
+        _HOME + "transports/link.py",
+        "self._number = (self._number + 1) & 0xFF",
+        "self._number = self._number + 1",
+        "link_host",
+        ("test_numbers_of_messages_wrap_and_all_of_them_arrive",),
+    ),
+    Mutant(
+        "store: groups numbered anew once all is sealed",
+        _HOME + "store/writer.py",
+        "self._last_group = last or last_sealed(self._connection)",
+        "self._last_group = last or 0",
+        "store",
+        ("test_what_is_stored_after_all_was_sealed_and_opened_anew_is_found_at_once",),
+    ),
+    Mutant(
         "link: buffer without end",
         _HOME + "transports/link.py",
         "            self._overflow()\n",

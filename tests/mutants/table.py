@@ -3,6 +3,8 @@
 from .drivers import DRIVERS
 from .firmware import BOARD, CODEC, LINK
 from .host import HOST
+from .provision import PROVISION
 from .station import STATION
+from .wifi import WIFI
 
-MUTANTS = (*DRIVERS, *CODEC, *LINK, *BOARD, *HOST, *STATION)
+MUTANTS = (*DRIVERS, *CODEC, *LINK, *BOARD, *HOST, *PROVISION, *STATION, *WIFI)

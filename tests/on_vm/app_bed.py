@@ -290,6 +290,50 @@ def reboot_after_hello():
     Counter.hook = hook
 
 
+def break_task_at(n):
+    """Let the task of the sensors raise once, which nothing in it does by itself."""
+
+    def hook(i):
+        if i == n:
+            stream = bed.board.streams[0]
+            step = stream.step
+
+            def broken():
+                stream.step = step
+                raise TypeError("as asked")
+
+            stream.step = broken
+
+    Counter.hook = hook
+
+
+def reboot_unacked():
+    """Ask for a reboot with a host there that acknowledges nothing; hurry up the ticks then."""
+
+    def hook(i):
+        if i == 5:
+            bed.board.stop("reboot")
+
+    class Alive:
+        alive = True
+
+        def __getattr__(self, name):
+            return getattr(bed.uplink, name)
+
+    tick = app.Board._tick
+
+    def hurried(board):
+        if not isinstance(board.uplink, Alive):
+            bed.uplink = board.uplink
+            board.uplink = Alive()
+        tick(board)
+        if board._stopped_tick and board._ticks < board._stopped_tick + 9:
+            board._ticks = board._stopped_tick + 9
+
+    app.Board._tick = hurried
+    Counter.hook = hook
+
+
 def spoil(path):
     """Put a folder where a file is to be written, once the board runs."""
     import os

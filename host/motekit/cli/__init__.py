@@ -43,6 +43,7 @@ COMMANDS = (
     ("sim", "motekit.cli.sim"),
     ("demo", "motekit.cli.demo"),
     ("doctor", "motekit.cli.doctor"),
+    ("rescue", "motekit.cli.rescue"),
     ("setup", "motekit.cli.setup"),
 )
 

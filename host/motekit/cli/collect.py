@@ -22,6 +22,7 @@ from motekit.transports import transport
 from motekit.transports.replay import Recorder
 
 PLAIN_EVERY_S = 5.0
+INTERRUPTED = 130  # as every command that Ctrl-C ends
 WAITING = "nothing is attached yet; waiting for boards until Ctrl-C"
 
 
@@ -30,7 +31,8 @@ def collect(
         list[str] | None,
         typer.Argument(
             help="serial:/dev/ttyUSB0, serial:* (every USB port, also those plugged in later), "
-            "a plain port name, or replay:FILE. [default: serial:*]"
+            "a plain port name, or replay:FILE.",
+            show_default="serial:*",
         ),
     ] = None,
     store: Annotated[
@@ -42,8 +44,8 @@ def collect(
     keys: Annotated[
         Path | None,
         typer.Option(
-            help="A JSON file with the keys of provisioned boards; other boards need none. "
-            "[default: $MOTEKIT_KEYS, or keys.json in the user's configuration]"
+            help="A JSON file with the keys of provisioned boards; other boards need none.",
+            show_default="$MOTEKIT_KEYS, or keys.json in your configuration",
         ),
     ] = None,
     for_s: Annotated[
@@ -54,7 +56,7 @@ def collect(
         typer.Option("--until-idle", min=0, help="End when nothing new came for so many seconds."),
     ] = None,
     record: Annotated[
-        Path | None, typer.Option(help="Also write all packets as they came, for replay:.")
+        Path | None, typer.Option(help="Also write all packets as they came, for replay:FILE.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     verbose: Annotated[
@@ -78,10 +80,14 @@ def collect(
         signal.signal(signal.SIGTERM, stop)
         if not any(source.find() for source in sources):
             view.notice(Notice("waiting", ", ".join(urls or ["serial:*"]), None, WAITING))
+        interrupted = True
         with view:
             with contextlib.suppress(KeyboardInterrupt):
                 collector.run(Limits(for_s, until_idle_s), lambda: view.tick(collector))
+                interrupted = False
             view.end(collector)
+    if interrupted:
+        raise typer.Exit(INTERRUPTED)
 
 
 class View:

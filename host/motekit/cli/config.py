@@ -50,7 +50,9 @@ DiscardOption = Annotated[
 ]
 RecordsOption = Annotated[
     Path | None,
-    typer.Option("--records", help="What provisioning has noted. [in the user's data]"),
+    typer.Option(
+        "--records", help="What provisioning has noted.", show_default="in the user's data"
+    ),
 ]
 
 

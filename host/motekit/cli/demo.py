@@ -12,7 +12,7 @@ import typer
 
 from motekit import demo as demos
 from motekit.cli import show
-from motekit.cli.collect import View
+from motekit.cli.collect import INTERRUPTED, View
 from motekit.demo import Flow, Outcome
 from motekit.errors import MotekitError
 from motekit.session import Notice
@@ -58,7 +58,9 @@ def demo(
     else:
         show.rows(_COLUMNS, streams)
         print(_told(outcome, path))
-    if ended and (outcome.gaps or outcome.unacked or not outcome.samples):
+    if not ended:
+        raise typer.Exit(INTERRUPTED)
+    if outcome.gaps or outcome.unacked or not outcome.samples:
         raise MotekitError("the demonstration lost data, which it should not; run motekit doctor")
 
 

@@ -27,7 +27,8 @@ _Manifest = Annotated[
     Path | None,
     typer.Option(
         "--manifest",
-        help="The manifest's file. [$MOTEKIT_MANIFEST, or images.json in your configuration]",
+        help="The manifest's file.",
+        show_default="$MOTEKIT_MANIFEST, or images.json in your configuration",
     ),
 ]
 _Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]

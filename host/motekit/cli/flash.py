@@ -34,7 +34,8 @@ def flash(
         str, typer.Option("--board", "-b", help="What boards they are: `motekit boards`.")
     ] = "",
     release: Annotated[
-        str | None, typer.Option(help="MicroPython's release. [the newest of the manifest]")
+        str | None,
+        typer.Option(help="MicroPython's release.", show_default="the newest of the manifest"),
     ] = None,
     image: Annotated[
         Path | None, typer.Option(help="A local MicroPython image, in place of a release.")

@@ -28,7 +28,8 @@ def gateway(
         float | None, typer.Option("--for", min=0, help="End after so many seconds.")
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="Its id, 12 hex digits. [made of this machine's]")
+        str | None,
+        typer.Option(help="Its id, 12 hex digits.", show_default="made of this machine's"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:

@@ -22,7 +22,9 @@ keys = typer.Typer(
 KeysOption = Annotated[
     Path | None,
     typer.Option(
-        "--keys", help="The key store. [$MOTEKIT_KEYS, or keys.json in your configuration]"
+        "--keys",
+        help="The key store.",
+        show_default="$MOTEKIT_KEYS, or keys.json in your configuration",
     ),
 ]
 _Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]

@@ -41,7 +41,10 @@ def provision(
     ] = None,
     records: Annotated[
         Path | None,
-        typer.Option(help="What was made of which board. [provisioned.jsonl in your data folder]"),
+        typer.Option(
+            help="What was made of which board.",
+            show_default="provisioned.jsonl in your data folder",
+        ),
     ] = None,
     keys: KeysOption = None,
     rekey: Annotated[

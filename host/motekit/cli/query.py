@@ -48,7 +48,7 @@ def query(
     with open_archive(store) as archive:
         if json or not Console().is_terminal:
             result = asked.ask(archive)
-            pour(result, "-", "jsonl" if json else "csv")
+            pour(result, "-", "jsonl" if json else "csv", own=True)
             notes = result.notes.lines()
         else:
             notes = readings.show_parts(asked.by_stream(archive), limit)

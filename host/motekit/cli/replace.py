@@ -30,7 +30,8 @@ def replace(
         ),
     ] = None,
     records: Annotated[
-        Path | None, typer.Option(help="What provisioning has noted. [in the user's data]")
+        Path | None,
+        typer.Option(help="What provisioning has noted.", show_default="in the user's data"),
     ] = None,
     since: Annotated[
         str, typer.Option(help="When NEW took over: 2026-01-31T12:00:00Z, or -1h.")

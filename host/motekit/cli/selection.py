@@ -15,15 +15,19 @@ StoreOption = Annotated[
 ]
 DeviceOption = Annotated[
     list[str] | None,
-    typer.Option("--device", "-d", help="Only this device, by its id or its board's name [,..]."),
+    typer.Option(
+        "--device",
+        "-d",
+        help="Only this device, by its id or its board's name; several with commas.",
+    ),
 ]
 WhereOption = Annotated[
     list[str] | None,
-    typer.Option("--where", help="device=, name= or stream=NAME[,NAME..]."),
+    typer.Option("--where", help="device=, name= or stream=NAME; several with commas."),
 ]
 StreamOption = Annotated[
     list[str] | None,
-    typer.Option("--stream", help="Only the stream of this sensor's name [,..]."),
+    typer.Option("--stream", help="Only the stream of this sensor's name; several with commas."),
 ]
 SinceOption = Annotated[
     str | None,

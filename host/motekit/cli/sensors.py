@@ -96,6 +96,13 @@ def _details(info: DriverInfo) -> list[tuple[str, str]]:
             ("channel", f"{each.name}: raw * {each.scale:.9g} + {each.offset:g} {each.unit}")
             for each in info.channels
         ),
+        *(
+            (
+                "channel",
+                f"{each.name}: raw * {each.scale:.9g} + {each.offset:g} {each.unit}, with {on}",
+            )
+            for on, each in drivers.optional_channels(info)
+        ),
         ("faults", ", ".join(faults.of_driver(info.name))),
     ]
 
@@ -104,7 +111,9 @@ def _record(info: DriverInfo) -> dict[str, object]:
     options = {
         each.name: {"default": each.default, "allowed": each.fits()} for each in info.options
     }
-    return {**asdict(info), "options": options, "faults": faults.of_driver(info.name)}
+    more = [{**asdict(each), "with": on} for on, each in drivers.optional_channels(info)]
+    known = faults.of_driver(info.name)
+    return {**asdict(info), "options": options, "optional_channels": more, "faults": known}
 
 
 _COLUMNS: show.Columns[DriverInfo] = (

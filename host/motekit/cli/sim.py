@@ -1,7 +1,6 @@
 """`motekit sim`: virtual boards."""
 
 import asyncio
-import contextlib
 import json
 import sys
 import time
@@ -14,6 +13,7 @@ import typer
 from motekit import disk, own
 from motekit.chips import CHIPS
 from motekit.cli import show
+from motekit.cli.collect import INTERRUPTED
 from motekit.errors import MotekitError, UsageError
 from motekit.sim import scenario as scenarios
 from motekit.sim.fleet import Fleet
@@ -31,10 +31,16 @@ def sim(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     bits: Annotated[
-        int | None, typer.Option(help="The VM's word size: 32, as a board's, or 64. [32 if there]")
+        int | None,
+        typer.Option(
+            help="The VM's word size: 32, as a board's, or 64.", show_default="32 if there"
+        ),
     ] = None,
     heap: Annotated[
-        int | None, typer.Option(help="Heap of each board, KiB. [109, an ESP32's; 218 on 64 bits]")
+        int | None,
+        typer.Option(
+            help="Heap of each board, KiB.", show_default="109, an ESP32's; 218 on 64 bits"
+        ),
     ] = None,
     keep: Annotated[
         Path | None, typer.Option(help="A folder that keeps the boards' flash from run to run.")
@@ -83,10 +89,11 @@ def sim(
         if image is not None:
             _write_stand_in(loaded, image)
         if store is not None:
+            if loaded.clock == "real":
+                print("with --store time is simulated, whatever clock says", file=sys.stderr)
             _collect(loaded, store, as_json, bits, heap_bytes, keep)
             return
-        with contextlib.suppress(KeyboardInterrupt):  # how a scenario without duration_s ends
-            asyncio.run(_run(loaded, as_json, bits, heap_bytes, keep))
+        asyncio.run(_run(loaded, as_json, bits, heap_bytes, keep))
 
 
 def _write_stand_in(loaded: scenarios.Scenario, path: Path) -> None:
@@ -145,7 +152,7 @@ def _collect(
             file=sys.stderr,
         )
         if interrupted:
-            return
+            raise typer.Exit(INTERRUPTED)
         _end(world.boards)
         if silent := world.silent():
             told = [f"{b.device}: nothing of it arrived; it printed: {b.words()}" for b in silent]

@@ -36,7 +36,7 @@ def station(
         list[str] | None,
         typer.Argument(
             metavar="PORT",
-            help="Ports and patterns, as of `motekit flash`. [default: serial:*, every USB port]",
+            help="Ports and patterns, as of `motekit flash`; none: every USB serial port.",
         ),
     ] = None,
     until_done: Annotated[
@@ -44,7 +44,7 @@ def station(
         typer.Option("--until-done", help="End when each board that is there has a verdict."),
     ] = False,
     release: Annotated[
-        str | None, typer.Option(help="MicroPython's release. [the newest of the manifest]")
+        str | None, typer.Option(help="MicroPython's release; else the newest of the manifest.")
     ] = None,
     image: Annotated[
         Path | None, typer.Option(help="A local MicroPython image, in place of a release.")
@@ -53,14 +53,15 @@ def station(
         Path | None, typer.Option("--manifest", help="Which images there are.")
     ] = None,
     records: Annotated[
-        Path | None, typer.Option(help="Which board has which role. [in your data folder]")
+        Path | None,
+        typer.Option(help="Which board has which role; else a file in your data folder."),
     ] = None,
     keys: Annotated[
-        Path | None, typer.Option(help="The fleet's key store. [$MOTEKIT_KEYS, or yours]")
+        Path | None, typer.Option(help="The fleet's key store; else $MOTEKIT_KEYS, else yours.")
     ] = None,
     journal: Annotated[
         Path | None,
-        typer.Option(help="What this station has done. [beside the records: NAME.station.jsonl]"),
+        typer.Option(help="What this station has done; else a file beside the records."),
     ] = None,
     labels: Annotated[
         Path | None, typer.Option(help="A folder for each board's label, as SVG and PNG.")

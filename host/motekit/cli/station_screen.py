@@ -147,6 +147,8 @@ def _text(slot: Slot | None, width: int, height: int) -> list[str]:
         said = slot.step
     elif slot.state == "waiting":
         said = "waits for its turn"
+    elif slot.state == "already":
+        said = "was done before, next board please"
     else:
         said = f"{slot.seconds:.0f} s, next board please"
     return textwrap.wrap(said, max(width, 1))[: max(height, 0)]
@@ -166,12 +168,15 @@ def _head(counts: Counts, width: int, height: int) -> list[Text]:
         f"  {counts.title}  {counts.note}"
     )
     first = Text(set_cell_size(plain, width), style="bold")
-    large = f"{tally.passed} PASS  {tally.failed} FAIL  {share}  {seconds}"
-    if height < _HIGH or letters.width(large) > width:
+    counted = f"{tally.passed} PASS  {tally.failed} FAIL"
+    large = f"{counted}  YIELD {share}  {seconds} EACH"
+    if letters.width(large) > width:
+        large = f"{counted}  {share}  {seconds}"
+    block = letters.fitting(large, width, 3) if height >= _HIGH else []
+    if not block:
         return [first, Text("")]
     note = f"{counts.title}  {counts.note}"
-    block = [Text(line) for line in letters.fitting(large, width, 3)]
-    return [*block, Text(set_cell_size(note, width), style="bold"), Text("")]
+    return [*map(Text, block), Text(set_cell_size(note, width), style="bold"), Text("")]
 
 
 def _natural(place: str) -> list[tuple[int, int, str]]:

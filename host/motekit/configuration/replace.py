@@ -18,7 +18,7 @@ from motekit.fields import nearest
 from motekit.flasher.job import Progress
 from motekit.keys import Host, KeyStore
 from motekit.plan import Plan, Role
-from motekit.probe import Port, probe
+from motekit.probe import Port, attached, probe
 from motekit.provision import Options, Outcome, Records
 from motekit.provision.records import PROVISIONED, RELEASED, Unit, fold
 from motekit.store import Store, succeed
@@ -104,12 +104,19 @@ def _settle(
             changed = str(put_id(job.path, device, new, wanted))
         except PlanEditError as e:
             notes.append(str(e))
-    notes.append(
-        f"{device} is retired; what it has not sent is in it as long as it has power: a collector"
-        " still takes it"
-    )
+    notes.append(f"{device} is retired; {_unsent(device, job)}")
     state = "replaced" if outcome.state == "provisioned" or linked or changed else "unchanged"
     return Replaced(role.name, device, new, state, linked, changed, tuple(notes), outcome.seconds)
+
+
+def _unsent(device: str, job: Job) -> str:
+    """Return what there is to say of what the old unit has not sent."""
+    for port in probe(attached(), job.keys, Host()):
+        hello = port.hello
+        if hello is not None and hello.device == device and hello.next_seq > hello.tail_seq:
+            count = hello.next_seq - hello.tail_seq
+            return f"it holds {count} packets unsent: motekit collect {port.name} takes them"
+    return "what it has not sent is in it as long as it has power: a collector still takes it"
 
 
 def _meant(old: str, new: str, plan: Plan, rows: list[dict[str, Any]]) -> tuple[Role, str]:

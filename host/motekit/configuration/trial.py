@@ -65,7 +65,7 @@ class Trial:
         LinkError for a board that would lose what it has sampled.
         """
         status = self._line.ask("status", {})
-        well = {
+        well: dict[str, object] = {
             str(sensor["name"]): sensor.get("driver")
             for sensor in _sensors(status)
             if sensor.get("state") == "ok"

@@ -11,6 +11,7 @@ from typing import Any
 from motekit.errors import MotekitError
 
 BLOCK_BYTES = 4096
+_FOLDER = 2  # LFS_TYPE_DIR
 _GEOMETRY = {"read_size": 32, "prog_size": 32, "cache_size": 128, "lookahead_size": 32}
 _DISK_VERSION = 0x0002_0000  # 2.0: what every MicroPython with littlefs 2 mounts
 
@@ -52,6 +53,41 @@ def read(image: bytes, where: str = "file system") -> dict[str, bytes]:
     except Exception as e:
         raise FilesystemError(f"{where}: no littlefs that mounts ({e})") from e
     return found
+
+
+def salvage(image: bytes) -> tuple[dict[str, bytes], list[str]]:
+    """Return (files, what could not be read) of a littlefs that may be damaged.
+
+    FilesystemError if it does not mount at all.
+    """
+    try:
+        system = _littlefs(len(image), image)
+        damage = (importlib.import_module("littlefs.errors").LittleFSError, OSError, ValueError)
+    except FilesystemError:
+        raise
+    except Exception as e:
+        raise FilesystemError(f"no littlefs that mounts ({e})") from e
+    found: dict[str, bytes] = {}
+    lost: list[str] = []
+    folders = ["/"]
+    while folders:
+        folder = folders.pop()
+        try:
+            entries = list(system.scandir(folder))
+        except damage:
+            lost.append(folder)
+            continue
+        for entry in entries:
+            path = str(PurePosixPath(folder) / entry.name)
+            if entry.type == _FOLDER:
+                folders.append(path)
+                continue
+            try:
+                with system.open(path, "rb") as f:
+                    found[path] = f.read()
+            except damage:
+                lost.append(path)
+    return found, lost
 
 
 def _littlefs(size_bytes: int, image: bytes | None = None) -> Any:

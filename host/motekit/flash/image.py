@@ -47,11 +47,7 @@ class Image:
 
 def read(data: bytes, offset: int = 0, where: str = "image") -> Image:
     """Check the image that begins at an offset as the boot ROM would; raise ImageError if bad."""
-    if len(data) - offset < HEADER_BYTES:
-        raise ImageError(f"{where}: ends after {max(len(data) - offset, 0)} bytes, no image")
-    magic, count, _, _, entry = _HEAD.unpack_from(data, offset)
-    if magic != MAGIC:
-        raise ImageError(f"{where}: begins with 0x{magic:02x}, not 0xe9: no image of an ESP chip")
+    count, entry = _head(data, offset, where)
     if not 0 < count <= SEGMENTS_MAX:
         raise ImageError(f"{where}: {count} segments, 1 to {SEGMENTS_MAX} expected")
     segments, at, checksum = _segments(data, offset, count, where)
@@ -67,6 +63,22 @@ def read(data: bytes, offset: int = 0, where: str = "image") -> Image:
         _check_hash(data, offset, at, where)
         at += _SHA_BYTES
     return Image(_chip(data, offset, where), entry, segments, at - offset, hashed)
+
+
+def _head(data: bytes, offset: int, where: str) -> tuple[int, int]:
+    """Return the number of segments and the entry address."""
+    if len(data) - offset < HEADER_BYTES:
+        raise ImageError(f"{where}: ends after {max(len(data) - offset, 0)} bytes, no image")
+    magic, count, _, _, entry = _HEAD.unpack_from(data, offset)
+    if magic != MAGIC:
+        raise ImageError(f"{where}: begins with 0x{magic:02x}, not 0xe9: no image of an ESP chip")
+    return count, entry
+
+
+def chip_of(head: bytes, where: str = "image") -> str:
+    """Return the name of the chip that an image is for, by its first bytes; or ImageError."""
+    _head(head, 0, where)
+    return _chip(head, 0, where)
 
 
 def _segments(

@@ -95,3 +95,15 @@ def read(data: bytes, where: str = "partition table") -> tuple[Entry, ...]:
 def find(entries: tuple[Entry, ...], label: str) -> Entry | None:
     """Return the partition of a label, None if there is none."""
     return next((each for each in entries if each.label == label), None)
+
+
+def of_files(entries: tuple[Entry, ...], flash_bytes: int) -> Entry | None:
+    """Return where MicroPython has its files; None if there is no room for any.
+
+    Without a partition of a name that it looks for it takes what lies behind the last one.
+    """
+    named = find(entries, "vfs") or find(entries, "ffat")
+    end = max((each.offset + each.size for each in entries), default=flash_bytes)
+    if named or end >= flash_bytes:
+        return named
+    return Entry("vfs", DATA, _FAT, end, flash_bytes - end)

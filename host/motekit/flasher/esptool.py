@@ -80,6 +80,7 @@ class Esptool:
     baud: int = SLOW_BAUD
     stopped: Callable[[], bool] = lambda: False
     mac: str = ""
+    attempts: int = 7  # at connecting
 
     def identify(self, offset: int, size: int) -> tuple[Chip, bytes]:
         """Reset a chip into its loader; return who it is, and a piece of its flash.
@@ -87,24 +88,36 @@ class Esptool:
         One run for both: each costs a start of Python, and the way to the chip. The stub stays for
         what follows.
         """
-        with tempfile.TemporaryDirectory(prefix="motekit-") as folder:
-            path = Path(folder) / "piece"
-            said = self._run(
-                ["read-flash", "--flash-size", "detect", hex(offset), hex(size), str(path)],
-                before="default-reset",
-                after="no-reset-stub",
-            )
-            data = path.read_bytes() if path.exists() else b""
+        said, data = self._read(offset, size, "default-reset", "--flash-size", "detect")
         chip, mac, mib = (_first(each, said) for each in (_CHIP, _MAC, _SIZE))
         if not chip or not mac:
             raise EsptoolError(f"{self.port}: esptool found no chip and no MAC", said)
+        self._check_size(offset, size, data, said)
+        found = Chip(chip.lower().replace("-", ""), mac.replace(":", ""), int(mib or 0) << 20)
+        self.mac = self.mac or found.mac
+        return found, data
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return a piece of the flash of a chip that `identify` has left in its loader."""
+        said, data = self._read(offset, size, "no-reset")
+        self._check_size(offset, size, data, said)
+        return data
+
+    def _read(self, offset: int, size: int, before: str, *options: str) -> tuple[str, bytes]:
+        with tempfile.TemporaryDirectory(prefix="motekit-") as folder:
+            path = Path(folder) / "piece"
+            said = self._run(
+                ["read-flash", *options, hex(offset), hex(size), str(path)],
+                before=before,
+                after="no-reset-stub",
+            )
+            return said, path.read_bytes() if path.exists() else b""
+
+    def _check_size(self, offset: int, size: int, data: bytes, said: str) -> None:
         if len(data) != size:
             raise EsptoolError(
                 f"{self.port}: {len(data)} of {size} bytes read at 0x{offset:x}", said
             )
-        found = Chip(chip.lower().replace("-", ""), mac.replace(":", ""), int(mib or 0) << 20)
-        self.mac = self.mac or found.mac
-        return found, data
 
     def let_go(self) -> None:
         """Reset a chip that was looked at into what is in its flash."""
@@ -151,7 +164,15 @@ class Esptool:
         """Run esptool to its end and return its words; EsptoolError if it fails or is silent."""
         baud = SLOW_BAUD if self.port.startswith("socket:") else self.baud  # it has no baud to set
         argv = [sys.executable, "-m", "esptool", "--port", self.port, "--baud", str(baud)]
-        argv += ["--before", before, "--after", after, *arguments]
+        argv += [
+            "--connect-attempts",
+            str(self.attempts),
+            "--before",
+            before,
+            "--after",
+            after,
+            *arguments,
+        ]
         words: list[str] = []
         with subprocess.Popen(
             argv,

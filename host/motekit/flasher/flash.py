@@ -12,7 +12,6 @@ for what it is, a blank chip, and begun again.
 import contextlib
 import hashlib
 import os
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import motefw
+from motekit.at_once import at_once
 from motekit.client import Client
 from motekit.errors import LinkError, MotekitError
 from motekit.flash import partitions
@@ -32,7 +32,6 @@ from motekit.keys import Host, KeyStore
 from motekit.raw_prompt import NEW, RawPrompt
 from motekit.transports.serial import PortBusyError, PortGoneError, SerialPipe, open_port
 
-AT_ONCE_MAX = 64
 HELLO_S = 30.0
 BOOT_S = 20.0
 PORT_S = 6.0  # until a port that went away for a moment is there again
@@ -53,29 +52,10 @@ def flash(ports: Sequence[str], job: Job, on_step: Progress = lambda _: None) ->
 
     Raises MotekitError, before any board is touched, for a job that fits none.
     """
-    results: dict[str, Result] = {}
-    stop = threading.Event()
-    room = threading.Semaphore(AT_ONCE_MAX)
-
-    def work(port: str) -> None:
-        with room:
-            results[port] = one(port, job, on_step, stop.is_set)
-
     if ports:
         _ = job.regions
-    # daemons: Ctrl-C does not wait for boards that do not answer
-    threads = [threading.Thread(target=work, args=(port,), daemon=True) for port in ports]
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        stop.set()  # after an interrupt no esptool is left behind
-        for thread in threads:
-            if thread.ident is not None:
-                thread.join(_END_S)
-    return [results[port] for port in ports]
+    # after an interrupt no esptool is left behind
+    return at_once(ports, lambda port, stopped: one(port, job, on_step, stopped), end_s=_END_S)
 
 
 def one(
@@ -254,7 +234,7 @@ class _Flashing:
                 name: data
                 for name, data in wanted.items()
                 if hashes[name] != hashlib.sha256(data).digest()
-                and not (name == CONFIG and hashes[name])
+                and not (name == CONFIG and hashes[name] and name not in self._job.kept)
             }
             gone = _stale(prompt.names("/"), wanted, changed)
             total = sum(map(len, changed.values()))

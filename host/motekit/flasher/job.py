@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -19,19 +19,23 @@ CONFIG = "/config.json"
 
 @dataclass(frozen=True)
 class Job:
-    """What boards shall become; `erase`: whatever they hold, `replace`: what is not ours."""
+    """What boards shall become; `erase`: whatever they hold, `replace`: what is not ours.
+
+    `kept` are files that one board shall have beside the firmware, its configuration among them.
+    """
 
     board: Board
     release: Release
     erase: bool = False
     replace: bool = False
     baud: int = FAST_BAUD
+    kept: Mapping[str, bytes] = field(default_factory=dict[str, bytes], repr=False)
 
     @cached_property
     def files(self) -> Mapping[str, bytes]:
         """What a new board carries: firmware for its chip, start files, configuration."""
         settings = json.dumps(device_config(self.board)).encode()
-        return {**bundle.files(self.board), CONFIG: settings}
+        return {**bundle.files(self.board), CONFIG: settings, **self.kept}
 
     @cached_property
     def regions(self) -> tuple[Region, ...]:

@@ -1,10 +1,10 @@
 """One board after the other or many at once; see `session` for what happens to each."""
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from motekit.at_once import at_once
 from motekit.errors import MotekitError
 from motekit.flasher.job import Progress
 from motekit.keys import KeyStore
@@ -14,7 +14,6 @@ from motekit.provision.outcome import Options, Outcome
 from motekit.provision.records import Records
 from motekit.provision.session import Session, Shared
 
-AT_ONCE_MAX = 64
 _END_S = 12.0  # what boards get to be as they were, after an interrupt
 
 
@@ -33,30 +32,7 @@ def many(
     """
     check(keys, records)
     shared = Shared(plan, keys, records, options or Options())
-    outcomes: dict[str, Outcome] = {}
-    stop = threading.Event()
-    room = threading.Semaphore(AT_ONCE_MAX)
-    # not `join`, which takes a thread for ended once a Ctrl-C has interrupted it (CPython < 3.13)
-    ended = {port: threading.Event() for port in ports}
-
-    def work(port: str) -> None:
-        try:
-            with room:
-                outcomes[port] = _one(port, shared, on_step, stop.is_set)
-        finally:
-            ended[port].set()
-
-    try:
-        for port in ports:  # daemons: Ctrl-C does not wait for boards that do not answer
-            threading.Thread(target=work, args=(port,), daemon=True).start()
-        for each in ended.values():
-            each.wait()
-    finally:
-        stop.set()
-        end = time.monotonic() + _END_S
-        for each in ended.values():
-            each.wait(max(end - time.monotonic(), 0.0))
-    return [outcomes[port] for port in ports]
+    return at_once(ports, lambda port, stopped: _one(port, shared, on_step, stopped), end_s=_END_S)
 
 
 def one(

@@ -22,10 +22,11 @@ from motekit.sim.preparation import OWN, Prepared, shape_of
 from motekit.sim.vm import Vm
 
 FEWEST = 4  # boards that are worth a nursery
+_NAMES_BYTES = 1024  # of heap, on 32 bits: the names of rom/nursery.py stay with all
 _AHEAD = 64  # boards that it may be behind
 _READY_S = 20.0
 _END_S = 10.0
-_WORD = struct.Struct("<I")
+_WORD = struct.Struct("<i")
 _HEAD = struct.Struct("<II")
 
 
@@ -44,10 +45,11 @@ class Nursery:
         path = first.folder / "nursery.json"
         path.write_text(json.dumps(spec))
         number = theirs.fileno()
+        heap_bytes = first.heap_bytes + _NAMES_BYTES * vm.bits // 32
         program = f"import rom.start as s; s.start({str(path)!r}, {number}, True)"
         with last_words(first.folder).open("ab") as stderr:
             self._process = subprocess.Popen(
-                [*vm.argv, "-X", f"heapsize={first.heap_bytes}", "-c", program],
+                [*vm.argv, "-X", f"heapsize={heap_bytes}", "-c", program],
                 stdin=subprocess.DEVNULL,
                 stdout=stderr,
                 stderr=stderr,
@@ -91,7 +93,8 @@ class Nursery:
             if pid is None:
                 return None
             self._pids.append(pid)
-        return self._pids[number]
+        pid = self._pids[number]
+        return pid if pid > 0 else None  # -1: the system had no room for it
 
     def close(self) -> None:
         """Have it end, as its channel does."""
@@ -130,7 +133,7 @@ class Newborn:
         pid = self.pid
         if pid is None:
             return
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(OSError):  # no such process, or a system that knows no pidfd
             process = os.pidfd_open(pid)
             try:
                 poll = select.poll()

@@ -8,7 +8,7 @@ from motekit.query import Result
 
 from .arrow import ArrowSink
 from .csv import CsvSink
-from .jsonl import JsonlSink
+from .jsonl import JsonlSink, OwnJsonlSink
 from .parquet import ParquetSink
 from .target import STDOUT
 
@@ -42,14 +42,16 @@ def format_of(path: str, asked: str | None = None) -> str:
     return "csv"
 
 
-def pour(result: Result, path: str, form: str) -> int:
+def pour(result: Result, path: str, form: str, *, own: bool = False) -> int:
     """Write what was asked for to a file that is there whole or not at all; return the rows.
 
+    `own`: a row of JSON lines has its own stream's channels alone, not empty ones of others.
     Raises MotekitError where the file cannot be written.
     """
     rows = 0
     try:
-        with SINKS[form](path, result.layout) as sink:
+        sink_of = OwnJsonlSink if own and form == "jsonl" else SINKS[form]
+        with sink_of(path, result.layout) as sink:
             for batch in result.batches:
                 sink.write(batch)
                 rows += len(batch)

@@ -4,6 +4,7 @@ Whatever happens to a board, its thread ends with a verdict, which is in the jou
 shown. A thread that waits does so with an end, or asks `stopped`.
 """
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -133,6 +134,8 @@ class Station:
             why = str(e).removeprefix(f"{slot.port}: ")
             state = "pulled" if self._is_gone(slot.port) else "failed"
         finally:
+            if why is _BROKEN:
+                why = f"{_BROKEN}: {type(sys.exception()).__name__}"
             self._end(visit, state, why)
 
     def _claim(self, visit: Visit, device: str) -> None:

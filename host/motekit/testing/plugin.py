@@ -3,6 +3,7 @@
 Nothing but this is imported until a test asks for a fixture.
 """
 
+import inspect
 import os
 import random
 import re
@@ -211,9 +212,19 @@ def virtual_board(_rig: "Rig") -> "MakeBoard":
         drivers: Iterable[str | Path] = (),
         models: Iterable[str | Path] = (),
         modules: Iterable[str | Path] | Mapping[str, str | Path] = (),
+        **unknown: object,
     ) -> "Board":
         __tracebackhide__ = True
         from . import plans
+
+        if unknown:
+            from motekit.errors import UsageError
+            from motekit.fields import nearest
+
+            known = inspect.signature(make).parameters
+            name_ = next(iter(unknown))
+            near = nearest(name_, [each for each in known if each != "unknown"])
+            raise UsageError(f"virtual_board({name_}=..): is none of its arguments; {near}")
 
         chosen = _rig.base / board if str(board).endswith(".toml") else board
         others = {"clock": clock, "seed": seed, "name": name, "ticks_ms": ticks_ms}

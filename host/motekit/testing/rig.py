@@ -1,5 +1,6 @@
 """What one test has built: benches of boards, files of its own, and what is kept if it fails."""
 
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -136,9 +137,10 @@ def _machine(bits: int | None) -> Vm:
         return _found(bits)
     except VmError as error:
         why = str(error)
-    try:
+    other: Vm | None = None
+    with contextlib.suppress(VmError):
         other = _found(None)
-    except VmError:
+    if other is None:  # said here, where no exception is at work: else each would be told, too
         pytest.fail(why, pytrace=False)
     pytest.skip(f"{why} (there is one of {other.bits} bits)")
 

@@ -41,6 +41,10 @@ class PortGoneError(LinkError):
     """The port is not there, or no longer."""
 
 
+class PortForbiddenError(LinkError):
+    """The system does not let this user open the port."""
+
+
 class SerialTransport:
     """One port, or a pattern of ports."""
 
@@ -134,7 +138,7 @@ def _explain(name: str, error: Exception) -> LinkError:
             f"close it (a terminal, an IDE, another collector), then try again"
         )
     if code in (errno.EACCES, errno.EPERM):
-        return LinkError(
+        return PortForbiddenError(
             f"{name}: permission denied; it belongs to group {group_of(name)!r}: "
             f"sudo usermod -aG {group_of(name)} $USER, then log in again"
         )

@@ -35,14 +35,14 @@ def check(chip: Chip, flash: Nor) -> Boot:
     try:
         entries = partitions.read(flash.read(partitions.TABLE_OFFSET, partitions.TABLE_BYTES))
         app = next(each for each in entries if each.type == partitions.APP)
-        vfs = next(each for each in entries if each.label == "vfs")
+        vfs = partitions.of_files(entries, flash.size_bytes)
     except (TableError, StopIteration) as e:
         raise NoBootError("E (30) boot: Failed to verify partition table\r\n") from e
     try:
         _program(chip, flash, app.offset, app.size)
     except (ImageError, ValueError) as e:
         raise NoBootError("E (45) boot: OTA app partition slot is not bootable\r\n") from e
-    if vfs.offset + vfs.size > flash.size_bytes:
+    if vfs is None or vfs.offset + vfs.size > flash.size_bytes:
         raise NoBootError("E (50) vfs: partition lies outside of the flash\r\n")
     return Boot(vfs.offset, vfs.size)
 

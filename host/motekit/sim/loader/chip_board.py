@@ -7,7 +7,9 @@ port for itself, or hears from one that waits for the firmware, boots, as the pu
 have it.
 """
 
+import contextlib
 import fcntl
+import os
 import termios
 from collections import deque
 from typing import TYPE_CHECKING
@@ -147,6 +149,7 @@ class ChipBoard(VirtualBoard):
         self.loader.baud = baud
         self._replies.clear()
         self._tx.clear()
+        termios.tcflush(self._slave, termios.TCIFLUSH)  # as tools do once they have reset a chip
         self._free_s = self._loop.time()
 
     def _serve(self, loader: Loader, data: bytes) -> None:
@@ -178,6 +181,18 @@ class ChipBoard(VirtualBoard):
         if self._master >= 0 and self._replies and self.loader is not None:
             self._tx += self._replies.popleft()
             self._flush()
+
+    def _flush(self) -> None:
+        """Give the host what it takes; a loader waits with the rest, as it has asked for it."""
+        if self.loader is None or self._master < 0:
+            super()._flush()
+            return
+        with contextlib.suppress(BlockingIOError):
+            del self._tx[: os.write(self._master, self._tx)]
+        if self._tx:
+            self._loop.add_writer(self._master, self._flush)
+        else:
+            self._loop.remove_writer(self._master)
 
     def _may_leave(self) -> None:
         """Boot, unless a tool has the port and is only slow."""

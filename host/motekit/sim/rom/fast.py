@@ -51,7 +51,8 @@ FIFO_WORDS = const(11)
 _ENTRY_BYTES = const(6)
 
 FLASH_NUMBER = array("i", [-1])  # of the block that is at hand
-FLASH_WORDS = array("i", bytes(4096))
+_BLOCK_BYTES = const(4096)
+FLASH_WORDS = array("i", bytes(_BLOCK_BYTES))
 
 ZERO = const(0x10000000)  # of a generator's table
 _PHASE_BITS = const(30)
@@ -310,18 +311,26 @@ def fetch(n):
 
 @micropython.viper
 def read_block(n: int, buf, offset: int):
-    """Fill buf from block n of the flash, in words: littlefs reads by the 128 bytes."""
+    """Fill buf from block n of the flash on, in words: littlefs reads by the 128 bytes."""
     number = ptr32(FLASH_NUMBER)
-    if number[0] != n:
-        fetch(n)
     size = int(uint(len(buf)))
-    target = ptr32(buf)
-    source = ptr32(int(ptr8(FLASH_WORDS)) + offset)
-    size >>= 2
-    i = 0
-    while i < size:
-        target[i] = source[i]
-        i += 1
+    to = int(ptr8(buf))
+    while size > 0:
+        if number[0] != n:
+            fetch(n)
+        part = _BLOCK_BYTES - offset
+        if part > size:
+            part = size
+        source = ptr32(int(ptr8(FLASH_WORDS)) + offset)
+        target = ptr32(to)
+        i = 0
+        while i < part >> 2:
+            target[i] = source[i]
+            i += 1
+        to += part
+        size -= part
+        offset = 0
+        n += 1
 
 
 @micropython.viper

@@ -60,7 +60,7 @@ class Flash:
         """Write buf; allocates nothing, since a file may be closed by the sweep of the heap."""
         fast.FLASH_NUMBER[0] = -1
         if self._faults:
-            return self._suffer("flash_write_error", n * BLOCK_BYTES + offset, buf)
+            return self._suffer("flash_write_error", n * BLOCK_BYTES + offset, buf, len(buf))
         self._file.seek(self._start + n * BLOCK_BYTES + offset)
         self._file.write(buf)
         return 0
@@ -74,19 +74,19 @@ class Flash:
         if op == 6:
             fast.FLASH_NUMBER[0] = -1
             if self._faults:
-                for i in range(BLOCK_BYTES):
-                    self._block[i] = 0xFF
-                return self._suffer("flash_erase_error", arg * BLOCK_BYTES, self._block)
+                for i in range(len(fast.FLASH_WORDS)):  # which hold no block now
+                    fast.FLASH_WORDS[i] = -1
+                at = arg * BLOCK_BYTES
+                return self._suffer("flash_erase_error", at, fast.FLASH_WORDS, BLOCK_BYTES)
             return 0
         return None
 
-    def _suffer(self, failing, at, data):
-        """Write the data, or as much of it as what is wrong lets through; allocates nothing.
+    def _suffer(self, failing, at, data, whole):
+        """Write `whole` bytes, or as many as what is wrong lets through; allocates nothing.
 
         Returns 0, or what littlefs takes for an error: one that is raised would leave in the
         middle of its C code, and what it holds in RAM torn.
         """
-        whole = len(data)
         left = self._faults.get("flash_torn")
         torn = left is not None and left < 1
         if left is not None:

@@ -14,7 +14,7 @@ def make(path):
     for name, source in spec["files"]:
         with open(source, "rb") as f:
             files.append((name, f.read()))
-    mount(Flash(spec["flash"]))
+    mount(Flash(spec["flash"]), anew=True)
     import os
 
     for name, data in files:

@@ -15,6 +15,7 @@ import json
 import struct
 import sys
 
+import ffi
 from micropython import const
 
 from . import board, control
@@ -26,50 +27,48 @@ _LAST_FD = const(0x3FFFFFFF)
 _O_RDWR = const(0x0002)
 _O_APPEND = const(0x0442)  # O_RDWR | O_CREAT | O_APPEND
 _MODE = const(0o666)
+_libc = ffi.open(None)  # what it lacks is known before anybody waits for it
+_close = _libc.func("i", "close", "i")
+_close_range = _libc.func("i", "close_range", "IIi")
+_dup2 = _libc.func("i", "dup2", "ii")
+_fork = _libc.func("i", "fork", "")
+_open = _libc.func("i", "open", "sii")
+_wait = _libc.func("i", "wait", "p")
 
 
 def attend():
     """Fork for each board that is asked for; return in the newborn, as that board."""
-    import ffi
-
-    libc = ffi.open(None)
-    fork = libc.func("i", "fork", "")
-    close_range = libc.func("i", "close_range", "IIi")  # to know now whether it is there
-    close = libc.func("i", "close", "i")
-    wait = libc.func("i", "wait", "p")
     stream = control.stream
     word = bytearray(_WORD_BYTES)
     stream.write(word)
     while True:
         if stream.readinto(word) != _WORD_BYTES:
-            while wait(None) > 0:
+            while _wait(None) > 0:
                 pass
             sys.exit()
         fd = word[0] | word[1] << 8 | word[2] << 16
-        pid = fork()
+        pid = _fork()
         if not pid:
             break
-        close(fd)
+        _close(fd)
         for i in range(_WORD_BYTES):
             word[i] = pid >> 8 * i & 0xFF
         stream.write(word)
-    _become(libc, fd, close_range)
+    _become(fd)
 
 
-def _become(libc, fd, close_range):
+def _become(fd):
     """Be the board whose channel is on fd."""
     from . import port_sim
     from .lockstep import begin
 
-    opened = libc.func("i", "open", "sii")
-    dup2 = libc.func("i", "dup2", "ii")
     flash_fd = port_sim.flash_fd()
-    dup2(fd, control.fd)
+    _dup2(fd, control.fd)
     first, last = sorted((control.fd, flash_fd))
-    close_range(_FIRST_FD, first - 1, 0)
+    _close_range(_FIRST_FD, first - 1, 0)
     if last > first + 1:
-        close_range(first + 1, last - 1, 0)
-    close_range(last + 1, _LAST_FD, 0)
+        _close_range(first + 1, last - 1, 0)
+    _close_range(last + 1, _LAST_FD, 0)
     size, _ = struct.unpack("<II", control.stream.read(_HEAD_BYTES))
     own, seeds, printed, words = json.loads(control.stream.read(size))
     board.spec.update(own)
@@ -78,8 +77,8 @@ def _become(libc, fd, close_range):
         (words, _O_APPEND, 2),
         (board.spec["flash"], _O_RDWR, flash_fd),
     ):
-        dup2(opened(path, flags, _MODE), to)
-    close_range(last + 1, _LAST_FD, 0)
+        _dup2(_open(path, flags, _MODE), to)
+    _close_range(last + 1, _LAST_FD, 0)
     port_sim.begin_anew(seeds)
     del sys.modules[__name__]  # it is no part of a board
     del sys.modules["rom"].nursery

@@ -9,6 +9,12 @@ from micropython import const
 from . import board, clock, control
 
 _STONE_BYTES = const(64)
+_SECTOR_BYTES = const(4096)
+_CORRUPTED = """import time
+while True:
+    print("The filesystem appears to be corrupted. (It is left as it is.)")
+    time.sleep(3)
+"""
 
 
 def start(path, fd, many=False):
@@ -33,6 +39,8 @@ def start(path, fd, many=False):
         control.die_with_parent()
     globals = __import__("__main__").__dict__
     then = board.spec["then"]
+    if not board.mounted and then in ("main", "raw"):
+        repl.show(repl.execute(_CORRUPTED, "_boot.py", "exec", "main", globals))
     if then in ("main", "raw"):
         _run("boot.py", globals, repl)
     if then == "main":
@@ -86,7 +94,7 @@ def _prepare(path):
 
     flash = Flash(spec["flash"], port_sim.lose_power, *spec["vfs"])
     port_sim.take_flash(flash)
-    mount(flash)
+    board.mounted = mount(flash)
     gc.collect()
     return repl
 
@@ -105,17 +113,27 @@ def _install_modules():
     asyncio.core.max = max  # it has no room for it, and so a search through all names each time
 
 
-def mount(flash):
-    """Make the littlefs on a flash the root, which hides the machine's files."""
+def mount(flash, anew=False):
+    """Make the littlefs on a flash the root, which hides the machine's files; False: it is broken.
+
+    As on an ESP32, a blank flash gets a new file system, and a broken one is left as it is.
+    """
     import vfs
 
     vfs.umount("/")
-    try:
-        vfs.mount(vfs.VfsLfs2(flash), "/")
-    except OSError:
-        vfs.VfsLfs2.mkfs(flash)
-        vfs.mount(vfs.VfsLfs2(flash), "/")
     sys.path[:] = ["", ".frozen", "/lib"]
+    if not anew:
+        try:
+            vfs.mount(vfs.VfsLfs2(flash), "/")
+            return True
+        except OSError:
+            first = bytearray(_SECTOR_BYTES)
+            flash.readblocks(0, first, 0)
+            if bytes(first).strip(b"\xff"):
+                return False
+    vfs.VfsLfs2.mkfs(flash)
+    vfs.mount(vfs.VfsLfs2(flash), "/")
+    return True
 
 
 def _fence(at_bytes):

@@ -1,0 +1,341 @@
+"""Looks at a board of which nothing is known, from what disturbs least to what resets it.
+
+    the port -> hello over the link -> what it says by itself -> its prompt -> its loader
+
+A firmware that answers is asked, and left running. Only where none answers is the prompt asked
+for, which stops the program that runs; only where there is no prompt either is the chip reset into
+its loader, to look at its flash. What is unsent is in RAM: it outlasts the prompt, not the loader,
+where nothing could have asked for it any more.
+"""
+
+import ast
+import contextlib
+import hashlib
+import re
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar, cast
+
+import serial
+
+from motekit import bundle
+from motekit.board import Board
+from motekit.chips import CHIPS
+from motekit.client import Client, NoKeyError
+from motekit.errors import LinkError
+from motekit.flash import image, partitions
+from motekit.flash.image import ImageError
+from motekit.flasher.esptool import FAST_BAUD, SLOW_BAUD, Esptool, EsptoolError
+from motekit.keys import Host, KeyStore
+from motekit.raw_prompt import NEW, PromptError, RawPrompt
+from motekit.rescue import settings
+from motekit.rescue.evidence import Evidence, Files, Flash
+from motekit.transports.serial import (
+    PortBusyError,
+    PortForbiddenError,
+    PortGoneError,
+    SerialPipe,
+    open_port,
+)
+
+GREET_S = 4.0
+LISTEN_S = 3.5  # MicroPython repeats what it has to say of a broken file system every 3 s
+PROMPT_S = 6.0
+CONNECT_TRIES = 3  # of esptool's, each some 2.5 s with a chip that does not answer
+BROKEN_FILES = "filesystem appears to be corrupted"
+OURS = ("/lib/motefw/", "/motefw/")
+_CONCLUSIVE = re.compile(r"(?s)(?:rst:0x.*){2}|" + BROKEN_FILES)
+HEAD_BYTES = partitions.TABLE_OFFSET + partitions.TABLE_BYTES
+_APP_HEAD_BYTES = 0x1000
+_TRIES = 3
+_T = TypeVar("_T")
+_ABOUT = """
+import os,machine
+q=getattr(globals().get('app'),'unsent',None) or [b'',0,0]
+try:s=os.statvfs('/')
+except OSError:s=[0]*10
+print((machine.unique_id().hex(),q[2],s[2]>0,s[0]*s[2],s[0]*s[3]))
+"""
+_VERSION = """
+try:
+ import motefw
+ print(('',motefw.__version__))
+except BaseException as e:
+ print((type(e).__name__+': '+str(e),''))
+"""
+
+
+def look(
+    port: str,
+    board: Board | None = None,
+    *,
+    resume: bool = True,
+    on_step: Callable[[str], None] = lambda _: None,
+) -> Evidence:
+    """Return what can be found out about the board at a port; nothing is raised.
+
+    `board`: what it should be, if that is known. `resume`: start again what was stopped to look,
+    unless it has packets in RAM, which a start would lose.
+    """
+    found = Evidence(port)
+    try:
+        _greet(found, on_step)
+        if found.hello is None and not found.locked:
+            _listen(found, on_step)
+            if not _conclusive(found.heard) or BROKEN_FILES in found.heard:
+                _ask_prompt(found, board, on_step, resume=resume)
+            if not found.prompt:
+                _ask_loader(found, on_step)
+    except PortGoneError as e:
+        _port_failed(found, "gone", e)
+    except PortBusyError as e:
+        _port_failed(found, "busy", e)
+    except PortForbiddenError as e:
+        _port_failed(found, "forbidden", e)
+    except LinkError as e:
+        _port_failed(found, "failed", e)
+    return found
+
+
+def greet(port: str, wait_s: float) -> Evidence:
+    """Return what a firmware tells of itself that starts just now."""
+    found = Evidence(port)
+    try:
+        _greet(found, lambda _: None, wait_s)
+    except LinkError as e:
+        _port_failed(found, "failed", e)
+    return found
+
+
+def _port_failed(found: Evidence, state: str, error: LinkError) -> None:
+    found.port_state = state
+    found.port_error = str(error).removeprefix(f"{found.port}: ")
+
+
+# The link.
+
+
+def _greet(found: Evidence, on_step: Callable[[str], None], wait_s: float | None = None) -> None:
+    """Say hello; ask a firmware that answers how it is."""
+    on_step("hello")
+    pipe = SerialPipe(found.port)
+    try:
+        client = Client(pipe, KeyStore.load(), Host())
+        try:
+            found.hello = client.probe(wait_s or GREET_S)
+            if found.hello is not None:
+                found.device = found.hello.device
+                found.status = _status(client)
+        except NoKeyError as e:
+            found.locked = str(e).removeprefix(f"{found.port}: ")
+    finally:
+        pipe.close()
+
+
+def _status(client: Client) -> dict[str, object]:
+    try:
+        return dict(client.request("status", {"files": True}))
+    except NoKeyError:
+        raise
+    except (LinkError, TypeError, ValueError):
+        return {}  # it said hello; that it says no more is told by an empty status
+
+
+# What it says by itself, and to a line end.
+
+
+def _listen(found: Evidence, on_step: Callable[[str], None]) -> None:
+    """Listen, until it is clear what it says; a prompt answers a line end, or leaves raw mode."""
+    on_step("listening")
+    with contextlib.closing(open_port(found.port)) as port:
+        begun = time.monotonic()
+        typing = [(0.0, b"\r\n"), (1.0, b"\x02")]  # Ctrl-B leaves raw mode
+        heard = b""
+        while time.monotonic() - begun < LISTEN_S and not _conclusive(found.heard):
+            if typing and time.monotonic() - begun >= typing[0][0]:
+                _type(port, found.port, typing.pop(0)[1])
+            heard = (heard + _read(port, found.port))[-8192:]
+            found.heard = heard.decode("utf-8", "replace")
+            if heard.endswith((b">>> ", b"... ")):
+                found.prompt = "waiting"
+                return
+
+
+def _type(port: serial.Serial, name: str, keys: bytes) -> None:
+    try:
+        port.write(keys)
+    except serial.SerialTimeoutException:
+        return  # what holds its line answers nobody
+    except OSError as e:
+        raise PortGoneError(f"{name}: unplugged or closed") from e
+
+
+def _conclusive(heard: str) -> bool:
+    return bool(_CONCLUSIVE.search(heard))
+
+
+def _read(port: serial.Serial, name: str) -> bytes:
+    try:
+        return bytes(port.read(max(port.in_waiting, 1)))
+    except OSError as e:
+        raise PortGoneError(f"{name}: unplugged or closed") from e
+
+
+# The prompt.
+
+
+def _ask_prompt(
+    found: Evidence, board: Board | None, on_step: Callable[[str], None], *, resume: bool
+) -> None:
+    """Ask for a prompt, stopping what runs; look at the files from there."""
+    on_step("prompt")
+    waiting = found.prompt == "waiting"
+    try:
+        with RawPrompt.open(found.port, PROMPT_S) as prompt:
+            found.prompt = found.prompt or "interrupted"
+            found.device, found.unsent_bytes, found.files = about(prompt, board)
+            if resume and not waiting and not found.unsent_bytes:
+                prompt.restart()
+            else:
+                prompt.leave()
+    except PromptError:
+        found.prompt = ""  # none, or one that does not do what it is told: the loader is next
+
+
+def about(prompt: RawPrompt, board: Board | None = None) -> tuple[str, int, Files]:
+    """Return (device, bytes of unsent packets, files) as the prompt tells; PromptError."""
+    device, unsent, mounted, size, free = _tuple(prompt, _ABOUT, 5)
+    if not (isinstance(device, str) and type(unsent) is type(size) is type(free) is int):
+        raise PromptError(f"{prompt.name}: an id and three numbers were asked for")
+    if not mounted:
+        return device, unsent, Files(False)
+    names = tuple(prompt.names("/"))
+    read = {
+        name: data
+        for name in settings.NAMES
+        if name in names and (data := prompt.read(name)) is not None
+    }
+    why, version = _tuple(prompt, _VERSION, 2)
+    files = Files(True, "", size, free, names, read, str(version), str(why))
+    return device, unsent, _compared(prompt, files, board)
+
+
+def _compared(prompt: RawPrompt, files: Files, board: Board | None) -> Files:
+    """Compare with motekit's firmware: for the chip of the board, else the one that fits best."""
+    best: Files | None = None
+    marches = {board.chip.march} if board else {chip.march for chip in CHIPS.values()}
+    for march in sorted(marches):
+        wanted = bundle.files_for(march)
+        hashes = prompt.hashes([name for name in wanted if name in files.names])
+        missing = tuple(name for name in wanted if name not in files.names)
+        other = tuple(
+            name for name, held in hashes.items() if held != hashlib.sha256(wanted[name]).digest()
+        )
+        halves = tuple(n for n in files.names if n.removesuffix(NEW) in {*wanted, *settings.NAMES})
+        halves = tuple(name for name in halves if name.endswith(NEW))
+        left = tuple(
+            name
+            for name in files.names
+            if name.startswith(OURS) and name not in wanted and name not in halves
+        )
+        each = replace(files, march=march, missing=missing, other=other, left=left, halves=halves)
+        if best is None or len(missing + other) < len(best.missing + best.other):
+            best = each
+    return best or files
+
+
+def _tuple(prompt: RawPrompt, code: str, size: int) -> tuple[Any, ...]:
+    said = prompt.execute(code).strip().splitlines()
+    try:
+        found: Any = ast.literal_eval(said[-1]) if said else None
+    except (ValueError, SyntaxError) as e:
+        raise PromptError(f"{prompt.name}: a tuple was asked for, {said[-1][:80]!r} came") from e
+    values = cast("tuple[Any, ...]", found) if isinstance(found, tuple) else ()
+    if len(values) != size:
+        raise PromptError(f"{prompt.name}: {size} values were asked for, {said[-1:]!r} came")
+    return values
+
+
+# The loader.
+
+
+def _ask_loader(found: Evidence, on_step: Callable[[str], None]) -> None:
+    """Reset the chip into its loader, look at its flash, and have it boot again."""
+    on_step("loader")
+    tool = Esptool(found.port, attempts=CONNECT_TRIES)
+    try:
+        found.chip, head = again(tool, lambda: tool.identify(0, HEAD_BYTES))
+        found.device = found.chip.mac
+        tool.baud = FAST_BAUD
+        chip = found.chip.name
+        found.flash = again(tool, lambda: examine(tool, chip, head))
+        tool.let_go()
+    except EsptoolError as e:
+        found.chip_error = str(e).removeprefix(f"{found.port}: ")
+
+
+def again(tool: Esptool, do: Callable[[], _T]) -> _T:
+    """Do it; where a line is bad, or what a program prints comes in between, slower and anew."""
+    for _ in range(_TRIES - 1):
+        try:
+            return do()
+        except EsptoolError as e:
+            if "Failed to connect" in str(e):
+                raise
+            tool.baud = SLOW_BAUD
+            with contextlib.suppress(EsptoolError):
+                tool.identify(0, partitions.TABLE_BYTES)
+    return do()
+
+
+class Readable(Protocol):
+    """A flash that can be read, as `Esptool` does."""
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return a piece of flash."""
+        ...
+
+
+def examine(tool: Readable, chip: str, head: bytes) -> Flash:
+    """Return what is in flash, as the chip would judge it at boot; EsptoolError.
+
+    `head` is its beginning, HEAD_BYTES long: bootloader and partition table.
+    """
+    start = CHIPS[chip].bootloader_offset
+    boot, table = head[start : partitions.TABLE_OFFSET], head[-partitions.TABLE_BYTES :]
+    if not head.strip(b"\xff"):
+        return Flash(blank=True)
+    boot_fault, other = judge(boot, chip)
+    try:
+        entries = partitions.read(table)
+    except partitions.TableError as e:
+        fault = str(e) if table.strip(b"\xff") else "blank"
+        return Flash(False, boot_fault, (), fault, "", other)
+    app = next((each for each in entries if each.type == partitions.APP), None)
+    if app is None:
+        return Flash(False, boot_fault, entries, "has no partition with a program", "", other)
+    begin = tool.read(app.offset, _APP_HEAD_BYTES)
+    app_fault, app_chip = judge(begin, chip, whole=False)
+    if not (boot_fault or app_fault):
+        app_fault, app_chip = judge(tool.read(app.offset, app.size), chip)
+    return Flash(False, boot_fault, entries, "", app_fault, other or app_chip)
+
+
+def judge(data: bytes, chip: str, *, whole: bool = True) -> tuple[str, str]:
+    """Return (what is wrong with an image, the chip that it is for if that is another)."""
+    if not data.strip(b"\xff"):
+        return "blank", ""
+    try:
+        of = image.chip_of(data)
+    except ImageError as e:
+        return str(e).removeprefix("image: "), ""
+    if of != chip:
+        return f"is for an {of}", of
+    if not whole:
+        return "", ""
+    try:
+        image.read(data)
+    except ImageError as e:
+        return str(e).removeprefix("image: "), ""
+    return "", ""

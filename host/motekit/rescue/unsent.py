@@ -1,0 +1,114 @@
+"""Packets that a board has not delivered: out of its RAM, and into a store if there is one.
+
+A firmware that runs is asked over its link, as always. One that was stopped has left its queue for
+whoever is at the prompt (`motefw.app.unsent`): it comes over as it lies in RAM, with its SHA-256,
+and its packets go through the ordinary intake, each with its tag.
+"""
+
+import ast
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from motekit.collector import Collector, Limits
+from motekit.hello import Hello
+from motekit.keys import Host, KeyStore
+from motekit.raw_prompt import PromptError, RawPrompt
+from motekit.session import Notice
+from motekit.store import Store
+from motekit.transports import transport
+from motekit.transports.replay import Recorder
+
+COLLECT_S = 30.0  # a queue of 16 KiB takes two
+_TRIES = 3
+_HEAD_BYTES = 2
+_QUEUE = """
+import hashlib
+r,a,u=getattr(globals().get('app'),'unsent',None) or [b'',0,0]
+h=hashlib.sha256();v=memoryview(r)
+while u:
+ n=min(256,u,len(r)-a);h.update(v[a:a+n]);print(bytes(v[a:a+n]));a=(a+n)%len(r);u-=n
+print(h.digest())
+"""
+
+
+class Taken(NamedTuple):
+    """How many packets are new in the store, and how many were set aside for their tags."""
+
+    stored: int
+    set_aside: int
+
+
+def queue(prompt: RawPrompt) -> bytes:
+    """Return the queue that a stopped firmware has left, its oldest packet first; PromptError."""
+    for _ in range(_TRIES):
+        *lines, digest = prompt.execute(_QUEUE, 60).splitlines() or ["b''"]
+        try:
+            data = b"".join(ast.literal_eval(line) for line in lines)
+            if hashlib.sha256(data).digest() == ast.literal_eval(digest):
+                return data
+        except (ValueError, SyntaxError, TypeError):
+            continue
+    raise PromptError(f"{prompt.name}: the queue came over garbled {_TRIES} times; try again")
+
+
+def packets(data: bytes) -> tuple[list[bytes], int]:
+    """Return the packets of a queue, and how many bytes at its end are none."""
+    found: list[bytes] = []
+    at = 0
+    while at + _HEAD_BYTES <= len(data):
+        size = int.from_bytes(data[at : at + _HEAD_BYTES], "little")
+        if not size or at + _HEAD_BYTES + size > len(data):
+            break
+        found.append(data[at + _HEAD_BYTES : at + _HEAD_BYTES + size])
+        at += _HEAD_BYTES + size
+    return found, len(data) - at
+
+
+def record(path: Path, device: str, found: list[bytes]) -> None:
+    """Write packets as a recording, which `motekit collect replay:FILE` takes."""
+    recorder = Recorder(path)
+    for each in found:
+        recorder.write(device, each)
+    recorder.close()
+
+
+def replay(path: Path, store: Store, key_store: KeyStore) -> Taken:
+    """Take a recording into a store."""
+    return _collect(f"replay:{path}", store, key_store, Limits())
+
+
+def collect(port: str, hello: Hello, store: Store, key_store: KeyStore) -> Taken:
+    """Collect from a running firmware what it held when it said hello."""
+    last = hello.next_seq - 1
+
+    def done() -> bool:
+        runs = store.acknowledged(hello.device)
+        mine = [s for g, e, s in runs if (g, e) == (hello.generation, hello.epoch)]
+        return any(seq is not None and seq >= last for seq in mine)
+
+    return _collect(f"serial:{port}", store, key_store, Limits(for_s=COLLECT_S), done)
+
+
+def _collect(
+    url: str,
+    store: Store,
+    key_store: KeyStore,
+    limits: Limits,
+    done: Callable[[], bool] = lambda: False,
+) -> Taken:
+    set_aside = 0
+
+    def notice(told: Notice) -> None:
+        nonlocal set_aside
+        set_aside += "set aside" in told.text
+
+    collector = Collector(store, [transport(url)], key_store, Host(), notice)
+
+    def tick() -> None:
+        if done():
+            collector.stop()
+
+    collector.run(limits, tick)
+    return Taken(collector.live.new, set_aside)

@@ -1,0 +1,61 @@
+"""Many at once: results in order, and an interrupt that waits for what has to be put in order."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from motekit.at_once import at_once
+
+HOST = Path(__file__).parents[1] / "host"
+PROGRAM = """
+import time
+from motekit.at_once import at_once
+
+def work(name, stopped):
+    print("begun", flush=True)
+    while not stopped():
+        time.sleep(0.01)
+    time.sleep(0.3)
+    print("in order", flush=True)
+
+at_once(["a", "b"], work, end_s=5)
+"""
+
+
+def test_results_are_in_the_order_of_the_names():
+    assert at_once(list("abc"), lambda name, _: time.sleep(0.03 * (name < "c")) or name, 1) == [
+        *"abc"
+    ]
+
+
+def test_no_more_than_that_many_at_a_time():
+    lock, running, most = threading.Lock(), [], []
+
+    def work(name, _):
+        with lock:
+            running.append(name)
+            most.append(len(running))
+        time.sleep(0.01)
+        running.remove(name)
+
+    at_once([str(n) for n in range(20)], work, 1, most=3)
+    assert max(most) <= 3
+
+
+def test_an_interrupt_waits_for_the_end_of_all():
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM],
+        env={**os.environ, "PYTHONPATH": f"{HOST}{os.pathsep}{HOST.parent / 'firmware'}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert [process.stdout.readline() for _ in "ab"] == ["begun\n"] * 2
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=20)
+    assert out.count("in order") == 2
