@@ -54,3 +54,12 @@ def test_a_driver_that_starts_itself_while_it_samples_stays_whole():
 def test_a_driver_that_derives_from_another_stays_whole():
     source = SOURCE.replace("(Driver)", "(Other)")
     assert halves(source) == (source, None)
+
+
+def test_what_other_drivers_may_import_is_where_it_was():
+    source = SOURCE.replace("time.ticks_ms()", "now()").replace(
+        "_TABLE =", "def now():\n    return time.ticks_ms()\n\n\n_TABLE ="
+    )
+    whole, half = halves(source)
+    assert "import Part, now" in whole
+    assert "def now" in half

@@ -67,6 +67,8 @@ def _parted(tree: ast.Module, file: str) -> tuple[ast.Module, ast.Module]:
     whole = _class(driver, [driver.name, _BASE], kept, keeps=False)
     below = [*ast.parse(f"from motefw import {_SAMPLING_BASE}").body, *_needed(rest, half)]
     above = _needed(rest, whole)
+    offered = [node for node in rest if _is_offered(node)]
+    above = [node for node in rest if node in above or node in offered]
     shared = [each for node in below for each in _names(node) if node in above]
     module = file.removesuffix(".py").replace("/", ".")
     inherited = ast.ImportFrom(module, [ast.alias(each) for each in [driver.name, *shared]], 0)
@@ -76,6 +78,12 @@ def _parted(tree: ast.Module, file: str) -> tuple[ast.Module, ast.Module]:
         ast.fix_missing_locations(ast.Module([*below, half], [])),
         ast.fix_missing_locations(ast.Module([inherited, *again, whole, *after], [])),
     )
+
+
+def _is_offered(node: ast.stmt) -> bool:
+    """Tell whether other drivers may import what a statement makes."""
+    made = not isinstance(node, ast.Import | ast.ImportFrom)
+    return made and any(name[0] != "_" for name in _names(node))
 
 
 def _is_text(node: ast.stmt) -> bool:
