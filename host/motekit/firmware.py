@@ -35,6 +35,7 @@ _PUBLIC = {
     "sampling": ("Sampling",),
     "errors": ("ConfigError", "SensorError"),
     "packet_setup": ("select_kernel",),
+    "trial": (),  # its file tells a host that the board can be provisioned
 }  # what main.py and drivers may import, those that are put on a board as they are, too
 _RARE = (
     *("actions", "attach", "authority", "boot", "commands", "config", "configure", "ending"),
