@@ -38,7 +38,7 @@ FIRMWARE_LAYERS = (
     ("port_esp32",),
 )
 HOST_LAYERS = (
-    ("errors", "chips", "clock", "at_once"),
+    ("errors", "chips", "clock", "at_once", "plain"),
     ("shorten",),
     ("copies", "halves", "rewriter", "link", "merge"),
     ("fields", "resources", "keys", "drivers", "hello", "decode", "places", "disk", "tap"),
@@ -61,7 +61,7 @@ HOST_LAYERS = (
     ),
     ("session", "recognition", "caretaker", "probe", "bus_scan"),
     ("sim", "sinks", "bundle", "flasher", "record", "gateway"),
-    ("collector", "doctor", "provision"),
+    ("collector", "doctor", "provision", "unsent"),
     ("configuration", "station", "rescue"),
     ("demo", "sim.world"),
     ("testing",),
