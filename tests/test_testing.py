@@ -488,7 +488,7 @@ def test_modules_go_onto_the_board_too(project):
         )
     )
     (project.path / "helper.py").write_text("SCALE = 1 / 128\n")
-    crc = (ROOT / "firmware" / "motefw" / "describe.py").read_text()
+    crc = (ROOT / "firmware" / "motefw" / "status.py").read_text()
     (project.path / "patched.py").write_text(crc.replace('"gaps": ', '"holes": '))
     result = project(
         """
@@ -496,7 +496,7 @@ def test_modules_go_onto_the_board_too(project):
             board = virtual_board(
                 sensors=[{"driver": "tmp117", "source": {"temperature": 3}}],
                 drivers=["tmp117.py"], models=["tmp117_model.py"],
-                modules={"helper.py": "helper.py", "motefw/describe.py": "patched.py"},
+                modules={"helper.py": "helper.py", "motefw/status.py": "patched.py"},
             )
             board.run(8)
             assert set(board.readings()["temperature"]) == {3.0}
