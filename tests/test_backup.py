@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from motekit import open as motekit_open
 from motekit import plan as plans
 from motekit import provision
+from motekit.client import Client, NoReplyError
 from motekit.configuration import apply, backup_file, restore, target
 from motekit.configuration.backup_file import Backup, BackupError
 from motekit.keys import KeyStore
@@ -161,6 +162,9 @@ def test_secrets_are_for_their_owner_alone_and_no_other_file_is_lost(tmp_path):
     path.chmod(0o600)
     with pytest.raises(BackupError, match="is a backup of a0b1c2d3e4f5 already"):
         backup_file.save(path, Backup("0" * 12, "", NAME, "", "", {}))
+    with pytest.raises(BackupError, match="has keys and passwords of a0b1c2d3e4f5, which this"):
+        backup_file.save(path, Backup("a0b1c2d3e4f5", "", NAME, "", "", {}))
+    assert backup_file.load(path) == one
     other = tmp_path / "thesis.txt"
     other.write_text("precious")
     with pytest.raises(BackupError):
@@ -354,3 +358,26 @@ def test_keys_never_take_the_place_of_newer_or_other_ones(saved, held, outcome):
         allowed, work._notes = {}, [str(error)]
     assert ("/keys.json" in allowed) == (outcome == "brought")
     assert outcome == "brought" or outcome in work._notes[0]
+
+
+@pytest.mark.parametrize(
+    ("lost", "state"),
+    [(("provision.keep",), "applied"), (("provision.keep", "provision.get"), "failed")],
+)
+def test_a_lost_answer_is_no_board_that_went_back(fleet, home, monkeypatch, lost, state):
+    class Deaf(Client):
+        """Does as it is told, and does not hear what came of it."""
+
+        def request(self, name, *args, **options):
+            told = super().request(name, *args, **options)
+            if name in lost:
+                raise NoReplyError(f"no reply to {name!r}")
+            return told
+
+    (virtual,) = fleet(f'[[board]]\nboard = "{NAME}"\n{SENSOR}').boards
+    backup = Backup(virtual.device, "roof", NAME, "", "", {"/notes.txt": b"1"})
+    monkeypatch.setattr(restore, "Client", Deaf)
+    done = restore.one(virtual.serial, backup, KeyStore.load(), restore.Options(), lambda *_: None)
+    assert done.state == state, done
+    assert ("keeps them" in done.error) == (state == "failed")
+    assert at_prompt(virtual)["/notes.txt"] == b"1"

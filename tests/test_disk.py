@@ -52,23 +52,6 @@ def test_what_may_not_be_written_is_named(tmp_path):
     assert str(caught.value).startswith(f"{tmp_path / 'file' / 'roof'}: cannot be written (Not a")
 
 
-@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
-def test_a_file_is_its_owners_alone_unless_it_is_to_be_shared(tmp_path):
-    (tmp_path / "plain").touch()
-    plain = (tmp_path / "plain").stat().st_mode & 0o777
-    for shared, mode in ((False, 0o600), (True, plain), (False, 0o600)):
-        disk.replace(tmp_path / "file", b"what", shared=shared)
-        assert (tmp_path / "file").stat().st_mode & 0o777 == mode
-    assert sorted(os.listdir(tmp_path)) == ["file", "plain"]
-
-
-def test_what_cannot_be_put_in_place_leaves_nothing_behind(tmp_path):
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(OSError, match="folder"):
-        disk.replace(tmp_path / "folder", b"what")
-    assert os.listdir(tmp_path) == ["folder"]
-
-
 def test_other_errors_pass():
     with pytest.raises(ValueError, match="mine"), disk.writing("x", "y"):
         raise ValueError("mine")

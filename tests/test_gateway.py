@@ -3,6 +3,9 @@
 import errno
 import importlib
 import os
+import subprocess
+import sys
+import textwrap
 import time
 import tty
 import types
@@ -61,13 +64,14 @@ class Clock:
 
     def __init__(self):
         self.now_us = 5_000_000
+        self.slept_s = 0  # which the monotonic clock of Linux does not count
 
     def monotonic(self):
         self.now_us += 3
         return self.now_us / 1e6
 
     def utc(self):
-        return 1_790_000_000 + self.now_us / 1e6
+        return 1_790_000_000 + self.slept_s + self.now_us / 1e6
 
     def sleep(self, seconds):
         self.now_us += round(1e6 * seconds)
@@ -217,6 +221,21 @@ def test_times_are_utc_and_nothing_is_missing(bench, store, tmp_path):
     assert abs(times[-1] - times[0] - (len(times) - 1)) < 0.01
 
 
+@pytest.mark.parametrize("slept_s", [28_800, -3])
+def test_times_are_utc_on_both_sides_of_a_sleep_of_the_machine(bench, store, tmp_path, slept_s):
+    began = bench.clock.utc()
+    with bench.gateway(store) as running:
+        running.run(30, lambda: False)
+        bench.clock.slept_s = slept_s
+        running.run(630, lambda: False)
+    with motekit.open(tmp_path / "gateway.motekit") as opened:
+        times = opened.read(stream="sht4x")["time"].astype("int64") / 1e9
+    assert min(times[:29]) >= began
+    assert max(times[:29]) - began < 30
+    assert abs(min(times[31:]) - began - slept_s - 31) < 1.5
+    assert abs(max(times[31:]) - began - slept_s - 659) < 1.5
+
+
 def test_a_part_that_does_not_answer_is_reported_retried_and_its_gap_told(bench, store):
     with bench.gateway(store) as running:
         running.run(5, lambda: False)
@@ -322,6 +341,104 @@ def test_a_uart_reads_what_is_there():
 )
 def test_failures_are_those_of_a_board(error, code):
     assert translated(error).errno == code
+
+
+def in_blinka(script, **env):
+    """Run a script with the real Blinka, which can be loaded but once in a process."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("BLINKA")}
+    env = {**kept, "PYTHONPATH": os.pathsep.join(sys.path), **env}
+    ran = subprocess.run(
+        [sys.executable, "-c", FOR_BLINKA + textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=env,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    print(ran.stderr)
+    return ran.stdout.split()
+
+
+FOR_BLINKA = """
+import sys, types
+from motekit.gateway.config import BusPlan
+from motekit.gateway.port_blinka import blinka
+
+def opens(opener):
+    try:
+        opener(BusPlan("i2c", 100_000))
+    except OSError as e:
+        print(e, file=sys.stderr)
+        return False
+    return True
+"""
+
+
+def test_blinka_opens_an_mcp2221_again_that_was_unplugged():
+    said = in_blinka(
+        """
+        there = True
+
+        class Device:
+            def open(self, vid, pid):
+                self.is_open = there
+                if not there:
+                    raise OSError("open failed")
+
+            def close(self):
+                self.is_open = False
+
+            def write(self, report):
+                if not (there and self.is_open):
+                    raise OSError("write failed")
+                self.command = report[1]
+                return len(report)
+
+            def read(self, size, *_):
+                return [self.command, 0, 0, 0x20, *bytes(60)]  # the speed is taken
+
+        found = [{"vendor_id": 0x04D8, "product_id": 0x00DD}]
+        sys.modules["hid"] = types.SimpleNamespace(device=Device, enumerate=lambda *_: found)
+        opener = blinka("mcp2221")
+        print(opens(opener))
+        there = False
+        print(opens(opener))
+        there = True
+        print(opens(opener))
+        """,
+        BLINKA_MCP2221_RESET_DELAY="-1",
+    )
+    assert said == ["True", "False", "True"]
+
+
+def test_an_ft232h_that_is_not_there_is_looked_for_each_time():
+    said = in_blinka(
+        """
+        from pyftdi.ftdi import Ftdi
+        from pyftdi.usbtools import UsbTools
+
+        looked = []
+
+        class Usb:
+            def enumerate_devices(self):
+                looked.append(self)
+                return []
+
+        def i2c(*_, **options):
+            known = Ftdi.SCHEME, Ftdi.VENDOR_IDS, Ftdi.PRODUCT_IDS, Ftdi.DEFAULT_VENDOR
+            return UsbTools.parse_url("ftdi://ftdi:ft232h/1", *known)
+
+        UsbTools._load_backend = classmethod(lambda cls: Usb())
+        sys.modules["busio"] = types.SimpleNamespace(I2C=i2c)
+        sys.modules["board"] = types.SimpleNamespace(SCL=1, SDA=2)
+        opener = blinka("ft232h")
+        print(opens(opener), len(looked))
+        print(opens(opener), len(looked))
+        """
+    )
+    assert said[::2] == ["False", "False"]
+    assert int(said[3]) > int(said[1]) > 0
 
 
 def test_without_blinka_it_says_what_to_install(monkeypatch):

@@ -147,41 +147,57 @@ def test_no_server_and_no_such_release_say_what_to_try(tmp_path):
         images.fetch("file:///etc/passwd")
 
 
+@pytest.fixture
+def odd():
+    """Return a function that serves one answer, byte by byte as it is, and returns its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve(answer):
+            def run():
+                line, _ = server.accept()
+                with line:
+                    line.recv(4096)
+                    line.sendall(answer)
+
+            threading.Thread(target=run, daemon=True).start()
+            return f"http://127.0.0.1:{server.getsockname()[1]}/x.bin"
+
+        yield serve
+
+
 @pytest.mark.parametrize(
     "answer",
     [
-        b"nonsense\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc",
-        b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\nabc",
+        b"garbage\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+        b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\nab",
+        b"HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\n\r\n",
         b"",
     ],
 )
-def test_what_is_no_http_is_an_error_that_says_where(answer):
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve():
-            line, _ = server.accept()
-            with line:
-                line.recv(4096)
-                line.sendall(answer)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        with pytest.raises(FetchError, match=r"127\.0\.0\.1.*cannot be fetched.*--image FILE"):
-            images.fetch(f"http://127.0.0.1:{server.getsockname()[1]}/x")
-        thread.join(10)
+def test_a_server_that_speaks_no_http_is_named(odd, answer):
+    with pytest.raises(FetchError, match=r"127\.0\.0\.1"):
+        images.fetch(odd(answer))
 
 
-def test_a_site_may_end_in_a_slash_and_must_be_one(site, tmp_path):
-    images.refresh(tmp_path / "images.json", ["1.28.0"], f"{site.url}/")
-    with pytest.raises(FetchError, match="cannot be fetched"):
-        images.refresh(tmp_path / "images.json", ["1.28.0"], "http://a b")
+def test_no_wait_for_a_server_is_without_end(odd, monkeypatch):
+    monkeypatch.setattr(images, "FETCH_S", -1.0)
+    with pytest.raises(FetchError, match="2 bytes in -1 s; try again"):
+        images.fetch(odd(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab"))
+
+
+def test_nothing_leads_from_a_safe_place_to_an_unsafe_one():
+    for led in ("http://a/x.bin", "ftp://a/x.bin"):
+        with pytest.raises(FetchError, match="https:// expected"):
+            images._check_secure("https://a/", led)
+    images._check_secure("http://a/", "http://b/x.bin")
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
         ("nonsense", "no JSON"),
+        ("[" * 5000, "no JSON"),
         ("[]", "no manifest of version 1"),
         ('{"version": 2, "images": []}', "no manifest of version 1"),
         ('{"version": 1, "images": [3]}', r"images\[0\]: 3"),

@@ -6,6 +6,7 @@ import os
 import pty
 import random
 import re
+import time
 
 import pytest
 
@@ -188,6 +189,26 @@ def test_unsent_packets_go_into_a_store_first(fleet, run, tmp_path):
     assert len(table) > 0
     assert (summary.device, summary.lost, summary.missing) == (first.device, 0, 0)
     assert held(virtual)["config.json"]["site"] == "cellar"
+
+
+def test_what_a_stopped_firmware_has_left_in_ram_is_not_lost_in_silence(fleet, run, tmp_path):
+    virtual = fleet(BOARD).boards[0]
+    first = run(virtual)
+    time.sleep(2)
+    with RawPrompt.open(virtual.serial, 40) as prompt:  # as somebody did who then went away
+        prompt.leave()
+    starts = virtual.counts.starts
+    done = run(virtual)
+    assert done.state == "failed"
+    assert "motekit rescue" in done.error
+    assert virtual.counts.starts == starts
+    done = run(virtual, store=tmp_path / "fleet.motekit")
+    assert (done.error, done.state) == ("", "unchanged")
+    with motekit.open(tmp_path / "fleet.motekit") as store:
+        table = store.read(stream="sht4x", verified=True)
+        (summary,) = store.summary().devices
+    assert len(table) > 0
+    assert (summary.device, summary.lost, summary.missing) == (first.device, 0, 0)
 
 
 def test_new_keys_are_a_new_generation(fleet, run, records):

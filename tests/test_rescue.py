@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from motekit import board as boards
+from motekit import unsent
 from motekit.flash import filesystem, merged, partitions
 from motekit.flasher import flash as flasher
 from motekit.flasher.esptool import Chip
@@ -19,7 +20,7 @@ from motekit.flasher.job import Job
 from motekit.keys import KeyStore
 from motekit.raw_prompt import RawPrompt
 from motekit.rescue import rescue as rescuer
-from motekit.rescue import salvage, settings, states, unsent
+from motekit.rescue import salvage, settings, states
 from motekit.rescue.case import Wishes
 from motekit.rescue.evidence import Evidence
 from motekit.rescue.look import HEAD_BYTES, examine, look

@@ -5,6 +5,7 @@ Ref: SPEC.md, section "Message".
 
 import struct
 
+from .errors import MessageError
 from .keys import Tagger
 from .message import REPLY, REPLY_LAYOUT, REQUEST, REQUEST_LAYOUT, dumped, parsed, seal, unseal
 from .receipt import LAYOUT
@@ -29,7 +30,12 @@ def open_reply(tagger: Tagger, nonce: bytes, data: bytes) -> tuple[int, bool, ob
     size = struct.calcsize(REPLY_LAYOUT)
     body = unseal(data, REPLY, size, tagger, nonce)
     _, number, ok = struct.unpack_from(REPLY_LAYOUT, body)
-    return number, ok == 1, parsed(body, size)
+    try:
+        result = parsed(body, size)
+        dumped(result)  # no text: half a pair of surrogates, which nothing could print or keep
+    except (UnicodeError, RecursionError):
+        raise MessageError("message: JSON too deep, or of no Unicode") from None
+    return number, ok == 1, result
 
 
 def receipt(tagger: Tagger, what: int, generation: int, epoch: int, seq: int) -> bytes:

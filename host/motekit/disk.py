@@ -2,12 +2,15 @@
 
 import errno
 import os
-import secrets
+import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import MotekitError
+
+_UMASK = os.umask(0o077)  # once: to read it is to change it, for all threads
+os.umask(_UMASK)
 
 
 @contextmanager
@@ -22,20 +25,32 @@ def writing(folder: Path, instead: str) -> Generator[None]:
         raise MotekitError(f"{where}: cannot be written ({e.strerror or e}); {instead}") from e
 
 
-def replace(path: Path, data: bytes, *, shared: bool = False) -> None:
+def replace(path: Path, data: bytes, *, private: bool = True) -> None:
     """Write a file whole, or leave the old one; on the disk when this returns.
 
-    It is for its owner alone (0600), `shared` for whomever the umask lets.
+    `private`: for its owner alone, else for whom the user's umask lets read it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.parent / f".new-{secrets.token_hex(8)}"
-    mode = 0o666 if shared else 0o600
-    try:
-        with open(part, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as f:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".new-", delete=False) as f:
+        try:
             f.write(data)
             f.flush()
+            if not private:
+                Path(f.name).chmod(0o666 & ~_UMASK)
             os.fsync(f.fileno())
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+            Path(f.name).replace(path)
+        except BaseException:
+            Path(f.name).unlink(missing_ok=True)
+            raise
+    settle(path.parent)
+
+
+def settle(folder: Path) -> None:
+    """Have the names in a folder on the disk, too: a new file is lost without its name."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

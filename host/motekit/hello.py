@@ -6,8 +6,10 @@ from typing import Any, NamedTuple, cast
 from motefw import keys, message
 
 from .errors import LinkError
+from .plain import plain
 
 _DEVICE = re.compile(r"[0-9a-f]{2,64}")
+_NAME_MAX = 200
 U32_MAX = 0xFFFFFFFF
 
 
@@ -49,7 +51,7 @@ def parse(result: Any) -> Hello:
     return Hello(
         device=device,
         board=fields.text("board"),
-        name=fields.text("name") if fields.get("name") is not None else None,
+        name=_name(fields),
         firmware=fields.text("firmware"),
         micropython=fields.text("micropython"),
         encoder=fields.text("encoder"),
@@ -63,6 +65,14 @@ def parse(result: Any) -> Hello:
         uptime_ms=fields.number("uptime_ms", 1 << 62),
         streams=tuple(_stream(row) for row in fields.rows("streams")),
     )
+
+
+def _name(fields: "_Fields") -> str | None:
+    """Return the name that somebody gave the board: an odd one keeps nobody from changing it."""
+    name = fields.get("name")
+    if isinstance(name, str):
+        return plain(name)[:_NAME_MAX]
+    return None if name is None else fields.text("name")
 
 
 def _optional(fields: "_Fields", name: str) -> int | None:

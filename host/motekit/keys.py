@@ -25,6 +25,7 @@ import platformdirs
 
 from motefw import keys, keys_host
 
+from . import disk
 from .errors import MotekitError
 
 VERSION = 1
@@ -226,10 +227,15 @@ def _write_private(path: Path, document: dict[str, Any]) -> None:
         raise KeyStoreError(f"{path}: is there already, and is not overwritten") from None
     except OSError as e:
         raise KeyStoreError(f"{path}: cannot be written: {e.strerror}") from None
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(document, file)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(document, file)
+            file.flush()
+            os.fsync(file.fileno())
+        disk.settle(path.parent)
+    except BaseException:
+        path.unlink(missing_ok=True)  # half a key is none, and would be in the way of a whole one
+        raise
 
 
 class Host:

@@ -3,6 +3,7 @@
 Ref: IEEE 802.11-2020, 9.4.2.2 (SSID) and J.4.1 (passphrase); `motefw.networks` has the same rules.
 """
 
+import re
 from dataclasses import dataclass, field
 
 NETWORKS_MAX = 4  # that a board keeps
@@ -25,6 +26,12 @@ def ssid_flaw(ssid: str) -> str | None:
     if 0 < size <= SSID_MAX_BYTES:
         return None
     return f"{ssid!r} has {size} bytes, 1 to {SSID_MAX_BYTES} expected"
+
+
+def unset_variable(name: str) -> str:
+    """Return what is wrong with a variable that is not set; it may be a password by mistake."""
+    shown = name if re.fullmatch(r"[A-Z_][A-Z0-9_]*", name) else "the variable (no name of one)"
+    return f"{shown} is not set in the environment"
 
 
 def password_flaw(password: str) -> str | None:

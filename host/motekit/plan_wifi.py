@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import cast
 
 from motekit.fields import Fields
-from motekit.networks import NETWORKS_MAX, Network, password_flaw, ssid_flaw
+from motekit.networks import NETWORKS_MAX, Network, password_flaw, ssid_flaw, unset_variable
 
 _SOURCES = ("password", "password_env", "password_file")
 
@@ -66,7 +66,7 @@ def _password(entry: Fields, folder: Path) -> tuple[str, str]:
     if source == "password_env":
         password = os.environ.get(value, "")
         if not password:
-            raise entry.fail(source, f"{value} is not set in the environment")
+            raise entry.fail(source, unset_variable(value))
     elif source == "password_file":
         password, warning = _of_file(entry, folder / value)
     else:

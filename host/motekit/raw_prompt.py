@@ -14,7 +14,7 @@ import binascii
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Self
+from typing import Self, cast
 
 import serial
 
@@ -31,6 +31,8 @@ _CHUNK_BYTES = 512
 _READ_BYTES = 1920  # of one call: a board drops what its host is too slow to take
 _TRIES = 3
 _TAIL_BYTES = 200
+_SAID_MAX_BYTES = 1 << 20  # of one answer; what never ends has to
+FILE_MAX_BYTES = 16 << 20  # no board has more flash
 
 _HASHES = """
 import hashlib
@@ -187,12 +189,14 @@ class RawPrompt:
         listed = tuple(names)
         said = self.execute(_HASHES.format(names=list(listed)), 60)
         try:
-            found: list[bytes | None] = ast.literal_eval(said.strip())
-        except (ValueError, SyntaxError) as e:
+            value: object = literal(said.strip())
+        except ValueError as e:
             raise PromptError(f"{self.name}: asked for hashes, got {said[:80]!r}") from e
-        if len(found) != len(listed):
-            raise PromptError(f"{self.name}: {len(listed)} hashes asked for, {len(found)} came")
-        return dict(zip(listed, found, strict=True))
+        found = cast("list[object]", value) if isinstance(value, list) else []
+        hashes = [each if isinstance(each, bytes) else None for each in found]
+        if len(hashes) != len(listed):
+            raise PromptError(f"{self.name}: {len(listed)} hashes asked for, {len(hashes)} came")
+        return dict(zip(listed, hashes, strict=True))
 
     def names(self, folder: str) -> list[str]:
         """Return the paths of all files in a folder and below it; empty if it is not there."""
@@ -208,6 +212,8 @@ class RawPrompt:
             found += piece
             if len(piece) < _READ_BYTES:
                 return bytes(found)
+            if len(found) > FILE_MAX_BYTES:
+                raise PromptError(f"{self.name}: {name} is longer than any flash")
 
     def _piece(self, name: str, at: int) -> bytes | None:
         """Return the piece of a file that begins at an offset; the board tells how long it is."""
@@ -298,10 +304,20 @@ class RawPrompt:
         while mark not in self._held:
             if time.monotonic() > end:
                 return None
+            if len(self._held) > _SAID_MAX_BYTES:
+                raise PromptError(f"{self.name}: says more than {_SAID_MAX_BYTES:,} bytes")
             self._more()
         found, _, rest = bytes(self._held).partition(mark)
         self._held[:] = rest
         return found
+
+
+def literal(said: str) -> object:
+    """Return the value that a board has printed; ValueError if it is none."""
+    try:
+        return ast.literal_eval(said)
+    except (SyntaxError, TypeError, MemoryError, RecursionError) as e:
+        raise ValueError(f"{said[:80]!r} is no value") from e
 
 
 def _above(name: str) -> list[list[str]]:

@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 
 from motefw.errors import MoteError
 from motekit import __version__
+from motekit.plain import plain
 
 COMMANDS = (
     ("collect", "motekit.cli.collect"),
@@ -128,9 +129,9 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except MoteError as e:
-        print(f"motekit: {e}", file=sys.stderr)
+        print(plain(f"motekit: {e}"), file=sys.stderr)
         sys.exit(getattr(e, "exit_code", 1))
     except OSError as e:
         where = f"{e.filename}: " if e.filename else ""
-        print(f"motekit: {where}{e.strerror or e}", file=sys.stderr)
+        print(plain(f"motekit: {where}{e.strerror or e}"), file=sys.stderr)
         sys.exit(1)

@@ -62,8 +62,9 @@ def flash(
     """Write MicroPython and the firmware onto boards, all at once, and wait until each says hello.
 
     A blank board gets everything; on one that was flashed before, files and identity stay and only
-    what differs is written. A wrong chip, or one that holds something else, is left alone. Boards
-    that fail hold nobody up; exit code 1 names them. Doing it again is always safe.
+    what differs is written; it is reset, so collect first what it holds. A wrong chip, or one
+    that holds something else, is left alone. Boards that fail hold nobody up; exit code 1 names
+    them. Doing it again is always safe.
 
     Example: motekit flash --all --board esp32-c3-devkitm-1
     """

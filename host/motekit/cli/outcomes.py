@@ -8,6 +8,7 @@ from typing import Any
 
 from motekit.configuration.outcome import Outcome
 from motekit.errors import LinkError
+from motekit.plain import plain
 
 _LOCK = threading.Lock()
 
@@ -29,13 +30,11 @@ def show(done: Sequence[Outcome], *, as_json: bool) -> None:
             print(json.dumps(_record(each), ensure_ascii=False), flush=True)
             continue
         name = f" {each.name}" if each.name else ""
-        print(f"{each.port}{name}{_of(each)}: {each.state}")
-        for change in each.changes:
-            print(f"  {change}")
-        for note in each.notes:
-            print(f"  {note}")
+        lines = [f"{each.port}{name}{_of(each)}: {each.state}"]
+        lines += [f"  {told}" for told in (*each.changes, *each.notes)]
         for sensor in each.sensors:
-            print(f"  ! {sensor.name} is {sensor.state}: {sensor.error or 'no sample yet'}")
+            lines.append(f"  ! {sensor.name} is {sensor.state}: {sensor.error or 'no sample yet'}")
+        print(plain("\n".join(lines)))
 
 
 def fail(done: Sequence[Outcome]) -> None:

@@ -19,6 +19,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from motekit.plain import plain
+
 Item = TypeVar("Item")
 
 PIPE_COLUMNS = 10_000  # a pipe has no width: nothing is cut or folded
@@ -58,7 +60,7 @@ def rows(
         return
     terminal = Console()
     console = terminal if terminal.is_terminal else Console(width=PIPE_COLUMNS)
-    cells = [[column.say(item) for column in columns] for item in items]
+    cells = [[plain(column.say(item)) for column in columns] for item in items]
     shown = fitting(columns, cells, console.width)
     titled = any(column.title for column in columns)
     table = Table(box=None, pad_edge=False, header_style="bold", show_header=titled)

@@ -103,7 +103,7 @@ def _write_stand_in(loaded: scenarios.Scenario, path: Path) -> None:
         there = f"are of {len(chips)} chips: {', '.join(sorted(chips))}" if chips else "are none"
         raise UsageError(f"--image is for the chip of the scenario's blank boards; there {there}")
     with disk.writing(path.parent, "name a file elsewhere with --image"):
-        disk.replace(path, synthetic.release(CHIPS[chips.pop()]), shared=True)
+        disk.replace(path, synthetic.release(CHIPS[chips.pop()]))
 
 
 async def _run(

@@ -19,7 +19,8 @@ from motekit.client import Client
 from motekit.errors import UsageError
 from motekit.improv import Found
 from motekit.keys import Host, KeyStore
-from motekit.networks import Network
+from motekit.networks import Network, unset_variable
+from motekit.plain import plain
 from motekit.transports.serial import SerialPipe
 from motekit.wifi import Heard, WifiState
 
@@ -137,7 +138,7 @@ def improv(
         return
     for key, value in told.items():
         if value:
-            print(f"{key}: {value}")
+            print(plain(f"{key}: {value}"))
     if heard:
         show.rows(_HEARD, heard)
 
@@ -164,7 +165,7 @@ def _networks(
     if variable is not None:
         password = os.environ.get(variable, "")
         if not password:
-            raise UsageError(f"--password-env: {variable} is not set in the environment")
+            raise UsageError(f"--password-env: {unset_variable(variable)}")
         return [Network(ssids[0], password)]
     if file is not None:
         return [Network(ssids[0], _first_line(file))]
@@ -205,12 +206,14 @@ def _tell(state: WifiState, as_json: bool) -> None:
     where = f" {state.ssid}" if state.ssid else ""
     signal = "" if state.rssi_dbm is None else f", {state.rssi_dbm} dBm"
     address = f", {state.address}" if state.address else ""
-    print(f"{state.state}{where}{signal}{address}")
+    lines = [f"{state.state}{where}{signal}{address}"]
     if state.why:
-        print(f"why: {state.why}")
-    print(f"networks: {', '.join(each.ssid for each in state.networks) or 'none'}")
+        lines.append(f"why: {state.why}")
+    lines.append(f"networks: {', '.join(each.ssid for each in state.networks) or 'none'}")
     if state.former:
-        print(f"kept until one of these works: {', '.join(each.ssid for each in state.former)}")
+        former = ", ".join(each.ssid for each in state.former)
+        lines.append(f"kept until one of these works: {former}")
+    print(plain("\n".join(lines)))
 
 
 _HEARD: show.Columns[Heard | Found] = (

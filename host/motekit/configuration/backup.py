@@ -13,6 +13,7 @@ from motekit.errors import LinkError, MotekitError
 from motekit.keys import KeyStore
 from motekit.provision import look
 from motekit.provision.delivery import spare
+from motekit.provision.guard import HoldsError, check_left
 from motekit.provision.look import Found
 from motekit.provision.records import now
 from motekit.raw_prompt import RawPrompt
@@ -114,8 +115,11 @@ def _read(
 ) -> tuple[Backup, tuple[str, ...]]:
     """Read files at the prompt; the board restarts in any case."""
     with RawPrompt.open(port, BOOT_S) as prompt:
+        leave = prompt.restart
         try:
             found = look.at_prompt(prompt, key_store)
+            if told is None:
+                check_left(found, port, discard=what.discard)
             if told is not None and found.device != told.device:
                 raise LinkError(f"{port}: {told.device} was here, now it is {found.device}")
             if found.trial:
@@ -131,8 +135,11 @@ def _read(
                     notes += (f"{name} is too large ({len(data):,} bytes) and was left out",)
                 else:
                     files[name] = data
+        except HoldsError:
+            leave = prompt.leave
+            raise
         finally:
-            prompt.restart()
+            leave()
     about = told if told is not None and told.hello is not None else found
     return _backup(about, files, _ssids(found)), notes
 

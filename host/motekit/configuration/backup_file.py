@@ -31,7 +31,7 @@ JSON_FILES = (CONFIG, KEYS, WIFI)
 SECRET = (KEYS, WIFI)
 FILES_MAX = 64
 FILE_MAX_BYTES = 1 << 20
-_SIZE_MAX = 4 * FILE_MAX_BYTES
+_SIZE_MAX = 32 * FILE_MAX_BYTES  # as much as flashes have, in base64
 _NAME_CHARS = 64
 _NAME = re.compile(r"(/[A-Za-z0-9_][A-Za-z0-9_. -]*)+")
 _RUNNING = re.compile(r"/(epoch|provision|record|trial)\.json|/(boot|main)\.py|/config\.\w+")
@@ -83,7 +83,7 @@ def parsed(data: bytes | None) -> object:
     """Return what JSON stands for, None if it is none."""
     try:
         return json.loads(data or b"")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
@@ -105,10 +105,18 @@ def is_users(name: str) -> bool:
 def save(path: Path, backup: Backup) -> None:
     """Write a backup whole, for its owner alone if it has secrets; MotekitError if it cannot be.
 
-    Another file than an older backup of the same board is never overwritten.
+    Another file than an older backup of the same board is never overwritten, nor is one with
+    secrets by one without.
     """
-    if path.exists() and (there := load(path).device) != backup.device:
-        raise BackupError(f"{path}: is a backup of {there} already; name another file")
+    if path.exists():
+        there = load(path)
+        if there.device != backup.device:
+            raise BackupError(f"{path}: is a backup of {there.device} already; name another file")
+        if there.secrets and not backup.secrets:
+            raise BackupError(
+                f"{path}: has keys and passwords of {there.device}, which this one would not;"
+                " name another file, or add --secrets"
+            )
     document: dict[str, object] = {
         "motekit_backup": VERSION,
         "device": backup.device,
@@ -121,9 +129,14 @@ def save(path: Path, backup: Backup) -> None:
         "files": {name: _packed(name, data) for name, data in backup.files.items()},
     }
     document["sha256"] = _checksum(document)
-    text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    data = (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
+    if len(data) > _SIZE_MAX:
+        raise BackupError(
+            f"{path}: would have {len(data):,} bytes, at most {_SIZE_MAX:,} can be; without"
+            " --files, only what is configured is saved"
+        )
     with disk.writing(path, "name another file"):
-        disk.replace(path, text.encode(), shared=not backup.secrets)
+        disk.replace(path, data, private=backup.secrets)
 
 
 def load(path: Path) -> Backup:
@@ -200,8 +213,11 @@ def is_name(name: str) -> bool:
 
 def _packed(name: str, data: bytes) -> dict[str, object]:
     value = parsed(data) if name in JSON_FILES else None
-    if isinstance(value, dict):
-        return {"json": value}
+    try:
+        if isinstance(value, dict) and dumped(cast("object", value)):
+            return {"json": value}
+    except UnicodeEncodeError:
+        pass  # half a character in it: kept as the text that it is
     try:
         return {"text": data.decode()}
     except UnicodeDecodeError:

@@ -18,12 +18,12 @@ from typing import Any
 
 from motefw import keys
 from motekit import board as boards
-from motekit.client import Client
+from motekit.client import Client, NoReplyError
 from motekit.errors import BoardError, LinkError, MotekitError
 from motekit.keys import Host, KeyStore
 from motekit.provision import look, proof, transaction
 from motekit.provision.delivery import spare
-from motekit.provision.guard import RefusedError
+from motekit.provision.guard import HoldsError, RefusedError, check_left
 from motekit.provision.look import TRIAL, Found
 from motekit.provision.patience import opened as port_opened
 from motekit.provision.transaction import TRY
@@ -94,7 +94,7 @@ class _Restoring:
         found = look.over_link(self._port, self._keys, lambda: False, look.LINK_S, known=False)
         if found is not None:
             self._check(found)
-        if not self._bring():
+        if not self._bring(asked=found is not None):
             return self.outcome("unchanged")
         try:
             self._prove()
@@ -135,12 +135,15 @@ class _Restoring:
 
     # At the prompt.
 
-    def _bring(self) -> bool:
+    def _bring(self, *, asked: bool) -> bool:
         """Bring what differs and put the board on trial; False if nothing differs."""
         with RawPrompt.open(self._port, BOOT_S) as prompt:
+            leave = prompt.restart
             try:
                 found = look.at_prompt(prompt, self._keys)
                 self._device = found.device
+                if not asked:
+                    check_left(found, self._port, discard=self._options.discard)
                 if not found.firmware:
                     raise RefusedError(
                         f"{self._port}: has no firmware that a backup could be brought to:"
@@ -158,8 +161,11 @@ class _Restoring:
                 if not found.trial:
                     self._write(prompt, found, files)
                 return True
+            except HoldsError:
+                leave = prompt.leave
+                raise
             finally:
-                prompt.restart()
+                leave()
 
     def _allowed(self, prompt: RawPrompt, found: Found) -> dict[str, bytes]:
         """Return the files that this board may have: no identity of another, nor an older one."""
@@ -219,7 +225,7 @@ class _Restoring:
                 "Wi-Fi stays as it is: the backup has no passwords (it had"
                 f" {', '.join(self._backup.networks)})"
             )
-        if found.had & {"config.next", "config.trial"}:
+        if CONFIG in files and found.had & {"config.next", "config.trial"}:
             differ[CONFIG] = files[CONFIG]
         return differ
 
@@ -266,21 +272,31 @@ class _Restoring:
                 held = look.mapping(client.request("config.get"))
                 if changes(held, completed(self._backup.config)):
                     raise LinkError("read back, its configuration is another one")
-            client.request("provision.keep")
+            self._keep(client)
         finally:
             pipe.close()
+
+    def _keep(self, client: Client) -> None:
+        """Have what is on trial stay; it does, too, where only the answer got lost."""
+        try:
+            client.request("provision.keep")
+        except NoReplyError:
+            if look.mapping(client.request("provision.get")).get("step"):
+                raise
 
     def _undo(self, why: str) -> Outcome:
         """Bring back the former files; say whether that could be done."""
         self._step(self._port, "going back")
         try:
             with RawPrompt.open(self._port, BOOT_S) as prompt:
-                transaction.undo(prompt)
+                undone = transaction.undo(prompt)
                 prompt.restart()
         except (PromptError, MotekitError, OSError) as e:
             return self.outcome(
                 "failed", f"{why}; it is on trial still ({e}): restore again, or provision it"
             )
+        if not undone:
+            return self.outcome("failed", f"{why}; it has the backup's files, and keeps them")
         return self.outcome("rolled back", f"{why}; its former files are in place again")
 
 

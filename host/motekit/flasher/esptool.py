@@ -198,6 +198,9 @@ class Esptool:
                     self._check(line)
                     listen(line)
                 code = process.wait(SILENCE_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise EsptoolError(f"{self.port}: esptool does not end", "".join(words)) from None
             except BaseException:
                 process.kill()
                 lines.end()

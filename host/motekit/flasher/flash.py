@@ -120,16 +120,17 @@ class _Flashing:
     def _flash(self, *, blank: bool) -> Result:
         self._tool.baud = self._job.baud
         files = 0
+        # without the file system, which is never written by what differs, and may hold keys
+        programs = tuple(each for each in self._job.regions if each.name not in _KEPT)
         if blank:
             sent = self._write(self._job.regions, {})
             state = "flashed"
         else:
-            programs = [each for each in self._job.regions if each.name not in _KEPT]
             sent = self._write(programs, history.load(self.chip.mac))
             files, file_bytes = self._bring_files()
             sent += file_bytes
             state = "updated" if sent or files else "unchanged"
-        history.save(self.chip.mac, self._job.regions)
+        history.save(self.chip.mac, programs)
         hello = self._greet()
         chip = self.chip
         return Result(self._port, state, chip.mac, chip.name, sent, files, hello=hello)

@@ -7,6 +7,7 @@ to `/resources/firmware/<build>-<date>-v<release>.bin`.
 import hashlib
 import http.client
 import re
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -22,9 +23,9 @@ from motekit.flasher.manifest import Entry, ManifestError
 
 SITE = "https://micropython.org"
 TIMEOUT_S = 30
+FETCH_S = 900.0  # all of an image; a server may drip
 _PAGE_MAX_BYTES = 4 << 20
 _CHUNK_BYTES = 1 << 16
-_ELSE = "`motekit flash --image FILE` takes a file that is here"
 
 Progress = Callable[[str, int, int], None]  # what, bytes done, bytes of all
 
@@ -92,7 +93,7 @@ def refresh(
 
 def _seek(chip: Chip, release: str, site: str, progress: Progress | None) -> Entry | None:
     """Fetch one chip's image of a release; None if its page has no link to it."""
-    page_url = f"{site.rstrip('/')}/download/{chip.micropython}/"
+    page_url = f"{site}/download/{chip.micropython}/"
     page = fetch(page_url).decode("utf-8", "replace")
     link = (
         rf'href="([^"]*/{chip.micropython}-\d{{8}}-v{re.escape(release)}(?:\.g[0-9a-f]+)?\.bin)"'
@@ -101,6 +102,7 @@ def _seek(chip: Chip, release: str, site: str, progress: Progress | None) -> Ent
     if not links:
         return None
     url = urllib.parse.urljoin(page_url, links[-1])
+    _check_secure(page_url, url)
     data = fetch(url, progress=progress)
     merged.read(data, chip, url)
     digest = hashlib.sha256(data).hexdigest()
@@ -111,26 +113,36 @@ def _seek(chip: Chip, release: str, site: str, progress: Progress | None) -> Ent
 def fetch(url: str, size: int | None = None, progress: Progress | None = None) -> bytes:
     """Return what lies at a URL; FetchError for anything but the whole of it."""
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
-        raise FetchError(f"{url}: http:// or https:// expected; {_ELSE}")
+        raise FetchError(f"{url}: http:// or https:// expected; --image takes a local file")
     limit = size or (manifest.SIZE_MAX_BYTES if url.endswith(".bin") else _PAGE_MAX_BYTES)
     found = bytearray()
+    end = time.monotonic() + FETCH_S
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:
             total = int(answer.headers.get("Content-Length") or size or 0)
-            while chunk := answer.read(_CHUNK_BYTES):
+            _check_secure(url, answer.url)
+            while chunk := answer.read1(_CHUNK_BYTES):
                 found += chunk
+                if time.monotonic() > end:
+                    raise FetchError(f"{url}: {len(found):,} bytes in {FETCH_S:.0f} s; try again")
                 if len(found) > limit:
                     raise FetchError(f"{url}: more than {limit:,} bytes")
                 if progress:
                     progress(url, len(found), total)
     except urllib.error.HTTPError as e:
-        raise FetchError(f"{url}: the server says {e.code} {e.reason}; {_ELSE}") from e
+        raise FetchError(f"{url}: the server says {e.code} {e.reason}") from e
     except (OSError, ValueError, http.client.HTTPException) as e:
-        why = " ".join(str(getattr(e, "reason", e)).split())[:100] or "no answer"
-        raise FetchError(f"{url}: cannot be fetched ({why}); {_ELSE}") from e
+        why = str(e).strip() or type(e).__name__
+        raise FetchError(f"{url}: cannot be fetched ({why}); --image takes a local file") from e
     if total and len(found) != total:
         raise FetchError(f"{url}: ended after {len(found):,} of {total:,} bytes; try again")
     return bytes(found)
+
+
+def _check_secure(asked: str, answered: str) -> None:
+    """Raise FetchError where a server, or a page, leads from https:// to where anybody can be."""
+    if asked.startswith("https:") and not answered.startswith("https:"):
+        raise FetchError(f"{asked}: leads to {answered}, https:// expected")
 
 
 def _check(data: bytes, entry: Entry) -> None:

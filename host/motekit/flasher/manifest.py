@@ -22,8 +22,8 @@ from motekit.errors import UsageError
 
 VERSION = 1
 SIZE_MAX_BYTES = 32 << 20
-RELEASE = re.compile(r"\d+\.\d+(\.\d+)?(-preview\.\d+)?")
-_URL = re.compile(r"(https?|file)://\S+")
+RELEASE = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}(\.[0-9]{1,4})?(-preview\.[0-9]{1,6})?")
+_URL = re.compile(r"https?://[!-~]+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _REFRESH = "`motekit firmware refresh` makes one; `--image FILE` does without"
 
@@ -55,7 +55,7 @@ def load(path: Path) -> tuple[Entry, ...]:
         found: Any = json.loads(path.read_bytes())
     except OSError as e:
         raise ManifestError(f"{path}: {e.strerror or e}; {_REFRESH}") from e
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise ManifestError(f"{path}: no JSON ({e}); {_REFRESH}") from e
     table = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
     if table.get("version") != VERSION or not isinstance(table.get("images"), list):
@@ -69,7 +69,7 @@ def save(path: Path, entries: tuple[Entry, ...]) -> None:
     rows = [asdict(each) for each in sorted(entries, key=lambda each: (each.build, each.release))]
     text = json.dumps({"version": VERSION, "images": rows}, indent=1) + "\n"
     with disk.writing(path.parent, "name another place with --manifest"):
-        disk.replace(path, text.encode(), shared=True)
+        disk.replace(path, text.encode(), private=False)
 
 
 def find(entries: tuple[Entry, ...], chip: Chip, release: str | None, path: Path) -> Entry:

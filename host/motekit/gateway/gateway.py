@@ -26,6 +26,7 @@ from motekit.store import Received, Store
 _MACHINE_IDS = ("/etc/machine-id", "/var/lib/dbus/machine-id")
 _DEVICE = re.compile(r"[0-9a-f]{12}")
 _ANCHOR_S = 600.0
+_STEPPED_US = 100_000  # between two steps the calendar was set, or the machine slept
 _ANCHOR_ERROR_US = 1000  # of two readings of the host's clocks, one after the other
 _QUALITY_HOST = 3
 _IDLE_S = 1.0
@@ -93,6 +94,8 @@ class Gateway:
         self._log = _Log()
         self._due_ms: list[int] = []
         self._anchor_at = 0.0
+        self._seen: tuple[int, int] | None = None  # (the streams' clock, UTC) of the last step
+        self._tied = -1  # the streams' clock of the last anchor
         self.packets = 0
 
     def __enter__(self) -> Self:
@@ -149,9 +152,9 @@ class Gateway:
             self._log, identity, epoch, clock, kernel
         )
         self._recorder.note({"boot": self._about(epoch)})
-        self._anchor()
+        self._tie()
         sampler, drivers = module("motefw.sampler"), module("motefw.drivers")
-        describe = module("motefw.describe")
+        schema = module("motefw.schema")
         limits = {"samples": self._plan.samples, "latency_ms": self._plan.latency_ms}
         for number, sensor in enumerate(self._plan.sensors):
             entry: dict[str, Any] = {"name": sensor.name, "driver": sensor.driver}
@@ -166,7 +169,7 @@ class Gateway:
             stream = sampler.Stream(number, entry, spec, cls, self._recorder, self, limits)
             self.streams.append(stream)
             self._due_ms.append(ticks_add(self.ticks_ms(), stream.step()))
-            self._recorder.note({"schema": describe.schema(stream)})
+            self._recorder.note({"schema": schema.table(stream)})
         self._commit()
 
     def _about(self, epoch: int) -> dict[str, Any]:
@@ -183,12 +186,22 @@ class Gateway:
             "epoch": epoch,
         }
 
-    def _anchor(self) -> None:
-        """Tie the streams' clock to UTC."""
-        self._anchor_at = self._clock.monotonic() + _ANCHOR_S
-        now_us = self._recorder.clock.now_us()
-        utc_us = round(self._clock.utc() * 1_000_000)
-        self._recorder.write(self._encode_anchor, now_us, utc_us, _QUALITY_HOST, _ANCHOR_ERROR_US)
+    def _tie(self) -> None:
+        """Tie the streams' clock to UTC now and then, and on both sides of a step of either."""
+        now = self._recorder.clock.now_us(), round(self._clock.utc() * 1_000_000)
+        seen, self._seen = self._seen, now
+        if seen and abs((now[1] - seen[1]) - (now[0] - seen[0])) > _STEPPED_US:
+            self._anchor(*seen)
+            self._anchor(*now)
+        elif self._clock.monotonic() >= self._anchor_at:
+            self._anchor(*now)
+
+    def _anchor(self, time_us: int, utc_us: int) -> None:
+        if time_us > self._tied:
+            self._tied = time_us
+            self._anchor_at = self._clock.monotonic() + _ANCHOR_S
+            args = time_us, utc_us, _QUALITY_HOST, _ANCHOR_ERROR_US
+            self._recorder.write(self._encode_anchor, *args)
 
     # Run
 
@@ -212,8 +225,7 @@ class Gateway:
                 left_ms = stream.step()
                 self._due_ms[i] = ticks_add(self.ticks_ms(), left_ms)
             wait_ms = min(wait_ms, left_ms)
-        if self._clock.monotonic() >= self._anchor_at:
-            self._anchor()
+        self._tie()
         self._commit()
         return max(wait_ms, 0) / 1000
 

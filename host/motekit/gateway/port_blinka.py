@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import serial
 
 from motekit.errors import MotekitError
+from motekit.gateway.adapters import RENEWALS, absent
 from motekit.gateway.config import BusPlan, GatewayPlan
 
 _NACKS = (errno.ENODEV, errno.ENXIO, errno.EREMOTEIO)  # as drivers of Linux's I2C hosts say it
@@ -66,8 +67,13 @@ def blinka(adapter: str) -> Opener:
     with _explained(adapter):
         busio: Any = importlib.import_module("busio")
 
+    tried: set[BusPlan] = set()
+
     def open_bus(plan: BusPlan) -> Any:
         with _explained(adapter):
+            if plan in tried and adapter in RENEWALS:
+                RENEWALS[adapter]()
+            tried.add(plan)
             board: Any = importlib.import_module("board")
             scl, sda = (getattr(board, pin) for pin in plan.pins)
             return busio.I2C(scl, sda, frequency=plan.speed)
@@ -98,6 +104,10 @@ def _explained(adapter: str) -> Generator[None]:
             f"{adapter}: Blinka finds no I2C bus here ({e}); is this the right adapter, is it "
             f"plugged in, and is its I2C switched on?"
         ) from None
+    except Exception as e:
+        if (there_is_none := absent(e)) is not None:
+            raise there_is_none from None
+        raise
 
 
 def _missing(adapter: str, name: str) -> str:

@@ -3,17 +3,20 @@
 Asked to reboot, a board stops sampling, and boots once all is acknowledged: nothing is lost.
 """
 
+import tempfile
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as LateError
 from pathlib import Path
 
+from motekit import unsent
 from motekit.collector import Collector
 from motekit.errors import LinkError, MotekitError
 from motekit.keys import Host, KeyStore
 from motekit.provision.guard import check_unsent
 from motekit.provision.look import Found
+from motekit.raw_prompt import RawPrompt
 from motekit.store import collecting_into
 from motekit.transports import transport
 
@@ -66,6 +69,22 @@ def deliver(port: str, device: str, store: Path, key_store: KeyStore) -> None:
             thread.join()
         if failures:
             raise failures[0]
+
+
+def take_left(prompt: RawPrompt, device: str, store: Path, key_store: KeyStore) -> None:
+    """Take into a store what a firmware that was stopped has left in RAM.
+
+    Raises PromptError where it does not come over, StoreError where it cannot be kept.
+    """
+    found, _ = unsent.packets(unsent.queue(prompt))
+    with (
+        _one_writer,
+        tempfile.TemporaryDirectory(prefix="motekit-") as folder,
+        collecting_into(store) as into,
+    ):
+        path = Path(folder) / "unsent.jsonl"
+        unsent.record(path, device, found)
+        unsent.replay(path, into, key_store)
 
 
 def _reboot(collector: Collector, port: str, device: str, thread: threading.Thread) -> None:

@@ -13,6 +13,10 @@ class RefusedError(MotekitError):
     """A board that is left as it is, why, and what would change that."""
 
 
+class HoldsError(RefusedError):
+    """A board at its prompt that is not to be started: that would lose what is in its RAM."""
+
+
 def flash_hint(port: str, plan: Plan) -> str:
     """Return the command that makes a board of this plan ready to be provisioned."""
     board = plan.boards[0] if len(plan.boards) == 1 else "BOARD"
@@ -35,6 +39,16 @@ def check_unsent(found: Found, port: str, *, discard: bool) -> None:
             f"{port}: {found.device} holds {found.unsent} packets that no collector has taken, "
             f"and a restart loses them; --store FILE collects them into a store first, --discard "
             f"gives them up"
+        )
+
+
+def check_left(found: Found, port: str, *, discard: bool) -> None:
+    """Refuse to start a board whose firmware was stopped with packets that nobody has."""
+    if found.left and not discard:
+        raise HoldsError(
+            f"{port}: {found.device} is at its prompt and holds {found.left:,} bytes of packets "
+            f"that no collector has taken, for ten minutes: motekit rescue {shlex.quote(port)} "
+            f"--store FILE collects them and starts it; --discard gives them up"
         )
 
 

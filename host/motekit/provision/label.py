@@ -6,6 +6,7 @@ people call it. Of the fleet's key there is nothing on it. Extra `labels` of the
 Ref: ISO/IEC 18004 (QR code), error correction M: 15 % of it may be dirty.
 """
 
+import io
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -88,8 +89,10 @@ def write(label: Label, folder: Path, font: Path | None = None) -> tuple[Path, P
     paths = folder / f"{label.stem}.svg", folder / f"{label.stem}.png"
     with disk.writing(folder, _ELSEWHERE):
         folder.mkdir(parents=True, exist_ok=True)
-        disk.replace(paths[0], svg(label).encode(), shared=True)
-        _image(label, font).save(paths[1], dpi=(DOTS_PER_MM * 25.4,) * 2)
+        disk.replace(paths[0], svg(label).encode(), private=False)
+        png = io.BytesIO()
+        _image(label, font).save(png, "PNG", dpi=(DOTS_PER_MM * 25.4,) * 2)
+        disk.replace(paths[1], png.getvalue(), private=False)
     return paths
 
 
@@ -136,7 +139,7 @@ def sheet(labels: Sequence[Label], path: Path, font: Path | None = None) -> None
     except FPDFException as e:
         raise LabelError(f"{path}: {e}") from None
     with disk.writing(path.parent, _ELSEWHERE):
-        disk.replace(path, data, shared=True)
+        disk.replace(path, data, private=False)
 
 
 def _place(pdf: FPDF, label: Label, font: str, left: float, top: float) -> None:

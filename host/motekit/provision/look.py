@@ -28,6 +28,7 @@ _ABOUT = """
 import machine,sys
 print(machine.unique_id().hex())
 print(getattr(sys.implementation,'_machine',''))
+print((getattr(globals().get('app'),'unsent',None) or [0,0,0])[2])
 """
 
 
@@ -54,6 +55,7 @@ class Found:
     networks: tuple[wifi.Known, ...] = ()  # as it tells them
     wifi_file: Any = field(default=None, repr=False)  # read at its prompt
     had: frozenset[str] = frozenset()  # files that are there; at the prompt
+    left_bytes: int = 0  # of packets that a stopped firmware has left in RAM; at the prompt
 
     @property
     def unsent(self) -> int:
@@ -61,6 +63,12 @@ class Found:
         if self.hello is None or not self.hello.generation or self.trial:
             return 0
         return self.hello.next_seq - self.hello.tail_seq
+
+    @property
+    def left(self) -> int:
+        """Bytes of packets that a provisioned board's firmware has left in RAM; at its prompt."""
+        own = self.generation or self.foreign
+        return self.left_bytes if own and not self.trial else 0
 
 
 def over_link(
@@ -117,9 +125,11 @@ def _on_trial(client: Client) -> bool:
 
 def at_prompt(prompt: RawPrompt, key_store: KeyStore) -> Found:
     """Read what the board holds; nothing is changed."""
-    device, machine = (*prompt.execute(_ABOUT).split("\n"), "", "")[:2]
+    device, machine, left = (*prompt.execute(_ABOUT).split("\n"), "", "", "")[:3]
     if not re.fullmatch(r"[0-9a-f]{12}", device):
         raise LinkError(f"{prompt.name}: says its id is {device[:40]!r}, 12 hex digits expected")
+    if not re.fullmatch(r"[0-9]{1,9}", left):
+        raise LinkError(f"{prompt.name}: holds {left[:40]!r} bytes unsent, a number expected")
     names = prompt.names("/")
     config: Any = _read(prompt, CONFIG)
     keys_held = _read(prompt, KEYS)
@@ -138,6 +148,7 @@ def at_prompt(prompt: RawPrompt, key_store: KeyStore) -> Found:
         config=config,
         wifi_file=_read(prompt, WIFI),
         had=frozenset(name.removeprefix("/") for name in names),
+        left_bytes=int(left),
     )
 
 
@@ -172,7 +183,7 @@ def _read(prompt: RawPrompt, name: str) -> object:
         return None
     try:
         return json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
 
 

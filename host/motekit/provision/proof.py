@@ -8,7 +8,7 @@ is acknowledged: what the board has measured stays with it, for a collector.
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeGuard, cast
 
 from motekit import drivers, wifi
 from motekit.board import Sensor
@@ -136,7 +136,11 @@ def _rows(client: Client) -> list[list[int | None]]:
     told = client.request("readings").get("readings")
     rows = cast("list[object]", told) if isinstance(told, list) else []
     listed = [cast("list[object]", row) if isinstance(row, list) else [] for row in rows]
-    return [[raw if isinstance(raw, int) else None for raw in row] for row in listed]
+    return [[raw if _is_raw(raw) else None for raw in row] for row in listed]
+
+
+def _is_raw(value: object) -> TypeGuard[int]:
+    return type(value) is int and -(1 << 32) < value < 1 << 32
 
 
 def _warm_up_s(sensor: Sensor) -> float:
@@ -234,6 +238,6 @@ def _packet(client: Client, hello: Hello, key_store: KeyStore, latency_ms: int) 
 def keep(client: Client, wanted: Wanted) -> None:
     """End the trial, if there is one, and see that the board says what it is now."""
     answer: Any = client.request("provision.keep", {"mark": wanted.mark()})
-    mark: Any = answer.get("mark") or {}
+    mark = mapping(answer.get("mark"))
     if mark.get("plan") != wanted.plan or answer.get("step"):
         raise LinkError(f"{client.pipe.name}: does not keep what it was given; provision it again")

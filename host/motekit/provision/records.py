@@ -24,6 +24,7 @@ from typing import Any, cast
 
 import platformdirs
 
+from motekit import disk
 from motekit.errors import MotekitError
 from motekit.plan import Role
 
@@ -108,7 +109,10 @@ class Records:
         with self._lock:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
+                is_new = not self.path.exists()
                 file = self.path.open("a+b")
+                if is_new:
+                    disk.settle(self.path.parent)
             except OSError as e:
                 raise RecordsError(
                     f"{self.path}: records cannot be written: {e.strerror or e}; nothing is "
@@ -144,7 +148,7 @@ class Records:
             if self._torn:
                 end = file.seek(0, os.SEEK_END)
                 file.truncate(end - len(self._torn))
-            file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+            file.write(_line(row))
             file.flush()
             os.fsync(file.fileno())
         except OSError as e:
@@ -152,6 +156,11 @@ class Records:
                 f"{self.path}: records cannot be written: {e.strerror or e}"
             ) from None
         rows.append(row)
+
+
+def _line(row: Mapping[str, object]) -> bytes:
+    """Return a line, whatever came over a wire or is the name of a port."""
+    return json.dumps(row, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
 
 
 def fold(rows: list[dict[str, Any]], fleet: str) -> dict[str, Unit]:

@@ -18,10 +18,12 @@ from motekit.flasher.job import Progress, Step
 from motekit.keys import Host, KeyStore
 from motekit.plan import Plan, Role
 from motekit.provision import look, proof, transaction
-from motekit.provision.delivery import spare
+from motekit.provision.delivery import spare, take_left
 from motekit.provision.guard import (
+    HoldsError,
     RefusedError,
     check_fits,
+    check_left,
     flash_hint,
     generation_for,
 )
@@ -65,6 +67,7 @@ class Session:
         self._wanted: Wanted | None = None
         self._generation = 0  # once it is chosen, it stays
         self._on_trial = False  # the board may have the new files
+        self._started = False  # anew, by us
 
     def run(self) -> Outcome:
         """Look, and do what is to be done next, until the board has proven itself.
@@ -83,7 +86,7 @@ class Session:
             elif restarted and self._on_trial:
                 raise self._undone("says nothing after its restart")
             self._change(found)
-            restarted = True
+            restarted = self._started = True
         raise LinkError(f"{self._port}: does not come up as it should; try again")
 
     def failed(self, why: str) -> Outcome:
@@ -139,6 +142,18 @@ class Session:
         discard = options.discard
         spare(found, self._port, options.store, keys, discard=discard, on_step=self._step)
 
+    def _spare_left(self, prompt: RawPrompt, found: Found, *, asked: bool) -> None:
+        """Have what a stopped firmware has left in RAM taken, or refuse to start it anew.
+
+        `asked`: it said over its link what it held, and what was to become of that.
+        """
+        options = self._shared.options
+        if options.store is not None and found.left and not found.foreign:
+            self._step("collecting")
+            take_left(prompt, found.device, options.store, self._shared.keys)
+        elif not asked and not self._started:
+            check_left(found, self._port, discard=options.discard)
+
     def _meet(self, found: Found) -> None:
         if self._device not in ("", found.device):
             raise RefusedError(
@@ -175,11 +190,15 @@ class Session:
         except PromptError as e:
             raise LinkError(f"{e}; {flash_hint(self._port, self._shared.plan)}") from e
         with prompt:
+            leave = prompt.restart
             try:
                 self._at_prompt(prompt, seen)
+            except HoldsError:
+                leave = prompt.leave
+                raise
             finally:
                 with contextlib.suppress(PromptError):
-                    prompt.restart()
+                    leave()
 
     def _prompt(self) -> RawPrompt:
         known = bool(self._device)
@@ -188,6 +207,7 @@ class Session:
     def _at_prompt(self, prompt: RawPrompt, seen: Found) -> None:
         found = look.at_prompt(prompt, self._shared.keys)
         self._meet(found)
+        self._spare_left(prompt, found, asked=seen.hello is not None)
         if not found.firmware:
             raise RefusedError(
                 f"{self._port}: has MicroPython, and no firmware that can be provisioned; "

@@ -1,12 +1,12 @@
 """Mends what can be mended at MicroPython's prompt: a stopped firmware, files, settings."""
 
-import ast
+import re
 from collections.abc import Mapping
 
-from motekit import bundle
+from motekit import bundle, unsent
 from motekit.errors import LinkError, MotekitError
-from motekit.raw_prompt import RawPrompt
-from motekit.rescue import settings, unsent
+from motekit.raw_prompt import PromptError, RawPrompt
+from motekit.rescue import settings
 from motekit.rescue.case import Case
 from motekit.rescue.evidence import Files
 from motekit.rescue.look import about
@@ -16,7 +16,7 @@ PROMPT_S = 20.0
 _START = ("/main.py", "/boot.py")
 _SIZES = """
 import os
-print([(n,os.stat(n)[6]) for n in {names}])
+for n in {names}:print(os.stat(n)[6])
 """
 _FREE = "import os\ns=os.statvfs('/')\nprint(s[0]*s[3])"
 _REMOVE = "import os\nfor n in {names}:os.remove(n)"
@@ -85,14 +85,16 @@ def _make_room(
         return
     prompt.execute(_REMOVE.format(names=gone), 60)
     gone.clear()
-    free = int(prompt.execute(_FREE))
+    free = _number(prompt, prompt.execute(_FREE).strip())
     ours = {*coming, *settings.NAMES, *(n for n in there.names if n.startswith("/lib/motefw/"))}
     others = [name for name in there.names if name not in {*ours, *_START}]
-    sizes: list[tuple[str, int]] = ast.literal_eval(
-        prompt.execute(_SIZES.format(names=[n for n in others if n in prompt.names("/")]), 60)
-    )
+    left = [name for name in prompt.names("/") if name in others]
+    said = prompt.execute(_SIZES.format(names=left), 60).split()
+    if len(said) != len(left):
+        raise PromptError(f"{prompt.name}: {len(left)} sizes asked for, {len(said)} came")
+    sizes = [_number(prompt, each) for each in said]
     chosen: list[str] = []
-    for name, size in sorted(sizes, key=lambda each: -each[1]):
+    for name, size in sorted(zip(left, sizes, strict=True), key=lambda each: -each[1]):
         if free >= need:
             break
         chosen.append(name)
@@ -108,3 +110,9 @@ def _make_room(
         case.agree(f"its file system is full; {', '.join(chosen)} will be removed from it")
         prompt.execute(_REMOVE.format(names=chosen), 60)
         case.did.append(f"removed from the full file system: {', '.join(chosen)}")
+
+
+def _number(prompt: RawPrompt, said: str) -> int:
+    if not re.fullmatch(r"-?[0-9]{1,12}", said):  # a littlefs that is full counts below none
+        raise PromptError(f"{prompt.name}: {said[:40]!r}, a number of bytes expected; try again")
+    return int(said)

@@ -5,14 +5,15 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from urllib.parse import quote
 
-from motekit import disk
+from motekit import disk, unsent
 from motekit.board import Board
 from motekit.config import device_config
 from motekit.errors import MotekitError, UsageError
 from motekit.flash.merged import Release
 from motekit.keys import KeyStore, KeyStoreError
-from motekit.rescue import settings, unsent
+from motekit.rescue import settings
 from motekit.rescue.evidence import Evidence
 from motekit.store import Store
 
@@ -80,6 +81,8 @@ class Case:
     def save(self, name: str, data: bytes) -> Path:
         """Write what was on the board into its folder, whole and on the disk."""
         parts = [each for each in PurePosixPath(name).parts if each not in ("/", "..")]
+        if not name.isprintable():
+            parts = [quote(each, safe=" ") for each in parts]  # such as no disk may take
         path = self.home().joinpath(*parts)
         with disk.writing(self.home(), "name another folder with --out"):
             disk.replace(path, data)  # mode 0600

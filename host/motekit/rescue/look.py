@@ -8,7 +8,6 @@ its loader, to look at its flash. What is unsent is in RAM: it outlasts the prom
 where nothing could have asked for it any more.
 """
 
-import ast
 import contextlib
 import hashlib
 import re
@@ -28,7 +27,7 @@ from motekit.flash import image, partitions
 from motekit.flash.image import ImageError
 from motekit.flasher.esptool import FAST_BAUD, SLOW_BAUD, Esptool, EsptoolError
 from motekit.keys import Host, KeyStore
-from motekit.raw_prompt import NEW, PromptError, RawPrompt
+from motekit.raw_prompt import NEW, PromptError, RawPrompt, literal
 from motekit.rescue import settings
 from motekit.rescue.evidence import Evidence, Files, Flash
 from motekit.transports.serial import (
@@ -49,6 +48,8 @@ _CONCLUSIVE = re.compile(r"(?s)(?:rst:0x.*){2}|" + BROKEN_FILES)
 HEAD_BYTES = partitions.TABLE_OFFSET + partitions.TABLE_BYTES
 _APP_HEAD_BYTES = 0x1000
 _TRIES = 3
+_COUNTS = ("files_free_bytes", "queue_dropped")
+_DEVICE = re.compile(r"[0-9a-f]{12}")  # it names folders
 _T = TypeVar("_T")
 _ABOUT = """
 import os,machine
@@ -135,11 +136,20 @@ def _greet(found: Evidence, on_step: Callable[[str], None], wait_s: float | None
 
 def _status(client: Client) -> dict[str, object]:
     try:
-        return dict(client.request("status", {"files": True}))
+        told = cast("dict[str, object]", client.request("status", {"files": True}))
+        return {name: value for name, value in told.items() if _is_told(name, value)}
     except NoKeyError:
         raise
     except (LinkError, TypeError, ValueError):
         return {}  # it said hello; that it says no more is told by an empty status
+
+
+def _is_told(name: str, value: object) -> bool:
+    """Tell whether a field of a status is as our firmware tells it, another's may be anything."""
+    if name == "sensors":
+        rows = cast("list[object]", value) if isinstance(value, list) else [None]
+        return all(isinstance(row, dict) for row in rows)
+    return name not in _COUNTS or type(value) is int
 
 
 # What it says by itself, and to a line end.
@@ -206,8 +216,10 @@ def _ask_prompt(
 def about(prompt: RawPrompt, board: Board | None = None) -> tuple[str, int, Files]:
     """Return (device, bytes of unsent packets, files) as the prompt tells; PromptError."""
     device, unsent, mounted, size, free = _tuple(prompt, _ABOUT, 5)
-    if not (isinstance(device, str) and type(unsent) is type(size) is type(free) is int):
-        raise PromptError(f"{prompt.name}: an id and three numbers were asked for")
+    if not (isinstance(device, str) and _DEVICE.fullmatch(device)):
+        raise PromptError(f"{prompt.name}: its id is {device!r:.40}, 12 hex digits expected")
+    if not (type(unsent) is type(size) is type(free) is int):
+        raise PromptError(f"{prompt.name}: three numbers were asked for")
     if not mounted:
         return device, unsent, Files(False)
     names = tuple(prompt.names("/"))
@@ -248,8 +260,8 @@ def _compared(prompt: RawPrompt, files: Files, board: Board | None) -> Files:
 def _tuple(prompt: RawPrompt, code: str, size: int) -> tuple[Any, ...]:
     said = prompt.execute(code).strip().splitlines()
     try:
-        found: Any = ast.literal_eval(said[-1]) if said else None
-    except (ValueError, SyntaxError) as e:
+        found = literal(said[-1]) if said else None
+    except ValueError as e:
         raise PromptError(f"{prompt.name}: a tuple was asked for, {said[-1][:80]!r} came") from e
     values = cast("tuple[Any, ...]", found) if isinstance(found, tuple) else ()
     if len(values) != size:

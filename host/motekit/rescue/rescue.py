@@ -11,8 +11,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from motekit import unsent
 from motekit.errors import LinkError, MotekitError
-from motekit.rescue import at_loader, at_prompt, states, unsent
+from motekit.rescue import at_loader, at_prompt, states
 from motekit.rescue.case import Case, LeftError, Wishes
 from motekit.rescue.evidence import Evidence
 from motekit.rescue.look import greet, look

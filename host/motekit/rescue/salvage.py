@@ -59,7 +59,7 @@ def scattered(image: bytes, device: str) -> dict[str, bytes]:
         text = image[found.start() : found.start() + settings.MAX_BYTES].decode("latin-1")
         try:
             value: Any = json.JSONDecoder().raw_decode(text)[0]
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         name = _name(cast("dict[str, Any]", value))
         if name is None:

@@ -59,7 +59,7 @@ def check(name: str, data: bytes, device: str, names: Collection[str] = ()) -> d
 def _object(name: str, data: bytes) -> dict[str, Any]:
     try:
         found: Any = json.loads(data) if len(data) <= MAX_BYTES else None
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise DamagedError(f"{name}: no JSON object of at most {MAX_BYTES} bytes")

@@ -6,7 +6,6 @@ import signal
 import socket
 import struct
 import subprocess
-import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -110,12 +109,13 @@ class SteppedVm:
         return data
 
     def _look_after(self, used_s: list[float]) -> None:
-        """Raise StuckError if the program runs all the time; one that gets no turn may go on."""
-        used_s.append(_processor_s(self.pid))
+        """Raise StuckError if nothing will come; a program that waits for its turn may go on."""
+        wants, now_s = _processor_s(self.pid)
+        used_s.append(now_s)
         if len(used_s) < _LOOKS:
             return
-        ran_s = used_s[-1] - used_s[-2]
-        if ran_s >= _RUNS * STUCK_S / _LOOKS or len(used_s) >= _STARVED_LOOKS:
+        starved = wants and used_s[-1] - used_s[-2] < _RUNS * STUCK_S / _LOOKS
+        if not starved or len(used_s) >= _STARVED_LOOKS:
             raise StuckError(f"the program did not look at its clock for {STUCK_S:g} s")
 
     def _take_printed(self) -> bytes:
@@ -145,13 +145,13 @@ class SteppedVm:
         os.close(self._printed)
 
 
-def _processor_s(pid: int | None) -> float:
-    """Return the processor time that a process has used; that of day where nobody tells."""
+def _processor_s(pid: int | None) -> tuple[bool, float]:
+    """Return whether a process wants to run, and the processor time that it has used."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return time.monotonic()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return False, 0.0
+    return fields[0] == "R", (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _start(

@@ -14,10 +14,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Self, cast
 
+from motekit import disk
 from motekit.errors import MotekitError
 
 WHATS = ("begun", "passed", "failed", "pulled")
-LINE_MAX_BYTES = 4096
+LINE_MAX_BYTES = 1 << 16
+WHY_MAX = 1000  # characters
 
 
 class JournalError(MotekitError):
@@ -53,6 +55,7 @@ class Journal:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file: BinaryIO = path.open("a+b")
+            disk.settle(path.parent)
         except OSError as e:
             raise JournalError(
                 f"{path}: cannot be written ({e.strerror or e}); name another with --journal"
@@ -72,10 +75,11 @@ class Journal:
 
     def add(self, entry: Entry) -> None:
         """Append a line; it is on the disk when this returns."""
-        whole = replace(entry, at=self._now())
+        whole = replace(entry, why=entry.why[:WHY_MAX], at=self._now())
         said = {key: value for key, value in asdict(whole).items() if value}
+        line = json.dumps(said, ensure_ascii=False)
         try:
-            self._file.write(json.dumps(said, ensure_ascii=False).encode() + b"\n")
+            self._file.write(line.encode(errors="backslashreplace") + b"\n")
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as e:

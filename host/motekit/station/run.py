@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from motekit.errors import MotekitError
+from motekit.plain import plain
 from motekit.station.desk import Desk, Slot
 from motekit.station.journal import Entry, Journal
 from motekit.station.visit import AlreadyError, CopyError, Step, Visit
@@ -131,7 +132,7 @@ class Station:
         except AlreadyError:
             state, why = "already", ""
         except (MotekitError, OSError) as e:
-            why = str(e).removeprefix(f"{slot.port}: ")
+            why = plain(str(e).removeprefix(f"{slot.port}: "))
             if self._is_gone(slot.port):
                 state, why = "pulled", f"unplugged at {slot.step!r}; plug it in again"
         finally:
@@ -197,7 +198,7 @@ class Station:
         seconds = round(now_s - slot.began_s, 1)
         entry = Entry(
             *(state, slot.device, slot.port, slot.name, visit.job),
-            *(slot.step, why[:1000], seconds),
+            *(slot.step, why, seconds),
         )
         with self._lock:
             self._journal.add(entry)

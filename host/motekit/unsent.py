@@ -5,16 +5,15 @@ whoever is at the prompt (`motefw.app.unsent`): it comes over as it lies in RAM,
 and its packets go through the ordinary intake, each with its tag.
 """
 
-import ast
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from motekit.collector import Collector, Limits
 from motekit.hello import Hello
 from motekit.keys import Host, KeyStore
-from motekit.raw_prompt import PromptError, RawPrompt
+from motekit.raw_prompt import PromptError, RawPrompt, literal
 from motekit.session import Notice
 from motekit.store import Store
 from motekit.transports import transport
@@ -45,10 +44,10 @@ def queue(prompt: RawPrompt) -> bytes:
     for _ in range(_TRIES):
         *lines, digest = prompt.execute(_QUEUE, 60).splitlines() or ["b''"]
         try:
-            data = b"".join(ast.literal_eval(line) for line in lines)
-            if hashlib.sha256(data).digest() == ast.literal_eval(digest):
+            data = b"".join(cast("bytes", literal(line)) for line in lines)
+            if hashlib.sha256(data).digest() == literal(digest):
                 return data
-        except (ValueError, SyntaxError, TypeError):
+        except (ValueError, TypeError):
             continue
     raise PromptError(f"{prompt.name}: the queue came over garbled {_TRIES} times; try again")
 
