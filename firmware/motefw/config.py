@@ -106,7 +106,7 @@ def check(config, driver):
     for name in buses:
         where = "buses." + name
         kind = buses[name].get("kind") if isinstance(buses[name], dict) else None
-        if kind not in _KINDS:
+        if type(kind) is not str or kind not in _KINDS:
             raise ConfigError(f"{where}.kind: {kind!r} is not i2c, onewire or uart")
         _keys(where, buses[name], _KINDS[kind], _KINDS[kind])
     packet = dict(_DEFAULT_PACKET)
