@@ -69,7 +69,7 @@ CORE = ("low", "inner.high")
 
 def linked(**changed):
     sources = SOURCES | {f"pack/{name}.py": text for name, text in changed.items()}
-    return link("pack", sources, CORE, {"inner.high": ("run",)})
+    return link("pack", sources, CORE, {"inner.high": ("run",), "low": ("Box",)})
 
 
 def loaded(sources, tmp_path, monkeypatch):
@@ -130,3 +130,42 @@ def test_two_modules_cannot_offer_the_same_name():
             (*CORE, "more"),
             {"inner.high": ("run",), "more": ("run",)},
         )
+
+
+RARE = {
+    "pack/__init__.py": "",
+    "pack/core.py": """
+from . import overlay
+
+
+def run():
+    return overlay.call("late", "told", 2)
+""",
+    "pack/overlay.py": """
+LIST = "late later"
+
+
+def call(module, function, *args):
+    return module, function, args
+""",
+    "pack/late.py": """
+from .later import deeper
+
+
+def told(n):
+    return deeper(n) + 1
+
+
+def unused():
+    pass
+""",
+    "pack/later.py": "def deeper(n):\n    return 10 * n\n",
+}
+
+
+def test_rarely_loaded_modules_have_short_names_and_are_asked_by_them():
+    made = link("pack", RARE, ("overlay", "core"), {"core": ("run",)}, ("late", "later"))
+    assert set(made) == {"pack/__init__.py", "pack/_0.py", "pack/_1.py"}
+    assert "told" not in "".join(made.values())
+    assert "unused" not in made["pack/_0.py"]
+    assert "'_0 _1'" in made["pack/__init__.py"]

@@ -22,6 +22,7 @@ from tests.nightly import day
 
 LIMIT_BYTES = 64 << 10
 WHOLE_BYTES = 80 << 10  # to boot and answer everything, too; the goal is 64 KiB: see SPEC.md
+ROUNDS = 4
 SCENARIO = """
 seed = 7
 clock = "real"
@@ -102,6 +103,17 @@ def test_a_small_heap_in_two_pieces_is_enough_to_boot_sample_and_answer(fleet, t
         status = client.request("status")
         assert status["restarted_tasks"] == status["queue_dropped"] == 0
         assert all(each["lost"] == each["errors"] == 0 for each in status["sensors"])
+        for _ in range(ROUNDS):
+            assert client.request("config.get") == config
+            for number in range(3):
+                client.request("schema", {"schema": number})
+            client.request("config.mark")
+            assert client.request("config.set", {"config": config}) == {"reboot": True}
+            client.request("time.set", now)
+            assert len(client.request("bus.scan", {"bus": "i2c0"})["found"]) == 2
+            status = client.request("status")
+        assert status["starved_requests"] == status["restarted_tasks"] == 0
+        assert all(each["errors"] == 0 for each in status["sensors"])
 
 
 @pytest.mark.parametrize(("sensors", "hours"), [(day.SLOW, 24), (day.FAST, 1)])

@@ -255,6 +255,13 @@ class TestTapReader:
         assert reader.take(line(2, BUS)) == []
         assert reader.lost_lines == 2
 
+    def test_without_the_line_that_names_a_bus_it_says_so(self):
+        reader = TapReader()
+        with pytest.raises(TapError, match="names one of the buses; record again"):
+            reader.take(line(1, b"\x03\x04\x53\x00\x06\x13"))
+        with pytest.raises(TapError, match="another version"):
+            TapReader().take(line(0, b"\x03\x04\x53\x00\x06\x13"))
+
     def test_tells_what_the_board_lost(self):
         reader = TapReader()
         reader.take(line(0, b"\x0f\x02\x07\x00"))

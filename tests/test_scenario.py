@@ -151,6 +151,7 @@ WRONG = [
         "board: 2 is no board: there are 2 boards, 0 to 1",
     ),
     (HEAD + DOWN.replace("board = 0", "board = [-1]"), "fault[0].board: -1 is no board"),
+    (HEAD + DOWN.replace("board = 0", "board = []"), "fault[0].board: [] is no board"),
     (HEAD.replace("count = 2", "") + DOWN.replace("board = 0", "board = 7"), "is 1 board, 0"),
     (HEAD + '[[board.sensor]]\ndriver = "sht4x"\nqqq = 1', "name, options, period_s, replay"),
     (HEAD + '[[fault]]\nkind = "reboot"', "fault[0].at_s: missing"),

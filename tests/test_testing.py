@@ -72,6 +72,7 @@ def test_a_board_a_status_a_store(project):
             assert readings.units == {"temperature": "Cel", "humidity": "%RH"}
             assert len(readings) >= 8
             assert abs(readings["temperature"] - 21.5).max() < 0.01
+            assert len(readings["temperature"].compressed()) == len(readings)  # none is masked
             assert set(readings.raw["temperature"]) == {round((21.5 + 45) * 65535 / 175)}
             assert (abs(readings.time_s[1:] - readings.time_s[:-1] - 0.5) < 0.01).all()
             assert not readings.gaps and not readings.lost and not readings.invalid
@@ -487,7 +488,7 @@ def test_modules_go_onto_the_board_too(project):
         )
     )
     (project.path / "helper.py").write_text("SCALE = 1 / 128\n")
-    crc = (ROOT / "firmware" / "motefw" / "describe.py").read_text()
+    crc = (ROOT / "firmware" / "motefw" / "status.py").read_text()
     (project.path / "patched.py").write_text(crc.replace('"gaps": ', '"holes": '))
     result = project(
         """
@@ -495,7 +496,7 @@ def test_modules_go_onto_the_board_too(project):
             board = virtual_board(
                 sensors=[{"driver": "tmp117", "source": {"temperature": 3}}],
                 drivers=["tmp117.py"], models=["tmp117_model.py"],
-                modules={"helper.py": "helper.py", "motefw/describe.py": "patched.py"},
+                modules={"helper.py": "helper.py", "motefw/status.py": "patched.py"},
             )
             board.run(8)
             assert set(board.readings()["temperature"]) == {3.0}

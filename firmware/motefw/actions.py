@@ -2,8 +2,6 @@
 
 from .compat import const
 from .errors import MessageError
-from .files import RECORD_FILE, write_json
-from .packet_anchor import encode_anchor
 
 _QUALITY_HOST = const(3)
 _UTC_MIN_US = 1_577_836_800_000_000  # 2020: a host whose clock is before that has none
@@ -31,6 +29,8 @@ def time_set(board, args):
     utc_us = _argument(args, "utc_us", _UTC_MIN_US, _UTC_MAX_US)
     error_us = _argument(args, "error_us", 0, 0xFFFFFFFF)
     uptime_us = _argument(args, "uptime_us", 0, now_us)
+    from .packet_anchor import encode_anchor
+
     board.recorder.write(encode_anchor, uptime_us, utc_us, _QUALITY_HOST, error_us)
     board.uplink.wake.set()
     return {}
@@ -39,6 +39,8 @@ def time_set(board, args):
 def bus_record(board, args):
     """Boot again, and for so many seconds tell what goes over the buses; see `tap`."""
     for_s = _argument(args, "for_s", 1, _RECORD_MAX_S)
+    from .files import RECORD_FILE, write_json
+
     write_json(board.port.root + RECORD_FILE, {"for_s": for_s})
     board.stop("reboot")
     return {}

@@ -89,6 +89,8 @@ class Board:
         """Make all parts, start the sensors."""
         self.clock, self.uplink, self.link = overlay.call("boot", "parts", self)
         overlay.call("boot", "begin", self)
+        overlay.call("attach", "attach", self)
+        overlay.call("boot", "finish", self)
 
     def bus(self, spec):
         """Return the bus of a configuration's entry, made once for all sensors on it."""
@@ -180,6 +182,7 @@ class Board:
         """Take a message from the host; without room for an answer the host has to ask again."""
         try:
             if data[0] == _REQUEST:
+                self.link.reply(())  # who asks has the answer before, or is not waiting for it
                 self.link.reply(control.handle(self, data))
             else:
                 self.uplink.receipt(data)

@@ -16,31 +16,31 @@ from .errors import MessageError
 _HOSTS_MAX = const(16)
 
 
-def ask(board, data):
-    """Return (number, name, nonce) of a request before its tag is checked."""
-    name = message.request_name(data)
+def ask(board, data, call):
+    """Return (number, name, nonce) of a request, its JSON read, before its tag is checked."""
+    name = message.call_of(call)[0]
     return message.request_number(data), name, message.NO_NONCE if name == "hello" else board.nonce
 
 
-def open_request(board, data, nonce, guarded):
+def open_request(board, data, nonce, guarded, args):
     """Return the arguments of a request from who may make it, and new; None: a hello from anyone.
 
     `guarded`: only the command key opens it.
     """
     identity = board.identity
     try:
-        opened = message.open_request(identity.command, nonce, data)
+        opened = message.open_head(identity.command, nonce, data)
     except MessageError:
         try:
             if guarded:
                 raise
-            opened = message.open_request(identity.ack, nonce, data)
+            opened = message.open_head(identity.ack, nonce, data)
         except MessageError:
             if nonce == message.NO_NONCE and _from_anyone(data):
                 return None
             board.refused += 1
             raise
-    _, host, counter, _, args = opened
+    _, host, counter = opened
     # What says hello has no nonce yet, so nothing tells a new hello from an old one; it only
     # reads.
     if nonce != message.NO_NONCE:
@@ -51,7 +51,7 @@ def open_request(board, data, nonce, guarded):
 def _from_anyone(data):
     """Tell whether a hello is tagged for no device, by a host that has to ask who is there."""
     try:
-        message.open_request(keys.Tagger(bytes(keys.KEY_BYTES), b""), message.NO_NONCE, data)
+        message.open_head(keys.Tagger(bytes(keys.KEY_BYTES), b""), message.NO_NONCE, data)
     except MessageError:
         return False
     return True

@@ -1,18 +1,17 @@
-"""What happens once, at boot: identity, epoch, configuration, sensors. Loaded for that alone.
+"""What happens once, at boot: identity, epoch, configuration, tasks. Loaded for that alone.
 
 The epoch is on the flash before anything is sent under it; the log begins with a note on the boot,
-then the table of each sensor, there or not.
+then the table of each sensor, there or not: `attach` makes them, when this is let go of.
 """
 
 import os
-from time import ticks_add
 
 import micropython
 
 from . import drivers, overlay
 from .app import Board, Task
 from .clock import Clock
-from .errors import ConfigError, MoteError
+from .errors import ConfigError
 from .files import RECORD_FILE, TRIAL_FILE, WIFI_FILE, read_json
 from .links.serial import SerialLink
 from .log import RamLog
@@ -34,20 +33,18 @@ def parts(board):
     who = board.identity
     board.recorder = Recorder(log, who, board.epoch, clock, kernel)
     uplink = Uplink(log, who.ack, who.generation, board.epoch, port.ticks_ms, port.ticks_diff)
-    return clock, uplink, SerialLink(port.serial, log, uplink, board)
+    return clock, uplink, SerialLink(port.serial, log, uplink, board, board.recorder.out)
 
 
 def begin(board):
-    """Log the boot, start the sensors, make the tasks."""
+    """Log the boot, and make what is to be there before the sensors."""
     _note(board, board.previous_epoch)
     _begin_recording(board)
-    settings = board.settings
-    for number, sensor in enumerate(settings.pop("sensors")):
-        try:
-            _add_stream(board, number, sensor, settings)
-        except (MemoryError, MoteError) as error:
-            board.config_error = f"{sensor['name']}: {type(error).__name__}: {error}"
-            board.report(board.config_error)
+    overlay.shed(Board, RamLog, Clock, Recorder, Uplink, SerialLink)
+
+
+def finish(board):
+    """Make the tasks."""
     link = board.link
     for name, job in (("sample", board.sample), ("read", link.read), ("send", link.send)):
         board.tasks.append(Task(name, job, board.ticks_ms))
@@ -102,7 +99,7 @@ def _identify(board):
 
 
 def _note(board, previous_epoch):
-    about = overlay.call("describe", "about", board)
+    about = overlay.call("hello", "about", board)
     about["previous_epoch"] = previous_epoch
     board.recorder.note({"boot": about})
     board.report(
@@ -113,21 +110,11 @@ def _note(board, previous_epoch):
 def _settings(board):
     """Return the configuration; a broken one leaves the board without sensors, not mute."""
     try:
-        return overlay.call("config", "begin", board.port.root, drivers.load)
+        found = overlay.call("stored", "begin", board.port.root)
+        settings = overlay.call("config", "check", found, None)
+        overlay.call("fit", "fit", settings, drivers.load)
+        return settings
     except (ConfigError, OSError) as error:
         board.config_error = str(error)
         board.report(f"no sensors: {error}")
-        return overlay.call("config", "check", {"board": "unknown"}, drivers.load)
-
-
-def _add_stream(board, number, sensor, settings):
-    """Start one sensor. No function of this module may stay with it: it would keep the module."""
-    bus = sensor["bus"]
-    spec = settings["buses"][bus]
-    spec["name"] = bus
-    cls = drivers.load(sensor["driver"])
-    stream = Stream(number, sensor, spec, cls, board.recorder, board, settings["packet"])
-    board.streams.append(stream)
-    wait_ms = stream.step()
-    board.due_ms.append(ticks_add(board.ticks_ms(), wait_ms))
-    board.recorder.note({"schema": overlay.call("describe", "schema", stream)})
+        return overlay.call("config", "check", {"board": "unknown"}, None)

@@ -1,20 +1,19 @@
 """Commands of the control plane: one table from name to function, JSON in and out.
 
-Here a request is opened; see `control` for what becomes of it.
+See `control` for what becomes of a request.
 
 Ref: SPEC.md, section "Message".
 """
 
-from . import overlay
 from .errors import MoteError
 
 TABLE = {
-    "hello": ("answers", "hello", False),
-    "status": ("answers", "status", False),
-    "schema": ("answers", "schema", False),
+    "hello": ("hello", "hello", False),
+    "status": ("status", "status", False),
+    "schema": ("schema", "schema", False),
     "time.get": ("actions", "time_get", False),
     "time.set": ("actions", "time_set", False),
-    "config.get": ("configure", "get", False),
+    "config.get": ("stored", "get", False),
     "config.mark": ("configure", "marks", False),
     "config.part": ("configure", "part", True),
     "config.set": ("configure", "save", True),
@@ -32,18 +31,9 @@ TABLE = {
 }  # name: (module, its function of board and arguments, whether only the command key opens it)
 
 
-def opened(board, data):
-    """Return (number, nonce, module, function, arguments); MessageError if it is no request.
-
-    Of one that is refused module and function are None, and the arguments are the answer.
-    """
-    number, name, nonce = overlay.call("authority", "ask", board, data)
-    try:
-        if name not in TABLE:
-            known = ", ".join(sorted(TABLE))
-            raise MoteError(f"command: {name} is not one of {known}")
-        module, function, guarded = TABLE[name]
-        args = overlay.call("authority", "open_request", board, data, nonce, guarded)
-        return number, nonce, module, function, args
-    except MoteError as error:
-        return number, nonce, None, None, {"error": str(error)}
+def find(name):
+    """Return the entry of a command; MoteError for an unknown one."""
+    if name not in TABLE:
+        known = ", ".join(sorted(TABLE))
+        raise MoteError(f"command: {name} is not one of {known}")
+    return TABLE[name]

@@ -13,111 +13,94 @@ The place of a sensor in the list is its stream's number. An error names the key
 what was expected; nothing is taken from a configuration that has one.
 """
 
-import os
-
+from . import overlay
 from .compat import const
 from .errors import ConfigError
-from .files import CONFIG_FILE, CONFIG_NEXT, CONFIG_TRIAL, read_json, write_json
-from .options import check_options
 
 SENSORS_MAX = const(16)
-_BUSES_MAX = const(8)
-_DAY_MS = const(86_400_000)
-_TEXT = const(32)  # characters at most
-_SENSORS = "sensors[{}]"
 
-_TOP = {
-    "board": (str, 1, _TEXT),
-    "name": (str, 1, _TEXT),
-    "site": (str, 1, _TEXT),
-    "broker": (str, 1, 128),  # a URL without a password: this is told to whoever asks
-    "buses": (dict, 0, _BUSES_MAX),
-    "sensors": (list, 0, SENSORS_MAX),
-    "packet": (dict, 0, 2),
-}
-_I2C = {
-    "kind": (str, 1, _TEXT),
-    "id": (int, 0, 7),
-    "sda": (int, 0, 48),
-    "scl": (int, 0, 48),
-    "hz": (int, 10_000, 1_000_000),
-}
-_UART = {
-    "kind": (str, 1, _TEXT),
-    "id": (int, 0, 7),
-    "tx": (int, 0, 48),
-    "rx": (int, 0, 48),
-    "baud": (int, 1_200, 921_600),
-}
-_ONEWIRE = {"kind": (str, 1, _TEXT), "data": (int, 0, 48)}
-_KINDS = {"i2c": _I2C, "onewire": _ONEWIRE, "uart": _UART}
-_SENSOR = {
-    "name": (str, 1, _TEXT),
-    "driver": (str, 1, _TEXT),
-    "bus": (str, 1, _TEXT),
-    "address": (int, 0x08, 0xFFFF_FFFF_FFFF),  # on a one-wire bus: 48 bits
-    "options": (dict, 0, 16),
-    "period_ms": (int, 10, _DAY_MS),
-    "latency_ms": (int, 0, _DAY_MS),
-}
-_PACKET = {"samples": (int, 1, 512), "latency_ms": (int, 0, _DAY_MS)}
+# Rows of key, type, and the least and the most of its value, or of its length. As texts the tables
+# take a third of the room.
+_TOP = const(
+    "board str 1 32, name str 1 32, site str 1 32, "
+    "broker str 1 128, "  # a URL without a password: this is told to whoever asks
+    "buses dict 0 8, sensors list 0 16, packet dict 0 2"
+)
+_KINDS = const("i2c onewire uart")
+_BUSES = (
+    "kind str 1 32, id int 0 7, sda int 0 48, scl int 0 48, hz int 10000 1000000",
+    "kind str 1 32, data int 0 48",
+    "kind str 1 32, id int 0 7, tx int 0 48, rx int 0 48, baud int 1200 921600",
+)
+_SENSOR = const(
+    "name str 1 32, driver str 1 32, bus str 1 32, "
+    "address int 8 281474976710655, "  # on a one-wire bus: 48 bits
+    "options dict 0 16, period_ms int 10 86400000, latency_ms int 0 86400000"
+)
+_PACKET = const("samples int 1 512, latency_ms int 0 86400000")
 _DEFAULT_PACKET = {"samples": 256, "latency_ms": 5000}
 
 
 def begin(root, driver):
-    """Return the configuration to boot with: one that is to be tried, else the one that was kept.
-
-    One that was tried by the boot before and that nobody has kept is let go of. Each step is one
-    change of one name, so a power cut leaves a board that boots with one of the two.
-    """
-    try:
-        os.remove(root + CONFIG_TRIAL)
-    except OSError:
-        pass  # there is none
-    try:
-        os.rename(root + CONFIG_NEXT, root + CONFIG_TRIAL)
-    except OSError:
-        pass
-    return load(root, driver)
+    """Return the configuration to boot with; see `stored.begin`."""
+    return check(overlay.call("stored", "begin", root), driver)
 
 
 def load(root, driver):
     """Return the configuration of the board, a bare one if there is no file; see `check`."""
-    config = read_json(root + CONFIG_TRIAL)
-    if config is None:
-        config = read_json(root + CONFIG_FILE)
-    if config is None:
-        config = {"board": "unknown"}
-    return check(config, driver)
+    return check(overlay.call("stored", "load", root), driver)
 
 
 def save(path, config, driver):
     """Check a configuration and write it to a file, in place of what was there, whole."""
-    write_json(path, check(config, driver))
+    overlay.call("stored", "save", path, check(config, driver))
 
 
 def check(config, driver):
     """Return the configuration with defaults filled in; ConfigError if anything is amiss.
 
-    `driver` returns the class of a driver's name, or raises ConfigError.
+    `driver` returns the class of a driver's name, or raises ConfigError; without one (None) what
+    depends on drivers is left to `fit`, for which there is room when this is let go of.
     """
     config = _keys("config", config, _TOP, ("board",))
     buses = config.setdefault("buses", {})
     for name in buses:
         where = "buses." + name
         kind = buses[name].get("kind") if isinstance(buses[name], dict) else None
-        if type(kind) is not str or kind not in _KINDS:
+        kinds = _KINDS.split()
+        if kind not in kinds:
             raise ConfigError(f"{where}.kind: {kind!r} is not i2c, onewire or uart")
-        _keys(where, buses[name], _KINDS[kind], _KINDS[kind])
+        table = _BUSES[kinds.index(kind)]
+        _keys(where, buses[name], table, _names(table))
     packet = dict(_DEFAULT_PACKET)
     packet.update(_keys("packet", config.get("packet", {}), _PACKET, ()))
     config["packet"] = packet
     names = []
     for i, sensor in enumerate(config.setdefault("sensors", [])):
-        where = _SENSORS.format(i)
-        _sensor(where, _keys(where, sensor, _SENSOR, ("driver", "bus")), buses, driver)
+        where = f"sensors[{i}]"
+        _keys(where, sensor, _SENSOR, ("driver", "bus"))
+        if sensor["bus"] not in buses:
+            known = ", ".join(sorted(buses)) or "none"
+            raise ConfigError(f"{where}.bus: {sensor['bus']} is not among the buses: {known}")
         names.append(_name(where, sensor, names))
+    if driver:
+        overlay.call("fit", "fit", config, driver)
     return config
+
+
+def checked(board, config):
+    """Return a configuration that was read as it is in force; see `stored.get`."""
+    return check(config, None)
+
+
+def put(board, change):
+    """Check what all of a configuration has; what its drivers have is next. See `configure`."""
+    check(change["config"], None)
+    return "fit", "put", change
+
+
+def _names(table):
+    return [row.split()[0] for row in table.split(", ")]
 
 
 def _keys(where, values, table, required):
@@ -128,34 +111,18 @@ def _keys(where, values, table, required):
         if key not in values:
             raise ConfigError(f"{where}: {key} is missing")
     for key in values:
-        if key not in table:
-            raise ConfigError(f"{where}: unknown key {key}, known are: {', '.join(sorted(table))}")
-        kind, low, high = table[key]
+        names = _names(table)
+        if key not in names:
+            raise ConfigError(f"{where}: unknown key {key}, known are: {', '.join(sorted(names))}")
+        _, kind, low, high = table.split(", ")[names.index(key)].split()
         value = values[key]
-        if type(value) is not kind:
-            raise ConfigError(f"{where}.{key}: {value!r} is not of type {kind.__name__}")
-        size = value if kind is int else len(value)
-        if not low <= size <= high:
-            what = "" if kind is int else " characters" if kind is str else " entries"
+        if type(value).__name__ != kind:
+            raise ConfigError(f"{where}.{key}: {value!r} is not of type {kind}")
+        size = value if kind == "int" else len(value)
+        if not int(low) <= size <= int(high):
+            what = {"int": "", "str": " characters"}.get(kind, " entries")
             raise ConfigError(f"{where}.{key}: {size}{what}, {low} to {high} expected")
     return values
-
-
-def _sensor(where, sensor, buses, driver):
-    if sensor["bus"] not in buses:
-        known = ", ".join(sorted(buses)) or "none"
-        raise ConfigError(f"{where}.bus: {sensor['bus']} is not among the buses: {known}")
-    try:
-        cls = driver(sensor["driver"])
-        kind = buses[sensor["bus"]]["kind"]
-        if kind != cls.BUS:
-            raise ConfigError(f"bus: {sensor['bus']} is {kind}, the part needs {cls.BUS}")
-        fixed = cls.BUS != "onewire"
-        if fixed and "address" in sensor and sensor["address"] not in cls.ADDRESSES:
-            raise ConfigError(f"address: {sensor['address']} is not one of {cls.ADDRESSES}")
-        check_options(cls, sensor.get("options", {}))
-    except ConfigError as error:
-        raise ConfigError(f"{where}.{error}") from None
 
 
 def _name(where, sensor, taken):

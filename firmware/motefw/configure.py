@@ -12,19 +12,13 @@ import binascii
 import hashlib
 import os
 
-from . import drivers, overlay
 from .compat import const
 from .errors import MessageError
-from .files import CONFIG_FILE, CONFIG_NEXT, CONFIG_TRIAL, MAX_BYTES, read_json, remove
+from .files import CONFIG_FILE, CONFIG_NEXT, CONFIG_TRIAL, MAX_BYTES, read_json, remove, write_json
 
 _PART = "config.part"
 _MARK_BYTES = const(8)
 _STEP_BYTES = const(128)
-
-
-def get(board, args):
-    """Tell the configuration that this boot has, unless another was set since."""
-    return overlay.call("config", "load", board.port.root, drivers.load)
 
 
 def marks(board, args):
@@ -56,7 +50,11 @@ def part(board, args):
 
 
 def save(board, args):
-    """Check a configuration and save it; the next boot applies it."""
+    """Check a configuration and save it; the next boot applies it.
+
+    `config` checks first, then `fit`, then `commit` here saves: in a short heap there is room for
+    one of them. What the last step needs to know goes with the configuration.
+    """
     root = board.port.root
     mark = args.get("part")
     value = args.get("config")
@@ -67,11 +65,16 @@ def save(board, args):
         value = read_json(root + _PART)
     if not isinstance(value, dict):
         raise MessageError("config: an object is expected")
+    args["config"] = value
+    return "config", "put", args
+
+
+def commit(board, args):
+    """Save a configuration that was checked."""
+    root = board.port.root
     trial = args.get("trial") is True
-    if mark is not None:
-        overlay.call("config", "check", value, drivers.load)
-    else:
-        overlay.call("config", "save", root + _PART, value, drivers.load)
+    if args.get("part") is None:
+        write_json(root + _PART, args["config"])
     remove(root + CONFIG_NEXT)
     if not trial:
         remove(root + CONFIG_TRIAL)

@@ -8,23 +8,22 @@ offset of `CHANNELS`; what it writes to a block are the sensor's own integers.
 
 All are synchronous and allocate nothing per sample. They raise SensorError for a part that is
 another one or answers wrongly, and let the bus's OSError through for one that does not answer.
+
+A board that is short of heap keeps of a started driver what `measure`, `read`, `pending`, `drain`
+and `stop` reach; for another start the driver is loaded and made anew.
 """
 
-from .errors import ConfigError, SensorError
+from .errors import ConfigError
+from .sampling import Sampling
 
 
-class Driver:
+class Driver(Sampling):
     """Base of all drivers; a subclass gives the class attributes and `configure`."""
 
-    BUS = "i2c"
     ADDRESSES: tuple = ()  # what the part's pins can choose, its default first; () on a UART
     ID: tuple = ()  # (register, value) of an identity register, and a mask if some bits vary
     CHANNELS: tuple = ()  # (name, unit, scale, offset) in the order of a sample
     OPTIONS: tuple = ()  # (name, default, tuple or range of what is allowed)
-    CODE = "i"  # of the arrays that hold its values: "h" or "H" where 16 bits do
-    STREAMING = False
-    TIMED = False  # samples come when the part likes: each carries a time of its own
-    FIFO = 1  # samples that wait in a streaming part before one is lost
 
     @classmethod
     def channels(cls, _options):
@@ -65,15 +64,3 @@ class Driver:
 
     def configure(self):
         """Set the part up with the checked options, and `period_us`."""
-
-    def measure(self):
-        """Ask for one measurement; return the milliseconds after which `read` finds it."""
-        return 0
-
-    def stop(self):
-        """Leave the part quiet and safe."""
-
-    def error(self, text):
-        """Return a SensorError that names the part and where it is."""
-        where = "" if self.address is None else f" at 0x{self.address:02x}"
-        return SensorError(f"{type(self).__name__}{where}: {text}")

@@ -3,6 +3,7 @@
 import asyncio
 from time import ticks_add, ticks_diff
 
+from . import overlay
 from .compat import const
 from .identity import end_epoch
 
@@ -26,7 +27,7 @@ def resume(board):
     board.uplink.wake = asyncio.Event()  # the old one knows the tasks of a loop that is gone
     board.interrupts_ignored += 1
     for i in range(len(board.streams)):
-        board.streams[i].trouble("resume")
+        overlay.call("trouble", "resume", board.streams[i])
         board.due_ms[i] = ticks_add(now, _RESUME_MS)
     return True
 

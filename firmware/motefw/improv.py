@@ -19,7 +19,7 @@ import asyncio
 
 import micropython
 
-from . import __version__, drivers, overlay
+from . import __version__, control, drivers, overlay
 from .compat import const
 from .errors import ConfigError, MoteError
 
@@ -177,7 +177,7 @@ def _renamed(board, command, data):
         raise ConfigError(f"host name: {name!r}, letters, digits and hyphens expected")  # RFC 1123
     config = overlay.call("config", "load", board.port.root, drivers.load)
     config["name"] = name
-    overlay.call("configure", "save", board, {"config": config})
+    control.carry_out(board, "configure", "save", {"config": config})
     board.settings["name"] = name
     return name
 

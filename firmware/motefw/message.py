@@ -39,11 +39,11 @@ def seal(tagger: Tagger, nonce: bytes, body: bytes) -> bytes:
     return body + tagger.tag(nonce, body)
 
 
-def unseal(data: bytes, expected: int, size: int, tagger: Tagger, nonce: bytes) -> bytes:
+def unseal(data: bytes, expected: int, size: int, tagger: Tagger, nonce: bytes) -> memoryview:
     """Return the body of a message whose type, length and tag hold."""
     if len(data) < size + TAG_BYTES or data[0] != expected:
         raise MessageError("message: {} bytes, no {}".format(len(data), chr(expected)))
-    body = data[:-TAG_BYTES]
+    body = memoryview(data)[:-TAG_BYTES]
     if not tagger.check(data[-TAG_BYTES:], nonce, body):
         raise MessageError("message {}: tag does not match".format(chr(expected)))
     return body
@@ -57,10 +57,10 @@ def dumped(value: object) -> bytes:
         return json.dumps(value).encode()
 
 
-def parsed(body: bytes, at: int):
+def parsed(body: bytes | memoryview, at: int):
     """Return what the JSON from body[at] on stands for; MessageError if it is none."""
     try:
-        return json.loads(bytes(body[at:]).decode())
+        return json.loads(str(memoryview(body)[at:], "utf-8"))
     except (ValueError, UnicodeError):
         raise MessageError("message {}: not JSON".format(chr(body[0]))) from None
 
@@ -77,10 +77,11 @@ def request_name(data: bytes) -> str:
     size = struct.calcsize(REQUEST_LAYOUT)
     if len(data) < size + TAG_BYTES or data[0] != REQUEST:
         raise MessageError("message: {} bytes, no request".format(len(data)))
-    return str(_call(parsed(data[:-TAG_BYTES], size))[0])
+    return str(call_of(parsed(data[:-TAG_BYTES], size))[0])
 
 
-def _call(call: object) -> list[object]:
+def call_of(call: object) -> list[object]:
+    """Return [name, args] of a request's JSON if it is that, else raise MessageError."""
     if (
         not isinstance(call, list)
         or len(call) != 2
@@ -91,12 +92,16 @@ def _call(call: object) -> list[object]:
     return call
 
 
+def open_head(tagger: Tagger, nonce: bytes, data: bytes):
+    """Return (number, host, counter) of a request whose tag holds; else raise MessageError."""
+    body = unseal(data, REQUEST, struct.calcsize(REQUEST_LAYOUT), tagger, nonce)
+    return struct.unpack_from(REQUEST_LAYOUT, body)[1:]
+
+
 def open_request(tagger: Tagger, nonce: bytes, data: bytes):
     """Return (number, host, counter, name, args); raise MessageError if anything is amiss."""
-    size = struct.calcsize(REQUEST_LAYOUT)
-    body = unseal(data, REQUEST, size, tagger, nonce)
-    _, number, host, counter = struct.unpack_from(REQUEST_LAYOUT, body)
-    name, args = _call(parsed(body, size))
+    number, host, counter = open_head(tagger, nonce, data)
+    name, args = call_of(parsed(data[:-TAG_BYTES], struct.calcsize(REQUEST_LAYOUT)))
     return number, host, counter, name, args
 
 

@@ -14,16 +14,18 @@ from .compat import const
 
 _ROOM_BYTES = const(32768)  # with more than this free, modules may stay
 ALL_BYTES = const(0x3FFFFFFF)
+_DRIVERS = ".drivers"
 _PACKAGE = __name__.split(".")[0]
 _RARE = const(
-    "actions answers authority boot commands config configure describe ending files identity "
-    "improv message networks options packet_anchor packet_setup readings reply scan start trial "
-    "trouble wlan"
-)
+    " actions attach authority boot commands config configure ending files fit hello identity "
+    "improv message networks options packet_anchor packet_linear packet_setup readings reply scan "
+    "schema start status stored trial trouble wlan accelerometer driver register sensirion "
+    "uart_asked uart_part "
+)  # the last six are what drivers have in common
 
 
 def _unknown():
-    return 0
+    return ALL_BYTES
 
 
 _measure = [getattr(gc, "mem_free", _unknown)]  # the port's, once there is one; CPython has none
@@ -82,9 +84,20 @@ def tidy(room_bytes=_ROOM_BYTES):
     gc.collect()
     free = _measure[0]()
     if free < room_bytes:
-        package = sys.modules[_PACKAGE]
-        for name in _RARE.split():
-            if sys.modules.pop(_PACKAGE + "." + name, None):
-                delattr(package, name)
+        while _let_go():
+            pass
         gc.collect()
     return free
+
+
+def _let_go():
+    """Let go of one module that is needed rarely; False if there is none."""
+    for name in sys.modules:
+        if name.startswith(_PACKAGE):
+            package, _, last = name.rpartition(".")
+            driver = package == _PACKAGE + _DRIVERS and last[0] != "_"  # that is half of one
+            if driver or (package == _PACKAGE and " " + last + " " in _RARE):
+                del sys.modules[name]
+                delattr(sys.modules[package], last)
+                return True
+    return False

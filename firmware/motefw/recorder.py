@@ -19,15 +19,15 @@ class Recorder:
         self.clock = clock
         self._tagger = identity.data
         self._kernel = kernel
-        self._out = bytearray(packet_bytes)
+        self.out = bytearray(packet_bytes)  # of use from call to call only
 
     def _append(self, n):
-        return self.log.append(self._out, packet.seal(self._out, n, self._tagger))
+        return self.log.append(self.out, packet.seal(self.out, n, self._tagger))
 
     def samples(self, stream, schema, index, time_us, block):
         """Log the samples of a block; PacketError if they do not fit in one packet."""
         n = packet.encode(
-            self._out,
+            self.out,
             self.generation,
             stream,
             schema,
@@ -42,7 +42,7 @@ class Recorder:
 
     def write(self, encode, *fields):
         """Log what `encode(out, generation, epoch, seq, *fields)` writes."""
-        n = encode(self._out, self.generation, self.epoch, self.log.next_seq, *fields)
+        n = encode(self.out, self.generation, self.epoch, self.log.next_seq, *fields)
         return self._append(n)
 
     def note(self, value):

@@ -88,7 +88,7 @@ class Stream:
 
     def _failed(self, error):
         try:
-            return self.trouble("failed", error)
+            return overlay.call("trouble", "failed", self, error)
         except Exception:  # not even room to look into it
             self.errors += 1
             self.reading = False
@@ -97,11 +97,7 @@ class Stream:
     def stop(self):
         """End sampling: what is held becomes a packet, the sensor is left quiet."""
         if self.phase != STOPPED:
-            self.trouble("stop")
-
-    def trouble(self, what, *args):
-        """Do what is in `trouble`."""
-        return overlay.call("trouble", what, self, *args)
+            overlay.call("trouble", "stop", self)
 
     def close(self):
         """Make a packet of the block, if it holds anything."""
@@ -126,7 +122,7 @@ class Stream:
         except PacketError:
             if block.count < 2:
                 raise
-            self.trouble("halve", block, index, time_us)
+            overlay.call("trouble", "halve", self, block, index, time_us)
 
     # Streaming parts: a FIFO, or a line on which the part speaks.
 
@@ -141,7 +137,7 @@ class Stream:
         wait_ms = self.poll_ms
         if n:
             if self.missed or self.cut or driver.gap:
-                self.trouble("lose", n)
+                overlay.call("trouble", "lose", self, n)
             self._fill(n)
             self._well()
             # What is there at the first look came earlier than it need have.
@@ -214,7 +210,7 @@ class Stream:
     def _ask(self):
         self.skip_slots()
         if self.missed:
-            self.trouble("late")
+            overlay.call("trouble", "late", self)
         clock = self._clock
         clock.tick()
         if not self.block.count:
@@ -240,7 +236,7 @@ class Stream:
         return wait_ms
 
     def _invalid(self, error):
-        self.trouble("invalid", error)
+        overlay.call("trouble", "invalid", self, error)
         return self._next_slot()
 
     def skip_slots(self):
@@ -279,4 +275,4 @@ class Stream:
     def _well(self):
         self.failures = 0
         if self.state != "ok":
-            self.trouble("recover")
+            overlay.call("trouble", "recover", self)

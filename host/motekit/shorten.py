@@ -108,11 +108,11 @@ def _is_private(name: str) -> bool:
     return len(name) > 1 and name[0] == "_" and name[1] != "_" and not name[1:].isdigit()
 
 
-def private_names() -> Iterator[str]:
-    """Return `_a` to `_Z`, then `_aa`..."""
-    for length in itertools.count(1):
-        for letters in itertools.product(string.ascii_letters, repeat=length):
-            yield "_" + "".join(letters)
+def private_names(letters: int = 1) -> Iterator[str]:
+    """Return `_a` to `_Z`, then `_aa`...; or begin with those of more letters."""
+    for length in itertools.count(letters):
+        for each in itertools.product(string.ascii_letters, repeat=length):
+            yield "_" + "".join(each)
 
 
 def names_in(node: ast.AST) -> list[str]:

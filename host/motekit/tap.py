@@ -33,7 +33,7 @@ _SECOND_US = 1_000_000
 
 
 class TapError(MotekitError):
-    """A line that tells of buses, intact and yet not as the firmware writes it."""
+    """A line that tells of buses, intact and yet such that no recording can be made of it."""
 
 
 class Entry(NamedTuple):
@@ -119,7 +119,14 @@ class TapReader:
             (self.lost_entries,) = struct.unpack("<H", data)
             self.ended_us = us
             return None
-        bus = self._names[number]
+        bus = self._names.get(number)
+        if bus is None and self.lost_lines:
+            raise TapError(
+                "a line was lost or damaged on the serial line that names one of the buses; "
+                "record again"
+            )
+        if bus is None:
+            raise ValueError(f"bus {number} without a name")
         if op in _OTHERS:
             name = _OTHERS[op]
             outgoing = name in _OUTGOING

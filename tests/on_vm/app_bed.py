@@ -7,7 +7,7 @@ import sys
 
 import fake_port
 
-from motefw import answers, app, drivers, packet
+from motefw import app, drivers, packet, status
 
 I2C = {"kind": "i2c", "id": 0, "sda": 5, "scl": 6, "hz": 400000}
 
@@ -276,7 +276,7 @@ def run(interrupt_after=2):
         "said": bed.said,
         "stopped": Counter.stopped,
         "next_seq": boards[0].log.next_seq if boards else None,
-        "status": answers.status(boards[0], {}) if boards and boards[0].link else None,
+        "status": status.status(boards[0], {}) if boards and boards[0].link else None,
     }
 
 

@@ -28,7 +28,8 @@ sys.modules["time"] = time
 from rom import chips
 from rom.bus import I2CBus, Uart
 
-from motefw import config, control, describe, drivers, identity, packet_setup
+from motefw import config, control, drivers, identity, packet_setup, schema
+from motefw import status as told
 from motefw.clock import Clock
 from motefw.errors import SensorError
 from motefw.links.serial import SerialLink
@@ -189,11 +190,11 @@ def advance(ms, stall_ms=0):
 
 
 def status():
-    return [describe.state(stream) for stream, _ in bed.streams]
+    return [told.state(stream) for stream, _ in bed.streams]
 
 
 def schemas():
-    return [describe.schema(stream) for stream, _ in bed.streams]
+    return [schema.table(stream) for stream, _ in bed.streams]
 
 
 def stop():

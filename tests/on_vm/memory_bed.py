@@ -101,13 +101,8 @@ packet_setup = None
 del sys.modules["motefw.packet_setup"]
 delattr(sys.modules["motefw"], "packet_setup")
 say("kernel of the encoder")
-from motefw import drivers
-
-for sensor in CONFIG["sensors"]:
-    drivers.load(sensor["driver"])
-say("drivers")
 board.boot()
-say("buffers and blocks")
+say("drivers, buffers and blocks")
 
 
 async def main():

@@ -20,8 +20,10 @@ import asyncio
 
 from .. import frame, overlay
 from ..compat import const
+from ..crc import crc32
 from ..errors import FrameError
 
+BUFFER_BYTES = const(396)  # frame.PAYLOAD_MAX_BYTES, its CRC, frame.ENCODED_MAX_BYTES
 _PACKET = const(0x50)
 _MESSAGE = const(0x4D)
 _CREDIT = const(0x43)
@@ -40,9 +42,13 @@ _MESSAGE_BYTES = const(1024)  # message.MAX_TO_BOARD_BYTES, which is not loaded 
 
 
 class SerialLink:
-    """Both directions of the line; the board receives each whole message (bytes)."""
+    """Both directions of the line; the board receives each whole message (a memoryview).
 
-    def __init__(self, serial, log, uplink, board):
+    `buffer`, a bytearray of at least BUFFER_BYTES, is used from call to call only, and may be
+    others' meanwhile.
+    """
+
+    def __init__(self, serial, log, uplink, board, buffer=None):
         self.serial = serial
         self._log = log
         self._uplink = uplink
@@ -50,15 +56,16 @@ class SerialLink:
         self._chunk = bytearray(64)
         self.taken = bytearray(_IN_BYTES)  # since the last zero
         self.have = 0
-        self._message = b""  # grows by the piece: most are short, and the buffer would be idle
+        self._message = b""  # what is there of it; made for it, since most are short
+        self._size = 0
+        self._start = 0  # CRC of its first piece, and of that of the message before
         self._message_id = -1
         self._expected = 0  # index of the next piece
-        self._scratch = bytearray(frame.PAYLOAD_MAX_BYTES + 4)
-        self._out = bytearray(frame.ENCODED_MAX_BYTES)
-        self._view = memoryview(self._out)
+        self._scratch = buffer or bytearray(BUFFER_BYTES)
+        self._out = memoryview(self._scratch)[frame.PAYLOAD_MAX_BYTES + 4 :]
         self._session = 0
         self._seq = -1  # the packet being sent
-        self.takendex = 0  # and its next piece
+        self._index = 0  # and its next piece
         self._again = []  # [seq, mask of pieces] asked for again
         self._reply = ()
         self._reply_id = 0
@@ -132,15 +139,15 @@ class SerialLink:
     def _send_packet(self):
         if not self._log.size(self._seq):  # none under way, or it is acked or dropped already
             self._seq = self._uplink.due()
-            self.takendex = 0
+            self._index = 0
         seq = self._seq
         if seq < 0 or not self._uplink.alive:
             self._seq = -1
             return False
-        if self._send_part(seq, self.takendex):
+        if self._send_part(seq, self._index):
             self._seq = -1
             self._uplink.sent(seq)
-        self.takendex += 1
+        self._index += 1
         return True
 
     def _send_part(self, seq, index):
@@ -163,7 +170,7 @@ class SerialLink:
         scratch[1] = number
         scratch[2] = index
         scratch[3] = last
-        self.serial.write(self._view[: frame.encode_into(scratch, n, self._out)])
+        self.serial.write(self._out[: frame.encode_into(scratch, n, self._out)])
 
     # In.
 
@@ -245,23 +252,31 @@ class SerialLink:
 
     def _take(self, number, index, last, n):
         """Take a piece of a message: the next one, or one whose credit was lost."""
-        piece = bytes(memoryview(self.taken)[_HEAD_BYTES:n])
-        if not index and (number != self._message_id or not self._message.startswith(piece)):
+        piece = memoryview(self.taken)[_HEAD_BYTES:n]
+        if not index and (number != self._message_id or crc32(piece) != self._start):
+            try:
+                self._message = bytearray(min((last + 1) * _IN_PIECE_BYTES, _MESSAGE_BYTES))
+            except MemoryError:
+                return False  # the host sends it again
+            self._size = self._expected = 0
+            self._start = crc32(piece)
             self._message_id = number
-            self._expected = 0
-            self._message = b""
         if number != self._message_id or index > self._expected or index > last:
             return False
         fresh = index == self._expected
         if fresh:
-            if len(self._message) + len(piece) > _MESSAGE_BYTES:
+            end = self._size + len(piece)
+            if end > len(self._message):
                 self._message_id = -1
                 return False
-            self._message += piece
+            self._message[self._size : end] = piece
+            self._size = end
             self._expected += 1
         self._write(_CREDIT, number, index, 0, 3)
         if fresh and index == last:
-            self._board.receive(self._message)
+            message = memoryview(self._message)[: self._size]
+            self._message = b""
+            self._board.receive(message)
         return True
 
 

@@ -154,7 +154,7 @@ class Gateway:
         self._recorder.note({"boot": self._about(epoch)})
         self._tie()
         sampler, drivers = module("motefw.sampler"), module("motefw.drivers")
-        describe = module("motefw.describe")
+        schema = module("motefw.schema")
         limits = {"samples": self._plan.samples, "latency_ms": self._plan.latency_ms}
         for number, sensor in enumerate(self._plan.sensors):
             entry: dict[str, Any] = {"name": sensor.name, "driver": sensor.driver}
@@ -169,7 +169,7 @@ class Gateway:
             stream = sampler.Stream(number, entry, spec, cls, self._recorder, self, limits)
             self.streams.append(stream)
             self._due_ms.append(ticks_add(self.ticks_ms(), stream.step()))
-            self._recorder.note({"schema": describe.schema(stream)})
+            self._recorder.note({"schema": schema.table(stream)})
         self._commit()
 
     def _about(self, epoch: int) -> dict[str, Any]:

@@ -178,6 +178,8 @@ def indices(entry: Fields, count: int) -> list[int]:
         if isinstance(listed, list)
         else [entry.integer("board", *_INT64)]
     )
+    if not found:
+        raise entry.fail("board", "[] is no board; leave it out where all are meant")
     for index in found:
         if not 0 <= index < count:
             there = f"are {count} boards, 0 to {count - 1}" if count > 1 else "is 1 board, 0"

@@ -15,6 +15,8 @@ from motekit.store import Epoch, Store
 from motekit.store.records import CONTROL
 
 NS = 1e9
+Values = np.ma.MaskedArray[Any, np.dtype[np.float64]]
+Ints = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,8 @@ class Gap:
 class Readings:
     """One stream's samples in order, a NumPy array a channel; `readings["temperature"]`.
 
-    Values are float64 in the channel's unit; a masked array where samples are invalid. `raw` has
-    the part's own integers (int32).
+    Values are float64 in the channel's unit, in a masked array: invalid ones are masked, and
+    `.compressed()` leaves them out. `raw` has the part's own integers (int32).
     """
 
     def __init__(
@@ -57,15 +59,17 @@ class Readings:
         self.uptime_s: NDArray[np.float64] = raw["monotonic_us"][kept] / 1e6  # since the boot
         self.channels = tuple(name for name in table.columns if name not in fixed)
         self.units = {c.name: c.unit or "" for c in table.layout.columns}
-        self.raw: dict[str, NDArray[Any]] = {name: raw[name][kept] for name in self.channels}
+        self.raw: dict[str, Ints] = {name: raw[name][kept] for name in self.channels}
         self.gaps: tuple[Gap, ...] = ()
-        self._values = {name: table[name][kept] for name in self.channels}
+        self._values: dict[str, Values] = {
+            name: np.ma.asarray(table[name][kept]) for name in self.channels
+        }
 
     def __len__(self) -> int:
         """Return the number of samples, invalid ones included."""
         return len(self.time)
 
-    def __getitem__(self, channel: str) -> NDArray[Any]:
+    def __getitem__(self, channel: str) -> Values:
         """Return a channel's values; KeyError names those that there are."""
         if channel not in self._values:
             there = ", ".join(self.channels) or "none yet"
