@@ -290,6 +290,23 @@ class TestBusRecorder:
         with pytest.raises(UsageError, match="not empty"):
             BusRecorder(tmp_path, 5, lambda: 0.0)
 
+    def test_one_that_is_broken_off_replays_what_came(self, write_scenario, tmp_path):
+        with World(write_scenario(BOARD)) as world:
+            recorder = BusRecorder(tmp_path / "new", FOR_S, lambda: world.now_s)
+            seen = 0
+            while world.now_s < 10:
+                world.run(until_s=world.now_s + 0.5)
+                notices = list(world.notices)
+                for notice in notices[seen:]:
+                    recorder.notice(notice)
+                seen = len(notices)
+                recorder.tick(world.collector)
+            recorder.close()
+        duration_s = scenarios.load(tmp_path / "new" / "scenario.toml").duration_s
+        last = json.loads((tmp_path / "new" / "bus.jsonl").read_text().splitlines()[-1])
+        assert duration_s == pytest.approx(last["us"] / 1e6, abs=0.001)
+        assert 2 < duration_s < 10
+
     def test_gives_up_without_a_board(self, tmp_path):
         now = [0.0]
         recorder = BusRecorder(tmp_path / "new", 5, lambda: now[0])

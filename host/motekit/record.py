@@ -74,6 +74,7 @@ class BusRecorder:
         self._file = (folder / BUS_FILE).open("w", encoding="utf-8")
         self._writer: Writer | None = None
         self._told = False
+        self._last_us = 0
         self.done = False
 
     def notice(self, notice: Notice) -> bool:
@@ -83,6 +84,7 @@ class BusRecorder:
         if self._writer and self._asked and notice.device in {None, self._device}:
             for entry in self._reader.take(notice.text):
                 self._writer.add(entry)
+                self._last_us = entry.us
         return True
 
     def tick(self, collecting: Collecting) -> None:
@@ -91,7 +93,9 @@ class BusRecorder:
             self._step(collecting)
 
     def close(self) -> None:
-        """Close the file; what has come is in it."""
+        """Close the file; what has come is in it, and the scenario ends where that does."""
+        if self._last_us and not self._told:
+            self._write_scenario(self._last_us / 1e6)
         self._file.close()
 
     def _late(self) -> bool:

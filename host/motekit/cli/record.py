@@ -54,6 +54,10 @@ def record(
             packets = Recorder(out / PACKETS_FILE)
             collector = Collector(store, [source], key_store, Host(), notice, packets)
             collector.run(tick=tick)
+    except KeyboardInterrupt:
+        so_far = recorder.result().entries
+        print(f"{out}: stopped early, with {so_far} entries", file=sys.stderr)
+        raise
     finally:
         recorder.close()
     result = recorder.result()
