@@ -1,6 +1,7 @@
 """Boards flashed by real esptool: virtual chips, blank, right and wrong, broken on the way."""
 
 import json
+import random
 import shutil
 
 import pytest
@@ -167,6 +168,18 @@ def test_what_holds_something_else_is_left_alone(fleet):
     assert (done.error, done.state, done.sent_bytes) == ("", "unchanged", 0)
 
 
+def test_what_lies_in_the_place_of_a_table_and_is_none_of_ours_is_left_alone(fleet):
+    virtual = fleet(BLANK).boards[0]
+    virtual.flash.program(partitions.TABLE_OFFSET, random.Random(7).randbytes(4096))
+    before = virtual.flash.written_bytes
+    (done,) = flashed([virtual])
+    assert "holds something else (partitions that cannot be read)" in done.error
+    assert virtual.flash.written_bytes == before
+    (done,) = flashed([virtual], replace=True)
+    assert (done.error, done.state) == ("", "flashed")
+    assert set(history_of.load(virtual.device)) == {"bootloader", "factory"}
+
+
 def fault(kind, **more):
     rest = "".join(f"{key} = {value}\n" for key, value in more.items())
     return f'{BLANK}[[fault]]\nkind = "{kind}"\n{rest}'
@@ -266,3 +279,15 @@ def test_what_no_chip_holds_any_more_is_not_kept(tmp_path, monkeypatch):
     assert history_of.load("b0b1c2d3e4f5")["app"].read_bytes() == b"kept"
     (tmp_path / "a0b1c2d3e4f5.json").write_text("nonsense")
     assert history_of.load("a0b1c2d3e4f5") == {}
+
+
+def test_a_table_that_was_cut_off_is_told_from_what_is_not_ours():
+    whole = partitions.build(partitions.of_board(BOARD))
+    random_ = random.Random(7)
+    for end in range(0, len(whole), 16):
+        noise = bytes(random_.randrange(256) for _ in range(16))
+        half = bytes(a | b for a, b in zip(whole[end : end + 16], noise, strict=True))
+        torn = (whole[:end] + half).ljust(len(whole), b"\xff")
+        assert partitions.cut_off(torn, BOARD)
+    assert not partitions.cut_off(random_.randbytes(len(whole)), BOARD)
+    assert not partitions.cut_off(bytes(len(whole)), BOARD)

@@ -119,6 +119,18 @@ def test_a_file_without_end_is_not_read_for_ever(monkeypatch):
         prompt.read("/a")
 
 
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("/config.json", b'{"board": "x", "buses": {"i2c0": {"kind": {}}}}'),
+        ("/config.json", b'{"board": "x", "buses": {"i2c0": {"kind": []}}}'),
+        ("/wifi.json", b'{"networks": [{"ssid": "\\ud800", "password": ""}]}'),
+    ],
+)
+def test_settings_of_any_shape_are_named(name, data):
+    assert settings.faults({name: data}, "a" * 12).keys() == {name}
+
+
 class Files:
     """Files of a board."""
 

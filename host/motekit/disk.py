@@ -4,7 +4,7 @@ import errno
 import os
 import tempfile
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import MotekitError
@@ -46,11 +46,13 @@ def replace(path: Path, data: bytes, *, private: bool = True) -> None:
 
 
 def settle(folder: Path) -> None:
-    """Have the names in a folder on the disk, too: a new file is lost without its name."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    """Have the names in a folder on the disk, too: a new file is lost without its name.
+
+    Not every file system can do that, nor every user: those of a network see to it themselves.
+    """
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

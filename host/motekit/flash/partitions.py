@@ -92,6 +92,14 @@ def read(data: bytes, where: str = "partition table") -> tuple[Entry, ...]:
     raise TableError(f"{where}: no table with an MD5 (blank or damaged flash?)")
 
 
+def cut_off(data: bytes, board: Board) -> bool:
+    """Tell whether the writing of a board's table was cut off: what flash has is on its way there.
+
+    Writing only clears bits of what was erased, so none is clear that stays set.
+    """
+    return all(have & bit == bit for have, bit in zip(data, build(of_board(board)), strict=False))
+
+
 def find(entries: tuple[Entry, ...], label: str) -> Entry | None:
     """Return the partition of a label, None if there is none."""
     return next((each for each in entries if each.label == label), None)

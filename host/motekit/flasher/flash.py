@@ -190,11 +190,13 @@ class _Flashing:
         try:
             there = partitions.read(data)
         except partitions.TableError:
-            return True  # cut off in the middle of it: it comes last
+            if self._job.replace or partitions.cut_off(data, self._job.board):
+                return True  # it comes last
+            there = ()
         if there == partitions.of_board(self._job.board):
             return False
         if not self._job.replace:
-            names = ", ".join(each.label for each in there)
+            names = ", ".join(each.label for each in there) or "that cannot be read"
             raise RefusedError(
                 f"{self._port}: holds something else (partitions {names}); nothing was written;"
                 " --erase (motekit station: --replace) gives all of it up"

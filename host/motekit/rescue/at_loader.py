@@ -57,7 +57,8 @@ def mend(case: Case, *, whole: bool) -> None:
     elif not case.found.flash.blank:
         case.agree("its file system is written anew")
     if whole or foreign:
-        _flash(case, board, kept, erase=foreign)
+        damaged = not case.found.flash.table
+        _flash(case, board, kept, erase=foreign, replace=damaged)
     else:
         _write_files(case, tool, board, kept)
 
@@ -133,9 +134,11 @@ def _write_files(case: Case, tool: Esptool, board: Board, kept: dict[str, bytes]
     case.did.append("file system written anew, with firmware and settings")
 
 
-def _flash(case: Case, board: Board, kept: Mapping[str, bytes], *, erase: bool) -> None:
+def _flash(
+    case: Case, board: Board, kept: Mapping[str, bytes], *, erase: bool, replace: bool
+) -> None:
     """Have all of it written; a board under keys that this host has not is looked at later."""
-    job = Job(board, case.wishes.release(board), erase=erase, kept=kept)
+    job = Job(board, case.wishes.release(board), erase=erase, replace=replace, kept=kept)
     done = flash.one(case.port, job, lambda step: case.step(step.what))
     if done.state == "failed" and "is provisioned" not in done.error:
         raise LinkError(f"{case.port}: {done.error}")

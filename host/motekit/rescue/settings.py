@@ -59,6 +59,7 @@ def check(name: str, data: bytes, device: str, names: Collection[str] = ()) -> d
 def _object(name: str, data: bytes) -> dict[str, Any]:
     try:
         found: Any = json.loads(data) if len(data) <= MAX_BYTES else None
+        json.dumps(found, ensure_ascii=False).encode()  # half a character is no text
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
