@@ -20,14 +20,14 @@ def view(count: int, *, as_json: bool) -> Generator[OnStep]:
         yield lambda _: None
         return
     try:
-        with _Bars() if Console(stderr=True).is_terminal else _Lines() as shown:
+        with _Bars() if Console(stderr=True).is_terminal else Lines() as shown:
             yield shown.step
     except KeyboardInterrupt:
         print("motekit: interrupted; the same again goes on from there", file=sys.stderr)
         raise
 
 
-class _Lines:
+class Lines:
     """What boards are doing, a line each time that changes."""
 
     def __init__(self) -> None:
@@ -41,6 +41,7 @@ class _Lines:
         pass
 
     def step(self, step: Step) -> None:
+        """Say it, unless it was said last of that port."""
         with self._lock:
             if self._last.get(step.port) != step.what:
                 self._last[step.port] = step.what

@@ -11,12 +11,13 @@ import typer
 
 from motekit import board as boards
 from motekit.board import Board
-from motekit.cli import show
+from motekit.cli import progress, show
 from motekit.cli.doctor import record
 from motekit.cli.flash import release_of
 from motekit.errors import LinkError, UsageError
 from motekit.flash.merged import Release
 from motekit.flasher import ports
+from motekit.flasher.job import Step
 from motekit.keys import KeyStore
 from motekit.rescue import rescue as rescuer
 from motekit.rescue.case import Wishes
@@ -61,9 +62,11 @@ def rescue(
     def give(chosen: Board) -> Release:
         return release_of(chosen, release, image, pinned)
 
+    said = progress.Lines()
+
     def step(what: str) -> None:
         if not as_json:
-            print(f"{name}: {what}", file=sys.stderr, flush=True)
+            said.step(Step(name, what))
 
     def ask(question: str) -> bool:
         if yes:
