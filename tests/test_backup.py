@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from motekit import open as motekit_open
 from motekit import plan as plans
 from motekit import provision
 from motekit.client import Client, NoReplyError
@@ -250,14 +251,17 @@ def test_what_a_board_was_comes_back_but_never_its_epoch(member, home, motekit):
     assert (saved["files"], saved["secrets"]) == (["/config.json"], False)
     assert json.loads((home / "plain.json").read_text())["networks"] == ["site"]
     full = ("backup", one.serial, "full.json", "--files", "--secrets", "--json")
-    assert "--discard" in motekit(*full).stderr
-    saved = row(motekit(*full, "--discard"))
+    refused = motekit(*full)
+    assert all(each in refused.stderr for each in ("--discard", "--store"))
+    saved = row(motekit(*full, "--store", "fleet.motekit"))
+    with motekit_open(home / "fleet.motekit") as store:
+        assert store.devices() == [one.device], "what it held was collected first"
     names = ["/config.json", "/data/table.bin", "/keys.json", "/notes.txt", "/wifi.json"]
     assert (saved["error"], saved["files"]) == ("", names)
     texts = [(home / name).read_text() for name in ("plain.json", "full.json")]
     assert [CANARY in text for text in texts] == [False, True]
 
-    bring = ("restore", "full.json", one.serial, "--json", "--discard")
+    bring = ("restore", "full.json", one.serial, "--json", "--store", "fleet.motekit")
     assert row(motekit(*bring))["state"] == "unchanged"
     # as after an accident
     at_prompt(one, {"/config.json": b'{"board": "x"}'}, ["/keys.json", "/notes.txt"])

@@ -82,6 +82,7 @@ def test_a_bag_of_boards_becomes_a_fleet_but_for_those_that_are_broken(
         virtuals[3].serial: "no such port",
         virtuals[-1].serial: "has an esp32c6",
     }
+    hints = {virtuals[0].serial: "hold BOOT", virtuals[2].serial: "try another board"}
     listed = [each.serial for each in virtuals]
     done = motekit("flash", *listed, "--board", NAME, "--image", image, "--json")
     rows = {each["port"]: each for each in map(json.loads, done.stdout.splitlines())}
@@ -90,6 +91,7 @@ def test_a_bag_of_boards_becomes_a_fleet_but_for_those_that_are_broken(
     for port, row in rows.items():
         assert row["state"] == ("failed" if port in bad else "flashed"), row
         assert bad.get(port, "") in row["error"]
+        assert hints.get(port, "") in row["error"]
         assert port not in bad or f"{port}" in done.stderr
     assert {rows[each.serial]["device"] for each in virtuals[4:]} == {
         each.device for each in virtuals[4:]

@@ -233,8 +233,9 @@ def test_ctrl_c_leaves_the_board_as_it_was(fleet, home, motekit, tmp_path):
         if line.endswith(": sensors\n"):
             break
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    _, said = process.communicate(timeout=60)
     assert process.returncode == 130
+    assert "interrupted; the same again goes on" in said
     pipe = SerialPipe(virtual.serial)
     assert Client(pipe, KeyStore.empty(), Host(tmp_path / "host.json")).probe(40)
     pipe.close()

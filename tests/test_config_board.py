@@ -76,6 +76,10 @@ BAD = [
     (("sensors", 1, 5), "sensors[1]: 5 is not an object"),
     (("sensors", [GOOD["sensors"][1]] * 17), "config.sensors: 17 entries, 0 to 16 expected"),
     (("packet", {"samples": 513}), "packet.samples: 513, 1 to 512 expected"),
+    (
+        ("packet", {"samples": 8, "latency_ms": 8, "latency": 8}),
+        "packet: unknown key latency, known are: latency_ms, samples",
+    ),
 ]
 
 

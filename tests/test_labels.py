@@ -1,5 +1,6 @@
 """Labels: read back as a phone would, from PNG, SVG and paper."""
 
+import os
 import re
 
 import pypdfium2
@@ -64,5 +65,17 @@ def test_letters_that_no_font_has_are_refused_before(tmp_path):
         label.check(["roof", "屋顶"], None)
     label.check(["roof", "café"], None, tmp_path / "new")
     assert (tmp_path / "new").is_dir()
-    with pytest.raises(LabelError, match="no TrueType font"):
+    with pytest.raises(LabelError, match="no TrueType font: there is no such file"):
         label.check([], tmp_path / "none.ttf")
+    (tmp_path / "text.ttf").write_text("text")
+    with pytest.raises(LabelError, match="no TrueType font: unknown"):
+        label.check([], tmp_path / "text.ttf")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+def test_who_prints_labels_may_read_all_of_them(tmp_path):
+    made = Label("a0b1c2d3e4f5", "roof", "", "esp32-devkitc")
+    label.sheet([made], tmp_path / "all.pdf")
+    paths = *label.write(made, tmp_path), tmp_path / "all.pdf"
+    (tmp_path / "plain").touch()
+    assert {each.stat().st_mode for each in paths} == {(tmp_path / "plain").stat().st_mode}

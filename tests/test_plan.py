@@ -100,7 +100,7 @@ def test_a_secret_that_lies_open_is_said(load, tmp_path):
     (tmp_path / "open.txt").write_text(SECRET)
     (tmp_path / "open.txt").chmod(0o644)
     (warning,) = load(TOP + WIFI + f'password = "{SECRET}"\n').warnings
-    assert "wifi[0].password: this file is a secret now" in warning
+    assert "wifi[0].password: this file is a secret now, chmod 600 it" in warning
     if os.name == "posix":
         (warning,) = load(TOP + WIFI + 'password_file = "open.txt"\n').warnings
         assert "can be read by others; chmod 600" in warning

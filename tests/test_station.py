@@ -522,7 +522,7 @@ def test_a_board_that_is_pulled_is_named_so_and_finished_the_next_time(bag):
         bag, lambda desk: any(each.ended for each in desk.slots.values()), steps=steps
     )
     assert events[-1] == ("pulled", "tty0")
-    assert station.desk.slots["tty0"].why == "unplugged"
+    assert station.desk.slots["tty0"].why == "unplugged at 'provision'; plug it in again"
     bag.plugged = {"tty9": "a0"}
     assert served(bag)[1][-1] == ("passed", "tty9")
 

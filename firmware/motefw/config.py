@@ -24,7 +24,7 @@ SENSORS_MAX = const(16)
 _TOP = const(
     "board str 1 32, name str 1 32, site str 1 32, "
     "broker str 1 128, "  # a URL without a password: this is told to whoever asks
-    "buses dict 0 8, sensors list 0 16, packet dict 0 2"
+    "buses dict 0 8, sensors list 0 16, packet dict 0 16"
 )
 _KINDS = const("i2c onewire uart")
 _BUSES = (

@@ -215,7 +215,8 @@ def _read_private(path: Path) -> str:
                 )
             return file.read()
     except (OSError, UnicodeDecodeError) as e:
-        raise KeyStoreError(f"{path}: key store cannot be read: {e}") from None
+        why = getattr(e, "strerror", None) or e
+        raise KeyStoreError(f"{path}: key store cannot be read: {why}") from None
 
 
 def _write_private(path: Path, document: dict[str, Any]) -> None:

@@ -72,7 +72,10 @@ def _password(entry: Fields, folder: Path) -> tuple[str, str]:
     else:
         password = value
         if password:
-            warning = f"{entry.at(source)}: this file is a secret now; password_env keeps it out"
+            warning = (
+                f"{entry.at(source)}: this file is a secret now, chmod 600 it; password_env keeps"
+                " the password out"
+            )
     if flaw := password_flaw(password):
         raise entry.fail(source, flaw)
     return password, warning

@@ -32,6 +32,15 @@ def backup(
     secrets: Annotated[
         bool, typer.Option("--secrets", help="Also keys and Wi-Fi passwords; it restarts.")
     ] = False,
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            "--store",
+            "-s",
+            envvar="MOTEKIT_STORE",
+            help="Collect what boards hold into this store, before they restart and lose it.",
+        ),
+    ] = None,
     discard: Annotated[
         bool, typer.Option("--discard", help="Restart it even if packets of it are lost by that.")
     ] = False,
@@ -49,7 +58,7 @@ def backup(
     if bool(listed) == all_:
         raise UsageError("name ports and then the file, or --all and a folder")
     wanted = ports.attached() if all_ else ports.named(listed)
-    what = What(files, secrets, discard)
+    what = What(files, secrets, discard, store)
     place = _place(Path(last), last, wanted)
     key_store = KeyStore.load()
     done = each(wanted, lambda port: taking.one(port, place, what, key_store))

@@ -30,8 +30,7 @@ def show(done: Sequence[Outcome], *, as_json: bool) -> None:
             print(json.dumps(_record(each), ensure_ascii=False), flush=True)
             continue
         name = f" {each.name}" if each.name else ""
-        device = f" ({each.device})" if each.device else ""
-        lines = [f"{each.port}{name}{device}: {each.state}"]
+        lines = [f"{each.port}{name}{_of(each)}: {each.state}"]
         lines += [f"  {told}" for told in (*each.changes, *each.notes)]
         for sensor in each.sensors:
             lines.append(f"  ! {sensor.name} is {sensor.state}: {sensor.error or 'no sample yet'}")
@@ -42,8 +41,12 @@ def fail(done: Sequence[Outcome]) -> None:
     """Raise LinkError that names the boards that are not as they were to be, if there are any."""
     failed = [each for each in done if each.failed]
     if failed:
-        lines = (f"{each.port} {each.device}: {each.error}" for each in failed)
+        lines = (f"{each.port}{_of(each)}: {each.error}" for each in failed)
         raise LinkError(f"{len(failed)} of {len(done)} boards failed:\n  " + "\n  ".join(lines))
+
+
+def _of(outcome: Outcome) -> str:
+    return f" ({outcome.device})" if outcome.device else ""
 
 
 def _record(outcome: Outcome) -> Mapping[str, Any]:

@@ -19,8 +19,12 @@ def view(count: int, *, as_json: bool) -> Generator[OnStep]:
     if as_json or not count:
         yield lambda _: None
         return
-    with _Bars() if Console(stderr=True).is_terminal else _Lines() as shown:
-        yield shown.step
+    try:
+        with _Bars() if Console(stderr=True).is_terminal else _Lines() as shown:
+            yield shown.step
+    except KeyboardInterrupt:
+        print("motekit: interrupted; the same again goes on from there", file=sys.stderr)
+        raise
 
 
 class _Lines:

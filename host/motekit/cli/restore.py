@@ -24,7 +24,7 @@ def restore(
             "--store",
             "-s",
             envvar="MOTEKIT_STORE",
-            help="Collect what the board holds first; of a backup without files or secrets.",
+            help="Collect what the board holds into this store, before it restarts and loses it.",
         ),
     ] = None,
     discard: Annotated[

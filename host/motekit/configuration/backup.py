@@ -12,7 +12,8 @@ from typing import Any, cast
 from motekit.errors import LinkError, MotekitError
 from motekit.keys import KeyStore
 from motekit.provision import look
-from motekit.provision.guard import HoldsError, check_left, check_unsent
+from motekit.provision.delivery import spare
+from motekit.provision.guard import HoldsError, check_left
 from motekit.provision.look import Found
 from motekit.provision.records import now
 from motekit.raw_prompt import RawPrompt
@@ -28,12 +29,14 @@ _NETWORKS = "networks"
 class What:
     """What a backup is to have beside the configuration.
 
-    `discard`: the board may lose what no collector has taken, when it restarts.
+    `discard`: the board may lose what no collector has taken, when it restarts; `store`: that
+    goes there first.
     """
 
     files: bool = False
     secrets: bool = False
     discard: bool = False
+    store: Path | None = None
 
     @property
     def at_prompt(self) -> bool:
@@ -87,7 +90,7 @@ def take(port: str, what: What, key_store: KeyStore) -> tuple[Backup, tuple[str,
     if not what.at_prompt:
         return _told(port, found), ()
     if found is not None:
-        check_unsent(found, port, discard=what.discard)
+        spare(found, port, what.store, key_store, discard=what.discard, on_step=lambda _: None)
     return _read(port, what, found, key_store)
 
 

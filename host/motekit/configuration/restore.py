@@ -22,7 +22,8 @@ from motekit.client import Client, NoReplyError
 from motekit.errors import BoardError, LinkError, MotekitError
 from motekit.keys import Host, KeyStore
 from motekit.provision import look, proof, transaction
-from motekit.provision.guard import HoldsError, RefusedError, check_left, check_unsent
+from motekit.provision.delivery import spare
+from motekit.provision.guard import HoldsError, RefusedError, check_left
 from motekit.provision.look import TRIAL, Found
 from motekit.provision.patience import opened as port_opened
 from motekit.provision.transaction import TRY
@@ -65,10 +66,11 @@ def one(
             [port], target, key_store, options.store, on_step, discard=options.discard
         )
         return outcome
+    work = _Restoring(port, backup, key_store, options, on_step)
     try:
-        return _Restoring(port, backup, key_store, options, on_step).run()
+        return work.run()
     except (MotekitError, OSError) as e:
-        return Outcome(port, "failed", name=backup.name, error=str(e).removeprefix(f"{port}: "))
+        return work.outcome("failed", str(e).removeprefix(f"{port}: "))
 
 
 class _Restoring:
@@ -93,14 +95,15 @@ class _Restoring:
         if found is not None:
             self._check(found)
         if not self._bring(asked=found is not None):
-            return self._outcome("unchanged")
+            return self.outcome("unchanged")
         try:
             self._prove()
         except (MotekitError, OSError) as e:
             return self._undo(str(e).removeprefix(f"{self._port}: "))
-        return self._outcome("applied")
+        return self.outcome("applied")
 
-    def _outcome(self, state: str, error: str = "") -> Outcome:
+    def outcome(self, state: str, error: str = "") -> Outcome:
+        """Return what became of the board so far."""
         return Outcome(
             self._port,
             state,
@@ -118,7 +121,15 @@ class _Restoring:
                 f"{self._port}: a board under keys that are not of this key store: set"
                 " MOTEKIT_KEYS to that of its fleet"
             )
-        check_unsent(found, self._port, discard=self._options.discard)
+        self._device = found.device
+        spare(
+            found,
+            self._port,
+            self._options.store,
+            self._keys,
+            discard=self._options.discard,
+            on_step=lambda what: self._step(self._port, what),
+        )
         if found.hello is not None:
             _check_chip(found.hello.board, self._backup)
 
@@ -281,12 +292,12 @@ class _Restoring:
                 undone = transaction.undo(prompt)
                 prompt.restart()
         except (PromptError, MotekitError, OSError) as e:
-            return self._outcome(
+            return self.outcome(
                 "failed", f"{why}; it is on trial still ({e}): restore again, or provision it"
             )
         if not undone:
-            return self._outcome("failed", f"{why}; it has the backup's files, and keeps them")
-        return self._outcome("rolled back", f"{why}; its former files are in place again")
+            return self.outcome("failed", f"{why}; it has the backup's files, and keeps them")
+        return self.outcome("rolled back", f"{why}; its former files are in place again")
 
 
 def _generation(key_file: object) -> int:

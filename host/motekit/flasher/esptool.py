@@ -31,6 +31,12 @@ _SIZE = re.compile(r"Auto-detected flash size:\s+(\d+)MB")
 _AT = re.compile(r"Writing at 0x([0-9a-f]+)")
 _WROTE = re.compile(r"Wrote (\d+) bytes(?: \((\d+) compressed\))? at 0x([0-9a-f]+)")
 _SKIPPED = re.compile(r"at 0x([0-9a-f]+) already in flash")
+_HINTS = (
+    ("Failed to connect", "hold BOOT, press RESET and try again; does the cable carry data?"),
+    ("Flash write error", "flash that is write-protected or worn out: try another board"),
+    ("Could not open socket:", "does that bridge listen, and has nobody else its port?"),
+    ("Could not open rfc2217:", "does that bridge listen, and has nobody else its port?"),
+)
 _FATAL = re.compile(r"A fatal error occurred:.+|\S*Exception: .+|.*Error: .+")
 
 
@@ -288,7 +294,8 @@ def _why(said: str) -> str:
         return "esptool is missing: pip install 'motekit[flash]' brings it"
     found = [each[0] for each in _FATAL.finditer(said)]
     if found:
-        return found[-1].removeprefix("A fatal error occurred:").strip()
+        why = found[-1].removeprefix("A fatal error occurred:").strip()
+        return why + next((f"; {hint}" for sign, hint in _HINTS if sign in why), "")
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     return lines[-1] if lines else "esptool failed and said nothing"
 

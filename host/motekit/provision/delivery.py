@@ -6,6 +6,7 @@ Asked to reboot, a board stops sampling, and boots once all is acknowledged: not
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import TimeoutError as LateError
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from motekit import unsent
 from motekit.collector import Collector
 from motekit.errors import LinkError, MotekitError
 from motekit.keys import Host, KeyStore
+from motekit.provision.guard import check_unsent
+from motekit.provision.look import Found
 from motekit.raw_prompt import RawPrompt
 from motekit.store import collecting_into
 from motekit.transports import transport
@@ -22,6 +25,23 @@ BOOT_S = 40.0  # a full queue takes some seconds on the line
 _ASK_S = 10.0
 _POLL_S = 0.2
 _one_writer = threading.Lock()  # of a store: boards deliver one after the other
+
+
+def spare(
+    found: Found,
+    port: str,
+    store: Path | None,
+    key_store: KeyStore,
+    *,
+    discard: bool,
+    on_step: Callable[[str], None],
+) -> None:
+    """Have a board that is to start anew deliver what it holds, or refuse to start it."""
+    if store is None or found.unsent <= 0:
+        check_unsent(found, port, discard=discard)
+        return
+    on_step("collecting")
+    deliver(port, found.device, store, key_store)
 
 
 def deliver(port: str, device: str, store: Path, key_store: KeyStore) -> None:

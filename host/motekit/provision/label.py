@@ -181,7 +181,8 @@ def _font(path: Path | None, size: int) -> ImageFont.FreeTypeFont | ImageFont.Im
     try:
         return ImageFont.truetype(str(path), size)
     except OSError as e:
-        raise LabelError(f"{path}: no TrueType font: {e}") from None
+        why = e if path.is_file() else "there is no such file"
+        raise LabelError(f"{path}: no TrueType font: {why}") from None
 
 
 def _modules(label: Label) -> list[list[bool]]:

@@ -18,13 +18,12 @@ from motekit.flasher.job import Progress, Step
 from motekit.keys import Host, KeyStore
 from motekit.plan import Plan, Role
 from motekit.provision import look, proof, transaction
-from motekit.provision.delivery import deliver, take_left
+from motekit.provision.delivery import spare, take_left
 from motekit.provision.guard import (
     HoldsError,
     RefusedError,
     check_fits,
     check_left,
-    check_unsent,
     flash_hint,
     generation_for,
 )
@@ -139,11 +138,9 @@ class Session:
     def _spare(self, found: Found) -> None:
         """Have what a board holds delivered before it starts anew, or refuse to start it."""
         options = self._shared.options
-        if options.store is None or found.unsent <= 0:
-            check_unsent(found, self._port, discard=options.discard)
-            return
-        self._step("collecting")
-        deliver(self._port, found.device, options.store, self._shared.keys)
+        keys = self._shared.keys
+        discard = options.discard
+        spare(found, self._port, options.store, keys, discard=discard, on_step=self._step)
 
     def _spare_left(self, prompt: RawPrompt, found: Found, *, asked: bool) -> None:
         """Have what a stopped firmware has left in RAM taken, or refuse to start it anew.

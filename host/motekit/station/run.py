@@ -133,7 +133,8 @@ class Station:
             state, why = "already", ""
         except (MotekitError, OSError) as e:
             why = plain(str(e).removeprefix(f"{slot.port}: "))
-            state = "pulled" if self._is_gone(slot.port) else "failed"
+            if self._is_gone(slot.port):
+                state, why = "pulled", f"unplugged at {slot.step!r}; plug it in again"
         finally:
             if why is _BROKEN:
                 why = f"{_BROKEN}: {type(sys.exception()).__name__}"
