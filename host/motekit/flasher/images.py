@@ -113,7 +113,9 @@ def _seek(chip: Chip, release: str, site: str, progress: Progress | None) -> Ent
 def fetch(url: str, size: int | None = None, progress: Progress | None = None) -> bytes:
     """Return what lies at a URL; FetchError for anything but the whole of it."""
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
-        raise FetchError(f"{url}: http:// or https:// expected; --image takes a local file")
+        raise FetchError(
+            f"{url}: http:// or https:// expected; `motekit flash --image FILE` takes a local one"
+        )
     limit = size or (manifest.SIZE_MAX_BYTES if url.endswith(".bin") else _PAGE_MAX_BYTES)
     found = bytearray()
     end = time.monotonic() + FETCH_S
@@ -133,7 +135,9 @@ def fetch(url: str, size: int | None = None, progress: Progress | None = None) -
         raise FetchError(f"{url}: the server says {e.code} {e.reason}") from e
     except (OSError, ValueError, http.client.HTTPException) as e:
         why = str(e).strip() or type(e).__name__
-        raise FetchError(f"{url}: cannot be fetched ({why}); --image takes a local file") from e
+        raise FetchError(
+            f"{url}: cannot be fetched ({why}); `motekit flash --image FILE` takes a local one"
+        ) from e
     if total and len(found) != total:
         raise FetchError(f"{url}: ended after {len(found):,} of {total:,} bytes; try again")
     return bytes(found)
