@@ -8,6 +8,8 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from motekit.at_once import at_once
 
 HOST = Path(__file__).parents[1] / "host"
@@ -44,6 +46,21 @@ def test_no_more_than_that_many_at_a_time():
 
     at_once([str(n) for n in range(20)], work, 1, most=3)
     assert max(most) <= 3
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_fault_of_ours_is_raised_once_the_others_are_done():
+    done = []
+
+    def work(name, _):
+        if name == "a":
+            raise ZeroDivisionError
+        time.sleep(0.1)
+        done.append(name)
+
+    with pytest.raises(ZeroDivisionError):
+        at_once(list("abc"), work, 1)
+    assert sorted(done) == ["b", "c"]
 
 
 def test_an_interrupt_waits_for_the_end_of_all():

@@ -1,5 +1,6 @@
 """Many boards at once: a thread each, and an end in which each may put things in order."""
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,10 +16,12 @@ def at_once(
 ) -> list[_T]:
     """Call work(name, stopped) for all names at once, `most` at a time; return the results.
 
-    `work` raises nothing. After an interrupt, `stopped` says so, and `end_s` is waited for those
-    that are not done; who does not end in that time is left behind.
+    `work` raises nothing that a board can cause; what it raises all the same is a fault of ours,
+    and is raised once all others are done. After an interrupt, `stopped` says so, and `end_s` is
+    waited for those that are not done; who does not end in that time is left behind.
     """
     results: dict[str, _T] = {}
+    raised: list[BaseException] = []
     stop = threading.Event()
     room = threading.Semaphore(most)
     # not `join`, which takes a thread for ended once a Ctrl-C has interrupted it (CPython < 3.13)
@@ -29,6 +32,8 @@ def at_once(
             with room:
                 results[name] = work(name, stop.is_set)
         finally:
+            if fault := sys.exception():
+                raised.append(fault)
             ended[name].set()
 
     try:
@@ -41,4 +46,6 @@ def at_once(
         end = time.monotonic() + end_s
         for each in ended.values():
             each.wait(max(end - time.monotonic(), 0.0))
+    if raised:
+        raise raised[0]
     return [results[name] for name in names]

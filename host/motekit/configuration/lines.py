@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from motekit.at_once import at_once
 from motekit.client import REQUEST_TRIES, Client, RefusedError
 from motekit.clock import SYSTEM, Clock
 from motekit.collector import Collector
@@ -22,7 +23,7 @@ from motekit.store import collecting_into
 from motekit.transports import transport
 from motekit.transports.serial import SerialPipe
 
-AT_ONCE_MAX = 64
+_END_S = 0.5  # nothing waits for an interrupt: a board's trial ends by itself
 ASK_S = 30.0
 CONTACT_S = 30.0
 _POLL_S = 0.3
@@ -111,19 +112,7 @@ class CollectedLine:
 
 def each(ports: Sequence[str], work: Callable[[str], T]) -> list[T]:
     """Do something for all ports at once, `work` raising nothing; return what came, in order."""
-    results: dict[str, T] = {}
-    room = threading.Semaphore(AT_ONCE_MAX)
-
-    def run(port: str) -> None:
-        with room:
-            results[port] = work(port)
-
-    threads = [threading.Thread(target=run, args=(port,), daemon=True) for port in ports]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return [results[port] for port in ports]
+    return at_once(ports, lambda port, _: work(port), end_s=_END_S)
 
 
 class Opened(Protocol):
