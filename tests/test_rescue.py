@@ -180,6 +180,14 @@ SAID = (
         "refuses its configuration: /config.json: no JSON",
         "rescue PORT",
     ),
+    (
+        "bare",
+        lambda: image(**{"/config.json": None}),
+        "",
+        ["no configuration"],
+        "runs and has no configuration",
+        "rescue PORT",
+    ),
     ("absent", image, "sensor = []", ["sensor fails"], "sht4x is absent", "sensors scan PORT"),
     ("well", image, "", ["ok"], "motefw 0.1.0, 1 sensors", ""),
     (
@@ -329,6 +337,13 @@ def test_damaged_settings_are_made_again(chip, wishes):
     assert there["/mine.txt"] == b"mine"
     assert (Path(report.folder) / "files/config.json").read_bytes() == b"half"
     assert ROOT.hex() not in repr(report)
+
+
+def test_a_missing_configuration_is_made_from_the_board_file(chip, wishes):
+    virtual = chip(image(**{"/config.json": None}))
+    report = mended(virtual, wishes)
+    assert report.was == ("no configuration",)
+    assert json.loads(kept_of(virtual)["/config.json"])["board"] == NAME
 
 
 def test_a_broken_file_system_is_written_anew_with_what_can_be_found_in_it(dead, wishes):

@@ -22,6 +22,7 @@ from motekit.transports.serial import group_of
 OK = "ok"
 ROOM_BYTES = 16_384  # for a configuration, an epoch and their copies, with littlefs's own blocks
 _SAID = 3  # names of files at most
+_NAMELESS = "unknown"  # what a firmware without a configuration calls its board
 _LOOP = re.compile(r"rst:0x")
 
 # What mends a board, by kind:
@@ -256,6 +257,18 @@ def _bare(name: str, why: str) -> str:
     return f"{name} is damaged: {why.removeprefix(name).removeprefix(name[1:]).lstrip(': ')}"
 
 
+def _nameless(found: Evidence, _board: Board | None) -> str | None:
+    if found.hello and found.hello.board == _NAMELESS:
+        return "its firmware runs and has no configuration, so that it measures nothing"
+    return None
+
+
+def _no_settings(found: Evidence, _board: Board | None) -> str | None:
+    if found.files and settings.CONFIG not in found.files.names:
+        return f"it has no {settings.CONFIG}: started, it would measure nothing{_unsent(found)}"
+    return None
+
+
 def _stopped(found: Evidence, _board: Board | None) -> str | None:
     if found.prompt == "waiting":
         return f"its firmware is whole and does not run: it is at its prompt{_unsent(found)}"
@@ -341,6 +354,7 @@ STATES = (
     State("does not answer", _mute, _RESCUE, START),
     State("other firmware", _other_version, _FLASH, FILES, ends=False),
     State("configuration refused", _config_error, _RESCUE, FILES, ends=False),
+    State("no configuration", _nameless, _RESCUE, FILES, ends=False, alone=True),
     State("full", _full, _RESCUE, FILES, ends=False),
     State("sensor fails", _sensors, "motekit sensors scan {port}", ends=False),
     State("queue ran over", _queue, "motekit collect {port} --store fleet.motekit", ends=False),
@@ -351,6 +365,7 @@ STATES = (
     State("no firmware", _no_firmware, _RESCUE, FILES),
     State("firmware damaged", _half, _RESCUE, FILES, ends=False),
     State("settings damaged", _settings, _RESCUE, FILES, ends=False),
+    State("no configuration", _no_settings, _RESCUE, FILES, ends=False),
     State("old firmware", _old, _RESCUE, FILES, alone=True),
     State("firmware stopped", _stopped, _RESCUE, START, alone=True),
     # A chip of which only the loader answers.
