@@ -1,6 +1,7 @@
 """Fixtures: virtual boards by the text of a scenario."""
 
 import contextlib
+import os
 import signal
 import threading
 
@@ -15,6 +16,12 @@ collect_ignore = ["example_project"]  # a project of its own: test_testing.py ru
 # those that a test starts and interrupts would never end.
 if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# What a service or a shell says of its terminal, which rich, click and pytest would heed in the
+# programs that tests start; those that need a width say so themselves.
+for _name in ("CI", "BUILD_NUMBER", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"):
+    os.environ.pop(_name, None)
 
 
 @pytest.fixture

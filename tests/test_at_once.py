@@ -13,16 +13,17 @@ import pytest
 from motekit.at_once import at_once
 
 HOST = Path(__file__).parents[1] / "host"
-PROGRAM = """
+PROGRAM = r"""
+import os
 import time
 from motekit.at_once import at_once
 
 def work(name, stopped):
-    print("begun", flush=True)
+    os.write(1, b"begun\n")  # one call: two threads' print would mix
     while not stopped():
         time.sleep(0.01)
     time.sleep(0.3)
-    print("in order", flush=True)
+    os.write(1, b"in order\n")
 
 at_once(["a", "b"], work, end_s=5)
 """
@@ -64,15 +65,18 @@ def test_a_fault_of_ours_is_raised_once_the_others_are_done():
 
 
 def test_an_interrupt_waits_for_the_end_of_all():
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", PROGRAM],
         env={**os.environ, "PYTHONPATH": f"{HOST}{os.pathsep}{HOST.parent / 'firmware'}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    assert [process.stdout.readline() for _ in "ab"] == ["begun\n"] * 2
-    time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=20)
+    ) as process:
+        try:
+            assert [process.stdout.readline() for _ in "ab"] == ["begun\n"] * 2
+            time.sleep(0.1)
+            process.send_signal(signal.SIGINT)
+            out, _ = process.communicate(timeout=20)
+        finally:
+            process.kill()
     assert out.count("in order") == 2
