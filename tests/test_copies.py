@@ -2,7 +2,7 @@
 
 import pytest
 
-from motekit.copies import CopyError, copied
+from motekit.linker.copies import CopyError, copied
 
 SHARED = """
 import os

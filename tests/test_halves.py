@@ -1,6 +1,6 @@
 """Drivers in two halves: what samples, and what starts."""
 
-from motekit.halves import halve
+from motekit.linker.halves import halve
 
 FILE = "motefw/drivers/part.py"
 SOURCE = """

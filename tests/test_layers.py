@@ -39,8 +39,7 @@ FIRMWARE_LAYERS = (
 )
 HOST_LAYERS = (
     ("errors", "chips", "clock", "at_once", "plain"),
-    ("shorten",),
-    ("copies", "halves", "rewriter", "link", "merge"),
+    ("linker",),
     ("fields", "resources", "keys", "drivers", "hello", "decode", "places", "disk", "tap"),
     ("networks",),
     ("board", "firmware", "store", "transports", "recording"),

@@ -5,7 +5,7 @@ import types
 
 import pytest
 
-from motekit.link import LinkerError, link
+from motekit.linker.link import LinkerError, link
 
 SOURCES = {
     "pack/__init__.py": '__version__ = "1"\n',

@@ -1,6 +1,6 @@
 """Attributes of the firmware that share a name on a board."""
 
-from motekit.merge import merge
+from motekit.linker.merge import merge
 
 SOURCES = {
     "pack/__init__.py": """

@@ -5,7 +5,7 @@ import runpy
 
 import pytest
 
-from motekit import shorten
+from motekit.linker import shorten
 
 SOURCE = """
 from .compat import const

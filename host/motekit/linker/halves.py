@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import cast
 
-from motekit import shorten
+from motekit.linker import shorten
 
 _FOLDER = "motefw/drivers/"
 _TAKEN = 26  # names that the package of the drivers may have for its own

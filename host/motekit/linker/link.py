@@ -17,8 +17,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from graphlib import TopologicalSorter
 from itertools import chain, islice, pairwise
 
-from motekit import shorten
-from motekit.rewriter import (
+from motekit.linker import shorten
+from motekit.linker.rewriter import (
     FOLDED,
     LinkerError,
     ModuleNames,

@@ -18,7 +18,7 @@ import time
 from array import array
 from collections.abc import Collection, Iterator, Mapping
 
-from motekit import shorten
+from motekit.linker import shorten
 
 _OTHERS: tuple[object, ...] = (
     *(b"", bytearray(), memoryview(b""), "", 0, 0.0, (), [], {}, {0}, array("i")),
