@@ -20,7 +20,13 @@ from motefw.crc import sum16
 from motefw.driver import Driver
 
 _FRAME_BYTES = const(32)
+_HEAD_BYTES = const(4)
+_LENGTH = const(28)  # what the head of a frame with a sample says
+_SUM_OF_ZEROS = const(0xAB)  # of such a frame in which all but the head is zero
 _WORDS = const(12)
+_CF1 = const(4)  # where the masses are in a frame; a sample has those second
+_AIR = const(10)  # and those of what is in the air first
+_COUNTS = const(16)
 _VARIANTS = {0x14: "PMS3003", 0x24: "PMS5003ST"}  # length field: part
 _ACK = const(4)  # length field of the answer to a command
 _LONGEST = const(40)
@@ -67,6 +73,7 @@ class PMS5003(Driver):
         super().__init__(bus, address)
         self._chunk = bytearray(_FRAME_BYTES)
         self._window = bytearray(_LONGEST)
+        self._summed = memoryview(self._window)[: _FRAME_BYTES - 2]
         self._have = 0
         self._queue = array("H", bytes(2 * _WORDS * _QUEUE))
         self._waiting = 0
@@ -103,8 +110,7 @@ class PMS5003(Driver):
         for _ in range(_READS):
             if self._waiting > _QUEUE - 2 or not self.bus.any():
                 break
-            got = self.bus.readinto(self._chunk) or 0
-            self._take(got, now)
+            self._take(now)
         if time.ticks_diff(now, self._heard_ms) > _SILENCE_MS + self._period_ms:
             self._heard_ms = now
             raise self.error("no frame for 10 s (5 V supply, wiring, 9600 baud?)")
@@ -115,13 +121,15 @@ class PMS5003(Driver):
         queue = self._queue
         for _ in range(n):
             sample = self._given
-            for channel in range(_WORDS):
-                # The frame has "CF=1" first, a sample what is in the air.
-                word = (channel + 3) % 6 if channel < 6 else channel
-                block.columns[channel][block.count] = queue[sample * _WORDS + word]
-                if not self._good >> sample & 1:
-                    block.mark_invalid(channel, block.count)
-            block.count += 1  # an interrupt finds both done, or neither
+            i = block.count
+            at = sample * _WORDS
+            for column in block.columns:
+                column[i] = queue[at]
+                at += 1
+            if not self._good >> sample & 1:
+                for channel in range(_WORDS):
+                    block.mark_invalid(channel, i)
+            block.count = i + 1  # an interrupt finds both done, or neither
             self._given = sample + 1
         if self._given == self._waiting:
             self._waiting = self._given = self._good = 0
@@ -130,28 +138,28 @@ class PMS5003(Driver):
         """Put the part to sleep: fan and laser off."""
         self.bus.write(_SLEEP)
 
-    def _take(self, got, now):
-        """Pass what came through the window, as much at a time as there is room for."""
+    def _take(self, now):
+        """Read what is missing of a frame, and see what that makes."""
         window = self._window
-        chunk = self._chunk
-        at = 0
-        while at < got:
-            have = self._have
-            n = min(got - at, _LONGEST - have)
-            for i in range(n):
-                window[have + i] = chunk[at + i]
-            self._have = have + n
-            at += n
-            while self._have:
-                verdict = self._judge()
-                if not verdict:
-                    break
-                if verdict > 0:
-                    self._heard_ms = now
-                    self._keep()
-                    self._drop(verdict)
-                else:
-                    self._drop(1)
+        have = self._have
+        if have:
+            missing = _FRAME_BYTES if have < _HEAD_BYTES else window[3] + _HEAD_BYTES
+            got = self.bus.readinto(self._chunk, missing - have) or 0
+            for i in range(got):
+                window[have + i] = self._chunk[i]
+        else:
+            got = self.bus.readinto(window, _FRAME_BYTES) or 0
+        self._have = have + got
+        while self._have:
+            verdict = self._judge()
+            if not verdict:
+                break
+            if verdict > 0:
+                self._heard_ms = now
+                self._keep()
+                self._drop(verdict)
+            else:
+                self._drop(1)
 
     def _judge(self):
         """Return the bytes of a whole frame, 0 while one may still come, -1 when none can."""
@@ -159,18 +167,20 @@ class PMS5003(Driver):
         have = self._have
         if window[0] != 0x42 or (have > 1 and window[1] != 0x4D):
             return -1
-        if have < 4:
+        if have < _HEAD_BYTES:
             return 0
         length = window[2] << 8 | window[3]
-        if length != _FRAME_BYTES - 4 and length != _ACK and length not in _VARIANTS:
+        if length != _LENGTH and length != _ACK and length not in _VARIANTS:
             self.bad += 1
             return -1
-        if have < length + 4:
+        size = length + _HEAD_BYTES
+        if have < size:
             return 0
-        if sum16(window, 0, length + 2) != window[length + 2] << 8 | window[length + 3]:
+        total = sum(self._summed) if length == _LENGTH else sum16(window, 0, size - 2)
+        if total != window[size - 2] << 8 | window[size - 1]:
             self.bad += 1
             return -1
-        return length + 4
+        return size
 
     def _keep(self):
         """Queue the sample of the frame in the window, unless it is an answer to a command."""
@@ -181,10 +191,16 @@ class PMS5003(Driver):
             raise self.error(f"its frames are those of a {_VARIANTS[length]}")
         if length == _ACK:
             return
-        good = self._warm and sum16(window, 4, _FRAME_BYTES - 2) != 0
+        good = self._warm and window[30] << 8 | window[31] != _SUM_OF_ZEROS
         base = self._waiting * _WORDS
-        for i in range(_WORDS):
-            self._queue[base + i] = window[4 + 2 * i] << 8 | window[5 + 2 * i]
+        at = _AIR
+        for i in range(base, base + _WORDS):
+            self._queue[i] = window[at] << 8 | window[at + 1]
+            at += 2
+            if at == _COUNTS:
+                at = _CF1
+            elif at == _AIR:
+                at = _COUNTS
         # Together, so that an interrupt makes no second sample of what is in the window.
         self._good |= good << self._waiting
         self._waiting += 1
