@@ -49,17 +49,18 @@ class Accelerometer(Driver):
         self.byte[0] = value
         self.bus.writeto_mem(self.address, register, self.byte)
 
-    def sample(self, block):
-        """Append one sample, read from the part."""
-        data = self.data
-        self.fetch(self.address, self.DATA, data)
-        low = self.HIGH_FIRST
-        shift = self.SHIFT
-        i = block.count
-        for column in block.columns:
-            column[i] = ((data[low] | data[low ^ 1] << 8) ^ 0x8000) - 0x8000 >> shift
-            low += 2
-        block.count = i + 1
+    def sample(self, block, n=1):
+        """Append n samples, read from the part; what came before a read fails stays."""
+        block.kernel.burst(
+            self.fetch,
+            self.address,
+            self.DATA,
+            self.data,
+            self.HIGH_FIRST,
+            self.SHIFT,
+            n,
+            block,
+        )
 
 
 class Fifo(Accelerometer):
@@ -96,9 +97,16 @@ class Fifo(Accelerometer):
         waiting = self.waiting()
         if self.ran_over(waiting) or waiting < n:
             return
-        for _ in range(n):
-            self.sample(block)
-            self.told = False
+        self.take(block, n)
+
+    def take(self, block, n):
+        """Append n samples out of the FIFO, which then is not full any more."""
+        held = block.count
+        try:
+            self.sample(block, n)
+        finally:
+            if block.count > held:
+                self.told = False
 
     def ran_over(self, waiting):
         """Tell of an overrun once, and set `gap`: the FIFO stays full until data are read."""

@@ -28,16 +28,20 @@ class Block:
     does not fit would lose its upper bits on a board.
     A driver writes columns[channel][count] and then count += 1. `steps_us[i]` is the time since
     sample i - 1, coded where `timed`. `linear` false keeps the encoder from trying linear
-    prediction; `rest` is its memory of where that did not pay.
+    prediction; `rest` is its memory of where that did not pay. `kernel` is the encoder's (None:
+    the plain one), whose `burst` fills a block from a FIFO.
     """
 
-    def __init__(self, channels, capacity, timed=False, code="i"):
+    def __init__(self, channels, capacity, timed=False, code="i", kernel=None):
+        if kernel is None:
+            from . import packet_plain as kernel
         if not 1 <= channels <= _MAX_CHANNELS or not 1 <= capacity <= MAX_SAMPLES:
             raise PacketError(f"block: {channels} channels of {capacity} samples")
         packet_stream.reserve(capacity)
         column = bytes((4 if code == "i" else 2) * capacity)
         self.columns = tuple([array(code, column) for _ in range(channels)])
         self.code = code
+        self.kernel = kernel
         self.capacity = capacity
         self.count = 0
         self.invalid = bytearray((channels * capacity + 7) // 8)
@@ -63,7 +67,7 @@ class Block:
 
     def part(self, start, stop):
         """Return the samples from start to stop in a block of their own."""
-        part = Block(len(self.columns), stop - start, self.timed, self.code)
+        part = Block(len(self.columns), stop - start, self.timed, self.code, self.kernel)
         for c in range(len(self.columns)):
             part.columns[c][:] = self.columns[c][start:stop]
             for i in range(start, stop):

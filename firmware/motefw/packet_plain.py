@@ -68,6 +68,22 @@ def _wrapped(code):
     return e + e if e >= 0 else -1 - e - e
 
 
+def burst(read, address, register, data, first, down, n, block):
+    """Append n samples, each read(address, register, data): signed words of 16 bits, >> `down`.
+
+    `first` is where the low byte of the first word is, 0 or 1. What was appended before a read
+    fails stays.
+    """
+    count = block.count
+    for i in range(count, count + n):
+        read(address, register, data)
+        at = first
+        for column in block.columns:
+            column[i] = ((data[at] | data[at ^ 1] << 8) ^ 0x8000) - 0x8000 >> down
+            at += 2
+        block.count = i + 1
+
+
 def span(source, n, step, width, st):
     """Find st[_MIN], st[_MAX] and st[_OR] of the first `width` of every `step` values."""
     low = high = source[0]

@@ -11,7 +11,7 @@ from .packet import Block, encode
 from .packet_write import MAX_HEADER_BYTES, MAX_PACKET_BYTES, MAX_SAMPLES
 
 _DESCRIPTOR_MAX_BYTES = const(24)
-_VECTOR_CRC = const(2229560487)
+_VECTOR_CRC = const(3120419458)
 
 
 def capacity(channels, bits=32):
@@ -21,12 +21,17 @@ def capacity(channels, bits=32):
     return min(MAX_SAMPLES, 8 * (MAX_PACKET_BYTES - reserve) // (channels * bits))
 
 
+def _word(_address, register, data):
+    for i in range(len(data)):
+        data[i] = data[i] * 5 + register + 99 * i & 0xFF
+
+
 def _vector(kernel):
     """Return the CRC of packets that take every path of a kernel."""
     out = bytearray(1400)
     total = 0
     x = 12345
-    block = Block(6, 72)
+    block = Block(6, 72, kernel=kernel)
     columns = block.columns
     block.count = 72
     for scale in (0, 2, 8, 15):
@@ -46,7 +51,11 @@ def _vector(kernel):
         n = encode(out, 0, 0, 0, 0, 0, 0, 0, block, kernel)
         total = crc32(memoryview(out)[:n], total)
     for code, spread in (("h", 0x3FF), ("H", 0xFFFF)):
-        narrow = Block(1, 71, False, code)
+        narrow = Block(1, 71, False, code, kernel)
+        few = Block(2, 9, False, "i" if code == "H" else code, kernel)
+        kernel.burst(_word, 0, 7, bytearray(4), int(code == "h"), 3, 9, few)
+        for column in few.columns:
+            total = crc32(column, total)
         narrow.count = 71
         for i in range(71):
             narrow.columns[0][i] = (columns[4][i] & spread) - (0 if code == "H" else 500)

@@ -46,6 +46,27 @@ _SURVEY_MAX = const(0x7FFFF)
 
 
 @micropython.viper
+def burst(read, address, register, data, first: int, down: int, n: int, block):
+    columns = block.columns
+    wide = int(block.code == "i")
+    words = ptr8(data)
+    count = int(block.count)
+    while n > 0:
+        read(address, register, data)
+        at = first
+        for column in columns:
+            value = ((words[at] | words[at ^ 1] << 8) ^ 0x8000) - 0x8000 >> down
+            if wide:
+                ptr32(column)[count] = value
+            else:
+                ptr16(column)[count] = value
+            at += 2
+        count += 1
+        block.count = count
+        n -= 1
+
+
+@micropython.viper
 def span(source: ptr32, n: int, step: int, width: int, st: ptr32):
     one = 1
     top = one << 31

@@ -18,7 +18,7 @@ class Recorder:
         self.generation = identity.generation
         self.clock = clock
         self._tagger = identity.data
-        self._kernel = kernel
+        self.kernel = kernel
         self.out = bytearray(packet_bytes)  # of use from call to call only
 
     def _append(self, n):
@@ -36,7 +36,7 @@ class Recorder:
             index,
             time_us,
             block,
-            self._kernel,
+            self.kernel,
         )
         return self._append(n)
 

@@ -71,6 +71,8 @@ def spoil(function):
         result = real(*args)
         if function == "move":
             args[0][args[1]] ^= 1
+        elif function == "burst":
+            args[-1].columns[0][0] ^= 1
         elif function in ("shift", "difference", "widen"):
             args[1][2] += 1
         elif function == "predict":

@@ -88,18 +88,9 @@ class ADXL345(Driver):
         # between two calls may take longer than the FIFO lasts.
         if self._ran_over():
             return
-        read = self._read
-        address = self.address
-        data = self._sample
-        x, y, z = block.columns
         held = block.count
         try:
-            for i in range(held, held + n):
-                read(address, _DATA, data)
-                x[i] = ((data[0] | data[1] << 8) ^ 0x8000) - 0x8000
-                y[i] = ((data[2] | data[3] << 8) ^ 0x8000) - 0x8000
-                z[i] = ((data[4] | data[5] << 8) ^ 0x8000) - 0x8000
-                block.count = i + 1
+            block.kernel.burst(self._read, self.address, _DATA, self._sample, 0, 0, n, block)
         finally:
             if block.count > held:
                 self._overrun = False

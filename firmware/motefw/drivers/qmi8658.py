@@ -102,9 +102,7 @@ class QMI8658(Fifo):
         newest = self._await_sample()
         self._command(0x05)
         try:
-            for _ in range(n):
-                self.sample(block)
-                self.told = False
+            self.take(block, n)
         finally:
             self.put(_FIFO_CTRL, _STREAM_128)
         self.gap = self.get(_TIMESTAMP) != newest
