@@ -63,8 +63,8 @@ class Lines:
             time.sleep(min(left, _STEP_S))
         self._check()
 
-    def silent(self) -> dict[str, str]:
-        """Return none: without contact no test begins."""
+    def silent(self, for_s: float) -> dict[str, str]:
+        """Return none, however long: without contact no test begins."""
         return {}
 
     def request(self, device: str, name: str, args: dict[str, Any]) -> Any:

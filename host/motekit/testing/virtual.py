@@ -14,7 +14,6 @@ from motekit.sim.world import World
 from .board import Bench, Engine
 from .lines import ASK_S, Lines
 
-CONTACT_S = 5.0  # of looking for a board: it takes a fraction of a second, on a bad line two
 _LOOK_S = 0.02
 
 
@@ -61,10 +60,10 @@ class InWorld:
                 raise VmError(f"{board.device}: its VM has ended, by {self.now_s:.3f} s: {said}")
         self._met.update(self._world.collector.devices())
 
-    def silent(self) -> dict[str, str]:
-        """Return what boards have printed that a collector has looked for, and never met."""
+    def silent(self, for_s: float) -> dict[str, str]:
+        """Return what boards have printed that a collector has looked for so long in vain."""
         since_s = self._looking_since_s
-        if since_s is None or self.now_s - since_s < CONTACT_S:
+        if since_s is None or self.now_s - since_s < for_s:
             return {}
         known = self._met.union(self._world.store.devices())
         boards = [board for board in self._world.boards if board.device not in known]
