@@ -37,7 +37,7 @@ class Engine(Protocol):
         """Let time pass."""
         ...
 
-    def silent(self, for_s: float) -> dict[str, str]:
+    def silent(self, for_s: float, /) -> dict[str, str]:
         """Return what boards have printed that a collector has looked for so long in vain."""
         ...
 

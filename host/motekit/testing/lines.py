@@ -63,7 +63,7 @@ class Lines:
             time.sleep(min(left, _STEP_S))
         self._check()
 
-    def silent(self, for_s: float) -> dict[str, str]:
+    def silent(self, _for_s: float, /) -> dict[str, str]:
         """Return none, however long: without contact no test begins."""
         return {}
 

@@ -60,7 +60,7 @@ class InWorld:
                 raise VmError(f"{board.device}: its VM has ended, by {self.now_s:.3f} s: {said}")
         self._met.update(self._world.collector.devices())
 
-    def silent(self, for_s: float) -> dict[str, str]:
+    def silent(self, for_s: float, /) -> dict[str, str]:
         """Return what boards have printed that a collector has looked for so long in vain."""
         since_s = self._looking_since_s
         if since_s is None or self.now_s - since_s < for_s:
