@@ -44,7 +44,8 @@ def build(
         list[Path] | None, typer.Option("--driver", help="A driver of your own, a file.")
     ] = None,
     modules: Annotated[
-        list[Path] | None, typer.Option("--module", help="Another module for the board, a file.")
+        list[Path] | None,
+        typer.Option("--module", help="Another module for the board: FILE, or NAME=FILE."),
     ] = None,
     as_json: _Json = False,
 ) -> None:

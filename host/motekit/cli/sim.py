@@ -52,7 +52,8 @@ def sim(
         list[Path] | None, typer.Option("--model", help="The model of its chip, a file.")
     ] = None,
     modules: Annotated[
-        list[Path] | None, typer.Option("--module", help="Another module for the boards, a file.")
+        list[Path] | None,
+        typer.Option("--module", help="Another module for the boards: FILE, or NAME=FILE."),
     ] = None,
     image: Annotated[
         Path | None,
