@@ -108,7 +108,8 @@ Drivers = Annotated[
     list[Path] | None, typer.Option("--driver", help="A driver of your own, a file.")
 ]
 Modules = Annotated[
-    list[Path] | None, typer.Option("--module", help="Another module for the board, a file.")
+    list[Path] | None,
+    typer.Option("--module", help="Another module for the board: FILE, or NAME=FILE."),
 ]
 
 # What is asked of a store.
