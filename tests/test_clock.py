@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from tests.coprocess import CoProcess
 
-
 LONGEST_US = 32_000_000  # more than the watchdog lets a program stand still
 
 
