@@ -168,6 +168,7 @@ class Board:
         if self.tap:
             self.tap.tick()
         if self._ticks % _COLLECT_TICKS == 0:
+            gc.collect()
             self.heap_min_bytes = min(self.heap_min_bytes, overlay.tidy())
         if self._stopping and not self._stopped_tick:
             self._stopped_tick = self._ticks

@@ -28,7 +28,8 @@ def _unknown():
     return ALL_BYTES
 
 
-_measure = [getattr(gc, "mem_free", _unknown)]  # the port's, once there is one; CPython has none
+# Who tells what is free: the port, once there is one; CPython cannot. What it told last.
+_measure = [getattr(gc, "mem_free", _unknown), 0]
 
 
 def setup(heap):
@@ -42,7 +43,8 @@ def call(name, function, *args):
     module = sys.modules.get(name)
     if module:  # there was room for it to stay
         return getattr(module, function)(*args)
-    gc.collect()
+    if _measure[1] < _ROOM_BYTES:
+        gc.collect()
     try:
         return getattr(__import__(name, None, None, (name,)), function)(*args)
     finally:
@@ -51,8 +53,17 @@ def call(name, function, *args):
 
 def roomy(room_bytes=_ROOM_BYTES):
     """Tell whether the heap has this much room."""
-    gc.collect()
-    return _measure[0]() >= room_bytes
+    return _free(room_bytes) >= room_bytes
+
+
+def _free(room_bytes):
+    """Return how many bytes are free: with the garbage taken out, if they are fewer than this."""
+    free = _measure[0]()
+    if free < room_bytes:
+        gc.collect()
+        free = _measure[0]()
+    _measure[1] = free
+    return free
 
 
 def shed(*classes):
@@ -65,7 +76,7 @@ def shed(*classes):
 
 def forget():
     """Have the package loaded anew by who imports it, if it is not whole any more."""
-    if len(_measure) > 1:
+    if len(_measure) > 2:
         for name in list(sys.modules):
             if name.split(".")[0] == _PACKAGE:
                 del sys.modules[name]
@@ -83,8 +94,7 @@ def tidy(room_bytes=_ROOM_BYTES):
     """
     if _measure[0] is _unknown:
         return 0
-    gc.collect()
-    free = _measure[0]()
+    free = _free(room_bytes)
     if free < room_bytes:
         while _let_go():
             pass
