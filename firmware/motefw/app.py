@@ -146,15 +146,18 @@ class Board:
         while True:
             held = log.next_seq
             wait_ms = _TICK_MS
+            now = ticks_ms()
             for i in range(len(due_ms)):
-                left_ms = ticks_diff(due_ms[i], ticks_ms())
+                left_ms = ticks_diff(due_ms[i], now)
                 if left_ms <= 0:
                     stream = self.streams[i]
                     if self._stopping:
                         stream.stop()
                     left_ms = stream.step()
-                    due_ms[i] = ticks_add(ticks_ms(), left_ms)
-                wait_ms = min(wait_ms, left_ms)
+                    now = ticks_ms()
+                    due_ms[i] = ticks_add(now, left_ms)
+                if left_ms < wait_ms:
+                    wait_ms = left_ms
             if log.next_seq != held:
                 self.uplink.wake.set()
             task.beat(_TICK_MS)
@@ -164,7 +167,6 @@ class Board:
         """Look after everything; called each second."""
         self._ticks += 1
         self.clock.tick()
-        self.uplink.tick()
         if self.tap:
             self.tap.tick()
         if self._ticks % _COLLECT_TICKS == 0:
@@ -174,6 +176,7 @@ class Board:
             self._stopped_tick = self._ticks
             for stream in self.streams:
                 stream.stop()
+        self.uplink.tick()
         for task in self.tasks:
             if task.late():
                 return

@@ -14,10 +14,13 @@ def crc8_sensirion(data, start=0, stop=None):
     """Return the CRC-8 of Sensirion parts: polynomial 0x31, initial 0xFF (SHT4x datasheet)."""
     crc = 0xFF
     table = _NIBBLES
-    for i in range(start, len(data) if stop is None else stop):
-        crc ^= data[i]
+    if stop is None:
+        stop = len(data)
+    while start < stop:
+        crc ^= data[start]
         crc = crc << 4 & 0xFF ^ table[crc >> 4]
         crc = crc << 4 & 0xFF ^ table[crc >> 4]
+        start += 1
     return crc
 
 

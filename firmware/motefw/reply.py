@@ -50,11 +50,31 @@ class _Pieces(io.IOBase):
         return pieces
 
 
+def _put(body, value):
+    """Append JSON, a value at a time: `json.dump` would write each character by itself."""
+    if isinstance(value, dict):
+        text = "{"
+        for key in value:
+            body.write((text + json.dumps(key) + ":").encode())
+            _put(body, value[key])
+            text = ","
+        body.write(b"}" if value else b"{}")
+    elif isinstance(value, (list, tuple)):
+        text = b"["
+        for each in value:
+            body.write(text)
+            _put(body, each)
+            text = b","
+        body.write(b"]" if value else b"[]")
+    else:
+        body.write(json.dumps(value).encode())
+
+
 def reply(tagger, nonce, number, ok, result):
     """Return the pieces of a reply; `ok` false says that `result` is {"error": text}."""
     body = _Pieces()
     body.write(struct.pack(REPLY_LAYOUT, REPLY, number, 1 if ok else 0))
-    json.dump(result, body)
+    _put(body, result)
     size = body.size() + TAG_BYTES
     if size > MAX_TO_HOST_BYTES:
         why = f"reply of {size} bytes, at most {MAX_TO_HOST_BYTES} possible"

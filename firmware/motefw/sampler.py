@@ -159,7 +159,8 @@ class Stream:
                 self._begin(n)
             self.held = held
             self.reading = True
-            self.driver.drain(block, min(n, block.capacity - held))
+            got = min(n, block.capacity - held)
+            self.driver.drain(block, got)
             got = block.count - held
             if not got:
                 self.reading = False
@@ -177,12 +178,14 @@ class Stream:
         block = self.block
         got = block.count - self.held
         if self.cls.TIMED and got:
+            steps_us = block.steps_us
             period_us = self.driver.period_us
             for i in range(self.held, block.count):
-                block.steps_us[i] = period_us
+                steps_us[i] = period_us
             if self.held:
-                step_us = self._clock.since_us(self.seen_s, self.seen_us)
-                block.steps_us[self.held] = max(step_us - (got - 1 + after) * period_us, 0)
+                period_us *= got - 1 + after
+                i = self._clock.since_us(self.seen_s, self.seen_us) - period_us
+                steps_us[self.held] = max(i, 0)
         self.samples += got
         self.reading = False
 

@@ -90,7 +90,8 @@ class Uplink:
             self.alive = False
         if self.alive and self._quiet(now, RESEND_MS):
             self._again(now)
-        self.wake.set()
+        if self.due() >= 0:
+            self.wake.set()
 
     def _quiet(self, now, quiet_ms):
         """Tell whether packets are under way of which nothing was heard for so long."""

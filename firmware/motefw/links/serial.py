@@ -99,6 +99,7 @@ class SerialLink:
                 await asyncio.sleep_ms(0)
             else:
                 wake.clear()
+                task.park()
                 await wake.wait()
 
     def reply(self, pieces):

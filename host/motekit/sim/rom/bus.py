@@ -96,9 +96,11 @@ class I2CBus:
 
     def readfrom_mem_into(self, addr, memaddr, buf, *, addrsize=8):
         """Set the register pointer and fill the buffer, in one go."""
-        if pop(self._state, self._entries, addr << 8 | memaddr, buf):
-            return
-        self._check(addrsize)
+        if not pop(self._state, self._entries, addr << 8 | memaddr, buf):
+            self._check(addrsize)
+            self._read_mem(addr, memaddr, buf)
+
+    def _read_mem(self, addr, memaddr, buf):
         model = self._at(addr, 3 + len(buf))
         read_mem = self._direct.get(addr)
         if read_mem:
@@ -208,10 +210,12 @@ class Uart:
         if not self._line:
             self._last_us = now
             return
-        n = min((now - self._last_us) // self._byte_us, len(self._line))
+        self._arrive(min((now - self._last_us) // self._byte_us, len(self._line)))
+
+    def _arrive(self, n):
+        """Take n bytes from the line, as far as there is room for them."""
         self._last_us += n * self._byte_us
-        arrived = self._line[:n]
-        self._line = self._line[n:]
         fits = min(n, max(0, self._room - len(self._rx)))
         self.dropped += n - fits
-        self._rx += arrived[:fits]
+        self._rx += self._line[:fits]
+        self._line = self._line[n:]

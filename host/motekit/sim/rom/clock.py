@@ -105,13 +105,16 @@ def cancel(callback):
         i -= 1
         if _events[i][1] == callback:
             del _events[i]
-    _set_next()
+            if not i:
+                _set_next()
 
 
 def _fire():
     if fast.read(0):
-        while _events and _events[0][0] <= now_ms():
+        now = now_ms()
+        while _events and _events[0][0] <= now:
             _events.pop(0)[1]()
+            now = now_ms()
         _set_next()
 
 
@@ -119,7 +122,9 @@ def _set_next():
     """Have the clock look at the events at the first one, and at least every six days."""
     left = _HALF - 1
     if _events:
-        left = max(0, min(left, _events[0][0] - now_ms()))
+        first = _events[0][0] - now_ms()
+        if first < left:
+            left = first if first > 0 else 0
     TIME[5] = TIME[3] + left & _MASK
 
 

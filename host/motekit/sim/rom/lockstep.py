@@ -241,6 +241,10 @@ class Poll:
 
     def ipoll(self, timeout=-1, flags=0):
         """As on a board."""
-        if timeout and not (self._wants and rx):
-            clock.idle(timeout, self._ready)
-        return self._found if self._wants and rx else ()
+        return self._found if self.wait(timeout) else ()
+
+    def wait(self, ms):
+        """Wait for input; tell whether there is some."""
+        if ms and not (self._wants and rx):
+            clock.idle(ms, self._ready)
+        return self._wants and rx

@@ -134,24 +134,19 @@ class Generator:
 
     def _values(self, t_s):
         values = list(self._still)
-        for channel, terms in self._moving:
-            values[channel] += self._sum(terms, t_s)
-        return tuple(values)
-
-    def _sum(self, terms, t_s):
-        total = 0.0
-        for term in terms:
-            kind = term[0]
-            if kind == "sine":
-                total += term[1] * math.sin(2 * math.pi * (t_s / term[2] + term[3]))
-            elif kind == "noise":
-                total += term[1] * fast.noise(self._state) / _NOISE_SD
+        noise = fast.noise
+        state = self._state
+        for channel, kind, term in self._moving:
+            if kind == "noise":
+                values[channel] += term[1] * noise(state) / _NOISE_SD
+            elif kind == "sine":
+                values[channel] += term[1] * math.sin(2 * math.pi * (t_s / term[2] + term[3]))
             elif kind == "ramp":
-                total += term[1] + (term[2] - term[1]) * (t_s % term[3]) / term[3]
+                values[channel] += term[1] + (term[2] - term[1]) * (t_s % term[3]) / term[3]
             else:  # steps
-                values = term[1]
-                total += values[int(t_s / term[2]) % len(values)]
-        return total
+                steps = term[1]
+                values[channel] += steps[int(t_s / term[2]) % len(steps)]
+        return tuple(values)
 
     def rows(self, i, n, rows, scale, low, high):
         """Put n samples into rows, worked out in sixteenths of a count."""
@@ -220,15 +215,13 @@ class Generator:
 
 
 def _apart(channels):
-    """Return what is constant in each channel, and (channel, its other terms)."""
+    """Return what is constant in each channel, and (channel, kind, term) of the others."""
     still = []
     moving = []
     for channel in range(len(channels)):
         terms = channels[channel]
         still.append(sum([term[1] for term in terms if term[0] == "constant"]))
-        rest = [term for term in terms if term[0] != "constant"]
-        if rest:
-            moving.append((channel, rest))
+        moving += [(channel, term[0], term) for term in terms if term[0] != "constant"]
     return tuple(still), moving
 
 

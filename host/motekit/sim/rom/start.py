@@ -110,8 +110,7 @@ def _install_modules():
         __import__(name)
     import asyncio.core
 
-    tasks.core = asyncio.core
-    asyncio.core.max = max  # it has no room for it, and so a search through all names each time
+    tasks.take(asyncio.core)
 
 
 def mount(flash, anew=False):

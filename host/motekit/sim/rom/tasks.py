@@ -4,11 +4,29 @@ Stands where the C module `_asyncio` does on a board, which reads the machine's 
 linked list sorted by time: a board has a dozen tasks, and most are put near its head.
 """
 
-from . import clock
+from . import board, clock
 
 core = None  # asyncio.core, set once it is loaded
+_wait = None  # core's own way to wait for input
 _ticks = clock.ticks_ms
 _diff = clock.ticks_diff
+
+
+def take(asyncio_core):
+    """Stand beneath asyncio's core."""
+    global core, _wait
+    core = asyncio_core
+    core.max = max  # it has no room for it, and so a search through all names each time
+    if board.spec["lockstep"]:
+        _wait = core.IOQueue.wait_io_event
+        core.IOQueue.wait_io_event = _wait_io_event
+
+
+def _wait_io_event(queue, ms):
+    """Wait as core does, which takes room for more than is found most times."""
+    if not queue.poller.wait(ms):
+        return
+    _wait(queue, 0)
 
 
 class TaskQueue:

@@ -81,6 +81,8 @@ class Pms5003(Faults):
 
     def poll(self, now_us):
         """Return the bytes sent since the last call."""
+        if now_us < self._next_us and not self._out:
+            return b""
         while now_us >= self._next_us and not self._asleep:
             if not self._passive:
                 self._report(self._next_us)
