@@ -124,12 +124,12 @@ def broken_files():
 
 def filled():
     """Return flash whose file system has no room left."""
-    size = 900_000
+    room = filesystem.build(files(), VFS.size).count(b"\xff" * 4096) * 4096
     while True:
         try:
-            return image(**{"/big.bin": bytes(size)})
+            return image(**{"/big.bin": bytes(room)})
         except filesystem.FilesystemError:
-            size -= 4096
+            room -= 4096
 
 
 def other_app():
