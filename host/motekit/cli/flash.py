@@ -17,6 +17,8 @@ from motekit.flasher import flash as flasher
 from motekit.flasher import images, manifest, ports
 from motekit.flasher.esptool import FAST_BAUD
 from motekit.flasher.job import Job, Result
+from motekit.keys import KeyStore
+from motekit.provision.sparing import Sparing
 
 BAUDS = (9_600, 2_000_000)
 
@@ -50,6 +52,18 @@ def flash(
         bool, typer.Option("--erase", help="Erase all first: files, identity and unsent data.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Erase without asking.")] = False,
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            "--store",
+            "-s",
+            envvar="MOTEKIT_STORE",
+            help="Collect what boards hold into this store, before they are reset and lose it.",
+        ),
+    ] = None,
+    discard: Annotated[
+        bool, typer.Option("--discard", help="Give up packets that no collector has taken.")
+    ] = False,
     baud: Annotated[int, typer.Option(help="Where it fails, a lower one is tried.")] = FAST_BAUD,
     drivers: Annotated[
         list[Path] | None, typer.Option("--driver", help="A driver of your own, a file.")
@@ -62,9 +76,10 @@ def flash(
     """Write MicroPython and the firmware onto boards, all at once, and wait until each says hello.
 
     A blank board gets everything; on one that was flashed before, files and identity stay and only
-    what differs is written; it is reset, so collect first what it holds. A wrong chip, or one
-    that holds something else, is left alone. Boards that fail hold nobody up; exit code 1 names
-    them. Doing it again is always safe.
+    what differs is written. Each is reset, which empties its queue: one of a fleet that holds
+    packets which nobody has is left alone, unless --store collects them first, or --discard gives
+    them up. So is a wrong chip, or one that holds something else. Boards that fail hold nobody up;
+    exit code 1 names them. Doing it again is always safe.
 
     Example: motekit flash --all --board esp32-c3-devkitm-1
     """
@@ -81,8 +96,10 @@ def flash(
         if erase and not yes:
             _ask(wanted)
         job = Job(chosen, micropython, erase=erase, baud=baud)
+        # who agreed to erase all has agreed to that, too
+        spare = Sparing(KeyStore.load(), store, discard=discard or (erase and not store))
         with progress.view(len(wanted), as_json=as_json) as on_step:
-            done = flasher.flash(wanted, job, on_step)
+            done = flasher.flash(wanted, job, on_step, spare)
     show.rows(_COLUMNS, done, as_json=_record if as_json else None)
     failed = [each for each in done if each.state == "failed"]
     if failed:
@@ -137,6 +154,7 @@ _COLUMNS: show.Columns[Result] = (
     show.Column("state", lambda each: each.state),
     show.Column("bytes sent", lambda each: f"{each.sent_bytes:,}", right=True, spare=1),
     show.Column("s", lambda each: f"{each.seconds:.1f}", right=True),
+    show.Column("unsent", lambda each: each.unsent, spare=3),
     show.Column("firmware", lambda each: f"motefw {each.hello.firmware}" if each.hello else ""),
 )
 
@@ -152,5 +170,6 @@ def _record(result: Result) -> Mapping[str, object]:
         "seconds": result.seconds,
         "firmware": result.hello.firmware if result.hello else None,
         "name": result.hello.name if result.hello else None,
+        "unsent": result.unsent,
         "error": result.error,
     }

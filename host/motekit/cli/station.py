@@ -19,6 +19,7 @@ from motekit.errors import LinkError, UsageError
 from motekit.flasher.job import Job
 from motekit.keys import KeyStore
 from motekit.provision.records import Records
+from motekit.provision.sparing import Sparing
 from motekit.station.desk import ENDS, Slot
 from motekit.station.journal import Journal
 from motekit.station.labels import Labels
@@ -77,6 +78,18 @@ def station(
         bool,
         typer.Option("--replace", help="Erase boards that hold something else, too."),
     ] = False,
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            "--store",
+            "-s",
+            envvar="MOTEKIT_STORE",
+            help="Collect what boards hold from before they were plugged in into this store.",
+        ),
+    ] = None,
+    discard: Annotated[
+        bool, typer.Option("--discard", help="Give up packets that no collector has taken.")
+    ] = False,
     drivers: Annotated[
         list[Path] | None, typer.Option("--driver", help="A driver of your own, a file.")
     ] = None,
@@ -113,17 +126,18 @@ def station(
             print(warning, file=sys.stderr)
         watch = Watch(names or ["serial:*"])
         there = _there(watch, names) if until_done else []
-        given = Records(records)
+        given, key_store = Records(records), KeyStore.load(keys)
         jobs = jobs_of(loaded, job)
         label = Labels(loaded, labels, font, command) if labels else _none
         with Journal(journal or given.path.with_suffix(".station.jsonl")) as opened:
             steps = Work(
                 loaded,
                 jobs,
-                keys=KeyStore.load(keys),
+                keys=key_store,
                 records=given,
                 journal=opened,
                 label=label,
+                spare=Sparing(key_store, store, discard=discard),
             ).steps()
             shown = view(opened, f"{loaded.fleet}  {plan.name}", as_json=as_json)
             _serve(steps, opened, watch, shown, at_once, there)
