@@ -95,10 +95,14 @@ class Plan:
     warnings: tuple[str, ...] = ()
 
     @property
+    def each_role(self) -> tuple[Role, ...]:
+        """The roles, and the template, if there is one."""
+        return (*self.roles, self.template) if self.template else self.roles
+
+    @property
     def boards(self) -> tuple[str, ...]:
         """The names of the boards that the plan uses."""
-        used = [*self.roles, *([self.template] if self.template else [])]
-        return tuple(sorted({role.board.name for role in used}))
+        return tuple(sorted({role.board.name for role in self.each_role}))
 
     def role_of(self, device: str, taken: Collection[str]) -> Role | None:
         """Return the role of a board, given the names that other boards have taken.
