@@ -8,6 +8,7 @@ import motekit
 from motekit import plan
 from motekit.client import Client
 from motekit.flasher import flash
+from motekit.flasher.job import Spared
 from motekit.keys import Host, KeyStore
 from motekit.provision import Records, sparing
 from motekit.provision.guard import RefusedError
@@ -59,7 +60,7 @@ def ours(fleet):
 def spared(virtual, key_store=OURS, **wishes):
     told = []
     said = Sparing(key_store, **wishes)(virtual.serial, lambda: False, told.append)
-    return said, told
+    return said.unsent, told
 
 
 def test_a_board_of_a_fleet_is_refused_collected_or_given_up(ours, tmp_path):
@@ -99,7 +100,7 @@ def test_a_board_of_no_fleet_and_a_blank_one_are_no_obstacle(fleet):
     assert running(virtual).generation == 0
     assert "packets given up" in spared(virtual)[0]
     blank = fleet(f'[[board]]\nboard = "{NAME}"\nflash = "blank"\n').boards[0]
-    assert spared(blank) == ("unknown: no firmware answers", [])
+    assert Sparing(OURS)(blank.serial, lambda: False, lambda _: None) == Spared("", blank=True)
 
 
 def test_a_board_that_is_to_be_spared_is_not_reset(ours):
