@@ -29,7 +29,7 @@ from motekit.flasher.esptool import SLOW_BAUD, Chip, Esptool, EsptoolError
 from motekit.flasher.job import CONFIG, Job, Progress, Result, Step
 from motekit.hello import Hello
 from motekit.keys import Host, KeyStore
-from motekit.raw_prompt import NEW, RawPrompt
+from motekit.prompt.raw import NEW, RawPrompt
 from motekit.transports.serial import PortBusyError, PortGoneError, SerialPipe, open_port
 
 HELLO_S = 30.0

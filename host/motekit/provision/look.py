@@ -13,9 +13,9 @@ from motekit.client import Client, NoKeyError, RefusedError
 from motekit.errors import BoardError, LinkError
 from motekit.hello import Hello
 from motekit.keys import Host, KeyStore
+from motekit.prompt.raw import RawPrompt
 from motekit.provision.patience import opened
 from motekit.provision.wanted import CONFIG, KEYS, WIFI, Wanted, same
-from motekit.raw_prompt import RawPrompt
 from motekit.transports.link import Log
 from motekit.transports.serial import SerialPipe
 
