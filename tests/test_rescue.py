@@ -251,6 +251,13 @@ def as_for_two_programs():
     return content
 
 
+def with_its_table_elsewhere():
+    content = torn(image(), partitions.TABLE_OFFSET, 0x1000)
+    table = partitions.build((partitions.Entry("data", partitions.DATA, 0x82, 0x20000, 0x1000),))
+    content[0x9000 : 0x9000 + len(table)] = table
+    return content
+
+
 @pytest.mark.parametrize(
     ("content", "expected", "said"),
     [
@@ -261,6 +268,7 @@ def as_for_two_programs():
         (lambda: torn(image(), APP.offset, 0x1000), "program damaged", "its program blank"),
         (other_app, "wrong image", "an esp32c3 that was flashed with a program for an esp32c6"),
         (as_for_two_programs, "other program", "with partitions nvs, otadata, phy_init, ota_0"),
+        (with_its_table_elsewhere, "other program", "with partitions data"),
         (image, "silent", "MicroPython is whole"),
     ],
 )

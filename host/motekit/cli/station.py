@@ -17,6 +17,7 @@ from motekit.flasher.job import Job
 from motekit.keys import KeyStore
 from motekit.plan import Plan
 from motekit.provision import Outcome, Records
+from motekit.provision.sparing import Sparing
 from motekit.station.desk import ENDS, Slot
 from motekit.station.journal import Journal
 from motekit.station.labels import Labels
@@ -66,6 +67,8 @@ def station(
     font: options.Font = None,
     command: _Print = "",
     replace: _Replace = False,
+    store: options.StoreOfUnsent = None,
+    discard: options.Discard = False,
     drivers: options.Drivers = None,
     modules: options.Modules = None,
     at_once: _AtOnce = 16,
@@ -84,12 +87,17 @@ def station(
     with own.taken(drivers or (), (), modules or ()):
         loaded = plan_file.load(plan)
         watch, there = _watch(names or [_EVERY_PORT], until_done=until_done)
-        book = Records(records)
+        book, key_store = Records(records), KeyStore.load(keys)
         jobs = jobs_of(loaded, lambda board: Job(board, image_of(board), replace=replace))
         label = _label(loaded, labels, font, command)
         with Journal(journal or book.path.with_suffix(".station.jsonl")) as opened:
             work = Work(
-                loaded, jobs, keys=KeyStore.load(keys), records=book, journal=opened, label=label
+                *(loaded, jobs),
+                keys=key_store,
+                records=book,
+                journal=opened,
+                label=label,
+                spare=Sparing(key_store, store, discard=discard),
             )
             shown = view(opened, f"{loaded.fleet}  {plan.name}", as_json=as_json)
             _serve(work.steps(), opened, watch, shown, at_once, there)

@@ -122,7 +122,10 @@ class Station:
     # In a board's own thread.
 
     def _serve(self, slot: Slot) -> None:
-        visit = Visit(slot, self._claim, self._begun, self._progress, self._ending.is_set)
+        visit = Visit(
+            *(slot, self._claim, self._begun, self._progress, self._ending.is_set),
+            plugged_s=lambda: self._now() - slot.came_s,
+        )
         state, why = "failed", _BROKEN
         try:
             for step in self._steps:
