@@ -163,7 +163,9 @@ def _serve(
     if there:
         failed = [each for each in ended.values() if each.state in ("failed", "pulled")]
         why = [(each.port, each.device, each.why) for each in failed]
-        outcomes.fail_naming(why, len(ended))
+        pulled = sum(each.state == "pulled" for each in failed)
+        said = f"failed, {pulled} of them pulled" if pulled else "failed"
+        outcomes.fail_naming(why, len(ended), said)
 
 
 @contextlib.contextmanager

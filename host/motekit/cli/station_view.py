@@ -58,10 +58,7 @@ class View:
         found = tally.of(self._journal.entries)
         share = "" if found.share is None else f", yield {100 * found.share:.0f} %"
         each = "" if found.seconds is None else f", {found.seconds:.0f} s a board"
-        return (
-            f"{found.passed} boards passed, {found.failed} failed{share}{each};"
-            f" journal: {self._journal.path}"
-        )
+        return f"{found.said()}{share}{each}; journal: {self._journal.path}"
 
     def _print(self, text: str, file: Any = None) -> None:
         with self._lock:

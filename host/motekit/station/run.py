@@ -202,6 +202,7 @@ class Station:
         entry = Entry(
             *(state, slot.device, slot.port, slot.name, visit.job),
             *(slot.step, why, seconds),
+            plug=" ".join(map(str, slot.mark)),
         )
         with self._lock:
             self._journal.add(entry)
