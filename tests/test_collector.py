@@ -11,9 +11,9 @@ from motefw import keys, keys_host
 from motefw.keys import Tagger
 from motefw.keys_host import device_key
 from motekit import client as client_module
-from motekit import collector as collector_module
 from motekit.client import SilentError
 from motekit.collector import Collector, Limits
+from motekit.collector import collector as collector_module
 from motekit.errors import LinkError, StoreError
 from motekit.keys import Host, KeyStore
 from motekit.store import Received, Store

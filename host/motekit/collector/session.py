@@ -12,19 +12,20 @@ from concurrent.futures import Future
 from itertools import groupby
 from typing import Any, NamedTuple, Protocol
 
+from motekit.client import REQUEST_TRIES, CancelledError, Client, Greeting
+from motekit.errors import LinkError
+from motekit.hello import Hello
+from motekit.keys import Host, KeyStore
+from motekit.prompt.stopped import Left
+from motekit.store import Received, Store
+from motekit.transports import Ended, Pipe, Recorded
+from motekit.transports.link import Event, Log, Packet
+
 from .caretaker import Caretaker
-from .client import REQUEST_TRIES, CancelledError, Client, Greeting
-from .errors import LinkError
-from .hello import Hello
 from .intake import Intake, SetAside, Verdict, judge
-from .keys import Host, KeyStore
 from .live import Live
 from .questions import Questions
 from .recognition import SENT_FIRST, Recognition
-from .stopped import Left
-from .store import Received, Store
-from .transports import Ended, Pipe, Recorded
-from .transports.link import Event, Log, Packet
 
 SOON_S = 0.01
 STEP_S = 0.5  # while something may be wrong
