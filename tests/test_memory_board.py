@@ -123,4 +123,4 @@ def test_hours_and_half_an_hour_at_200_hz_leave_the_heap_as_it_was(sensors, hour
     assert found.growth_bytes <= day.GROWTH_BYTES, found.free
     assert found.samples[len(sensors) - 1] > hours * 350
     if sensors is day.FAST:
-        assert found.samples[0] >= hours * 3600 * 200 - 10
+        assert found.samples[0] >= hours * 3600 * 200 - 32  # which its FIFO may hold

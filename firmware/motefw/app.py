@@ -156,8 +156,7 @@ class Board:
                     left_ms = stream.step()
                     now = ticks_ms()
                     due_ms[i] = ticks_add(now, left_ms)
-                if left_ms < wait_ms:
-                    wait_ms = left_ms
+                wait_ms = min(wait_ms, left_ms)
             if log.next_seq != held:
                 self.uplink.wake.set()
             task.beat(_TICK_MS)

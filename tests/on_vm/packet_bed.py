@@ -69,10 +69,9 @@ def spoil(function):
     def wrong(*args):
         state = args[-2] if function == "emit" else args[-1]
         result = real(*args)
-        if function == "move":
-            args[0][args[1]] ^= 1
-        elif function == "burst":
-            args[-1].columns[0][0] ^= 1
+        if function in ("move", "burst"):
+            spoilt, at = args[:2] if function == "move" else (args[-1].columns[0], 0)
+            spoilt[at] ^= 1
         elif function in ("shift", "difference", "widen"):
             args[1][2] += 1
         elif function == "predict":

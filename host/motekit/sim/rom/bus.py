@@ -101,11 +101,14 @@ class I2CBus:
             self._read_mem(addr, memaddr, buf)
 
     def _read_mem(self, addr, memaddr, buf):
-        model = self._at(addr, 3 + len(buf))
         read_mem = self._direct.get(addr)
-        if read_mem:
+        if read_mem and not self.faults:
+            self._transactions += 1
+            if self._byte_us:
+                advance((3 + len(buf)) * self._byte_us)
             read_mem(memaddr, buf)
             return
+        model = self._at(addr, 3 + len(buf))
         self._pointer[0] = memaddr
         model.write(self._pointer)
         model.read_into(buf)

@@ -44,10 +44,9 @@ _HALF = const(0x20000000)
 
 # A FIFO: [1 if it may be read so, first entry, entries, ticks_us when it was last looked at,
 # us from then until it may be full, overrun, lost entries, entries read so, address << 8 | data
-# register (0 while that is not read so), us of such a read, us until the next sample is due]. An
-# entry is 3 words of 16 bits.
+# register (0 while that is not read so), us of such a read]. An entry is 3 words of 16 bits.
 DEPTH = const(32)
-FIFO_WORDS = const(11)
+FIFO_WORDS = const(10)
 _ENTRY_BYTES = const(6)
 
 FLASH_NUMBER = array("i", [-1])  # of the block that is at hand
@@ -190,14 +189,6 @@ def pop(fifo, entries, key: int, buf) -> int:
     else:
         advance(us)
     return 1
-
-
-@micropython.viper
-def quiet(fifo) -> int:
-    """Tell whether no sample has become due since a FIFO was last looked at."""
-    f = ptr32(fifo)
-    t = ptr32(TIME)
-    return 1 if (t[0] - f[3]) & _MASK < f[10] else 0
 
 
 @micropython.viper
