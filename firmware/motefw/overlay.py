@@ -13,6 +13,7 @@ import sys
 from .compat import const
 
 _ROOM_BYTES = const(32768)  # with more than this free, modules may stay
+_MODULE_BYTES = const(8192)  # more than one takes, with what it leaves behind
 ALL_BYTES = const(0x3FFFFFFF)
 _DRIVERS = ".drivers"
 _PACKAGE = __name__.split(".")[0]
@@ -28,7 +29,7 @@ def _unknown():
     return ALL_BYTES
 
 
-# Who tells what is free: the port, once there is one; CPython cannot. What it told last.
+# Who tells what is free: the port, once there is one; CPython cannot. What may be left of that.
 _measure = [getattr(gc, "mem_free", _unknown), 0]
 
 
@@ -48,7 +49,9 @@ def call(name, function, *args):
     try:
         return getattr(__import__(name, None, None, (name,)), function)(*args)
     finally:
-        tidy()
+        _measure[1] -= _MODULE_BYTES
+        if _measure[1] < _ROOM_BYTES:
+            tidy()
 
 
 def roomy(room_bytes=_ROOM_BYTES):
