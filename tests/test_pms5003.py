@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motekit.sim.rom.chips.pms5003 import Pms5003, frame
-from tests.coprocess import CoProcess, VmError
+from tests.coprocess import VmError
 from tests.oracle import BusioUart, Clock, Rows
 
 NAME = "pms5003"
@@ -17,12 +17,6 @@ ROW = st.lists(WORD, min_size=12, max_size=12)
 WARMING = [None] * 12
 WAKE, ACTIVE, PASSIVE = "424de400010174", "424de100010171", "424de100000170"
 READ, SLEEP = "424de200000171", "424de400000173"
-
-
-@pytest.fixture(scope="module", params=(32, 64))
-def vm(request):
-    with CoProcess(request.param, "driver_bed") as process:
-        yield process
 
 
 def begin(vm, rows, options=None, baud=9600):

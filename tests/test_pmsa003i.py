@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from motefw import drivers
 from motekit.sim.rom.bus import I2CBus
 from motekit.sim.rom.chips.pmsa003i import Pmsa003i
-from tests.coprocess import CoProcess, VmError
+from tests.coprocess import VmError
 from tests.oracle import BusioI2C, Clock, Rows
 
 NAME = "pmsa003i"
@@ -17,12 +17,6 @@ EXAMPLE_ROW = [7, 12, 15, 7, 12, 15, 900, 300, 60, 8, 2, 1]
 ROW = st.lists(st.integers(0, 65535), min_size=12, max_size=12)
 WARMING = [None] * 12
 SECOND = 1_000_000
-
-
-@pytest.fixture(scope="module", params=(32, 64))
-def vm(request):
-    with CoProcess(request.param, "driver_bed") as process:
-        yield process
 
 
 def begin(vm, rows, options=None):

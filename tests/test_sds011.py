@@ -8,7 +8,7 @@ from pms.core import Sensor
 from pms.sensors.novafitness import extra_commands
 
 from motekit.sim.rom.chips.sds011 import Sds011
-from tests.coprocess import CoProcess, VmError
+from tests.coprocess import VmError
 from tests.oracle import Clock, Rows
 
 NAME = "sds011"
@@ -20,12 +20,6 @@ ROW = st.lists(VALUE, min_size=2, max_size=2).filter(any)
 WARMING = [None] * 2
 COMMANDS = Sensor["SDS01x"].Commands
 WAKE, SLEEP = COMMANDS.wake.command, COMMANDS.sleep.command
-
-
-@pytest.fixture(scope="module", params=(32, 64))
-def vm(request):
-    with CoProcess(request.param, "driver_bed") as process:
-        yield process
 
 
 def begin(vm, rows, options=None, baud=9600):

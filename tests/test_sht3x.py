@@ -7,19 +7,13 @@ from hypothesis import strategies as st
 
 from motekit.sim.rom.bus import I2CBus
 from motekit.sim.rom.chips.sht3x import Sht3x
-from tests.coprocess import CoProcess, VmError
+from tests.coprocess import VmError
 from tests.oracle import BusioI2C, Clock, Rows, physical
 
 WORD = st.integers(0, 65535)
 PRECISIONS = {"high": "High", "medium": "Medium", "low": "Low"}
 PERIODIC = ("2032", "2024", "202f", "2130", "2126", "212d", "2236", "2220", "222b")
 PERIODIC_FAST = ("2334", "2322", "2329", "2737", "2721", "272a")
-
-
-@pytest.fixture(scope="module", params=(32, 64))
-def vm(request):
-    with CoProcess(request.param, "driver_bed") as process:
-        yield process
 
 
 @pytest.fixture(params=("sht3x", "gxht30"))

@@ -8,18 +8,12 @@ from hypothesis import strategies as st
 from motefw import drivers
 from motekit.sim.rom.bus import I2CBus
 from motekit.sim.rom.chips.sht4x import Sht4x
-from tests.coprocess import CoProcess, VmError
+from tests.coprocess import VmError
 from tests.oracle import BusioI2C, Clock, Rows
 
 NAME = "sht4x"
 WORD = st.integers(0, 65535)
 PRECISIONS = {"high": (0xFD, 8300), "medium": (0xF6, 4500), "low": (0xE0, 1600)}
-
-
-@pytest.fixture(scope="module", params=(32, 64))
-def vm(request):
-    with CoProcess(request.param, "driver_bed") as process:
-        yield process
 
 
 def begin(vm, rows, options=None, raw=True):

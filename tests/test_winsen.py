@@ -9,7 +9,7 @@ from pms.core import Sensor
 from motekit.sim.rom.bus import Uart
 from motekit.sim.rom.chips import mhz19c, zh03b
 from motekit.sim.rom.chips._winsen import frame
-from tests.coprocess import CoProcess, VmError
+from tests.coprocess import VmError
 from tests.oracle import Clock, Rows
 
 NAMES = ("mhz19c", "zh03b")
@@ -24,12 +24,6 @@ RANGES = {"mhz19c": (1, 10000), "zh03b": (1, 1000)}
 READ = "ff0186000000000079"
 ABC_ON, ABC_OFF = "ff0179a000000000e6", "ff0179000000000086"
 SECOND = 1_000_000
-
-
-@pytest.fixture(scope="module", params=(32, 64))
-def vm(request):
-    with CoProcess(request.param, "driver_bed") as process:
-        yield process
 
 
 @pytest.fixture(params=NAMES)
