@@ -58,3 +58,10 @@ def vm(request):
     """Return a VM of either word size in which a driver meets its chip: on_vm/driver_bed.py."""
     with CoProcess(request.param, "driver_bed") as process:
         yield process
+
+
+@pytest.fixture(scope="module", params=(32, 64))
+def board_vm(request):
+    """Return a VM of either word size that runs parts of the firmware: on_vm/board_bed.py."""
+    with CoProcess(request.param, "board_bed") as process:
+        yield process
