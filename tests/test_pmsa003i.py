@@ -9,6 +9,7 @@ from motefw import drivers
 from motekit.sim.rom.bus import I2CBus
 from motekit.sim.rom.chips.pmsa003i import Pmsa003i
 from tests.coprocess import VmError
+from tests.like_parts import particle_row
 from tests.oracle import BusioI2C, Clock, Rows
 
 NAME = "pmsa003i"
@@ -41,15 +42,6 @@ def adafruit(rows):
     return clock, bus, adafruit_i2c.PM25_I2C(bus)
 
 
-def row_of(got):
-    """Return what Adafruit's driver read, in the order of our channels."""
-    mass = [
-        got[f"{size} {kind}"] for kind in ("env", "standard") for size in ("pm10", "pm25", "pm100")
-    ]
-    sizes = ("03um", "05um", "10um", "25um", "50um", "100um")
-    return mass + [got[f"particles {size}"] for size in sizes]
-
-
 def test_the_channels_are_a_pms5003s():
     assert drivers.load(NAME).CHANNELS == drivers.load("pms5003").CHANNELS
 
@@ -65,7 +57,7 @@ def test_agrees_with_adafruits_driver_over_the_whole_range(vm, rows):
     assert ask(vm, len(rows)) == rows
     clock, _, sensor = adafruit(rows)
     for row in rows:
-        assert row_of(sensor.read()) == row
+        assert particle_row(sensor.read()) == row
         clock.sleep(1)
 
 

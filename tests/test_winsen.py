@@ -10,6 +10,7 @@ from motekit.sim.rom.bus import Uart
 from motekit.sim.rom.chips import mhz19c, zh03b
 from motekit.sim.rom.chips._winsen import frame
 from tests.coprocess import VmError
+from tests.like_parts import begin, script
 from tests.oracle import Clock, Rows
 
 NAMES = ("mhz19c", "zh03b")
@@ -31,12 +32,6 @@ def name(request):
     return request.param
 
 
-def begin(vm, name, rows, options=None, baud=9600):
-    options = {"warmup_s": 0, **(options or {})}
-    vm.call("new", name, rows, True, options, 64, None, baud)
-    return vm.call("start", options)
-
-
 def ask(vm, n):
     got = []
     for _ in range(n):
@@ -50,11 +45,6 @@ def reply(vm, data):
     vm.call("begin_measuring")
     vm.call("put", data.hex())
     return vm.call("read")
-
-
-def script(vm, name, options=None):
-    vm.call("new_script", name)
-    vm.call("start", {"warmup_s": 0, **(options or {})})
 
 
 def pypms_row(name, data):

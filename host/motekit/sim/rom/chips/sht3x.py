@@ -78,6 +78,11 @@ class Sht3x(Faults):
         """True while the heater is on."""
         return self._status & _HEATER_BIT != 0
 
+    @property
+    def periodic(self):
+        """True while it measures by itself."""
+        return self._period_us != 0
+
     def _reset(self):
         self._ready_us = self._clock_us() + _POWER_UP_US
         self._words = None
