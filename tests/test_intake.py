@@ -111,6 +111,6 @@ def test_a_waiting_put_goes_on_when_there_is_room():
     waiting.start()
     assert inbox.take(1, 10) == ["a"]
     inbox.forget()
-    waiting.join(10)
+    waiting.join(90)
     assert done == [True]
     assert inbox.take(1, 10) == ["b"]
