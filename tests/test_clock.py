@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.coprocess import CoProcess
@@ -22,6 +22,7 @@ def vm(request):
     start=st.integers(0, 1 << 31),
     steps=st.lists(st.integers(0, LONGEST_US - 1), max_size=30),
 )
+@example(start=(1 << 30) - 5, steps=[10, LONGEST_US - 1])
 def test_it_counts_every_microsecond(vm, start, steps):
     assert vm.call("clock_reads", start, steps) == list(itertools.accumulate(steps))
 

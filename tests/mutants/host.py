@@ -229,7 +229,7 @@ HOST = (
     ),
     Mutant(
         "sim: lost wrap of the ticks",
-        _HOME + "sim/rom/clock.py",
+        _HOME + "sim/rom/fast.py",
         "_MASK = const(0x3FFFFFFF)",
         "_MASK = const(0x7FFFFFFF)",
         "sim",
