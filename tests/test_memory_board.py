@@ -86,7 +86,7 @@ def test_a_small_heap_in_two_pieces_is_enough_to_boot_sample_and_answer(fleet, t
     with closing(transport("serial:" + line).open(line)) as pipe:
         client = Client(pipe, KeyStore.empty(), Host(tmp_path / "host.json"))
         client.connect()
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         status = client.request("status")
         while any(each["samples"] < 2 for each in status["sensors"]) and time.monotonic() < end:
             list(client.step(0.2))

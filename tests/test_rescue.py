@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from motekit import board as boards
-from motekit import stopped, unsent
+from motekit import unsent
 from motekit.flash import filesystem, merged, partitions
 from motekit.flasher import flash as flasher
 from motekit.flasher.esptool import Chip
 from motekit.flasher.job import Job
 from motekit.keys import KeyStore
-from motekit.raw_prompt import RawPrompt
+from motekit.prompt import stopped
+from motekit.prompt.raw import RawPrompt
 from motekit.rescue import rescue as rescuer
 from motekit.rescue import salvage, settings, states
 from motekit.rescue.case import Wishes
@@ -124,12 +125,12 @@ def broken_files():
 
 def filled():
     """Return flash whose file system has no room left."""
-    size = 900_000
+    room = filesystem.build(files(), VFS.size).count(b"\xff" * 4096) * 4096
     while True:
         try:
-            return image(**{"/big.bin": bytes(size)})
+            return image(**{"/big.bin": bytes(room)})
         except filesystem.FilesystemError:
-            size -= 4096
+            room -= 4096
 
 
 def other_app():
@@ -150,7 +151,7 @@ def stock():
 
 RUNNING = ("ok", "configuration refused", "sensor fails")
 DEVICE = "4ea987192885"  # of seed 0
-MUTE = b"import micropython\nmicropython.kbd_intr(-1)\nwhile True:\n pass\n"
+MUTE = b"import micropython, time\nmicropython.kbd_intr(-1)\nwhile True:\n time.sleep(1)\n"
 SAID = (
     # (case, flash, scenario, states, said, command)
     ("blank", None, "", ["blank"], "esp32c3 with nothing", f"flash PORT --board {NAME}"),

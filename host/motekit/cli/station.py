@@ -11,7 +11,7 @@ import typer
 
 from motekit import own
 from motekit.cli import micropython, options, outcomes, plan_file
-from motekit.cli.station_view import View, interrupts, view
+from motekit.cli.station_view import Interrupts, View, view
 from motekit.errors import LinkError, UsageError
 from motekit.flasher.job import Job
 from motekit.keys import KeyStore
@@ -151,16 +151,21 @@ def _serve(
     if begun := [each.device for each in journal.unfinished()]:
         shown.note(f"begun, not finished: {', '.join(begun)}; finished once plugged in")
     station = Station(steps, journal, watch.look, at_once=at_once, on_event=hear)
-    handler = interrupts(shown, lambda now: station.stop(at_once=now))
-    with shown, _handled(handler):
-        station.run(
-            lambda _: bool(there) and set(there) <= set(ended), lambda: shown.tick(station.desk)
-        )
+    interrupts = Interrupts(shown, lambda now: station.stop(at_once=now))
+
+    def tick() -> None:
+        interrupts.act()
+        shown.tick(station.desk)
+
+    with shown, _handled(interrupts.handle):
+        station.run(lambda _: bool(there) and set(there) <= set(ended), tick)
         shown.end()
     if there:
         failed = [each for each in ended.values() if each.state in ("failed", "pulled")]
         why = [(each.port, each.device, each.why) for each in failed]
-        outcomes.fail_naming(why, len(ended))
+        pulled = sum(each.state == "pulled" for each in failed)
+        said = f"failed, {pulled} of them pulled" if pulled else "failed"
+        outcomes.fail_naming(why, len(ended), said)
 
 
 @contextlib.contextmanager
