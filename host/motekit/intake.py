@@ -13,9 +13,11 @@ from motefw.errors import PacketError
 
 from .keys import KeyStore, Verifier
 from .store import Head, Received, read_headers
+from .store.header import new
 
 BAD_DELIVERIES = 3  # intact over the line and a wrong tag so often: the record itself has rotted
 REMEMBERED_MAX = 64
+GENERATION = Head._fields.index("generation")
 
 
 class SetAside(NamedTuple):
@@ -95,9 +97,9 @@ def judge(packets: Sequence[tuple[Intake, bytes]]) -> list[Verdict]:
     headers = read_headers([data for _, data in packets])
     for (intake, data), header in zip(packets, headers, strict=True):
         if isinstance(header, Head):
-            good = intake.good.get(header.generation)
+            good = intake.good.get(header[GENERATION])
             if good is not None and good.holds(data):  # the usual case, short
-                verdicts.append(Received(intake.device, data, True, header))
+                verdicts.append(new(Received, (intake.device, data, True, header)))
                 continue
         verdicts.append(intake.judge(data, header))
     return verdicts
