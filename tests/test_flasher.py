@@ -14,7 +14,7 @@ from motekit.flash.image import ImageError
 from motekit.flasher import esptool, flash
 from motekit.flasher import history as history_of
 from motekit.flasher.job import Job
-from motekit.raw_prompt import RawPrompt
+from motekit.prompt.raw import RawPrompt
 from motekit.sim import scenario as scenarios
 from motekit.sim.fleet import running as fleet_of
 from motekit.sim.loader import synthetic
@@ -166,6 +166,35 @@ def test_what_holds_something_else_is_left_alone(fleet):
     assert (done.error, done.state) == ("", "flashed")
     (done,) = flashed([virtual], replace=True)
     assert (done.error, done.state, done.sent_bytes) == ("", "unchanged", 0)
+
+
+def test_a_table_in_another_place_is_something_else():
+    """Its bootloader was built to look there: where ours is, the chip looks blank."""
+    content = bytearray(b"\xff" * 0x20000)
+    reads = []
+
+    class Tool:
+        baud = esptool.SLOW_BAUD
+
+        def read(self, offset, size):
+            reads.append(offset)
+            return bytes(content[offset : offset + size])
+
+    def is_blank(*, replace=False, empty=False):
+        work = flash._Flashing("/dev/ttyX", None, None, None, None, None)
+        work._job, work._tool = Job(BOARD, release(), replace=replace), Tool()
+        return work._is_blank(b"\xff" * partitions.TABLE_BYTES, empty=empty), work._erase
+
+    assert is_blank() == (True, False)
+    content[0xF000 : 0xF000 + partitions.TABLE_BYTES] = partitions.build(
+        (partitions.Entry("data", partitions.DATA, 0x82, 0x20000, 0x1000),)
+    )
+    with pytest.raises(flash.RefusedError, match=r"\(partitions data\) with its table at 0xf000"):
+        is_blank()
+    assert is_blank(replace=True) == (True, True)
+    reads.clear()
+    assert is_blank(empty=True) == (True, False)
+    assert not reads
 
 
 def test_what_lies_in_the_place_of_a_table_and_is_none_of_ours_is_left_alone(fleet):

@@ -86,7 +86,7 @@ def test_a_small_heap_in_two_pieces_is_enough_to_boot_sample_and_answer(fleet, t
     with closing(transport("serial:" + line).open(line)) as pipe:
         client = Client(pipe, KeyStore.empty(), Host(tmp_path / "host.json"))
         client.connect()
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         status = client.request("status")
         while any(each["samples"] < 2 for each in status["sensors"]) and time.monotonic() < end:
             list(client.step(0.2))
@@ -116,8 +116,9 @@ def test_a_small_heap_in_two_pieces_is_enough_to_boot_sample_and_answer(fleet, t
         assert all(each["errors"] == 0 for each in status["sensors"])
 
 
-@pytest.mark.parametrize(("sensors", "hours"), [(day.SLOW, 24), (day.FAST, 1)])
-def test_a_day_and_an_hour_at_200_hz_leave_the_heap_as_it_was(sensors, hours):
+@pytest.mark.parametrize(("sensors", "hours"), [(day.SLOW, 6), (day.FAST, 0.5)])
+def test_hours_and_half_an_hour_at_200_hz_leave_the_heap_as_it_was(sensors, hours):
+    """`make nightly` has a day of it at 200 Hz."""
     found = day.live(sensors, hours, bits=32)
     assert found.growth_bytes <= day.GROWTH_BYTES, found.free
     assert found.samples[len(sensors) - 1] > hours * 350

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from contextlib import contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -169,6 +170,52 @@ def test_what_a_failed_test_leaves_is_kept_and_named(project):
     again = project(text, *words)
     again.assert_outcomes(failed=1)
     assert artefacts(project, again)[0] == folder
+
+
+def test_what_is_kept_repeats_without_the_test_what_it_ran(project):
+    """The driver and its model are the user's, a module of the firmware is replaced."""
+    own_files(project, "tmp117.py", "tmp117_model.py")
+    status = (ROOT / "firmware" / "motefw" / "status.py").read_text()
+    (project.path / "patched.py").write_text(status)
+    result = project(
+        """
+        import pytest
+
+        @pytest.mark.board_vm(heap_kib=120)
+        def test_it(virtual_board):
+            board = virtual_board(
+                [{"driver": "tmp117", "source": {"temperature": {"noise": {"sd": 1}}}}],
+                [{"kind": "i2c_nack", "at_s": 5, "for_s": 3}],
+                drivers=["tmp117.py"], models=["tmp117_model.py"],
+                modules={"motefw/status.py": "patched.py"},
+            )
+            board.run(7)
+            board.run(13.5)
+            assert board.gaps == []
+        """,
+        "--board-seed=31",
+    )
+    result.assert_outcomes(failed=1)
+    folder, _ = artefacts(project, result)
+    (command,) = re.findall(r"^without the test: motekit (.+)$", result.stdout.str(), re.MULTILINE)
+    typer.main.get_command(app)(shlex.split(command), standalone_mode=False)
+    stores = [folder / name for name in ("store.motekit", "again.motekit")]
+    tested, repeated = (packets(path) for path in stores)
+    assert len(tested) >= 4
+    assert tested.items() <= repeated.items()
+    assert tomllib.loads((folder / "scenario.toml").read_text())["duration_s"] == 20.5
+
+
+def packets(path):
+    """Return {(device, epoch, seq): packet} of a store."""
+    with Store.open(path, readonly=True) as store:
+        return {
+            (epoch.device, epoch.epoch, seq): data
+            for epoch in store.epochs()
+            for seq, data in store.find(
+                epoch.device, epoch.generation, epoch.epoch, 0, 1 << 20
+            ).items()
+        }
 
 
 def test_a_seed_repeats_a_run_byte_for_byte(project):

@@ -27,7 +27,7 @@ from motekit.flash import image, partitions
 from motekit.flash.image import ImageError
 from motekit.flasher.esptool import FAST_BAUD, SLOW_BAUD, Esptool, EsptoolError
 from motekit.keys import Host, KeyStore
-from motekit.raw_prompt import NEW, PromptError, RawPrompt, literal
+from motekit.prompt.raw import NEW, PromptError, RawPrompt, literal
 from motekit.rescue import settings
 from motekit.rescue.evidence import Evidence, Files, Flash
 from motekit.transports.serial import (
@@ -323,6 +323,9 @@ def examine(tool: Readable, chip: str, head: bytes) -> Flash:
         entries = partitions.read(table)
     except partitions.TableError as e:
         fault = str(e) if table.strip(b"\xff") else "blank"
+        where, size = partitions.ELSEWHERE_OFFSET, partitions.ELSEWHERE_BYTES
+        if fault == "blank" and (found := partitions.elsewhere(tool.read(where, size))):
+            return Flash(False, boot_fault, found[1], "", "", other)
         return Flash(False, boot_fault, (), fault, "", other)
     app = next((each for each in entries if each.type == partitions.APP), None)
     if app is None:

@@ -1,6 +1,7 @@
 """The process of a VM that runs only while it is granted time; see rom/lockstep.py."""
 
 import json
+import multiprocessing.connection
 import os
 import signal
 import socket
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from motekit.errors import VmError
-from motekit.sim.child import last_words
+from motekit.sim.child import last_words, processor_s
 from motekit.sim.image import environment
 from motekit.sim.nursery import Newborn, Nursery
 from motekit.sim.preparation import Prepared
@@ -110,12 +111,13 @@ class SteppedVm:
 
     def _look_after(self, used_s: list[float]) -> None:
         """Raise StuckError if nothing will come; a program that waits for its turn may go on."""
-        wants, now_s = _processor_s(self.pid)
+        wants, now_s = processor_s(self.pid)
         used_s.append(now_s)
         if len(used_s) < _LOOKS:
             return
         starved = wants and used_s[-1] - used_s[-2] < _RUNS * STUCK_S / _LOOKS
-        if not starved or len(used_s) >= _STARVED_LOOKS:
+        answered = multiprocessing.connection.wait([self._control], 0)  # after it was looked at
+        if not (answered or starved) or len(used_s) >= _STARVED_LOOKS:
             raise StuckError(f"the program did not look at its clock for {STUCK_S:g} s")
 
     def _take_printed(self) -> bytes:
@@ -143,15 +145,6 @@ class SteppedVm:
         self._process.wait()
         self._control.close()
         os.close(self._printed)
-
-
-def _processor_s(pid: int | None) -> tuple[bool, float]:
-    """Return whether a process wants to run, and the processor time that it has used."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return False, 0.0
-    return fields[0] == "R", (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _start(
