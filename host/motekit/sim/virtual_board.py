@@ -180,6 +180,11 @@ class VirtualBoard:
         """The VM's process id."""
         return self._child.pid if self._child else None
 
+    @property
+    def untaken_bytes(self) -> int:
+        """How much of what the host has sent the program has not read yet."""
+        return len(self._rx) + (self._child.unread() if self._child else 0)
+
     def power_cut(self) -> None:
         """Take the power away and give it back."""
         self._restart("power_on", "main")
