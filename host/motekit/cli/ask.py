@@ -1,10 +1,9 @@
 """What commands ask on a terminal; questions go to stderr, results alone to stdout."""
 
-import sys
-
 import typer
 
 from motekit import keys as stores
+from motekit.cli import say
 from motekit.errors import LinkError
 from motekit.flasher import ports
 from motekit.keys import KeyStore
@@ -25,7 +24,7 @@ class Terminal:
 
     def tell(self, text: str) -> None:
         """Say something."""
-        print(text, file=sys.stderr)
+        say.err(text)
 
 
 def plan_and_ports(
