@@ -11,6 +11,7 @@ import micropython
 from . import drivers, overlay
 from .app import Board, Task
 from .clock import Clock
+from .compat import const
 from .errors import ConfigError
 from .files import RECORD_FILE, TRIAL_FILE, WIFI_FILE, read_json
 from .links.serial import SerialLink
@@ -19,14 +20,24 @@ from .recorder import Recorder
 from .sampler import Stream
 from .uplink import Uplink
 
+_QUEUE_BYTES = const(16384)
+_QUEUE_MIN_BYTES = const(4096)  # three of the largest packets
+_QUEUE_STEP_BYTES = const(1024)
+# What else a board needs: to sample at all and to answer, for each sensor, in Wi-Fi, to record.
+_REST_BYTES = const(12288)
+_SENSOR_BYTES = const(2560)
+_WIFI_BYTES = const(7680)
+_RECORD_BYTES = const(6144)
+
 
 def parts(board):
     """Give the board its identity, settings and recorder; return (clock, uplink, link)."""
     port = board.port
-    log = board.log
+    overlay.learn()
     _end_trial(board)
     board.previous_epoch = _identify(board)
     board.settings = _settings(board)
+    board.log = log = _queue(board)
     board.nonce = port.random(8)
     clock = Clock(port.ticks_us, port.ticks_diff)
     board.encoder, kernel = overlay.call("packet_setup", "select_kernel")
@@ -34,6 +45,21 @@ def parts(board):
     board.recorder = Recorder(log, who, board.epoch, clock, kernel)
     uplink = Uplink(log, who.ack, who.generation, board.epoch, port.ticks_ms, port.ticks_diff)
     return clock, uplink, SerialLink(port.serial, log, uplink, board, board.recorder.out)
+
+
+def _queue(board):
+    """Return a log as large as the heap has room for beside all the rest."""
+    files = os.listdir(board.port.root)
+    rest = _REST_BYTES + _SENSOR_BYTES * len(board.settings["sensors"])
+    rest += _WIFI_BYTES * (WIFI_FILE in files) + _RECORD_BYTES * (RECORD_FILE in files)
+    overlay.tidy()
+    size = min(board.port.heap() - rest, _QUEUE_BYTES) // _QUEUE_STEP_BYTES * _QUEUE_STEP_BYTES
+    while size > _QUEUE_MIN_BYTES:
+        try:
+            return RamLog(size)
+        except MemoryError:  # the heap has no piece of this size
+            size -= _QUEUE_STEP_BYTES
+    return RamLog(_QUEUE_MIN_BYTES)
 
 
 def begin(board):

@@ -59,9 +59,9 @@ def leave(board):
     for stream in board.streams:
         stream.stop()
     log = board.log
+    if log is None:
+        return ()  # interrupted before it had one
     held = log.ring, log.tail, log.used_bytes
-    if board.epoch is None:
-        return held  # interrupted before it had one
     try:
         end_epoch(board.port.root, board.epoch, board.log.next_seq - 1)
     except OSError as error:

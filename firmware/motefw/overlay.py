@@ -13,6 +13,7 @@ import sys
 from .compat import const
 
 _ROOM_BYTES = const(32768)  # with more than this free, modules may stay
+_PLENTY_BYTES = const(65536)
 ALL_BYTES = const(0x3FFFFFFF)
 _DRIVERS = ".drivers"
 _PACKAGE = __name__.split(".")[0]
@@ -53,6 +54,18 @@ def roomy(room_bytes=_ROOM_BYTES):
     """Tell whether the heap has this much room."""
     gc.collect()
     return _measure[0]() >= room_bytes
+
+
+def learn():
+    """Load each module once, if the heap is short, for the sake of the names in it.
+
+    MicroPython keeps names for ever, in tables of which each is twice as large as the one before,
+    and in one piece. When the board starts there is such a piece; later, loading would fail.
+    """
+    if not roomy(_PLENTY_BYTES):
+        for name in _RARE.split():
+            __import__(_PACKAGE + "." + name)
+            tidy(ALL_BYTES)
 
 
 def shed(*classes):
