@@ -25,7 +25,7 @@ _LINE_CHARS = const(200)
 _REQUEST = const(0x71)  # message.REQUEST
 _SAMPLES = const(256)  # of a block, unless the configuration says otherwise
 
-unsent = []  # of a run that has ended at the prompt, for rescuers: queue, where it begins, bytes
+unsent = []  # of a run that has ended at the prompt, for rescuers: pages, where it begins, bytes
 
 
 class Task:
@@ -188,6 +188,7 @@ class Board:
             self.messages_bad += 1
         except MemoryError:
             overlay.tidy(overlay.ALL_BYTES)
+            self.log.shrink()
             self.starved += 1
 
     # End.

@@ -15,19 +15,12 @@ from .compat import const
 from .errors import ConfigError
 from .files import RECORD_FILE, TRIAL_FILE, WIFI_FILE, read_json
 from .links.serial import SerialLink
-from .log import RamLog
+from .log import PAGES_MAX, RamLog
 from .recorder import Recorder
 from .sampler import Stream
 from .uplink import Uplink
 
-_QUEUE_BYTES = const(16384)
-_QUEUE_MIN_BYTES = const(4096)  # three of the largest packets
-_QUEUE_STEP_BYTES = const(1024)
-# What else a board needs: to sample at all and to answer, for each sensor, in Wi-Fi, to record.
-_REST_BYTES = const(12288)
-_SENSOR_BYTES = const(2560)
-_WIFI_BYTES = const(7680)
-_RECORD_BYTES = const(6144)
+_REST_BYTES = const(14336)  # what every board needs beside the queue
 
 
 def parts(board):
@@ -48,18 +41,16 @@ def parts(board):
 
 
 def _queue(board):
-    """Return a log as large as the heap has room for beside all the rest."""
-    files = os.listdir(board.port.root)
-    rest = _REST_BYTES + _SENSOR_BYTES * len(board.settings["sensors"])
-    rest += _WIFI_BYTES * (WIFI_FILE in files) + _RECORD_BYTES * (RECORD_FILE in files)
+    """Return a log that is large; sensors, Wi-Fi and requests take of it what they need.
+
+    It comes early, while the heap is in one piece, and gives it back in one.
+    """
+    log = RamLog()
     overlay.tidy()
-    size = min(board.port.heap() - rest, _QUEUE_BYTES) // _QUEUE_STEP_BYTES * _QUEUE_STEP_BYTES
-    while size > _QUEUE_MIN_BYTES:
-        try:
-            return RamLog(size)
-        except MemoryError:  # the heap has no piece of this size
-            size -= _QUEUE_STEP_BYTES
-    return RamLog(_QUEUE_MIN_BYTES)
+    while len(log.pages) < PAGES_MAX and board.port.heap() > _REST_BYTES and log.grow():
+        pass
+    overlay.lend(log.shrink)
+    return log
 
 
 def begin(board):
