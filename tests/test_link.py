@@ -1,5 +1,8 @@
 """Modules of the firmware made into one, for the heap of a board."""
 
+import json
+import os
+import subprocess
 import sys
 import types
 
@@ -130,6 +133,36 @@ def test_two_modules_cannot_offer_the_same_name():
             (*CORE, "more"),
             {"inner.high": ("run",), "more": ("run",)},
         )
+
+
+def test_what_is_made_is_the_same_on_every_machine():
+    """A board is compared with it by hashes: sets, whose order changes, must not give it one."""
+    names = [f"each_{letter}" for letter in "abcdefgh"]
+    low = "\n".join(f"def {name}():\n    return 1\n" for name in names)
+    high = "from . import low\n\n\ndef run():\n    return low.each_a\n"
+    late = "from . import high, low\n\n\ndef told():\n    return high.run(), "
+    sources = {
+        "pack/__init__.py": "",
+        "pack/low.py": low,
+        "pack/high.py": high,
+        "pack/late.py": late + ", ".join(f"low.{name}" for name in names) + "\n",
+    }
+    public = {"high": ["run"], "late": ["told"]}
+    words = json.dumps(["pack", sources, ["low", "high"], public, ["late"]])
+    program = "import sys, json\nfrom motekit.linker.link import link\n"
+    program += "print(link(*json.load(sys.stdin)))"
+    made = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
+            input=words,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(made) == 1
 
 
 RARE = {

@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 import typer
 
-from motekit import board, drivers, plan, plan_rows
+from motekit import board, drivers, plan
 from motekit.cli import COMMANDS, app
 from motekit.gateway import config as gateway_config
+from motekit.plan import rows as plan_rows
 from motekit.sim import scenario
 from motekit.testing import plugin
 

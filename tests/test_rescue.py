@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from motekit import board as boards
-from motekit import unsent
+from motekit import stopped, unsent
 from motekit.flash import filesystem, merged, partitions
 from motekit.flasher import flash as flasher
 from motekit.flasher.esptool import Chip
@@ -292,7 +292,7 @@ def test_packets_of_a_stopped_firmware_come_out_of_its_ram(dead, wishes):
     virtual = dead(image())
     time.sleep(6)
     with RawPrompt.open(virtual.serial) as prompt:  # as somebody did who then went away
-        held = unsent.packets(unsent.queue(prompt))[0]
+        held = stopped.packets(unsent.queue(prompt))[0]
         prompt.leave()
     rows = diagnosed(virtual)
     assert [row.state for row in rows] == ["firmware stopped"]

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from contextlib import contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -14,10 +15,13 @@ import pytest
 import typer
 
 import motekit
-from motekit import drivers, own
+from motekit import decode, drivers, own
 from motekit.cli import app
+from motekit.query import open_archive
 from motekit.sim import models, scenario, vm
+from motekit.sim.world import World
 from motekit.store import Store
+from motekit.testing import readings
 
 pytest_plugins = ("pytester",)
 
@@ -166,6 +170,52 @@ def test_what_a_failed_test_leaves_is_kept_and_named(project):
     again = project(text, *words)
     again.assert_outcomes(failed=1)
     assert artefacts(project, again)[0] == folder
+
+
+def test_what_is_kept_repeats_without_the_test_what_it_ran(project):
+    """The driver and its model are the user's, a module of the firmware is replaced."""
+    own_files(project, "tmp117.py", "tmp117_model.py")
+    status = (ROOT / "firmware" / "motefw" / "status.py").read_text()
+    (project.path / "patched.py").write_text(status)
+    result = project(
+        """
+        import pytest
+
+        @pytest.mark.board_vm(heap_kib=120)
+        def test_it(virtual_board):
+            board = virtual_board(
+                [{"driver": "tmp117", "source": {"temperature": {"noise": {"sd": 1}}}}],
+                [{"kind": "i2c_nack", "at_s": 5, "for_s": 3}],
+                drivers=["tmp117.py"], models=["tmp117_model.py"],
+                modules={"motefw/status.py": "patched.py"},
+            )
+            board.run(7)
+            board.run(13.5)
+            assert board.gaps == []
+        """,
+        "--board-seed=31",
+    )
+    result.assert_outcomes(failed=1)
+    folder, _ = artefacts(project, result)
+    (command,) = re.findall(r"^without the test: motekit (.+)$", result.stdout.str(), re.MULTILINE)
+    typer.main.get_command(app)(shlex.split(command), standalone_mode=False)
+    stores = [folder / name for name in ("store.motekit", "again.motekit")]
+    tested, repeated = (packets(path) for path in stores)
+    assert len(tested) >= 4
+    assert tested.items() <= repeated.items()
+    assert tomllib.loads((folder / "scenario.toml").read_text())["duration_s"] == 20.5
+
+
+def packets(path):
+    """Return {(device, epoch, seq): packet} of a store."""
+    with Store.open(path, readonly=True) as store:
+        return {
+            (epoch.device, epoch.epoch, seq): data
+            for epoch in store.epochs()
+            for seq, data in store.find(
+                epoch.device, epoch.generation, epoch.epoch, 0, 1 << 20
+            ).items()
+        }
 
 
 def test_a_seed_repeats_a_run_byte_for_byte(project):
@@ -328,6 +378,27 @@ def test_without_the_vm_that_was_asked_for_it_is_skipped(project, monkeypatch, r
     )
     result.assert_outcomes(skipped=1)
     result.stdout.fnmatch_lines(["*no MicroPython of 32 bits*motekit setup*one of 64 bits*"])
+
+
+def test_readings_are_read_once(tmp_path, monkeypatch):
+    """Values in units and as integers are of the same rows, though more arrives meanwhile."""
+    (tmp_path / "plan.toml").write_text(
+        'seed = 1\nduration_s = 8\n[[board]]\nboard = "esp32-devkitc"\n'
+        '[[board.sensor]]\ndriver = "sht4x"\nsource = { temperature = 20 }\n'
+    )
+    path = tmp_path / "store.motekit"
+    with World(scenario.load(tmp_path / "plan.toml"), store=path) as world:
+        world.run()
+        device = world.boards[0].device
+    decoded = []
+    of = decode.samples
+    monkeypatch.setattr(decode, "samples", lambda packets: decoded.append(packets) or of(packets))
+    with open_archive(path) as archive:
+        found = readings.read(archive, device, "sht4x", 0, -float("inf"))
+        packets = sum(each.packets for each in archive.summary().devices[0].streams)
+    assert len(found) == len(found.raw["temperature"]) >= 6
+    assert abs(found["temperature"] - 20).max() < 0.01
+    assert sum(map(len, decoded)) == packets
 
 
 # Files of the user's own
@@ -620,15 +691,61 @@ def test_what_has_not_arrived_is_not_yet_true(project):
     result.assert_outcomes(passed=1)
 
 
-def test_a_heap_that_is_too_small_shows_the_boards_own_words(project):
+def test_a_board_that_never_makes_contact_fails_the_test_in_its_own_words(project):
+    """Also one that asserts only what a silent board has none of."""
     result = project(
         """
         import pytest
 
-        @pytest.mark.board_vm(heap_kib=40)
-        def test_small(virtual_board):
+        pytestmark = pytest.mark.board_vm(heap_kib=40)  # too small
+
+        def test_asks(virtual_board):
             virtual_board([{"driver": "sht4x"}]).status()
+
+        def test_runs(virtual_board):
+            board = virtual_board([{"driver": "sht4x"}])
+            board.run(15)
+            assert not board.gaps
+
+        def test_for_a_moment(virtual_board):
+            board = virtual_board([{"driver": "sht4x"}])
+            board.run(1)
+            assert not board.gaps
+
+        def test_until(virtual_board):
+            board = virtual_board([{"driver": "sht4x"}])
+            board.run_until(lambda: board.boots, 6)
         """
     )
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*no contact (it printed: *MemoryError*"])
+    result.assert_outcomes(failed=4)
+    result.stdout.fnmatch_lines_random(
+        [
+            "*no contact (it printed: *MemoryError*) in 15 s*",
+            "*LinkError: at 15.000 s; *: no contact (it printed: *MemoryError*contact=False)",
+            "*NothingYetError: *: nothing has arrived by 1.000 s; *(it printed: *MemoryError*)",
+            "*TimeoutError: not so within 6 s, at 6.000 s; *: no contact (it printed: *MemoryErr*",
+        ]
+    )
+
+
+def test_silence_that_is_meant_fails_no_test(project):
+    """Where it is said, while no collector runs, and of a board that was met before."""
+    result = project(
+        """
+        def test_it(virtual_board, collector):
+            board = virtual_board(faults=[{"kind": "link_down", "at_s": 0, "for_s": 30}])
+            board.run(25, contact=False)
+            assert not board.streams
+            collector.stop()
+            board.run(20)
+            collector.start()
+            board.run(10)
+            assert board.streams
+
+        def test_later(virtual_board):
+            board = virtual_board(faults=[{"kind": "link_down", "at_s": 8}])
+            board.run(30)
+            assert board.streams
+        """
+    )
+    result.assert_outcomes(passed=2)

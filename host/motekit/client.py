@@ -21,6 +21,7 @@ from .errors import LinkError
 from .hello import Hello, parse
 from .keys import Host, KeyStore
 from .prompt import start_firmware
+from .stopped import Left, ask
 from .transports import Ended, Pipe, Recorded
 from .transports.link import Event, Log, Message, Undelivered
 
@@ -44,6 +45,10 @@ class NoReplyError(LinkError):
 
 class NoKeyError(LinkError):
     """The board was provisioned, and this host has not got its keys."""
+
+
+class LeftError(LinkError):
+    """The board is at its prompt, with packets in RAM that starting its firmware would lose."""
 
 
 class SilentError(LinkError):
@@ -91,6 +96,7 @@ class Client:
         self._waiting: int | None = None
         self._undelivered = False
         self.between: Callable[[], None] = lambda: None  # called in every wait for a reply
+        self.keep = self._refuse  # takes what a stopped firmware has left in RAM, or raises
         self.deaf = False  # the board did not take a message; `connect` anew
         self._backlog: deque[Event | Recorded | Ended | Greeting] = deque()
         self._sent_at = 0.0
@@ -102,7 +108,8 @@ class Client:
     def connect(self) -> Hello:
         """Greet the board, starting its firmware where only a prompt waits; return its hello.
 
-        Raises SilentError (nothing there speaks), NoKeyError, or LinkError (the port is gone).
+        Raises SilentError (nothing there speaks), NoKeyError, LeftError (starting it would lose
+        packets, and `keep` takes none), or LinkError (the port is gone).
         """
         self.deaf = False
         self._greeted_at = 0.0
@@ -115,7 +122,7 @@ class Client:
                 f"key store: set MOTEKIT_KEYS to the key store of the board's fleet"
             )
         heard = self.pipe.stats.bytes_in
-        if start_firmware(self.pipe, self._pump_until):
+        if start_firmware(self.pipe, self._pump_until, self._spare):
             if self._greet(START_WAIT_S):
                 return cast("Hello", self.hello)
             raise SilentError(
@@ -127,6 +134,24 @@ class Client:
             f"({heard} bytes heard in {HELLO_TRIES * HELLO_WAIT_S:.0f} s, no prompt found); "
             f"is it the right port, and is the firmware installed?"
         )
+
+    def _spare(self) -> None:
+        """Have kept what is in RAM of a board that is about to be started."""
+        left = ask(self.pipe, self._check)
+        if left is not None:
+            self.keep(left)
+
+    def _refuse(self, left: Left) -> None:
+        if max(left.generations, default=0):
+            raise LeftError(
+                f"{self.pipe.name}: {left.device} is at its prompt, its firmware was stopped and "
+                f"holds {len(left.packets)} packets that no collector has taken: "
+                f"`motekit collect {self.pipe.name} --store FILE` takes them and starts it"
+            )
+
+    def _check(self) -> None:
+        if self._cancelled():
+            raise CancelledError(f"{self.pipe.name}: given up")
 
     def probe(self, wait_s: float) -> Hello | None:
         """Ask who is there and start nothing; return the reply, None if none comes in time."""
@@ -174,8 +199,7 @@ class Client:
             left = end - self._now()
             if left <= 0:
                 return False
-            if self._cancelled():
-                raise CancelledError(f"{self.pipe.name}: given up")
+            self._check()
             self._receive(min(left, 0.25))
             self.between()
         return True

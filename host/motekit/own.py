@@ -6,7 +6,8 @@
 A driver's file is named as configurations call it, and its `DRIVER` is the class. The model of its
 chip has the same name, or that with `_model` behind it, and its `CHIP` is the class. A module goes
 onto the board under its own name, or in the place of one of the firmware's, as in
-`modules={"motefw/clock.py": "patched/clock.py"}`. Each file is compiled when it is taken in.
+`modules={"motefw/clock.py": "patched/clock.py"}`, or `["motefw/clock.py=patched/clock.py"]`. Each
+file is compiled when it is taken in.
 """
 
 import importlib.util
@@ -29,7 +30,7 @@ _RESERVED = ("boot", "main", "motefw", "rom")
 _MODEL_METHODS = {"i2c": ("write", "read_into"), "uart": ("write", "poll")}
 
 Paths = Iterable[str | Path]
-Modules = Paths | Mapping[str, str | Path]  # files, or name on the board: file
+Modules = Paths | Mapping[str, str | Path]  # files or NAME=FILE, or name on the board: file
 
 
 class OwnError(UsageError):
@@ -55,7 +56,14 @@ def named(modules: Modules, base: Path = Path()) -> dict[str, Path]:
     if isinstance(modules, Mapping):
         table = cast("Mapping[str, str | Path]", modules)
         return {name: base / path for name, path in table.items()}
-    return {Path(path).name: base / path for path in modules}
+    return dict(_named(str(path), base) for path in modules)
+
+
+def _named(module: str, base: Path) -> tuple[str, Path]:
+    name, equals, path = (part.strip() for part in module.partition("="))
+    if equals and name.endswith(".py"):
+        return name, base / path
+    return Path(module).name, base / module
 
 
 def _check_name(name: str, path: Path) -> None:

@@ -6,18 +6,21 @@ Ctrl-C only to what answers a line end with "... ", as a prompt does in the midd
 
 from collections.abc import Callable
 
+from .stopped import PROMPT
 from .transports import Pipe
 
 WAIT_S = 0.6
-PROMPT = ">>> "
 CONTINUED = "... "
 _CTRL_B, _CTRL_C, _CTRL_D = b"\x02", b"\x03", b"\x04"
 
 
-def start_firmware(pipe: Pipe, wait: Callable[[Callable[[], bool], float], bool]) -> bool:
+def start_firmware(
+    pipe: Pipe, wait: Callable[[Callable[[], bool], float], bool], before: Callable[[], None]
+) -> bool:
     """Soft-reset from a prompt, which starts main.py; return False if there is no prompt.
 
-    `wait(done, seconds)` moves the line until done() or so many seconds later.
+    `wait(done, seconds)` moves the line until done() or so many seconds later. `before` is called
+    at a prompt, before all that is in RAM goes; what it raises leaves the board there.
     """
     found = ""
     for keys in (b"\r\n", _CTRL_B, b"\r\n"):  # Ctrl-B leaves a raw prompt
@@ -28,6 +31,7 @@ def start_firmware(pipe: Pipe, wait: Callable[[Callable[[], bool], float], bool]
         found = _answer(pipe, _CTRL_C, wait)
     if found != PROMPT:
         return False
+    before()
     pipe.typed(_CTRL_B + _CTRL_D)
     return True
 

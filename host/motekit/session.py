@@ -8,7 +8,6 @@ when the committer has made them durable it leaves the acks here and wakes the p
 
 import re
 import threading
-from collections import deque
 from concurrent.futures import Future
 from itertools import groupby
 from typing import Any, NamedTuple, Protocol
@@ -20,7 +19,9 @@ from .hello import Hello
 from .intake import Intake, SetAside, Verdict, judge
 from .keys import Host, KeyStore
 from .live import Live
+from .questions import Questions
 from .recognition import SENT_FIRST, Recognition
+from .stopped import Left
 from .store import Received, Store
 from .transports import Ended, Pipe, Recorded
 from .transports.link import Event, Log, Packet
@@ -30,6 +31,7 @@ STEP_S = 0.5  # while something may be wrong
 STUCK_S = 2.0  # packets came, but not the next in order: ask where the board's queue begins
 OVERFLOW_S = 0.25  # between two hellos where a packet shows that the queue has overflowed
 FAREWELL_S = 1.0
+KEEP_S = 30.0  # until what was taken out of a board's RAM is on the disk
 WINDOW = 8
 BOOT_LINE = re.compile(r"motefw: \S+ device [0-9a-f]+ epoch ")
 
@@ -41,15 +43,6 @@ class Arrivals(NamedTuple):
 
     session: "Session"
     packets: list[Received]
-
-
-class Question(NamedTuple):
-    """What somebody wants of a board, and where the answer goes."""
-
-    name: str
-    args: dict[str, Any]
-    tries: int
-    answer: "Future[Any]"
 
 
 class Notice(NamedTuple):
@@ -112,9 +105,10 @@ class Session:
         self._asked_at = 0.0
         self._recognition = Recognition(hub.store, pipe.name, self._clock)
         self._introduced = self._told_time = False  # since the board started
-        self._questions: deque[Question] = deque()
+        self._questions = Questions()
         self._caretaker = Caretaker(self._client, hub.store, hub.live, self._tell, self._clock)
         self._client.between = self._send_acks
+        self._client.keep = self._keep
 
     def run(self) -> None:
         """Collect; return when the collector stops or a recording ends, LinkError otherwise."""
@@ -127,39 +121,20 @@ class Session:
                 if self.pipe.live:
                     self._send_acks()
                     self._look_after()
-                    self._answer()
+                    self._questions.ask(self._client)
         except CancelledError:
             return
         finally:
             self._farewell()
-            self._give_up()
+            self._questions.give_up(self.pipe.name)
 
     # -- called by whoever has something to ask ------------------------------------------------
 
-    def ask(self, name: str, args: dict[str, Any], tries: int = REQUEST_TRIES) -> "Future[Any]":
+    def ask(self, name: str, args: dict[str, Any], tries: int = REQUEST_TRIES) -> Future[Any]:
         """Have the board asked by this session's thread; the future has the result, or why not."""
-        answer: Future[Any] = Future()
-        self._questions.append(Question(name, args, tries, answer))
+        answer = self._questions.put(name, args, tries)
         self.pipe.wake()
         return answer
-
-    def _answer(self) -> None:
-        client = self._client
-        while self._questions and client.hello is not None and not client.deaf:
-            question = self._questions.popleft()
-            try:
-                question.answer.set_result(
-                    client.request(question.name, question.args, tries=question.tries)
-                )
-            except LinkError as error:
-                question.answer.set_exception(error)
-
-    def _give_up(self) -> None:
-        """Tell those who still wait that nobody asks for them any more."""
-        while self._questions:
-            question = self._questions.popleft()
-            why = f"{self.pipe.name}: {question.name!r} was not asked: collecting has ended"
-            question.answer.set_exception(LinkError(why))
 
     def _step(self) -> list[Any]:
         return list(self._client.step(self._patience_s()))
@@ -356,6 +331,25 @@ class Session:
         intake = self._intakes[device] = Intake(self._hub.key_store, device, 0, provisioned)
         self._hub.live.set(device, port=self.pipe.name, state="recorded")
         return intake
+
+    def _keep(self, left: Left) -> None:
+        """Make durable what a stopped firmware has left in RAM, before it is started."""
+        left.check_keys(self._hub.key_store, self.pipe.name)
+        for data in left.packets:
+            self._hub.record(left.device, data)
+        self._recorded([Recorded(left.device, data) for data in left.packets])
+        end = self._now() + KEEP_S
+        while self._settled < self._submitted:
+            if self._hub.stopping():
+                raise CancelledError(f"{self.pipe.name}: given up")
+            if self._now() > end:
+                raise LinkError(f"{self.pipe.name}: the store takes nothing for {KEEP_S:.0f} s")
+            self._clock.sleep(SOON_S)
+        self._tell(
+            "info",
+            f"{left.device} was at its prompt, its firmware stopped: {len(left.packets)} packets "
+            f"taken out of its RAM, now it is started",
+        )
 
     def _submit(self, verdicts: list[Verdict]) -> list[Received]:
         """Have stored what is to be; return it."""

@@ -21,7 +21,6 @@ from motekit.transports.replay import Recorder
 
 COLLECT_S = 30.0  # a queue of 16 KiB takes two
 _TRIES = 3
-_HEAD_BYTES = 2
 _QUEUE = """
 import hashlib
 r,a,u=getattr(globals().get('app'),'unsent',None) or [(),0,0]
@@ -51,19 +50,6 @@ def queue(prompt: RawPrompt) -> bytes:
         except (ValueError, TypeError):
             continue
     raise PromptError(f"{prompt.name}: the queue came over garbled {_TRIES} times; try again")
-
-
-def packets(data: bytes) -> tuple[list[bytes], int]:
-    """Return the packets of a queue, and how many bytes at its end are none."""
-    found: list[bytes] = []
-    at = 0
-    while at + _HEAD_BYTES <= len(data):
-        size = int.from_bytes(data[at : at + _HEAD_BYTES], "little")
-        if not size or at + _HEAD_BYTES + size > len(data):
-            break
-        found.append(data[at + _HEAD_BYTES : at + _HEAD_BYTES + size])
-        at += _HEAD_BYTES + size
-    return found, len(data) - at
 
 
 def record(path: Path, device: str, found: list[bytes]) -> None:

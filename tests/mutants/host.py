@@ -194,9 +194,9 @@ HOST = (
     ),
     Mutant(
         "query: offset of a channel left out",
-        _HOME + "query/pages.py",
-        "column * schema.channels[at].scale + schema.channels[at].offset",
-        "column * schema.channels[at].scale",
+        _HOME + "query/batch.py",
+        "self.values[n] * scale + offset for",
+        "self.values[n] * scale for",
         "query",
         ("test_a_value_is_the_integer_times_scale_plus_offset",),
     ),

@@ -20,6 +20,7 @@ from motefw.errors import MoteError
 from motekit import __version__
 from motekit.plain import plain
 
+INTERRUPTED = 130  # the exit code of a command that Ctrl-C ends
 COMMANDS = (
     ("collect", "motekit.cli.collect"),
     ("status", "motekit.cli.status"),
@@ -127,7 +128,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except MoteError as e:
         print(plain(f"motekit: {e}"), file=sys.stderr)
         sys.exit(getattr(e, "exit_code", 1))

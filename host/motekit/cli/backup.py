@@ -7,44 +7,37 @@ from typing import Annotated
 
 import typer
 
-from motekit.cli import show
+from motekit.cli import options, outcomes, show
 from motekit.configuration import backup as taking
 from motekit.configuration.backup import Taken, What
 from motekit.configuration.lines import each
-from motekit.errors import LinkError, UsageError
+from motekit.errors import UsageError
 from motekit.flasher import ports
 from motekit.keys import KeyStore
 
 SUFFIX = ".backup.json"
+_PortsAndFile = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="[PORT..] FILE", help="Where the boards are; the file, or a folder for many."
+    ),
+]
+_Files = Annotated[
+    bool, typer.Option("--files", help="Also files that you have put there; it restarts.")
+]
+_Secrets = Annotated[
+    bool, typer.Option("--secrets", help="Also keys and Wi-Fi passwords; it restarts.")
+]
 
 
 def backup(
-    names: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="[PORT..] FILE", help="Where the boards are; the file, or a folder for many."
-        ),
-    ],
-    all_: Annotated[bool, typer.Option("--all", help="Every attached USB serial port.")] = False,
-    files: Annotated[
-        bool, typer.Option("--files", help="Also files that you have put there; it restarts.")
-    ] = False,
-    secrets: Annotated[
-        bool, typer.Option("--secrets", help="Also keys and Wi-Fi passwords; it restarts.")
-    ] = False,
-    store: Annotated[
-        Path | None,
-        typer.Option(
-            "--store",
-            "-s",
-            envvar="MOTEKIT_STORE",
-            help="Collect what boards hold into this store, before they restart and lose it.",
-        ),
-    ] = None,
-    discard: Annotated[
-        bool, typer.Option("--discard", help="Restart it even if packets of it are lost by that.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    names: _PortsAndFile,
+    all_: options.All = False,
+    files: _Files = False,
+    secrets: _Secrets = False,
+    store: options.StoreOfUnsent = None,
+    discard: options.Discard = False,
+    as_json: options.Json = False,
 ) -> None:
     """Save what boards are configured to be, in a file with a checksum that `restore` takes.
 
@@ -57,13 +50,13 @@ def backup(
     *listed, last = names
     if bool(listed) == all_:
         raise UsageError("name ports and then the file, or --all and a folder")
-    wanted = ports.attached() if all_ else ports.named(listed)
+    wanted = ports.chosen(listed, all_)
     what = What(files, secrets, discard, store)
     place = _place(Path(last), last, wanted)
     key_store = KeyStore.load()
     done = each(wanted, lambda port: taking.one(port, place, what, key_store))
     show.rows(_COLUMNS, done, as_json=asdict if as_json else None)
-    _fail(done)
+    outcomes.fail_naming([(one.port, "", one.error) for one in done if one.error], len(done))
 
 
 def _place(path: Path, typed: str, wanted: Sequence[str]) -> Callable[[str], Path]:
@@ -73,13 +66,6 @@ def _place(path: Path, typed: str, wanted: Sequence[str]) -> Callable[[str], Pat
             raise UsageError(f"{path}: is a file; {len(wanted)} boards need a folder")
         return lambda device: path / f"{device}{SUFFIX}"
     return lambda _device: path
-
-
-def _fail(done: Sequence[Taken]) -> None:
-    failed = [one for one in done if one.error]
-    if failed:
-        lines = (f"{one.port}: {one.error}" for one in failed)
-        raise LinkError(f"{len(failed)} of {len(done)} boards failed:\n  " + "\n  ".join(lines))
 
 
 _COLUMNS: show.Columns[Taken] = (

@@ -6,7 +6,7 @@ import typer
 
 from motekit import board
 from motekit.board import Board
-from motekit.cli import show
+from motekit.cli import options, show
 from motekit.config import device_config
 
 
@@ -15,7 +15,7 @@ def boards(
         list[str] | None,
         typer.Argument(help="Boards, or files ending in .toml to check; all known if none."),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    json: options.Json = False,
 ) -> None:
     """List the known boards: chip, flash, buses and their pins, sensors; or check a board file.
 

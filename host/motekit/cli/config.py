@@ -1,15 +1,13 @@
 """The command `motekit config`."""
 
 import json
-import sys
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from motekit.cli import outcomes
+from motekit.cli import options, outcomes, plan_file
 from motekit.configuration import apply as applying
 from motekit.configuration import paths, target
 from motekit.configuration.lines import DirectLine
@@ -17,7 +15,6 @@ from motekit.configuration.outcome import Target
 from motekit.errors import UsageError
 from motekit.flasher import ports
 from motekit.keys import Host, KeyStore
-from motekit.plan import load as load_plan
 from motekit.provision import Records
 
 DIFFERS = 3  # exit code of `plan --exit-code`
@@ -28,32 +25,6 @@ config = typer.Typer(
     help="Configuration as code: what boards have, what a file says, and from here to there.\n\n"
     "Example: motekit config plan fleet.toml --all",
 )
-
-PortsArgument = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="PORT", help="/dev/ttyUSB0, 'serial:/dev/ttyACM*'."),
-]
-PlanArgument = Annotated[Path, typer.Argument(help="What boards shall be: TOML, or CSV.")]
-AllOption = Annotated[bool, typer.Option("--all", help="Every attached USB serial port.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
-StoreOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--store",
-        "-s",
-        envvar="MOTEKIT_STORE",
-        help="Collect what boards hold into this store, before they boot and lose it.",
-    ),
-]
-DiscardOption = Annotated[
-    bool, typer.Option("--discard", help="Boot even if packets of a provisioned board are lost.")
-]
-RecordsOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--records", help="What provisioning has noted.", show_default="in the user's data"
-    ),
-]
 
 
 @config.command("get")
@@ -69,8 +40,7 @@ def get(
     Example: motekit config get /dev/ttyUSB0 packet.samples
     """
     path = paths.parse(key) if key else ()
-    (name,) = _one(port)
-    with closing(DirectLine(name, KeyStore.load(), Host())) as line:
+    with closing(DirectLine(ports.one(port), KeyStore.load(), Host())) as line:
         value = paths.get(line.ask("config.get", {}), path)
     indent = None if as_json else 2
     print(json.dumps(value, ensure_ascii=False, indent=indent, sort_keys=True))
@@ -85,9 +55,9 @@ def set_(
     unset: Annotated[
         list[str] | None, typer.Option("--unset", metavar="KEY", help="Remove this one.")
     ] = None,
-    store: StoreOption = None,
-    discard: DiscardOption = False,
-    as_json: JsonOption = False,
+    store: options.StoreOfUnsent = None,
+    discard: options.Discard = False,
+    as_json: options.Json = False,
 ) -> None:
     """Change a board's configuration: all of it or nothing, tried, and kept if the board is well.
 
@@ -108,14 +78,14 @@ def set_(
 
 @config.command("plan")
 def plan(
-    file: PlanArgument,
-    names: PortsArgument = None,
-    all_: AllOption = False,
-    records: RecordsOption = None,
+    file: options.Plan,
+    names: options.Ports = None,
+    all_: options.All = False,
+    records: options.Records = None,
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help=f"Exit with {DIFFERS} if anything would change.")
     ] = False,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Show what would change on boards to be as their plan says; nothing is changed.
 
@@ -125,7 +95,7 @@ def plan(
     Example: motekit config plan fleet.toml --all
     """
     chosen = _role(file, records)
-    done = applying.plan(_ports(names, all_), chosen, KeyStore.load())
+    done = applying.plan(ports.chosen(names, all_), chosen, KeyStore.load())
     outcomes.show(done, as_json=as_json)
     outcomes.fail(done)
     if exit_code and any(each.state == "differs" for each in done):
@@ -134,40 +104,25 @@ def plan(
 
 @config.command("apply")
 def apply(
-    file: PlanArgument,
-    names: PortsArgument = None,
-    all_: AllOption = False,
-    records: RecordsOption = None,
-    store: StoreOption = None,
-    discard: DiscardOption = False,
-    as_json: JsonOption = False,
+    file: options.Plan,
+    names: options.Ports = None,
+    all_: options.All = False,
+    records: options.Records = None,
+    store: options.StoreOfUnsent = None,
+    discard: options.Discard = False,
+    as_json: options.Json = False,
 ) -> None:
     """Make boards as their plan says, all at once; each keeps it only if it is well with it.
 
     Example: motekit config apply fleet.toml --all --store fleet.motekit
     """
     chosen = _role(file, records)
-    _apply(_ports(names, all_), chosen, store, discard=discard, as_json=as_json)
+    _apply(ports.chosen(names, all_), chosen, store, discard=discard, as_json=as_json)
 
 
 def _role(file: Path, records: Path | None) -> Target:
-    found = load_plan(file)
-    for warning in found.warnings:
-        print(warning, file=sys.stderr)
+    found = plan_file.load(file)
     return target.of_plan(found, target.noted(Records(records), found.fleet))
-
-
-def _one(port: str) -> list[str]:
-    found = ports.named([port])
-    if len(found) != 1:
-        raise UsageError(f"{port}: {len(found)} ports, one expected")
-    return found
-
-
-def _ports(names: Sequence[str] | None, all_: bool) -> list[str]:
-    if bool(names) == all_:
-        raise UsageError("name ports, or say --all for every attached USB serial port")
-    return ports.attached() if all_ else ports.named(names or ())
 
 
 def _apply(

@@ -11,26 +11,26 @@ from typing import Annotated
 import typer
 
 from motekit import demo as demos
-from motekit.cli import show
-from motekit.cli.collect import INTERRUPTED, View
+from motekit.cli import INTERRUPTED, options, show
+from motekit.cli.collect_view import View
 from motekit.demo import Flow, Outcome
 from motekit.errors import MotekitError
 from motekit.session import Notice
 
+_Store = Annotated[
+    Path | None,
+    typer.Option(
+        "--store",
+        "-s",
+        help="A new file for what is collected, or an earlier demo's, which is replaced.",
+    ),
+]
+
 
 def demo(
-    store: Annotated[
-        Path | None,
-        typer.Option(
-            "--store",
-            "-s",
-            help="A new file for what is collected, or an earlier demo's, which is replaced.",
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Show what the boards print.")
-    ] = False,
+    store: _Store = None,
+    as_json: options.Json = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Show the main job without hardware: three virtual boards, one collector, half a minute.
 

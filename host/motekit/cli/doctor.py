@@ -8,7 +8,7 @@ import typer
 
 from motekit import board as boards
 from motekit import doctor as doctors
-from motekit.cli import show
+from motekit.cli import options, show
 from motekit.doctor import Finding
 from motekit.flasher import ports
 from motekit.rescue import states
@@ -20,10 +20,8 @@ def doctor(
     port: Annotated[
         str | None, typer.Argument(metavar="PORT", help="The board at this port, in any state.")
     ] = None,
-    board: Annotated[
-        str, typer.Option("--board", "-b", help="What board it should be, if that is known.")
-    ] = "",
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    board: options.BoardIfKnown = "",
+    json: options.Json = False,
 ) -> None:
     """Tell what is missing on this machine, or wrong with a board, and the command that mends it.
 
@@ -39,7 +37,7 @@ def doctor(
         if any(finding.state == doctors.MISSING for finding in findings):
             raise typer.Exit(1)
         return
-    (name,) = ports.named([port])
+    name = ports.one(port)
     chosen = boards.load(board) if board else None
 
     def step(what: str) -> None:

@@ -5,46 +5,38 @@ from typing import Annotated
 
 import typer
 
+from motekit.cli import options
+from motekit.cli.selection import Selection
 from motekit.errors import UsageError
 from motekit.query import open_archive
 from motekit.sinks import SINKS, format_of, pour
 
-from .selection import (
-    DeviceOption,
-    EveryOption,
-    RawOption,
-    Selection,
-    SinceOption,
-    StoreOption,
-    StreamOption,
-    UntilOption,
-    VerifiedOption,
-    WhereOption,
-)
+_File = Annotated[
+    str | None, typer.Argument(help="Where to write; standard output if none, or -.")
+]
+_Output = Annotated[str | None, typer.Option("--output", "-o", help="The same as FILE.")]
+_Format = Annotated[
+    str | None,
+    typer.Option("--format", "-f", help=f"{', '.join(SINKS)}; by default by FILE's name, csv."),
+]
+_Json = Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")]
 
 
 def export(
-    file: Annotated[
-        str | None, typer.Argument(help="Where to write; standard output if none, or -.")
-    ] = None,
+    file: _File = None,
     *,
-    output: Annotated[str | None, typer.Option("--output", "-o", help="The same as FILE.")] = None,
-    form: Annotated[
-        str | None,
-        typer.Option(
-            "--format", "-f", help=f"{', '.join(SINKS)}; by default by FILE's name, csv."
-        ),
-    ] = None,
-    store: StoreOption = None,
-    device: DeviceOption = None,
-    stream: StreamOption = None,
-    where: WhereOption = None,
-    since: SinceOption = None,
-    until: UntilOption = None,
-    every: EveryOption = None,
-    raw: RawOption = False,
-    verified: VerifiedOption = False,
-    json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")] = False,
+    output: _Output = None,
+    form: _Format = None,
+    store: options.Store = None,
+    device: options.Device = None,
+    stream: options.Stream = None,
+    where: options.Where = None,
+    since: options.Since = None,
+    until: options.Until = None,
+    every: options.Every = None,
+    raw: options.Raw = False,
+    verified: options.Verified = False,
+    json: _Json = False,
 ) -> None:
     """Write readings to a file: device, stream, time, and a column for each channel.
 

@@ -9,8 +9,8 @@ import typer
 
 from motekit import board as boards
 from motekit import bundle, own
-from motekit.cli import show
-from motekit.cli.flash import tell_fetch
+from motekit.cli import options, show
+from motekit.cli.micropython import tell_fetch
 from motekit.errors import VmError
 from motekit.flasher import images, manifest
 from motekit.flasher.manifest import Entry
@@ -23,16 +23,6 @@ firmware = typer.Typer(
     "Example: motekit firmware build esp32-c3-devkitm-1 --out roof",
 )
 
-_Manifest = Annotated[
-    Path | None,
-    typer.Option(
-        "--manifest",
-        help="The manifest's file.",
-        show_default="$MOTEKIT_MANIFEST, or images.json in your configuration",
-    ),
-]
-_Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
-
 
 @firmware.command()
 def build(
@@ -40,19 +30,15 @@ def build(
         str | None, typer.Argument(help="The board; none: compile alone, for every chip.")
     ] = None,
     out: Annotated[Path, typer.Option(help="The folder to fill.")] = Path("build/firmware"),
-    drivers: Annotated[
-        list[Path] | None, typer.Option("--driver", help="A driver of your own, a file.")
-    ] = None,
-    modules: Annotated[
-        list[Path] | None, typer.Option("--module", help="Another module for the board, a file.")
-    ] = None,
-    as_json: _Json = False,
+    drivers: options.Drivers = None,
+    modules: options.Modules = None,
+    as_json: options.Json = False,
 ) -> None:
     """Compile the firmware; for a board, with its configuration, ready to be copied onto it.
 
     Example: motekit firmware build esp32-c3-devkitm-1 --out roof
     """
-    with own.taken(drivers or (), (), own.named(modules or ())):
+    with own.taken(drivers or (), (), modules or ()):
         if board is not None:
             chosen = boards.load(board)
             made = {chosen.chip.march: bundle.write(chosen, out)}
@@ -74,9 +60,9 @@ def refresh(
     releases: Annotated[
         list[str], typer.Option("--release", help="MicroPython's release, such as 1.28.0.")
     ],
-    path: _Manifest = None,
+    path: options.Manifest = None,
     site: Annotated[str, typer.Option(help="Where images are fetched.")] = images.SITE,
-    as_json: _Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """Fetch and check MicroPython's images of a release, and write down which they are.
 
@@ -90,7 +76,7 @@ def refresh(
 
 
 @firmware.command("list")
-def list_(path: _Manifest = None, as_json: _Json = False) -> None:
+def list_(path: options.Manifest = None, as_json: options.Json = False) -> None:
     """List the MicroPython images of a manifest, and which of them are here.
 
     Example: motekit firmware list

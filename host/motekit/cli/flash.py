@@ -2,62 +2,45 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from motekit import board as boards
 from motekit import own
-from motekit.board import Board
-from motekit.cli import progress, show
-from motekit.errors import LinkError, UsageError
-from motekit.flash.merged import Release
+from motekit.cli import micropython, options, outcomes, progress, show
+from motekit.errors import UsageError
 from motekit.flasher import flash as flasher
-from motekit.flasher import images, manifest, ports
+from motekit.flasher import ports
 from motekit.flasher.esptool import FAST_BAUD
 from motekit.flasher.job import Job, Result
 
-BAUDS = (9_600, 2_000_000)
+_Board = Annotated[
+    str, typer.Option("--board", "-b", help="What boards they are: `motekit boards`, or a file.")
+]
+_Erase = Annotated[
+    bool, typer.Option("--erase", help="Erase all first: files, identity and unsent data.")
+]
+_Yes = Annotated[bool, typer.Option("--yes", "-y", help="Erase without asking.")]
+_Baud = Annotated[
+    int,
+    typer.Option("--baud", min=9600, max=2_000_000, help="Where it fails, a lower one is tried."),
+]
 
 
 def flash(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="PORT",
-            help="/dev/ttyUSB0, 'serial:/dev/ttyACM*', rfc2217://HOST:PORT, socket://HOST:PORT.",
-        ),
-    ] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Every attached USB serial port.")] = False,
-    board: Annotated[
-        str, typer.Option("--board", "-b", help="What boards they are: `motekit boards`.")
-    ] = "",
-    release: Annotated[
-        str | None,
-        typer.Option(help="MicroPython's release.", show_default="the newest of the manifest"),
-    ] = None,
-    image: Annotated[
-        Path | None, typer.Option(help="A local MicroPython image, in place of a release.")
-    ] = None,
-    pinned: Annotated[
-        Path | None,
-        typer.Option(
-            "--manifest", help="Which images there are; `motekit firmware refresh` makes it."
-        ),
-    ] = None,
-    erase: Annotated[
-        bool, typer.Option("--erase", help="Erase all first: files, identity and unsent data.")
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Erase without asking.")] = False,
-    baud: Annotated[int, typer.Option(help="Where it fails, a lower one is tried.")] = FAST_BAUD,
-    drivers: Annotated[
-        list[Path] | None, typer.Option("--driver", help="A driver of your own, a file.")
-    ] = None,
-    modules: Annotated[
-        list[Path] | None, typer.Option("--module", help="Another module for the board, a file.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    names: options.Ports = None,
+    all_: options.All = False,
+    board: _Board = "",
+    release: options.Release = None,
+    image: options.Image = None,
+    pinned: options.Manifest = None,
+    erase: _Erase = False,
+    yes: _Yes = False,
+    baud: _Baud = FAST_BAUD,
+    drivers: options.Drivers = None,
+    modules: options.Modules = None,
+    as_json: options.Json = False,
 ) -> None:
     """Write MicroPython and the firmware onto boards, all at once, and wait until each says hello.
 
@@ -70,48 +53,18 @@ def flash(
     """
     if not board:
         raise UsageError(f"--board is missing; known: {', '.join(boards.names())}, or a file")
-    if not BAUDS[0] <= baud <= BAUDS[1]:
-        raise typer.BadParameter(f"{baud} is not in {BAUDS[0]}..{BAUDS[1]}", param_hint="--baud")
-    if image and (release or pinned):
-        raise UsageError("--image or --release with its manifest, not both")
-    with own.taken(drivers or (), (), own.named(modules or ())):
+    image_of = micropython.chosen(release, image, pinned)
+    with own.taken(drivers or (), (), modules or ()):
         chosen = boards.load(board)
-        wanted = _ports(names or [], all_)
-        micropython = release_of(chosen, release, image, pinned)
+        wanted = ports.chosen(names, all_)
+        job = Job(chosen, image_of(chosen), erase=erase, baud=baud)
         if erase and not yes:
             _ask(wanted)
-        job = Job(chosen, micropython, erase=erase, baud=baud)
         with progress.view(len(wanted), as_json=as_json) as on_step:
             done = flasher.flash(wanted, job, on_step)
     show.rows(_COLUMNS, done, as_json=_record if as_json else None)
     failed = [each for each in done if each.state == "failed"]
-    if failed:
-        lines = (f"{each.port}{_of(each)}: {each.error}" for each in failed)
-        raise LinkError(f"{len(failed)} of {len(done)} boards failed:\n  " + "\n  ".join(lines))
-
-
-def _ports(names: Sequence[str], all_: bool) -> list[str]:
-    if bool(names) == all_:
-        raise UsageError("name ports, or say --all for every attached USB serial port")
-    return ports.attached() if all_ else ports.named(names)
-
-
-def release_of(
-    board: Board, release: str | None, image: Path | None, pinned: Path | None
-) -> Release:
-    """Return what the options mean for a board: a local image, or a release of the manifest."""
-    if image:
-        return images.of_file(image, board.chip)
-    path = pinned or manifest.default_path()
-    entry, found = images.of_release(board.chip, release, path, tell_fetch)
-    print(f"MicroPython {entry.release} for {entry.build}", file=sys.stderr)
-    return found
-
-
-def tell_fetch(what: str, done: int, total: int) -> None:
-    """Say that an image is fetched, once, at its end."""
-    if done == total:
-        print(f"fetched {what}, {total:,} bytes", file=sys.stderr)
+    outcomes.fail_naming([(each.port, each.mac, each.error) for each in failed], len(done))
 
 
 def _ask(wanted: Sequence[str]) -> None:
@@ -124,10 +77,6 @@ def _ask(wanted: Sequence[str]) -> None:
         abort=True,
         err=True,
     )
-
-
-def _of(result: Result) -> str:
-    return f" ({result.mac})" if result.mac else ""
 
 
 _COLUMNS: show.Columns[Result] = (

@@ -9,29 +9,26 @@ from typing import Annotated
 
 import typer
 
+from motekit.cli import options
 from motekit.gateway.config import load
 from motekit.gateway.gateway import Gateway, device_id
 from motekit.gateway.port_blinka import BlinkaPort
 from motekit.query import store_path
 from motekit.store import collecting_into
 
+_Config = Annotated[Path, typer.Argument(help="The gateway's file: adapter, buses, sensors.")]
+_Device = Annotated[
+    str | None,
+    typer.Option("--device", help="Its id, 12 hex digits.", show_default="made of this machine's"),
+]
+
 
 def gateway(
-    config: Annotated[Path, typer.Argument(help="The gateway's file: adapter, buses, sensors.")],
-    store: Annotated[
-        Path | None,
-        typer.Option(
-            "--store", "-s", help="The store; made if there is none.", envvar="MOTEKIT_STORE"
-        ),
-    ] = None,
-    for_s: Annotated[
-        float | None, typer.Option("--for", min=0, help="End after so many seconds.")
-    ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(help="Its id, 12 hex digits.", show_default="made of this machine's"),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    config: _Config,
+    store: options.StoreToFill = None,
+    for_s: options.For = None,
+    device: _Device = None,
+    as_json: options.Json = False,
 ) -> None:
     """Read sensors on this machine's own buses, or on a USB adapter's, into a store until Ctrl-C.
 

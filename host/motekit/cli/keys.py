@@ -9,6 +9,7 @@ import typer
 
 from motefw import keys as purposes
 from motekit import keys as stores
+from motekit.cli import options
 from motekit.errors import UsageError
 from motekit.keys import KeyStore
 
@@ -19,19 +20,9 @@ keys = typer.Typer(
     "Example: motekit keys init",
 )
 
-KeysOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--keys",
-        help="The key store.",
-        show_default="$MOTEKIT_KEYS, or keys.json in your configuration",
-    ),
-]
-_Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
-
 
 @keys.command()
-def init(path: KeysOption = None, as_json: _Json = False) -> None:
+def init(path: options.Keys = None, as_json: options.Json = False) -> None:
     """Make a fleet's key: 32 random bytes, in a file that only you can read.
 
     One that is there is never overwritten. Keep a copy where it is safe: with it, everything can
@@ -44,7 +35,7 @@ def init(path: KeysOption = None, as_json: _Json = False) -> None:
 
 
 @keys.command()
-def show(path: KeysOption = None, as_json: _Json = False) -> None:
+def show(path: options.Keys = None, as_json: options.Json = False) -> None:
     """Tell which fleet's key it is, by a fingerprint, and what it is good for; never the key.
 
     Example: motekit keys show
@@ -56,8 +47,8 @@ def show(path: KeysOption = None, as_json: _Json = False) -> None:
 @keys.command()
 def collector(
     out: Annotated[Path, typer.Argument(help="The file to write; it must not be there yet.")],
-    path: KeysOption = None,
-    as_json: _Json = False,
+    path: options.Keys = None,
+    as_json: options.Json = False,
 ) -> None:
     """Write a copy for a collector: it can check and acknowledge packets, and command no board.
 

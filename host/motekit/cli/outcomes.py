@@ -30,7 +30,7 @@ def show(done: Sequence[Outcome], *, as_json: bool) -> None:
             print(json.dumps(_record(each), ensure_ascii=False), flush=True)
             continue
         name = f" {each.name}" if each.name else ""
-        lines = [f"{each.port}{name}{_of(each)}: {each.state}"]
+        lines = [f"{each.port}{name}{_in_brackets(each.device)}: {each.state}"]
         lines += [f"  {told}" for told in (*each.changes, *each.notes)]
         for sensor in each.sensors:
             lines.append(f"  ! {sensor.name} is {sensor.state}: {sensor.error or 'no sample yet'}")
@@ -39,14 +39,18 @@ def show(done: Sequence[Outcome], *, as_json: bool) -> None:
 
 def fail(done: Sequence[Outcome]) -> None:
     """Raise LinkError that names the boards that are not as they were to be, if there are any."""
-    failed = [each for each in done if each.failed]
+    fail_naming([(each.port, each.device, each.error) for each in done if each.failed], len(done))
+
+
+def fail_naming(failed: Sequence[tuple[str, str, str]], total: int) -> None:
+    """Raise LinkError if boards failed, of so many: of each its port, its id if known, and why."""
     if failed:
-        lines = (f"{each.port}{_of(each)}: {each.error}" for each in failed)
-        raise LinkError(f"{len(failed)} of {len(done)} boards failed:\n  " + "\n  ".join(lines))
+        lines = (f"{port}{_in_brackets(device)}: {why}" for port, device, why in failed)
+        raise LinkError(f"{len(failed)} of {total} boards failed:\n  " + "\n  ".join(lines))
 
 
-def _of(outcome: Outcome) -> str:
-    return f" ({outcome.device})" if outcome.device else ""
+def _in_brackets(device: str) -> str:
+    return f" ({device})" if device else ""
 
 
 def _record(outcome: Outcome) -> Mapping[str, Any]:

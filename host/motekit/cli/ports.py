@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from motekit import probe
-from motekit.cli import show
+from motekit.cli import options, show
 from motekit.errors import LinkError
 from motekit.keys import Host, KeyStore
 from motekit.probe import Port
@@ -19,7 +19,7 @@ def ports(
     ask: Annotated[
         bool, typer.Option("--probe/--no-probe", help="Say hello, to see what runs there.")
     ] = True,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    json: options.Json = False,
 ) -> None:
     """List the attached serial ports and the boards that answer on them.
 

@@ -3,66 +3,49 @@
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from motekit import plan as plans
 from motekit import provision as provisioning
-from motekit.cli import ask, progress, show
-from motekit.cli.keys import KeysOption
-from motekit.errors import LinkError, MotekitError, UsageError
+from motekit.cli import ask, options, outcomes, plan_file, progress, show
+from motekit.errors import UsageError
 from motekit.flasher import ports
 from motekit.keys import KeyStore
 from motekit.plan import Plan, Role
 from motekit.provision import Options, Outcome, Records
+from motekit.provision.labels import LabelFiles
 
 _PLANS = (".toml", ".csv")
+_PlanAndPorts = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[PLAN] [PORT]...",
+        help="A plan, NAME.toml or NAME.csv (none: you are asked), and where the boards are.",
+    ),
+]
+_DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Check the plan and what is needed; touch no board.")
+]
+_Sheet = Annotated[Path | None, typer.Option("--sheet", help="A PDF file for all labels.")]
+_Rekey = Annotated[
+    bool, typer.Option("--rekey", help="New keys, a generation on, whatever a board has.")
+]
 
 
 def provision(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[PLAN] [PORT]...",
-            help="A plan, NAME.toml or NAME.csv (none: you are asked), and where the boards are.",
-        ),
-    ] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Every attached USB serial port.")] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check the plan and what is needed; touch no board.")
-    ] = False,
-    labels: Annotated[
-        Path | None, typer.Option(help="A folder for each board's label, as SVG and PNG.")
-    ] = None,
-    sheet: Annotated[Path | None, typer.Option(help="A PDF file for all labels.")] = None,
-    font: Annotated[
-        Path | None, typer.Option(help="A TrueType font, for labels beyond Latin letters.")
-    ] = None,
-    records: Annotated[
-        Path | None,
-        typer.Option(
-            help="What was made of which board.",
-            show_default="provisioned.jsonl in your data folder",
-        ),
-    ] = None,
-    keys: KeysOption = None,
-    rekey: Annotated[
-        bool, typer.Option("--rekey", help="New keys, a generation on, whatever a board has.")
-    ] = False,
-    store: Annotated[
-        Path | None,
-        typer.Option(
-            "--store",
-            "-s",
-            envvar="MOTEKIT_STORE",
-            help="Collect what boards hold into this store, before they start anew and lose it.",
-        ),
-    ] = None,
-    discard: Annotated[
-        bool, typer.Option("--discard", help="Give up packets that no collector has taken.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    names: _PlanAndPorts = None,
+    all_: options.All = False,
+    dry_run: _DryRun = False,
+    labels: options.Labels = None,
+    sheet: _Sheet = None,
+    font: options.Font = None,
+    records: options.Records = None,
+    keys: options.Keys = None,
+    rekey: _Rekey = False,
+    store: options.StoreOfUnsent = None,
+    discard: options.Discard = False,
+    as_json: options.Json = False,
 ) -> None:
     """Make boards members of a fleet: identity, keys, Wi-Fi, sensors, proof, label.
 
@@ -72,93 +55,68 @@ def provision(
 
     Example: motekit provision fleet.toml --all --labels labels
     """
-    files = [name for name in names or () if name.lower().endswith(_PLANS)]
-    named = [name for name in names or () if name not in files]
+    file, named = _told(names or [], all_=all_, dry_run=dry_run)
+    job = _job(file, named, all_, KeyStore.load(keys), Records(records))
+    label_files = LabelFiles(labels, font, sheet)
+    label_files.check(job.plan)
+    if dry_run:
+        show.rows(_ROLE_COLUMNS, job.plan.each_role, as_json=_role_record if as_json else None)
+        return
+    done = _run(job, Options(rekey=rekey, discard=discard, store=store), as_json=as_json)
+    show.rows(_COLUMNS, done, as_json=_record if as_json else None)
+    label_files.write([each for each in done if each.state != "failed"])
+    failed = [each for each in done if each.state == "failed"]
+    outcomes.fail_naming([(each.port, each.device, each.error) for each in failed], len(done))
+
+
+class _Job(NamedTuple):
+    """What boards are provisioned with, and where they are."""
+
+    plan: Plan
+    wanted: list[str]
+    keys: KeyStore
+    records: Records
+
+
+def _told(names: Sequence[str], *, all_: bool, dry_run: bool) -> tuple[Path | None, list[str]]:
+    """Return the plan's file, None to be asked, and the ports that are named."""
+    files = [name for name in names if name.lower().endswith(_PLANS)]
+    named = [name for name in names if name not in files]
     if len(files) > 1:
         raise UsageError(f"{', '.join(files)}: one plan expected")
     if not files and dry_run:
         raise UsageError("--dry-run checks a plan; name one")
     if not (files or sys.stdin.isatty()):
         raise UsageError("no plan, and nobody to be asked: name one, as in fleet.toml --all")
-    if files and bool(named) == all_ and not (dry_run and not all_):
+    nowhere = not (named or all_ or dry_run)
+    if (named and all_) or (files and nowhere):
         raise UsageError("name ports, or say --all for every attached USB serial port")
-    key_store, book = KeyStore.load(keys), Records(records)
-    chosen = plans.load(Path(files[0])) if files else None
-    wanted = _ports(named, all_) if named or all_ else []
-    if chosen is None:
-        key_store = ask.key_store(key_store)
-        chosen, wanted = ask.plan_and_ports(wanted, key_store, book)
-    provisioning.check(key_store, book)
-    for warning in chosen.warnings:
-        print(warning, file=sys.stderr)
-    _check_labels(chosen, labels, sheet, font)
-    if dry_run:
-        _show_plan(chosen, as_json=as_json)
-        return
-    options = Options(rekey=rekey, discard=discard, store=store)
-    with progress.view(len(wanted), as_json=as_json) as on_step:
-        done = provisioning.many(
-            wanted,
-            chosen,
-            keys=key_store,
-            records=book,
-            options=options,
+    return (Path(files[0]) if files else None), named
+
+
+def _job(
+    file: Path | None, named: list[str], all_: bool, keys: KeyStore, records: Records
+) -> _Job:
+    """Return what is to be done, asked for where there is no plan; nothing is touched by then."""
+    plan = plan_file.load(file) if file else None
+    wanted = ports.attached() if all_ else ports.named(named)
+    if plan is None:
+        keys = ask.key_store(keys)
+        plan, wanted = ask.plan_and_ports(wanted, keys, records)
+    provisioning.check(keys, records)
+    return _Job(plan, wanted, keys, records)
+
+
+def _run(job: _Job, allowed: Options, *, as_json: bool) -> list[Outcome]:
+    with progress.view(len(job.wanted), as_json=as_json) as on_step:
+        return provisioning.many(
+            job.wanted,
+            job.plan,
+            keys=job.keys,
+            records=job.records,
+            options=allowed,
             on_step=on_step,
         )
-    show.rows(_COLUMNS, done, as_json=_record if as_json else None)
-    _label(done, labels, sheet, font)
-    _fail(done)
-
-
-def _ports(names: Sequence[str], all_: bool) -> list[str]:
-    if names and all_:
-        raise UsageError("name ports, or say --all, not both")
-    return ports.attached() if all_ else ports.named(names)
-
-
-def _check_labels(plan: Plan, folder: Path | None, sheet: Path | None, font: Path | None) -> None:
-    """Say now what would keep labels from being made."""
-    if folder is None and sheet is None:
-        return
-    try:
-        from motekit.provision import label
-    except ModuleNotFoundError as e:
-        raise MotekitError(
-            f"labels need the Python package {e.name!r}; try: pip install 'motekit[labels]'"
-        ) from None
-    texts = [text for role in _roles(plan) for text in (role.name, role.site)]
-    places = [folder] if folder else []
-    label.check(texts, font, *places, *([sheet.absolute().parent] if sheet else []))
-
-
-def _label(
-    done: Sequence[Outcome], folder: Path | None, sheet: Path | None, font: Path | None
-) -> None:
-    if folder is None and sheet is None:
-        return
-    from motekit.provision import label
-
-    made = [
-        label.Label(each.device, each.name, each.site, each.board)
-        for each in done
-        if each.state != "failed"
-    ]
-    if folder is not None:
-        for each in made:
-            label.write(each, folder, font)
-    if sheet is not None and made:
-        label.sheet(made, sheet, font)
-
-
-def _fail(done: Sequence[Outcome]) -> None:
-    failed = [each for each in done if each.state == "failed"]
-    if failed:
-        lines = (f"{each.port}{_of(each)}: {each.error}" for each in failed)
-        raise LinkError(f"{len(failed)} of {len(done)} boards failed:\n  " + "\n  ".join(lines))
-
-
-def _of(outcome: Outcome) -> str:
-    return f" ({outcome.device})" if outcome.device else ""
 
 
 def _readings(outcome: Outcome) -> str:
@@ -202,14 +160,6 @@ def _record(outcome: Outcome) -> Mapping[str, Any]:
         "seconds": outcome.seconds,
         "error": outcome.error,
     }
-
-
-def _roles(plan: Plan) -> list[Role]:
-    return [*plan.roles, *([plan.template] if plan.template else [])]
-
-
-def _show_plan(plan: Plan, *, as_json: bool) -> None:
-    show.rows(_ROLE_COLUMNS, _roles(plan), as_json=_role_record if as_json else None)
 
 
 _ROLE_COLUMNS: show.Columns[Role] = (

@@ -6,39 +6,29 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from motekit.cli import options
+from motekit.cli.selection import Selection
 from motekit.query import open_archive
 from motekit.sinks import pour
 
 from . import readings
-from .selection import (
-    DeviceOption,
-    EveryOption,
-    RawOption,
-    Selection,
-    SinceOption,
-    StoreOption,
-    StreamOption,
-    UntilOption,
-    VerifiedOption,
-    WhereOption,
-)
 
 
 def query(
     *,
-    store: StoreOption = None,
-    device: DeviceOption = None,
-    stream: StreamOption = None,
-    where: WhereOption = None,
-    since: SinceOption = None,
-    until: UntilOption = None,
-    every: EveryOption = None,
-    raw: RawOption = False,
-    verified: VerifiedOption = False,
+    store: options.Store = None,
+    device: options.Device = None,
+    stream: options.Stream = None,
+    where: options.Where = None,
+    since: options.Since = None,
+    until: options.Until = None,
+    every: options.Every = None,
+    raw: options.Raw = False,
+    verified: options.Verified = False,
     limit: Annotated[
         int, typer.Option("--limit", "-n", min=1, help="Rows of each stream on a terminal.")
     ] = 20,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    json: options.Json = False,
 ) -> None:
     """Show readings: a table of each stream on a terminal, all rows as csv in a pipe.
 

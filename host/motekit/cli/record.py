@@ -7,27 +7,31 @@ from typing import Annotated
 
 import typer
 
+from motekit.cli import options
 from motekit.clock import SYSTEM
 from motekit.collector import Collector
 from motekit.keys import Host, KeyStore
-from motekit.record import PACKETS_FILE, SCENARIO_FILE, STORE_FILE, BusRecorder
+from motekit.record import PACKETS_FILE, SCENARIO_FILE, STORE_FILE, BusRecorder, Result
 from motekit.session import Notice
 from motekit.store import collecting_into
-from motekit.transports import transport
+from motekit.transports import Transport, transport
 from motekit.transports.replay import Recorder
+
+_Port = Annotated[str, typer.Argument(help="The board: serial:/dev/ttyUSB0, or a port name.")]
+_Out = Annotated[Path, typer.Option("--out", help="The folder to make.")]
+_For = Annotated[int, typer.Option("--for", min=1, help="Seconds from its boot on.")]
+_Board = Annotated[
+    str | None, typer.Option("--board", help="Its board file, if it is none of `motekit boards`.")
+]
 
 
 def record(
-    port: Annotated[str, typer.Argument(help="The board: serial:/dev/ttyUSB0, or a port name.")],
-    out: Annotated[Path, typer.Option("--out", help="The folder to make.")],
-    for_s: Annotated[int, typer.Option("--for", min=1, help="Seconds from its boot on.")] = 60,
-    board: Annotated[
-        str | None, typer.Option(help="Its board file, if it is none of `motekit boards`.")
-    ] = None,
-    keys: Annotated[
-        Path | None, typer.Option(help="Keys of provisioned boards; see `motekit collect`.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    port: _Port,
+    out: _Out,
+    for_s: _For = 60,
+    board: _Board = None,
+    keys: options.KeysIfAny = None,
+    as_json: options.Json = False,
 ) -> None:
     """Record what goes over a board's buses into a scenario that replays it; the board boots anew.
 
@@ -36,9 +40,21 @@ def record(
 
     Example: motekit record serial:/dev/ttyUSB0 --for 60 --out fan
     """
-    source = transport(port)
-    key_store = KeyStore.load(keys)
+    source, key_store = transport(port), KeyStore.load(keys)
     recorder = BusRecorder(out, for_s, SYSTEM.monotonic, board)
+    try:
+        _collect(recorder, source, key_store, out)
+    except KeyboardInterrupt:
+        so_far = recorder.result().entries
+        print(f"{out}: stopped early, with {so_far} entries", file=sys.stderr)
+        raise
+    finally:
+        recorder.close()
+    _show(recorder.result(), out / SCENARIO_FILE, as_json=as_json)
+
+
+def _collect(recorder: BusRecorder, source: Transport, keys: KeyStore, out: Path) -> None:
+    """Collect from the board until all is recorded."""
 
     def notice(told: Notice) -> None:
         if not recorder.notice(told) and told.kind != "log":
@@ -49,25 +65,20 @@ def record(
         if recorder.done:
             collector.stop()
 
-    try:
-        with collecting_into(out / STORE_FILE) as store:
-            packets = Recorder(out / PACKETS_FILE)
-            collector = Collector(store, [source], key_store, Host(), notice, packets)
-            collector.run(tick=tick)
-    except KeyboardInterrupt:
-        so_far = recorder.result().entries
-        print(f"{out}: stopped early, with {so_far} entries", file=sys.stderr)
-        raise
-    finally:
-        recorder.close()
-    result = recorder.result()
+    with collecting_into(out / STORE_FILE) as store:
+        packets = Recorder(out / PACKETS_FILE)
+        collector = Collector(store, [source], keys, Host(), notice, packets)
+        collector.run(tick=tick)
+
+
+def _show(result: Result, scenario: Path, *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps({**result._asdict(), "scenario": str(out / SCENARIO_FILE)}))
-    else:
-        lost = ""
-        if result.lost_lines or result.lost_entries:
-            lost = f", {result.lost_lines} lines and {result.lost_entries} entries lost"
-        print(
-            f"{result.device}: {result.entries} entries in {result.seconds:.0f} s{lost}; "
-            f"motekit sim --scenario {out / SCENARIO_FILE} replays it"
-        )
+        print(json.dumps({**result._asdict(), "scenario": str(scenario)}))
+        return
+    lost = ""
+    if result.lost_lines or result.lost_entries:
+        lost = f", {result.lost_lines} lines and {result.lost_entries} entries lost"
+    print(
+        f"{result.device}: {result.entries} entries in {result.seconds:.0f} s{lost}; "
+        f"motekit sim --scenario {scenario} replays it"
+    )

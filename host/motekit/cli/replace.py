@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from motekit import probe
-from motekit.cli import show
+from motekit.cli import options, show
 from motekit.configuration.replace import Job, Replaced, replace_unit
 from motekit.errors import LinkError
 from motekit.flasher import ports
@@ -18,28 +18,31 @@ from motekit.keys import Host, KeyStore
 from motekit.provision import Options, Records
 from motekit.query.bounds import time_ns
 
+_Old = Annotated[str, typer.Argument(help="The unit that goes: its device id, or its role.")]
+_New = Annotated[str, typer.Argument(help="The one that comes: its port, or its device id.")]
+_Plan = Annotated[
+    Path, typer.Option("--plan", help="The fleet's plan; a row with OLD's id gets NEW's.")
+]
+_Store = Annotated[
+    Path | None,
+    typer.Option(
+        "--store", "-s", envvar="MOTEKIT_STORE", help="Where the role's history goes on."
+    ),
+]
+_Since = Annotated[
+    str, typer.Option("--since", help="When NEW took over: 2026-01-31T12:00:00Z, or -1h.")
+]
+
 
 def replace(
-    old: Annotated[str, typer.Argument(help="The unit that goes: its device id, or its role.")],
-    new: Annotated[str, typer.Argument(help="The one that comes: its port, or its device id.")],
-    plan: Annotated[Path, typer.Option(help="The fleet's plan; a row with OLD's id gets NEW's.")],
-    store: Annotated[
-        Path | None,
-        typer.Option(
-            "--store", "-s", envvar="MOTEKIT_STORE", help="Where the role's history goes on."
-        ),
-    ] = None,
-    records: Annotated[
-        Path | None,
-        typer.Option(help="What provisioning has noted.", show_default="in the user's data"),
-    ] = None,
-    since: Annotated[
-        str, typer.Option(help="When NEW took over: 2026-01-31T12:00:00Z, or -1h.")
-    ] = "now",
-    discard: Annotated[
-        bool, typer.Option("--discard", help="Give up what NEW holds unsent under its own name.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    old: _Old,
+    new: _New,
+    plan: _Plan,
+    store: _Store = None,
+    records: options.Records = None,
+    since: _Since = "now",
+    discard: options.Discard = False,
+    as_json: options.Json = False,
 ) -> None:
     """Have a new unit take the role of an old one: name, site, sensors, Wi-Fi, and its history.
 
@@ -72,10 +75,7 @@ def _port(new: str) -> str:
             if port.hello is not None and port.hello.device == new.lower():
                 return port.name
         raise LinkError(f"{new}: is at none of the {len(found)} USB serial ports; name its port")
-    (port_name, *more) = ports.named([new])
-    if more:
-        raise LinkError(f"{new}: fits {1 + len(more)} ports; name one")
-    return port_name
+    return ports.one(new)
 
 
 _COLUMNS: show.Columns[Replaced] = (

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -10,12 +11,9 @@ from typing import Annotated
 import typer
 
 from motekit import board as boards
-from motekit.board import Board
-from motekit.cli import progress, show
+from motekit.cli import micropython, options, progress, show
 from motekit.cli.doctor import record
-from motekit.cli.flash import release_of
 from motekit.errors import LinkError, UsageError
-from motekit.flash.merged import Release
 from motekit.flasher import ports
 from motekit.flasher.job import Step
 from motekit.keys import KeyStore
@@ -24,31 +22,28 @@ from motekit.rescue.case import Wishes
 from motekit.rescue.rescue import Report
 from motekit.store import collecting_into
 
+_Port = Annotated[str, typer.Argument(metavar="PORT", help="The board at this port.")]
+_Store = Annotated[
+    Path | None,
+    typer.Option("--store", "-s", help="Takes its unsent packets.", envvar="MOTEKIT_STORE"),
+]
+_Out = Annotated[
+    Path, typer.Option("--out", help="Takes all that is saved of it; its keys are in there.")
+]
+_Yes = Annotated[bool, typer.Option("--yes", "-y", help="Go on without asking.")]
+
 
 def rescue(
-    port: Annotated[str, typer.Argument(metavar="PORT", help="The board at this port.")],
-    board: Annotated[
-        str, typer.Option("--board", "-b", help="What board it is, where nothing on it tells.")
-    ] = "",
-    store: Annotated[
-        Path | None,
-        typer.Option("--store", "-s", help="Takes its unsent packets.", envvar="MOTEKIT_STORE"),
-    ] = None,
-    out: Annotated[
-        Path, typer.Option(help="Takes all that is saved of it; its keys are in there.")
-    ] = Path("rescued"),
-    keys: Annotated[
-        Path | None, typer.Option(help="The fleet's key store; see `motekit collect`.")
-    ] = None,
-    release: Annotated[
-        str | None, typer.Option(help="MicroPython's; see `motekit flash`.")
-    ] = None,
-    image: Annotated[Path | None, typer.Option(help="A local MicroPython image.")] = None,
-    pinned: Annotated[
-        Path | None, typer.Option("--manifest", help="Which images there are.")
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Go on without asking.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    port: _Port,
+    board: options.BoardIfKnown = "",
+    store: _Store = None,
+    out: _Out = Path("rescued"),
+    keys: options.KeysIfAny = None,
+    release: options.Release = None,
+    image: options.Image = None,
+    pinned: options.Manifest = None,
+    yes: _Yes = False,
+    as_json: options.Json = False,
 ) -> None:
     """Mend a board in any state; unsent packets, identity, keys, Wi-Fi and settings are kept.
 
@@ -57,24 +52,10 @@ def rescue(
 
     Example: motekit rescue /dev/ttyUSB0 --store fleet.motekit
     """
-    (name,) = ports.named([port])
-
-    def give(chosen: Board) -> Release:
-        return release_of(chosen, release, image, pinned)
-
-    said = progress.Lines()
-
-    def step(what: str) -> None:
-        if not as_json:
-            said.step(Step(name, what))
-
-    def ask(question: str) -> bool:
-        if yes:
-            return True
-        if not sys.stdin.isatty():
-            raise UsageError(f"{question} Nobody is there to say; --yes does without")
-        return typer.confirm(question, err=True)
-
+    name = ports.one(port)
+    give = micropython.chosen(release, image, pinned)
+    step = _silent if as_json else _told(name)
+    ask = _agreed if yes else _ask
     with ExitStack() as stack:
         opened = stack.enter_context(collecting_into(store)) if store else None
         chosen = boards.load(board) if board else None
@@ -83,6 +64,26 @@ def rescue(
     _show(report, as_json=as_json)
     if report.state not in ("healthy", "mended"):
         raise LinkError(f"{name}: {report.error or 'is not mended: see above'}")
+
+
+def _silent(_: str) -> None:
+    """Say nothing of steps."""
+
+
+def _told(port: str) -> Callable[[str], None]:
+    said = progress.Lines()
+    return lambda what: said.step(Step(port, what))
+
+
+def _agreed(_: str) -> bool:
+    return True
+
+
+def _ask(question: str) -> bool:
+    """Return whether the user agrees; UsageError where nobody can be asked."""
+    if not sys.stdin.isatty():
+        raise UsageError(f"{question} Nobody is there to say; --yes does without")
+    return typer.confirm(question, err=True)
 
 
 def _show(report: Report, *, as_json: bool) -> None:

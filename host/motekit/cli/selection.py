@@ -1,46 +1,10 @@
-"""The options of commands that read from a store, and what they ask for."""
+"""What commands that read from a store ask of it."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, NamedTuple
-
-import typer
+from typing import NamedTuple
 
 from motekit.query import Archive, Part, Result
 from motekit.query.bounds import where as named
-
-StoreOption = Annotated[
-    Path | None,
-    typer.Option("--store", "-s", envvar="MOTEKIT_STORE", help="The store to read."),
-]
-DeviceOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--device",
-        "-d",
-        help="Only this device, by its id or its board's name; several with commas.",
-    ),
-]
-WhereOption = Annotated[
-    list[str] | None,
-    typer.Option("--where", help="device=, name= or stream=NAME; several with commas."),
-]
-StreamOption = Annotated[
-    list[str] | None,
-    typer.Option("--stream", help="Only the stream of this sensor's name; several with commas."),
-]
-SinceOption = Annotated[
-    str | None,
-    typer.Option("--since", help="2026-01-31T12:00:00Z, 2026-01-31, or before now: -1h."),
-]
-UntilOption = Annotated[str | None, typer.Option("--until", help="The same; not included.")]
-EveryOption = Annotated[
-    str | None, typer.Option("--every", help="Mean, min, max and count of each span: 1m.")
-]
-RawOption = Annotated[bool, typer.Option("--raw", help="The integers as the sensors gave them.")]
-VerifiedOption = Annotated[
-    bool, typer.Option("--verified", help="Only what a provisioned board has tagged.")
-]
 
 
 class Selection(NamedTuple):

@@ -8,7 +8,7 @@ import typer
 
 from motekit import bus_scan, drivers, probe
 from motekit.bus_scan import Part
-from motekit.cli import show
+from motekit.cli import options, show
 from motekit.client import Client
 from motekit.drivers import DriverInfo
 from motekit.errors import UsageError
@@ -26,7 +26,7 @@ def sensors(
             "the I2C buses of the board at a port, or of the only one that is attached."
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    json: options.Json = False,
 ) -> None:
     """List the known sensors: maker, bus, rates, channels with units, how many points are open.
 

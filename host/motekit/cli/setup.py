@@ -3,16 +3,14 @@
 import json
 import sys
 from dataclasses import asdict
-from typing import Annotated
 
-import typer
-
+from motekit.cli import options
 from motekit.errors import VmError
 from motekit.sim import vm as vms
 
 
 def setup(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_json: options.Json = False,
 ) -> None:
     """Find or bring a MicroPython for virtual boards, in 64 bits and, where it runs, in 32.
 

@@ -6,14 +6,13 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
 from motekit import disk, own
 from motekit.chips import CHIPS
-from motekit.cli import show
-from motekit.cli.collect import INTERRUPTED
+from motekit.cli import INTERRUPTED, options, show
 from motekit.errors import MotekitError, UsageError
 from motekit.sim import scenario as scenarios
 from motekit.sim.fleet import Fleet
@@ -25,51 +24,62 @@ from motekit.sim.world import World
 _PORTS_SHOWN = 4
 
 
+_Scenario = Annotated[
+    Path, typer.Option("--scenario", help="What the boards see and what goes wrong (TOML).")
+]
+_Bits = Annotated[
+    int | None,
+    typer.Option(
+        "--bits", help="The VM's word size: 32, as a board's, or 64.", show_default="32 if there"
+    ),
+]
+_Heap = Annotated[
+    int | None,
+    typer.Option(
+        "--heap",
+        min=16,
+        max=65536,
+        help="Heap of each board, KiB.",
+        show_default="109, an ESP32's; 218 on 64 bits",
+    ),
+]
+_Keep = Annotated[
+    Path | None,
+    typer.Option("--keep", help="A folder that keeps the boards' flash from run to run."),
+]
+_Models = Annotated[
+    list[Path] | None, typer.Option("--model", help="The model of its chip, a file.")
+]
+_Image = Annotated[
+    Path | None,
+    typer.Option(
+        "--image",
+        help='Also write a stand-in for MicroPython\'s image: boards with flash = "blank" take it '
+        "in its place.",
+    ),
+]
+_Store = Annotated[
+    Path | None,
+    typer.Option(
+        "--store",
+        "-s",
+        help="Collect as well, into this store: boards, lines and collector share one virtual "
+        "time, and there are no serial ports.",
+    ),
+]
+
+
 def sim(
-    scenario: Annotated[
-        Path, typer.Option(help="What the boards see and what goes wrong (TOML).")
-    ],
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    bits: Annotated[
-        int | None,
-        typer.Option(
-            help="The VM's word size: 32, as a board's, or 64.", show_default="32 if there"
-        ),
-    ] = None,
-    heap: Annotated[
-        int | None,
-        typer.Option(
-            help="Heap of each board, KiB.", show_default="109, an ESP32's; 218 on 64 bits"
-        ),
-    ] = None,
-    keep: Annotated[
-        Path | None, typer.Option(help="A folder that keeps the boards' flash from run to run.")
-    ] = None,
-    drivers: Annotated[
-        list[Path] | None, typer.Option("--driver", help="A driver of your own, a file.")
-    ] = None,
-    models: Annotated[
-        list[Path] | None, typer.Option("--model", help="The model of its chip, a file.")
-    ] = None,
-    modules: Annotated[
-        list[Path] | None, typer.Option("--module", help="Another module for the boards, a file.")
-    ] = None,
-    image: Annotated[
-        Path | None,
-        typer.Option(
-            help='Also write a stand-in for MicroPython\'s image: boards with flash = "blank" '
-            "take it in its place."
-        ),
-    ] = None,
-    store: Annotated[
-        Path | None,
-        typer.Option(
-            "--store",
-            "-s",
-            help="Collect as well, into this store: boards, lines and collector share one virtual "
-            "time, and there are no serial ports.",
-        ),
-    ] = None,
+    scenario: _Scenario,
+    as_json: options.Json = False,
+    bits: _Bits = None,
+    heap: _Heap = None,
+    keep: _Keep = None,
+    drivers: options.Drivers = None,
+    models: _Models = None,
+    modules: options.Modules = None,
+    image: _Image = None,
+    store: _Store = None,
 ) -> None:
     """Run a scenario's virtual boards, each on a serial port of its own, until the scenario ends.
 
@@ -81,19 +91,26 @@ def sim(
     """
     if bits not in (None, 32, 64):
         raise typer.BadParameter(f"{bits} is neither 32 nor 64", param_hint="--bits")
-    if heap is not None and not 16 <= heap <= 65536:
-        raise typer.BadParameter(f"{heap} is not in 16..65536", param_hint="--heap")
-    heap_bytes = None if heap is None else heap << 10
-    with own.taken(drivers or (), models or (), own.named(modules or ())):
+    with own.taken(drivers or (), models or (), modules or ()):
         loaded = scenarios.load(scenario)
         if image is not None:
             _write_stand_in(loaded, image)
-        if store is not None:
+        wanted = _Wanted(loaded, bits, None if heap is None else heap << 10, keep)
+        if store is None:
+            asyncio.run(_run(wanted, as_json=as_json))
+        else:
             if loaded.clock == "real":
                 print("with --store time is simulated, whatever clock says", file=sys.stderr)
-            _collect(loaded, store, as_json, bits, heap_bytes, keep)
-            return
-        asyncio.run(_run(loaded, as_json, bits, heap_bytes, keep))
+            _collect(wanted, store, as_json=as_json)
+
+
+class _Wanted(NamedTuple):
+    """What is simulated, and on which VMs."""
+
+    scenario: scenarios.Scenario
+    bits: int | None
+    heap_bytes: int | None
+    folder: Path | None
 
 
 def _write_stand_in(loaded: scenarios.Scenario, path: Path) -> None:
@@ -106,14 +123,14 @@ def _write_stand_in(loaded: scenarios.Scenario, path: Path) -> None:
         disk.replace(path, synthetic.release(CHIPS[chips.pop()]))
 
 
-async def _run(
-    loaded: scenarios.Scenario,
-    as_json: bool,
-    bits: int | None,
-    heap_bytes: int | None,
-    keep: Path | None,
-) -> None:
-    fleet = Fleet(loaded, bits=bits, heap_bytes=heap_bytes, folder=keep, on_event=_tell)
+async def _run(wanted: _Wanted, *, as_json: bool) -> None:
+    fleet = Fleet(
+        wanted.scenario,
+        bits=wanted.bits,
+        heap_bytes=wanted.heap_bytes,
+        folder=wanted.folder,
+        on_event=_tell,
+    )
     async with fleet:
         for board in fleet.boards:
             row = {"device": board.device, "board": board.board, "serial": board.serial}
@@ -123,17 +140,16 @@ async def _run(
         _end(fleet.boards)
 
 
-def _collect(
-    loaded: scenarios.Scenario,
-    store: Path,
-    as_json: bool,
-    bits: int | None,
-    heap_bytes: int | None,
-    keep: Path | None,
-) -> None:
-    with World(
-        loaded, bits=bits, heap_bytes=heap_bytes, store=store, folder=keep, on_event=_tell
-    ) as world:
+def _collect(wanted: _Wanted, store: Path, *, as_json: bool) -> None:
+    world = World(
+        wanted.scenario,
+        bits=wanted.bits,
+        heap_bytes=wanted.heap_bytes,
+        store=store,
+        folder=wanted.folder,
+        on_event=_tell,
+    )
+    with world:
         for board in world.boards:
             row = {"device": board.device, "board": board.board, "serial": None}
             print(json.dumps(row) if as_json else f"{board.device}  {board.board}", flush=True)
@@ -143,20 +159,23 @@ def _collect(
             world.run()
         except KeyboardInterrupt:
             interrupted = True
-        took_s = time.monotonic() - began
-        streams = [s for device in world.store.summary().devices for s in device.streams]
-        print(
-            f"{sum(s.samples for s in streams):,} samples in "
-            f"{sum(s.packets for s in streams):,} packets of {len(world.boards)} boards, "
-            f"{world.now_s:,.0f} s in {took_s:.1f} s, in {store}",
-            file=sys.stderr,
-        )
+        print(f"{_total(world, time.monotonic() - began)}, in {store}", file=sys.stderr)
         if interrupted:
             raise typer.Exit(INTERRUPTED)
         _end(world.boards)
         if silent := world.silent():
             told = [f"{b.device}: nothing of it arrived; it printed: {b.words()}" for b in silent]
             raise MotekitError("; ".join(told))
+
+
+def _total(world: World, took_s: float) -> str:
+    """Say how much was collected, and how quickly."""
+    streams = [s for device in world.store.summary().devices for s in device.streams]
+    return (
+        f"{sum(s.samples for s in streams):,} samples in "
+        f"{sum(s.packets for s in streams):,} packets of {len(world.boards)} boards, "
+        f"{world.now_s:,.0f} s in {took_s:.1f} s"
+    )
 
 
 def _end(boards: Sequence[VirtualBoard | WorldBoard]) -> None:

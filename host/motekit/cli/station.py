@@ -2,7 +2,6 @@
 
 import contextlib
 import signal
-import sys
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace as replaced
 from pathlib import Path
@@ -11,14 +10,13 @@ from typing import Annotated
 import typer
 
 from motekit import own
-from motekit import plan as plans
-from motekit.board import Board
-from motekit.cli.flash import release_of
+from motekit.cli import micropython, options, outcomes, plan_file
 from motekit.cli.station_view import View, interrupts, view
 from motekit.errors import LinkError, UsageError
 from motekit.flasher.job import Job
 from motekit.keys import KeyStore
-from motekit.provision.records import Records
+from motekit.plan import Plan
+from motekit.provision import Outcome, Records
 from motekit.station.desk import ENDS, Slot
 from motekit.station.journal import Journal
 from motekit.station.labels import Labels
@@ -27,64 +25,51 @@ from motekit.station.visit import Step
 from motekit.station.watch import Watch
 from motekit.station.work import Work, jobs_of
 
-AT_ONCE = (1, 64)
+_EVERY_PORT = "serial:*"
+_Ports = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="PORT",
+        help="Ports and patterns, as of `motekit flash`; none: every USB serial port.",
+    ),
+]
+_UntilDone = Annotated[
+    bool, typer.Option("--until-done", help="End when each board that is there has a verdict.")
+]
+_Journal = Annotated[
+    Path | None,
+    typer.Option(
+        "--journal", help="What this station has done.", show_default="a file beside the records"
+    ),
+]
+_Print = Annotated[
+    str,
+    typer.Option("--print", help="Prints a label: its PNG is added to this, as in 'lp -d X'."),
+]
+_Replace = Annotated[
+    bool, typer.Option("--replace", help="Erase boards that hold something else, too.")
+]
+_AtOnce = Annotated[int, typer.Option("--at-once", min=1, max=64, help="So many boards at once.")]
 
 
 def station(
-    plan: Annotated[Path, typer.Argument(help="What boards shall become: TOML or CSV.")],
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="PORT",
-            help="Ports and patterns, as of `motekit flash`; none: every USB serial port.",
-        ),
-    ] = None,
-    until_done: Annotated[
-        bool,
-        typer.Option("--until-done", help="End when each board that is there has a verdict."),
-    ] = False,
-    release: Annotated[
-        str | None, typer.Option(help="MicroPython's release; else the newest of the manifest.")
-    ] = None,
-    image: Annotated[
-        Path | None, typer.Option(help="A local MicroPython image, in place of a release.")
-    ] = None,
-    pinned: Annotated[
-        Path | None, typer.Option("--manifest", help="Which images there are.")
-    ] = None,
-    records: Annotated[
-        Path | None,
-        typer.Option(help="Which board has which role; else a file in your data folder."),
-    ] = None,
-    keys: Annotated[
-        Path | None, typer.Option(help="The fleet's key store; else $MOTEKIT_KEYS, else yours.")
-    ] = None,
-    journal: Annotated[
-        Path | None,
-        typer.Option(help="What this station has done; else a file beside the records."),
-    ] = None,
-    labels: Annotated[
-        Path | None, typer.Option(help="A folder for each board's label, as SVG and PNG.")
-    ] = None,
-    font: Annotated[
-        Path | None, typer.Option(help="A TrueType font, for labels beyond Latin letters.")
-    ] = None,
-    command: Annotated[
-        str,
-        typer.Option("--print", help="Prints a label: its PNG is added to this, as in 'lp -d X'."),
-    ] = "",
-    replace: Annotated[
-        bool,
-        typer.Option("--replace", help="Erase boards that hold something else, too."),
-    ] = False,
-    drivers: Annotated[
-        list[Path] | None, typer.Option("--driver", help="A driver of your own, a file.")
-    ] = None,
-    modules: Annotated[
-        list[Path] | None, typer.Option("--module", help="Another module for the boards, a file.")
-    ] = None,
-    at_once: Annotated[int, typer.Option(help="So many boards at once.")] = 16,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    plan: options.Plan,
+    names: _Ports = None,
+    until_done: _UntilDone = False,
+    release: options.Release = None,
+    image: options.Image = None,
+    pinned: options.Manifest = None,
+    records: options.Records = None,
+    keys: options.Keys = None,
+    journal: _Journal = None,
+    labels: options.Labels = None,
+    font: options.Font = None,
+    command: _Print = "",
+    replace: _Replace = False,
+    drivers: options.Drivers = None,
+    modules: options.Modules = None,
+    at_once: _AtOnce = 16,
+    as_json: options.Json = False,
 ) -> None:
     """Flash, provision, prove and label each board that is plugged in, by itself, all day.
 
@@ -95,51 +80,45 @@ def station(
 
     Example: motekit station fleet.toml
     """
-    if not AT_ONCE[0] <= at_once <= AT_ONCE[1]:
-        raise typer.BadParameter(
-            f"{at_once} is not in {AT_ONCE[0]}..{AT_ONCE[1]}", param_hint="--at-once"
-        )
-    if image and (release or pinned):
-        raise UsageError("--image or --release with its manifest, not both")
-    if (command or font) and not labels:
-        raise UsageError("--print and --font are for labels: name a folder for them with --labels")
-
-    def job(board: Board) -> Job:
-        return Job(board, release_of(board, release, image, pinned), replace=replace)
-
-    with own.taken(drivers or (), (), own.named(modules or ())):
-        loaded = plans.load(plan)
-        for warning in loaded.warnings:
-            print(warning, file=sys.stderr)
-        watch = Watch(names or ["serial:*"])
-        there = _there(watch, names) if until_done else []
-        given = Records(records)
-        jobs = jobs_of(loaded, job)
-        label = Labels(loaded, labels, font, command) if labels else _none
-        with Journal(journal or given.path.with_suffix(".station.jsonl")) as opened:
-            steps = Work(
-                loaded,
-                jobs,
-                keys=KeyStore.load(keys),
-                records=given,
-                journal=opened,
-                label=label,
-            ).steps()
+    image_of = micropython.chosen(release, image, pinned)
+    with own.taken(drivers or (), (), modules or ()):
+        loaded = plan_file.load(plan)
+        watch, there = _watch(names or [_EVERY_PORT], until_done=until_done)
+        book = Records(records)
+        jobs = jobs_of(loaded, lambda board: Job(board, image_of(board), replace=replace))
+        label = _label(loaded, labels, font, command)
+        with Journal(journal or book.path.with_suffix(".station.jsonl")) as opened:
+            work = Work(
+                loaded, jobs, keys=KeyStore.load(keys), records=book, journal=opened, label=label
+            )
             shown = view(opened, f"{loaded.fleet}  {plan.name}", as_json=as_json)
-            _serve(steps, opened, watch, shown, at_once, there)
+            _serve(work.steps(), opened, watch, shown, at_once, there)
 
 
-def _none(_: object) -> None:
-    """Make no label."""
+def _label(
+    plan: Plan, folder: Path | None, font: Path | None, command: str
+) -> Callable[[Outcome], None]:
+    """Return what makes a board's label; nothing, where no folder is named for them."""
+    if folder is not None:
+        return Labels(plan, folder, font, command)
+    if command or font:
+        raise UsageError("--print and --font are for labels: name a folder for them with --labels")
+    return lambda _: None
 
 
-def _there(watch: Watch, names: list[str] | None) -> list[str]:
-    """Return the ports that are there; LinkError if one is not that was named."""
+def _watch(names: list[str], *, until_done: bool) -> tuple[Watch, list[str]]:
+    """Return what watches the ports, and those that must have a verdict before the station ends.
+
+    LinkError if there is to be an end, and a port is not there that was named.
+    """
+    watch = Watch(names)
+    if not until_done:
+        return watch, []
     found = watch.look()
     missing = [port for port in watch.explicit if port not in found]
     if missing or not found:
-        raise LinkError(f"{', '.join(missing or names or ['serial:*'])}: no such port")
-    return list(found)
+        raise LinkError(f"{', '.join(missing or names)}: no such port")
+    return watch, list(found)
 
 
 def _serve(
@@ -170,14 +149,10 @@ def _serve(
             lambda _: bool(there) and set(there) <= set(ended), lambda: shown.tick(station.desk)
         )
         shown.end()
-    failed = [each for each in ended.values() if each.state in ("failed", "pulled")]
-    if there and failed:
-        lines = (f"{each.port}{_of(each)}: {each.why}" for each in failed)
-        raise LinkError(f"{len(failed)} of {len(ended)} boards failed:\n  " + "\n  ".join(lines))
-
-
-def _of(slot: Slot) -> str:
-    return f" ({slot.device})" if slot.device else ""
+    if there:
+        failed = [each for each in ended.values() if each.state in ("failed", "pulled")]
+        why = [(each.port, each.device, each.why) for each in failed]
+        outcomes.fail_naming(why, len(ended))
 
 
 @contextlib.contextmanager

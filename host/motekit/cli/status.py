@@ -2,17 +2,13 @@
 
 import sys
 import time
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
-import typer
-
-from motekit.cli import show
+from motekit.cli import options, show
 from motekit.query import store_path
 from motekit.query.devices import retired
 from motekit.query.follow import newest_utc_ns, utc_text
 from motekit.store import DeviceSummary, Store
-
-from .selection import StoreOption
 
 
 class _Row(NamedTuple):
@@ -22,8 +18,8 @@ class _Row(NamedTuple):
 
 
 def status(
-    store: StoreOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    store: options.Store = None,
+    as_json: options.Json = False,
 ) -> None:
     """Show each device of a store: what came, how large, what is missing, what is lost.
 

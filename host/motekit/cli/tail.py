@@ -2,29 +2,24 @@
 
 import json
 import time
-from typing import Annotated
 
-import typer
-
+from motekit.cli import options
+from motekit.cli.selection import names
 from motekit.query import store_path
 from motekit.query.digits import rounded, shown
 from motekit.query.follow import Follower, Reading, utc_text
 from motekit.store import Store
-
-from .selection import DeviceOption, StoreOption, StreamOption, names
 
 POLL_S = 0.5
 
 
 def tail(
     *,
-    store: StoreOption = None,
-    device: DeviceOption = None,
-    stream: StreamOption = None,
-    for_s: Annotated[
-        float | None, typer.Option("--for", min=0, help="End after so many seconds.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    store: options.Store = None,
+    device: options.Device = None,
+    stream: options.Stream = None,
+    for_s: options.For = None,
+    as_json: options.Json = False,
 ) -> None:
     """Show the newest reading of each stream, and each new one as a collector stores it.
 

@@ -14,7 +14,7 @@ import typer
 
 from motekit import improv as protocol
 from motekit import wifi as wireless
-from motekit.cli import show
+from motekit.cli import options, show
 from motekit.client import Client
 from motekit.errors import UsageError
 from motekit.improv import Found
@@ -31,10 +31,6 @@ wifi = typer.Typer(
     "Example: motekit wifi set /dev/ttyUSB0 site",
 )
 
-_Port = Annotated[str, typer.Argument(help="The board's port: /dev/ttyUSB0, serial:COM3.")]
-_Keys = Annotated[
-    Path | None, typer.Option("--keys", help="Keys of provisioned boards; see `motekit collect`.")
-]
 _Json = Annotated[bool, typer.Option("--json", help="One JSON object a line; no passwords.")]
 _Env = Annotated[
     str | None, typer.Option("--password-env", help="The environment variable with the password.")
@@ -46,7 +42,7 @@ _Open = Annotated[bool, typer.Option("--open", help="The network is open: no pas
 
 
 @wifi.command()
-def get(port: _Port, keys: _Keys = None, as_json: _Json = False) -> None:
+def get(port: options.Port, keys: options.KeysIfAny = None, as_json: _Json = False) -> None:
     """Tell which networks a board has, and whether it is in one.
 
     Example: motekit wifi get /dev/ttyUSB0 --json
@@ -57,7 +53,7 @@ def get(port: _Port, keys: _Keys = None, as_json: _Json = False) -> None:
 
 @wifi.command(name="set")
 def set_(
-    port: _Port,
+    port: options.Port,
     ssids: Annotated[
         list[str] | None, typer.Argument(help="Networks, the preferred one first.")
     ] = None,
@@ -71,7 +67,7 @@ def set_(
     wait_s: Annotated[
         float, typer.Option("--wait", min=0, help="Seconds to wait until it is in; 0: do not.")
     ] = 60.0,
-    keys: _Keys = None,
+    keys: options.KeysIfAny = None,
     as_json: _Json = False,
 ) -> None:
     """Have a board join networks; those of before stay until one of the new has worked.
@@ -99,7 +95,7 @@ def set_(
 
 
 @wifi.command()
-def scan(port: _Port, keys: _Keys = None, as_json: _Json = False) -> None:
+def scan(port: options.Port, keys: options.KeysIfAny = None, as_json: _Json = False) -> None:
     """List the networks that a board hears; it does nothing else for two seconds.
 
     Example: motekit wifi scan /dev/ttyUSB0
@@ -110,7 +106,7 @@ def scan(port: _Port, keys: _Keys = None, as_json: _Json = False) -> None:
 
 @wifi.command()
 def improv(
-    port: _Port,
+    port: options.Port,
     ssid: Annotated[
         str | None, typer.Argument(help="The network to join; none: tell state and scan.")
     ] = None,

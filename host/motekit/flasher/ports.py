@@ -1,7 +1,7 @@
 """Which ports are meant: names, patterns, and boards at the other end of a network."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from motekit.errors import LinkError, UsageError
 from motekit.transports.serial import SerialTransport, usb_ports
@@ -19,6 +19,21 @@ def named(names: Iterable[str]) -> list[str]:
         for port in _ports(name):
             found.setdefault(port if port.startswith(REMOTE) else os.path.realpath(port), port)
     return list(found.values())
+
+
+def one(name: str) -> str:
+    """Return the one port that a name or a pattern stands for; UsageError if it is several."""
+    found = named([name])
+    if len(found) > 1:
+        raise UsageError(f"{name}: fits {len(found)} ports; name one")
+    return found[0]
+
+
+def chosen(names: Sequence[str] | None, every: bool) -> list[str]:
+    """Return the ports that are named, or every one: UsageError if neither is said, or both."""
+    if bool(names) == every:
+        raise UsageError("name ports, or say --all for every attached USB serial port")
+    return attached() if every else named(names or ())
 
 
 def attached() -> list[str]:

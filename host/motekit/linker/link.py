@@ -99,7 +99,7 @@ class _Linker:
         called = chain(map("_{}".format, range(_PARAMETERS)), known, shorten.private_names(3))
         self._called = {name: next(called) for name in hidden}
         self.modules = {name: self._survey(name) for name in trees}
-        while sum(self._spared(name) for name in self.rare):
+        while self._spare():
             self.modules = {name: self._survey(name) for name in trees}
         self._exported = self._exports()
         self._short: dict[tuple[str, str], str] = {}
@@ -137,34 +137,43 @@ class _Linker:
         kept = len(inner) + is_package - node.level
         return ".".join([*inner[:kept], *parts])
 
-    def _spared(self, name: str) -> bool:
-        """Leave out of a rare module what nobody on the board asks for; tell if there was any."""
-        asked = {*self._public.get(name, ())}
-        nodes = [node for tree in self.trees.values() for node in ast.walk(tree)]
-        pairs = [pair for node in nodes for pair in self.pairs(node)]
-        asked |= {str(text.value) for module, text in pairs if module.value == name}
-        beside = {id(part) for pair in pairs for part in pair}
+    def _spare(self) -> bool:
+        """Leave out of rare modules what nobody on the board asks for; tell if there was any."""
+        asked = self._asked_for()
+        gone = False
+        for name, names in asked.items():
+            tree = self.trees[name]
+            body = [kept for node in tree.body if (kept := _asked(node, names))]
+            gone |= ast.dump(ast.Module(body, [])) != ast.dump(tree)
+            tree.body = body
+        return gone
+
+    def _asked_for(self) -> dict[str, set[str]]:
+        """Return what may be asked for of each rare module; a text may name anything in any."""
+        asked = {name: {*self._public.get(name, ())} for name in self.rare}
+        said: set[str] = set()
+        others: set[str] = set()  # what nobody asks a rare module for
         for other, tree in self.trees.items():
-            held = {n for n, module in self.modules[other].modules.items() if module == name}
-            for node in ast.walk(tree):
-                if id(node) in beside:
-                    continue
+            held = self.modules[other].modules
+            nodes = list(ast.walk(tree))
+            pairs = [pair for node in nodes for pair in self.pairs(node)]
+            for module, text in pairs:
+                asked[str(module.value)].add(str(text.value))
+            beside = {id(part) for pair in pairs for part in pair}
+            for node in nodes:
                 match node:
-                    case ast.Attribute(value=ast.Name(id=module), attr=each) if module in held:
-                        asked.add(each)
-                    case ast.ImportFrom() if self.source(node, other) == name:
-                        asked |= {alias.name for alias in node.names}
-                    case ast.Constant(value=str(each)):
-                        asked.add(each)
-                    case ast.Name(id=each, ctx=ast.Load()) if other == name:
-                        asked.add(each)
+                    case ast.Attribute(value=ast.Name(id=module), attr=each):
+                        asked.get(held.get(module, ""), others).add(each)
+                    case ast.ImportFrom():
+                        source = self.source(node, other) or ""
+                        asked.get(source, others).update(alias.name for alias in node.names)
+                    case ast.Constant(value=str(each)) if id(node) not in beside:
+                        said.add(each)
+                    case ast.Name(id=each, ctx=ast.Load()) if other in asked:
+                        asked[other].add(each)
                     case _:
                         pass
-        tree = self.trees[name]
-        body = [kept for node in tree.body if (kept := _asked(node, asked))]
-        gone = ast.dump(ast.Module(body, [])) != ast.dump(tree)
-        tree.body = body
-        return gone
+        return {name: names | said for name, names in asked.items()}
 
     def _survey(self, name: str) -> ModuleNames:
         module = ModuleNames()
@@ -298,7 +307,7 @@ class _Linker:
     def together(self) -> ast.Module:
         """Return the core modules as one."""
         uses = {name: self.taken(name) for name in self.core}
-        graph = {name: {core for core in uses[name] if uses[name][core]} for name in self.core}
+        graph = {name: [core for core in uses[name] if uses[name][core]] for name in self.core}
         # A builtin is looked for among the module's names first: with a hundred of them in a table
         # that is nearly full, to find that it is not there takes as long as 20 bytecodes.
         body = ast.parse(_BUILTIN).body
@@ -330,7 +339,7 @@ class _Linker:
         wanted = {
             self.bound(name, core, each): self.symbol(core, each)
             for core, names in taken
-            for each in names
+            for each in sorted(names)  # what is compiled anywhere is the same
             if core in held
         }
         if {*wanted} & (module.own | module.outside):

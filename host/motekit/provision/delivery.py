@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import TimeoutError as LateError
 from pathlib import Path
 
-from motekit import unsent
+from motekit import stopped, unsent
 from motekit.collector import Collector
 from motekit.errors import LinkError, MotekitError
 from motekit.keys import Host, KeyStore
@@ -76,7 +76,7 @@ def take_left(prompt: RawPrompt, device: str, store: Path, key_store: KeyStore) 
 
     Raises PromptError where it does not come over, StoreError where it cannot be kept.
     """
-    found, _ = unsent.packets(unsent.queue(prompt))
+    found, _ = stopped.packets(unsent.queue(prompt))
     with (
         _one_writer,
         tempfile.TemporaryDirectory(prefix="motekit-") as folder,

@@ -1,5 +1,7 @@
 """What is poured into a sink: batches of rows, column by column."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,6 +42,7 @@ class Batch(NamedTuple):
     """Rows of one stream of one device, at least one.
 
     A channel that is not among the values is empty in all rows; `valid` names those with holes.
+    `scales` has (scale, offset) of raw values whose schema is known.
     """
 
     device: str
@@ -48,6 +51,12 @@ class Batch(NamedTuple):
     monotonic_us: Ints
     values: dict[str, NDArray[Any]]
     valid: dict[str, Mask]
+    scales: Mapping[str, tuple[float, float]] = MappingProxyType({})
+
+    def scaled(self) -> "Batch":
+        """Return a raw batch in units: its channels with a scale, which are all or none."""
+        values = {n: self.values[n] * scale + offset for n, (scale, offset) in self.scales.items()}
+        return Batch(self.device, self.stream, self.time_ns, self.monotonic_us, values, self.valid)
 
     def __len__(self) -> int:
         """Return the number of rows."""

@@ -147,15 +147,15 @@ def _batch(
     valid: dict[str, Mask] = {}
     for at, name in enumerate(names):
         column: NDArray[Any] = samples.values[:, at]
-        if schema and not raw:
-            column = column * schema.channels[at].scale + schema.channels[at].offset
         values[name] = column if chosen is None else column[chosen]
         if samples.valid is not None and not samples.valid[:, at].all():
             mask = samples.valid[:, at]
             valid[name] = mask if chosen is None else mask[chosen]
     if chosen is not None:
         utc_ns, time_ns = utc_ns[chosen], time_ns[chosen]
-    return Batch(series.epoch.device, series.name, utc_ns, time_ns // US, values, valid)
+    scales = {c.name: (c.scale, c.offset) for c in schema.channels} if schema else {}
+    found = Batch(series.epoch.device, series.name, utc_ns, time_ns // US, values, valid, scales)
+    return found if raw else found.scaled()
 
 
 def _unfit(series: Series) -> str:

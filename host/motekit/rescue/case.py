@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
-from motekit import disk, unsent
+from motekit import disk, stopped, unsent
 from motekit.board import Board
 from motekit.config import device_config
 from motekit.errors import MotekitError, UsageError
@@ -114,7 +114,7 @@ class Case:
 
     def take_packets(self, data: bytes) -> None:
         """Keep a queue's packets: in a file first, then in the store."""
-        found, rest = unsent.packets(data)
+        found, rest = stopped.packets(data)
         path = self.save(UNSENT_FILE, b"")
         unsent.record(path, self.found.device, found)
         if rest:

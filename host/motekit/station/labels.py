@@ -7,6 +7,7 @@ from pathlib import Path
 from motekit.errors import MotekitError, UsageError
 from motekit.plan import Plan
 from motekit.provision import Outcome
+from motekit.provision.labels import LabelFiles
 
 PRINT_S = 30.0
 
@@ -17,27 +18,17 @@ class Labels:
     def __init__(self, plan: Plan, folder: Path, font: Path | None, command: str = "") -> None:
         """Raise MotekitError now for what no label could be made of, or printed with."""
         try:
-            from motekit.provision import label
-        except ModuleNotFoundError as e:
-            raise MotekitError(
-                f"labels need the Python package {e.name!r}; try: pip install 'motekit[labels]'"
-            ) from None
-        try:
             self._command = shlex.split(command)
         except ValueError as e:
             raise UsageError(f"--print {command!r}: {e}") from None
-        roles = [*plan.roles, *([plan.template] if plan.template else [])]
-        label.check((text for role in roles for text in (role.name, role.site)), font, folder)
-        self._label = label
-        self._folder = folder
-        self._font = font
+        self._files = LabelFiles(folder, font)
+        self._files.check(plan)
 
     def __call__(self, outcome: Outcome) -> None:
         """Make a board's label; MotekitError if it cannot be written or printed."""
-        about = outcome.device, outcome.name, outcome.site, outcome.board
-        _, png = self._label.write(self._label.Label(*about), self._folder, self._font)
-        if self._command:
-            self._print(png)
+        for png in self._files.write([outcome]):
+            if self._command:
+                self._print(png)
 
     def _print(self, png: Path) -> None:
         argv = [*self._command, str(png)]

@@ -178,8 +178,7 @@ def _cannot_boot(port: str) -> bool:
 
 def jobs_of(plan: Plan, make: Callable[[Board], Job]) -> dict[str, Job]:
     """Return a job for each board of a plan; MotekitError for one that cannot be made."""
-    each_role = [*plan.roles, *([plan.template] if plan.template else [])]
-    found = {role.board.name: make(role.board) for role in each_role}
+    found = {role.board.name: make(role.board) for role in plan.each_role}
     for job in found.values():
         _ = job.regions
     return found

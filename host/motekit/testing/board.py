@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .readings import Gap, Note, Readings
 
 STEP_S = 0.5
+CONTACT_S = 15.0  # it takes a fraction of a second, on a very bad line several
 REBOOT_S = 30.0
 
 
@@ -34,6 +35,10 @@ class Engine(Protocol):
 
     def run(self, seconds: float) -> None:
         """Let time pass."""
+        ...
+
+    def silent(self, for_s: float, /) -> dict[str, str]:
+        """Return what boards have printed that a collector has looked for so long in vain."""
         ...
 
     def request(self, device: str, name: str, args: dict[str, Any]) -> Any:
@@ -98,9 +103,13 @@ class Board:
         """Return the seconds since the test's time began; simulated ones of a virtual board."""
         return self.bench.now_s
 
-    def run(self, seconds: float) -> None:
-        """Let the board run, and all others of its bench with it."""
-        self.bench.run(seconds)
+    def run(self, seconds: float, *, contact: bool = True) -> None:
+        """Let the board run, and all others of its bench with it.
+
+        LinkError where one of them has not made contact in 15 s: what it says of itself is then
+        all that there is to look at. A test that means it to be silent says `contact=False`.
+        """
+        self.bench.run(seconds, contact=contact)
 
     def run_until(self, true: Callable[[], object], within_s: float = 60.0) -> float:
         """Run until `true()` is; return the seconds that took. TimeoutError after `within_s`.
@@ -143,6 +152,10 @@ class Board:
         from . import readings
 
         with self.bench.store() as store:
+            if self.device not in store.devices():
+                raise NothingYetError(
+                    f"{self.name}: nothing has arrived by {self.now_s:.3f} s{self.bench.why()}"
+                )
             return readings.notes(store, self.device, *self.bench.times())
 
     @property
@@ -310,11 +323,26 @@ class Bench:
         """Return the seconds since its time began."""
         return self.engine.now_s if self._up else 0.0
 
-    def run(self, seconds: float) -> None:
-        """Let time pass for all boards."""
+    def run(self, seconds: float, *, contact: bool = True) -> None:
+        """Let time pass for all boards; LinkError where one has not made contact in 15 s.
+
+        A test that means one to be silent says `contact=False`.
+        """
         if not 0 <= seconds < float("inf"):
             raise ValueError(f"run({seconds}): seconds, 0 or more, expected")
         self.engine.run(seconds)
+        if contact and (why := self.why(CONTACT_S)):
+            raise LinkError(
+                f"at {self.now_s:.3f} s{why}; a test that means it so: run(.., contact=False)"
+            )
+
+    def why(self, for_s: float = 0.0) -> str:
+        """Return what boards have to say that never made contact, for the end of a message."""
+        silent = self.engine.silent(for_s)
+        said = ((board.name, silent.get(board.device)) for board in self.boards)
+        return "".join(
+            f"; {name}: no contact (it printed: {words})" for name, words in said if words
+        )
 
     def run_until(self, true: Callable[[], object], within_s: float) -> float:
         """Run until `true()` is; return the seconds that took, TimeoutError after `within_s`."""
@@ -322,8 +350,9 @@ class Bench:
         while not _is(true):
             passed_s = self.now_s - began_s
             if passed_s >= within_s:
-                raise TimeoutError(f"not so within {within_s:g} s, at {self.now_s:.3f} s")
-            self.run(min(STEP_S, within_s - passed_s))
+                at = f"at {self.now_s:.3f} s{self.why()}"
+                raise TimeoutError(f"not so within {within_s:g} s, {at}")
+            self.engine.run(min(STEP_S, within_s - passed_s))
         return self.now_s - began_s
 
     def archive(self) -> "Archive":

@@ -1,6 +1,5 @@
 """From what a test says to a scenario: a table, as the TOML file that it could have been."""
 
-import shutil
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from motekit.sim import scenario as scenarios
 from motekit.sim.scenario import Scenario
 
 Table = Mapping[str, Any]
-BOARD = "esp32-c3-devkitm-1"
+SCENARIO = "scenario.toml"  # of what is kept
 
 
 @dataclass(frozen=True)
@@ -42,15 +41,25 @@ class Plan:
                         return f"a simulated {key} of {sensor['driver']}"
         return ""
 
-    def write(self, folder: Path) -> Path:
-        """Write the scenario into a folder, with the recordings that it needs; return the file."""
+    def write(self, folder: Path, ran_s: float) -> Path:
+        """Write the scenario into a folder, with the recordings that it needs; return the file.
+
+        It ends where the test did, after `ran_s`, unless it had an end of its own before.
+        """
         import tomli_w
 
         table = {**self.table, "board": [dict(board) for board in self.table["board"]]}
+        if ran_s > 0:
+            end_s = self.scenario.duration_s or ran_s
+            table["duration_s"] = max(round(min(ran_s, end_s), 3), 0.001)
         for board in table["board"]:
             if "sensor" in board:
                 board["sensor"] = [_brought(each, self.base, folder) for each in board["sensor"]]
-        path = folder / "scenario.toml"
+            if "recording" in board:
+                board["recording"] = _copied(self.base / board["recording"], folder)
+            if board["board"].endswith(".toml"):
+                board["board"] = str(Path(board["board"]).resolve())
+        path = folder / SCENARIO
         path.write_bytes(tomli_w.dumps(table).encode())
         return path
 
@@ -59,9 +68,20 @@ def _brought(sensor: Table, base: Path, folder: Path) -> dict[str, Any]:
     """Copy a sensor's recording into the folder; return the sensor with the copy's name."""
     if not sensor.get("replay"):
         return dict(sensor)
-    source = base / sensor["replay"]["file"]
-    shutil.copyfile(source, folder / source.name)
-    return {**sensor, "replay": {**sensor["replay"], "file": source.name}}
+    name = _copied(base / sensor["replay"]["file"], folder)
+    return {**sensor, "replay": {**sensor["replay"], "file": name}}
+
+
+def _copied(source: Path, folder: Path) -> str:
+    """Copy a file into the folder; return its name there, which no other file has."""
+    data = source.read_bytes()
+    target = folder / source.name
+    number = 2
+    while target.exists() and target.read_bytes() != data:
+        target = folder / f"{source.stem}-{number}{source.suffix}"
+        number += 1
+    target.write_bytes(data)
+    return target.name
 
 
 def read(source: str | Path | Table, base: Path, seed: int, where: str = "scenario") -> Plan:

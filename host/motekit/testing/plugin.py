@@ -275,7 +275,7 @@ def _settings(request: pytest.FixtureRequest) -> "Settings":
         heap_kib=heap_kib,
         drivers=tuple(config.getini("board_drivers")),
         models=tuple(config.getini("board_models")),
-        modules=dict(_modules(config)),
+        modules=_modules(config),
     )
 
 
@@ -299,12 +299,11 @@ def _vm(node: pytest.Item, bits: int | None) -> tuple[int | None, int | None]:
     return asked.get("bits") or bits, heap_kib
 
 
-def _modules(config: pytest.Config) -> Generator[tuple[str, Path]]:
+def _modules(config: pytest.Config) -> dict[str, Path]:
+    from motekit import own
+
     base = config.inipath.parent if config.inipath else config.rootpath
-    for line in config.getini("board_modules"):
-        name, equals, path = line.partition("=")
-        file = base / (path if equals else name).strip()
-        yield (name.strip() if equals else file.name), file
+    return own.named(config.getini("board_modules"), base)
 
 
 # What is kept
@@ -318,12 +317,13 @@ def pytest_runtest_makereport(
     report = yield
     rig = item.stash.get(_RIG, None)
     if report.failed and rig is not None:
-        kept = [_kept(item, rig)] if rig.benches else []
+        kept = _kept(item, rig) if rig.benches else []
         report.sections.append(("board", "\n".join([*kept, f"again: {_again(item, rig)}"])))
     return report
 
 
-def _kept(item: pytest.Item, rig: "Rig") -> str:
+def _kept(item: pytest.Item, rig: "Rig") -> list[str]:
+    """Keep it; return where it is, and how its scenarios are repeated without the test."""
     config = item.config
     named = config.getoption("--board-artefacts") or config.getini("board_artefacts")
     home = config.rootpath / (named or "board-artefacts")
@@ -331,9 +331,11 @@ def _kept(item: pytest.Item, rig: "Rig") -> str:
     try:
         home.mkdir(parents=True, exist_ok=True)
         (home / ".gitignore").write_text("# Made by failed tests.\n*\n")
-        return f"kept in {folder}: {', '.join(rig.keep(folder))}"
+        kept = f"kept in {folder}: {', '.join(rig.keep(folder))}"
+        repeats = [f"without the test: {shlex.join(words)}" for words in rig.repeats(folder)]
     except OSError as error:
-        return f"nothing is kept: {folder}: {error}"
+        return [f"nothing is kept: {folder}: {error}"]
+    return [kept, *repeats]
 
 
 def _again(item: pytest.Item, rig: "Rig") -> str:

@@ -96,17 +96,12 @@ class Readings:
 
 def read(archive: Archive, device: str, stream: str, origin_ns: int, since_s: float) -> Readings:
     """Return what the store holds of a stream; `since_s` cuts off what was before the test."""
-    table = archive.read(device=device, stream=stream)
-    raw = archive.read(device=device, stream=stream, raw=True)
-    if len(table) != len(raw):  # more came between the two
-        shorter = min(len(table), len(raw))
-        table, raw = _first(table, shorter), _first(raw, shorter)
-    return Readings(stream, table, raw, origin_ns, since_s)
-
-
-def _first(table: Table, rows: int) -> Table:
-    table.columns = {name: column[:rows] for name, column in table.columns.items()}
-    return table
+    result = archive.query(device=device, stream=stream, raw=True)
+    rows = [batch for batch in result.batches if batch.scales]  # without a schema it has no units
+    units = archive.query(device=device, stream=stream).layout
+    notes = result.notes.lines()
+    table = Table(units, [batch.scaled() for batch in rows], notes)
+    return Readings(stream, table, Table(result.layout, rows, notes), origin_ns, since_s)
 
 
 def notes(store: Store, device: str, origin_ns: int, since_s: float) -> list[Note]:

@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cache
@@ -19,9 +19,8 @@ from motekit.sim import vm
 from motekit.sim.vm import Vm
 
 from .board import Bench, Board
-from .plans import Plan
+from .plans import SCENARIO, Plan
 
-KEPT = ("scenario.toml", "store.motekit", "serial.log")
 _STDERR = "stderr.txt"
 
 
@@ -49,15 +48,23 @@ class Rig:
         self._stack = ExitStack()
         self._folder: Path | None = None
         self._took = False
+        self._options: list[str] = []  # of `motekit sim`, for files of the user's own
 
     def take(self, drivers: Paths = (), models: Paths = (), modules: Modules = ()) -> None:
         """Take in the user's own files: once those of the configuration, then a test's."""
         if not self._took:
             self._took = True
             named = self.settings
-            self._stack.enter_context(own.taken(named.drivers, named.models, named.modules))
-        files = own.named(modules, self.base)
-        self._stack.enter_context(own.taken(self._beside(drivers), self._beside(models), files))
+            self._take(named.drivers, named.models, named.modules)
+        self._take(self._beside(drivers), self._beside(models), own.named(modules, self.base))
+
+    def _take(
+        self, drivers: Iterable[Path], models: Iterable[Path], modules: Mapping[str, Path]
+    ) -> None:
+        self._stack.enter_context(own.taken(drivers, models, modules))
+        self._options += [f"--driver={path}" for path in drivers]
+        self._options += [f"--model={path}" for path in models]
+        self._options += [f"--module={name}={path}" for name, path in modules.items()]
 
     def _beside(self, paths: Paths) -> list[Path]:
         return [self.base / path for path in paths]
@@ -111,13 +118,13 @@ class Rig:
         """End all, and copy what is worth it into the folder; return the names of the files."""
         if folder.exists():
             shutil.rmtree(folder)
-        for number, (plan, bench) in enumerate(zip(self.plans, self.benches, strict=True), 1):
-            target = folder if number == 1 else folder / str(number)
+        for target, plan, bench in self._kept(folder):
             target.mkdir(parents=True)
+            ran_s = bench.now_s
             bench.close()
             (target / "serial.log").write_text(bench.serial_log(), "utf-8")
             (target / "seed.txt").write_text(f"{plan.seed}\n")
-            plan.write(target)
+            plan.write(target, ran_s)
             if bench.store_path.exists():
                 shutil.copyfile(bench.store_path, target / bench.store_path.name)
             for said in bench.folder.rglob(_STDERR):
@@ -125,6 +132,26 @@ class Rig:
                     shutil.copyfile(said, target / f"{said.parent.name}-{_STDERR}")
         files = (path for path in folder.rglob("*") if path.is_file())
         return sorted(path.relative_to(folder).as_posix() for path in files)
+
+    def repeats(self, folder: Path) -> list[list[str]]:
+        """Return the commands that repeat what is kept there, as far as its scenarios go."""
+        commands: list[list[str]] = []
+        for target, plan, bench in self._kept(folder):
+            if bench.vm is None:
+                continue
+            words = ["motekit", "sim", f"--scenario={target / SCENARIO}"]
+            if not any(board.blank for board in plan.scenario.boards):
+                words.append(f"--store={target / 'again.motekit'}")
+            words.append(f"--bits={bench.vm.bits}")
+            if self.settings.heap_kib is not None:
+                words.append(f"--heap={self.settings.heap_kib}")
+            commands.append(words + self._options)
+        return commands
+
+    def _kept(self, folder: Path) -> Iterator[tuple[Path, Plan, Bench]]:
+        """Yield where what is kept of each bench lies."""
+        for number, (plan, bench) in enumerate(zip(self.plans, self.benches, strict=True), 1):
+            yield folder if number == 1 else folder / str(number), plan, bench
 
     def close(self) -> None:
         """End all, and forget the test's own files."""

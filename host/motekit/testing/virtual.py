@@ -43,6 +43,8 @@ class InWorld:
         )
         self.devices = [board.device for board in self._world.boards]
         self.ports = [f"sim:{device}" for device in self.devices]
+        self._met = set[str]()
+        self._looking_since_s: float | None = 0.0
 
     @property
     def now_s(self) -> float:
@@ -56,6 +58,16 @@ class InWorld:
             if board.crashed:
                 said = board.last_words() or "without a word"
                 raise VmError(f"{board.device}: its VM has ended, by {self.now_s:.3f} s: {said}")
+        self._met.update(self._world.collector.devices())
+
+    def silent(self, for_s: float, /) -> dict[str, str]:
+        """Return what boards have printed that a collector has looked for so long in vain."""
+        since_s = self._looking_since_s
+        if since_s is None or self.now_s - since_s < for_s:
+            return {}
+        known = self._met.union(self._world.store.devices())
+        boards = [board for board in self._world.boards if board.device not in known]
+        return {board.device: board.words() for board in boards}
 
     def request(self, device: str, name: str, args: dict[str, Any]) -> Any:
         """Ask a board, which takes simulated time; LinkError says why there is no answer."""
@@ -83,10 +95,13 @@ class InWorld:
     def collect(self) -> None:
         """Start a collector, unless one runs."""
         self._world.collect()
+        if self._looking_since_s is None:
+            self._looking_since_s = self.now_s
 
     def stop_collecting(self) -> None:
         """End the collector."""
         self._world.stop_collecting()
+        self._looking_since_s = None
 
     def close(self) -> None:
         """End all."""

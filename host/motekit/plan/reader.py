@@ -1,11 +1,11 @@
-"""Plans: what the boards of a fleet shall be. TOML, or CSV with one row a board.
+"""Reads plans: TOML, or CSV with one row a board.
 
     fleet = "acme"
     site = "roof"                       # what stands here is every device's default
     board = "esp32-c3-devkitm-1"
     broker = "mqtts://broker.example:8883"
     name = "node-{id6}"                 # of boards that no [[device]] names
-    [[wifi]]                            # at most 4, the first is preferred; see plan_wifi.py
+    [[wifi]]                            # at most 4, the first is preferred; see networks.py
     ssid = "site"
     password_env = "SITE_WIFI"
     [packet]
@@ -26,21 +26,20 @@ expected, and no secret.
 
 import importlib
 import re
-from collections.abc import Collection
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from motefw.errors import ConfigError
 from motekit import board as boards
-from motekit import config, plan_rows, plan_wifi
+from motekit import config
 from motekit.board import Board, Sensor
 from motekit.errors import BoardError, UsageError
 from motekit.fields import Fields, read_toml
-from motekit.networks import Network
 
-__all__ = ["Network", "Plan", "PlanError", "Role", "load"]
+from . import networks as wifi
+from . import rows as csv_rows
+from .roles import Plan, Role, named
 
 TEXT_MAX = 32  # characters of a name, a site, a fleet: what a board's configuration takes
 BROKER_MAX = 128
@@ -56,66 +55,6 @@ _load_driver: Any = importlib.import_module("motefw.drivers")
 
 class PlanError(UsageError):
     """A plan that names something unknown, impossible or twice."""
-
-
-@dataclass(frozen=True)
-class Role:
-    """What one board shall be; `device` is the id of the board it is for, "" for any."""
-
-    name: str
-    site: str
-    board: Board
-    sensors: tuple[Sensor, ...]
-    broker: str = ""
-    samples: int = config.PACKET_SAMPLES
-    latency_ms: int = config.LATENCY_MS
-    networks: tuple[Network, ...] = ()
-    device: str = ""
-
-    def config(self) -> dict[str, object]:
-        """Return the whole of the board's /config.json."""
-        made = config.device_config(
-            self.board, self.sensors, samples=self.samples, latency_ms=self.latency_ms
-        )
-        made["name"] = self.name
-        if self.site:
-            made["site"] = self.site
-        if self.broker:
-            made["broker"] = self.broker
-        return made
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What boards of a fleet shall be: named roles, or one template that fits any board."""
-
-    fleet: str
-    roles: tuple[Role, ...]
-    template: Role | None = None  # its name has {id} or {id6}
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def boards(self) -> tuple[str, ...]:
-        """The names of the boards that the plan uses."""
-        used = [*self.roles, *([self.template] if self.template else [])]
-        return tuple(sorted({role.board.name for role in used}))
-
-    def role_of(self, device: str, taken: Collection[str]) -> Role | None:
-        """Return the role of a board, given the names that other boards have taken.
-
-        The row of its id; else the next that is for any board and not taken; else, in a plan
-        without devices, one named from the template. None: the plan has nothing for it.
-        """
-        for role in self.roles:
-            if role.device == device:
-                return role
-        for role in self.roles:
-            if not role.device and role.name not in taken:
-                return role
-        if self.template is None:
-            return None
-        name = _filled(self.template.name, device)
-        return None if name in taken else replace(self.template, name=name)
 
 
 def load(path: Path | str) -> Plan:
@@ -134,7 +73,7 @@ def parse(fields: Fields, folder: Path) -> Plan:
     if "devices" in fields:
         if entries:
             raise fields.fail("devices", "[[device]] is there, too; one of them expected")
-        entries = plan_rows.read(folder / fields.text("devices"), PlanError)
+        entries = csv_rows.read(folder / fields.text("devices"), PlanError)
     if entries and "name" in fields:
         raise fields.fail("name", "names boards where there is no [[device]]; each has its own")
     roles = [reader.role(entry, defaults=fields) for entry in entries]
@@ -147,7 +86,7 @@ def parse(fields: Fields, folder: Path) -> Plan:
 
 def _of_rows(path: Path) -> Plan:
     """Return the plan of a CSV file: all that a device can have, and its fleet, in each row."""
-    rows = plan_rows.read(path, PlanError)
+    rows = csv_rows.read(path, PlanError)
     if not rows:
         raise PlanError(f"{path}: no row, at least one board expected")
     fleet = rows[0].text("fleet")
@@ -188,7 +127,7 @@ class _Reader:
         chosen = self._board(of("board"))
         packet = of("packet").table("packet", required=False)
         site, broker = of("site"), of("broker")
-        networks, warnings = plan_wifi.read(of("wifi"), self._folder)
+        networks, warnings = wifi.read(of("wifi"), self._folder)
         self._warnings += warnings
         role = Role(
             name=self._template(entry) if template else self._name(entry),
@@ -228,11 +167,11 @@ class _Reader:
 
     def _template(self, fields: Fields) -> str:
         name = fields.text("name") if "name" in fields else TEMPLATE
-        if _filled(name, 12 * "0") == name:
+        if named(name, 12 * "0") == name:
             raise fields.fail(
                 "name", f'{name!r} is to name each board; {{id6}} or {{id}} in it, as "{TEMPLATE}"'
             )
-        _short(fields, "name", _filled(name, 12 * "0"))
+        _short(fields, "name", named(name, 12 * "0"))
         return name
 
     def _device(self, entry: Fields) -> str:
@@ -248,10 +187,6 @@ class _Reader:
         if first != entry.where:
             raise entry.fail("id", f"{device} is that of {_place(first)} already")
         return device
-
-
-def _filled(template: str, device: str) -> str:
-    return template.replace("{id6}", device[-6:]).replace("{id}", device)
 
 
 def _place(where: str) -> str:

@@ -1,0 +1,155 @@
+"""What a stopped firmware has left in RAM is kept before it is started again."""
+
+import binascii
+import hashlib
+import json
+
+import pytest
+
+from motekit import client
+from motekit import stopped as stopped_module
+from motekit.client import Client, LeftError
+from motekit.clock import SYSTEM
+from motekit.collector import Collector, Limits
+from motekit.errors import LinkError
+from motekit.keys import Host, KeyStore
+from motekit.raw_prompt import RawPrompt
+from motekit.store import Store
+from motekit.transports import transport
+from motekit.transports.link import Log, Stats
+from motekit.transports.serial import SerialPipe
+
+BOARD = """
+[[board]]
+board = "esp32-c3-devkitm-1"
+  [[board.sensor]]
+  driver = "sht4x"
+"""
+
+
+@pytest.fixture(autouse=True)
+def quick(tmp_path, monkeypatch):
+    """Keep this host's id out of the user's folders; nobody is running who would say hello."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setattr(client, "HELLO_WAIT_S", 0.2)
+    monkeypatch.setattr("motekit.collector.SCAN_S", 0.05)
+
+
+@pytest.fixture
+def key_store():
+    return KeyStore.from_root(bytes(range(32)))
+
+
+@pytest.fixture
+def collect(tmp_path):
+    """Return a function that collects from a port for a moment: (devices, what was told)."""
+
+    def run(port, key_store):
+        told = []
+        with Store.open(tmp_path / "fleet.motekit", create=True) as store:
+            hosts = Host(tmp_path / "host.json")
+            collector = Collector(store, [transport(port)], key_store, hosts, told.append)
+            collector.run(Limits(until_idle_s=0.5))
+            return store.summary().devices, [each.text for each in told]
+
+    return run
+
+
+def stopped(virtual):
+    """Stop a board as somebody does who then goes away; return how many packets it holds."""
+    with RawPrompt.open(virtual.serial, 40) as prompt:
+        said = prompt.execute("print(app.unsent[2])")
+        prompt.leave()
+    return int(said)
+
+
+def running(virtual, key_store):
+    """Wait until a board's firmware runs; return its hello."""
+    pipe = SerialPipe(virtual.serial)
+    try:
+        return Client(pipe, key_store, Host()).probe(40)
+    finally:
+        pipe.close()
+
+
+@pytest.fixture
+def provisioned(fleet, key_store):
+    virtual = fleet(BOARD).boards[0]
+    held = json.dumps(key_store.key_file(virtual.device, 1)).encode()
+    with RawPrompt.open(virtual.serial, 40) as prompt:
+        prompt.put({"/keys.json": held})
+        prompt.restart()
+    assert running(virtual, key_store).generation == 1
+    assert stopped(virtual) > 0
+    return virtual
+
+
+def test_it_is_in_the_store_before_the_firmware_is_started(provisioned, key_store, collect):
+    starts = provisioned.counts.starts
+    pipe = SerialPipe(provisioned.serial)
+    with pytest.raises(LeftError, match=r"packets that no collector has taken: .motekit collect"):
+        Client(pipe, key_store, Host()).connect()
+    pipe.close()
+    with pytest.raises(stopped_module.ForeignError, match="under keys that this host has not"):
+        collect(provisioned.serial, KeyStore.from_root(bytes(32)).for_collector())
+    assert provisioned.counts.starts == starts
+    (device,), told = collect(provisioned.serial, key_store)
+    assert "packets taken out of its RAM" in told[0]
+    assert (device.lost, device.missing) == (0, 0)
+    assert provisioned.counts.starts == starts + 1
+
+
+def test_what_belongs_to_no_fleet_holds_nobody_up(fleet, key_store):
+    virtual = fleet(BOARD).boards[0]
+    assert running(virtual, key_store).generation == 0
+    assert stopped(virtual) > 0
+    pipe = SerialPipe(virtual.serial)
+    assert Client(pipe, key_store, Host()).connect().device == virtual.device
+    pipe.close()
+
+
+class Typed:
+    """A board's prompt: answers lines from a script, a queue of `data` among them."""
+
+    name = "/dev/ttyX"
+    clock = SYSTEM
+
+    def __init__(self, data, damage=0):
+        self.stats = Stats()
+        self._data = data
+        self._damage = damage
+        self._lines = []
+
+    def typed(self, keys):
+        assert len(keys) < 256  # what a board's input buffer takes
+        if b"unique_id" in keys:
+            self._lines = [f"= a0b1c2d3e4f5 {len(self._data)}"]
+        else:
+            text = binascii.b2a_base64(self._data, newline=False).decode()
+            digest = hashlib.sha256(self._data).hexdigest()
+            self._damage -= 1
+            self._lines = ["= " + ("B" + text[1:] if self._damage >= 0 else text), f"# {digest}"]
+
+    def receive(self, _timeout_s):
+        self.stats.bytes_in += 1
+        lines, self._lines = self._lines, []
+        return [Log(line) for line in lines]
+
+    def tail(self):
+        return stopped_module.PROMPT
+
+
+PACKET = b"\x03\x00abc"
+
+
+def asked(pipe):
+    return stopped_module.ask(pipe, lambda: None)
+
+
+def test_a_damaged_queue_is_asked_for_again_and_never_given_up_in_silence():
+    left = asked(Typed(PACKET * 2 + b"\x09", damage=2))
+    assert left == ("a0b1c2d3e4f5", (b"abc", b"abc"), 1)
+    assert left.generations == frozenset()
+    with pytest.raises(LinkError, match="garbled 3 times; it is left at its prompt"):
+        asked(Typed(PACKET, damage=3))
+    assert asked(Typed(b"")) is None
