@@ -26,7 +26,6 @@ def about(board):
         "generation": board.identity.generation,
         "epoch": board.epoch,
         "heap_free": board.port.heap(),
-        "queue_size_bytes": board.log.size_bytes,
     }
     title = board.settings.get("name")
     if title:

@@ -6,8 +6,9 @@ ended. `cursor` is how many samples were given out: after a reboot a recording g
 
 Where `batches` is True, a part that calls `prepare(scale)` as it is made can have many samples at
 once: `rows(i, n, rows, low, high)` puts up to n from the i-th on into an array of 16-bit words,
-scaled and rounded, and returns how many; the part calls `took(n)` for those that it takes. All that
-this needs is made by `prepare`: what a model takes later would come out of the firmware's heap.
+scaled and rounded, and returns how many; the part calls `took(n)` for those that it takes. All
+that this needs is made by `prepare`: what a model takes later would come out of the firmware's
+heap.
 """
 
 import math
