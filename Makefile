@@ -7,7 +7,6 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 APT := -o Dir::State::lists=./lists -o Dir::Cache=./cache -o APT::Sandbox::User=
 TRACES ?=
 TESTS ?= tests
-JOBS ?= 2
 ARGS ?=
 
 # The first Python that is new enough; `make PYTHON=...` chooses another.
@@ -26,8 +25,12 @@ setup: $(VENV)/.ready build/.vm ## make .venv/, bring the MicroPython VM; at no 
 demo: setup ## three virtual boards, one collector, half a minute
 	@$(BIN)/motekit demo $(ARGS)
 
+# Tests of boards on real clocks mostly wait: two processes for each processor of a small machine.
+test: JOBS ?= 4
+nightly mutants: JOBS ?= 2
+
 test: setup ## run all tests (TESTS=tests/test_x.py for some, JOBS=n processes, ARGS=... for pytest)
-	$(BIN)/python -m pytest -n $(JOBS) $(TESTS) $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TESTS) $(ARGS)
 
 check: lint types layers ## lint, types and layers: what must hold before every commit
 

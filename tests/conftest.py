@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from motekit import places
 from motekit.sim import scenario as scenarios
 from motekit.sim.fleet import running
 
@@ -22,6 +23,11 @@ if threading.current_thread() is threading.main_thread():
 # programs that tests start; those that need a width say so themselves.
 for _name in ("CI", "BUILD_NUMBER", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"):
     os.environ.pop(_name, None)
+
+# Where Python is forbidden to keep what it has compiled, hundreds of programs that tests start would
+# compile all of motekit each: it is kept where other things are that were made.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+    os.environ["PYTHONPYCACHEPREFIX"] = str(places.made() / "pycache")
 
 
 @pytest.fixture

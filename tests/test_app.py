@@ -1,4 +1,4 @@
-"""The firmware as a whole, in real time: boot, interruption, supervision, reboot."""
+"""The firmware as a whole, in virtual time: boot, interruption, supervision, reboot."""
 
 import json
 import re

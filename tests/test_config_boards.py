@@ -79,7 +79,7 @@ def test_from_typed_settings_to_a_plan_and_back_to_what_was(fleet, motekit, tmp_
     assert done.returncode == 3, done.stderr
     assert f'roof-1 ({one.device}): differs\n  + name = "roof-1"\n' in done.stdout
     assert "  + sensors.sht4x.period_ms = 500\n" in done.stdout
-    first, second = rows(motekit("config", "plan", *both, "--json"))
+    first, second = rows(motekit("config", "plan", *both, "--json", "--out", "kept.plan"))
     assert first["state"] == second["state"] == "differs"
     done = motekit("config", "apply", *both, "--json", "--store", "kept.motekit")
     applied, back = rows(done)
@@ -93,6 +93,8 @@ def test_from_typed_settings_to_a_plan_and_back_to_what_was(fleet, motekit, tmp_
     assert done.returncode == 0
     assert (same["state"], same["mark"]) == ("unchanged", applied["mark"])
     assert (differs["mark"], differs["changes"]) == (second["mark"], second["changes"])
+    (kept,) = rows(motekit("config", "apply", "kept.plan", one.serial, "--json"))
+    assert (kept["error"], kept["state"]) == ("", "unchanged")
     with Store.open(tmp_path / "kept.motekit", readonly=True) as store:
         summary = {each.device: each for each in store.summary().devices}
         for device in (one.device, two.device):

@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import json
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 
 from motekit import board as boards
 from motekit import config as configs
-from motekit.configuration import diff, paths, target, wire
-from motekit.errors import UsageError
+from motekit.configuration import diff, paths, saved, target, wire
+from motekit.configuration.outcome import Outcome
+from motekit.errors import LinkError, UsageError
 from motekit.plan import load
 
 BOARD = "esp32-c3-devkitm-1"
@@ -211,3 +213,41 @@ def test_a_role_is_found_by_id_by_record_by_name_in_this_order(tmp_path):
 def test_a_template_names_any_board(tmp_path):
     (tmp_path / "plan.toml").write_text(f'fleet = "acme"\nboard = "{BOARD}"\nname = "n-{{id6}}"\n')
     assert target.role_of(load(tmp_path / "plan.toml"), "112233445566", {}, "").name == "n-445566"
+
+
+def planned(tmp_path):
+    """Return the target of a plan that was kept of one board."""
+    was = {"board": BOARD, "name": "a", "sensors": []}
+    outcome = Outcome("tty0", "differs", "a0b1", "b", was=was, shall={**was, "name": "b"})
+    saved.save(tmp_path / "x.plan", [outcome])
+    return saved.target(saved.load(tmp_path / "x.plan")), was
+
+
+def test_a_kept_plan_is_applied_to_what_it_was_made_of(tmp_path):
+    target_of, was = planned(tmp_path)
+    hello = SimpleNamespace(device="a0b1")
+    shall = target_of(hello, was).config
+    assert shall == {**was, "name": "b"}
+    assert target_of(hello, shall).config == shall
+    with pytest.raises(LinkError, match=r'changed since .*name: "a" -> "c"'):
+        target_of(hello, {**was, "name": "c"})
+    with pytest.raises(LinkError, match="ffff is not in this plan"):
+        target_of(SimpleNamespace(device="ffff"), was)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{", "no saved plan"),
+        ("[]", "format 'None'"),
+        ('{"format": "motekit config plan 9", "boards": []}', "plan 9"),
+        ('{"format": "motekit config plan 1", "boards": [{"device": 1}]}', r"boards\[0\].device"),
+        (None, "No such file"),
+    ],
+)
+def test_what_is_no_kept_plan_is_said(tmp_path, text, says):
+    path = tmp_path / "x.plan"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(saved.SavedError, match=says):
+        saved.load(path)

@@ -5,9 +5,11 @@ All boards of one World; each has one fault, from 20 s on, the last has none.
 
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 
 from motekit.errors import LinkError, ScenarioError
+from motekit.query.clock import Clock
 from motekit.sim import scenario
 from motekit.sim.faults import CHIP, KINDS, WIFI
 from motekit.sim.fleet import running
@@ -245,6 +247,11 @@ def test_a_host_whose_calendar_jumps_says_so_and_tells_the_right_time_again(tmp_
         anchors = world.store.anchors(device, world.store.epochs(device)[0].epoch)
         last = anchors[-1]
         assert abs(last.utc_us / 1e6 - START_UTC_S - last.time_us / 1e6) < 1
+        clock = Clock(anchors)
+        assert bool(clock.refused) == (years > 0)  # one before 2026 tells no time
+        times_s = np.arange(1, int(last.time_us / 1e6))
+        utc_s = clock.utc_ns(times_s * 1_000_000_000) / 1e9 - START_UTC_S
+        assert (abs(utc_s - times_s) < 1).all()
 
 
 def test_a_fault_of_a_host_that_is_not_simulated_is_refused(tmp_path):

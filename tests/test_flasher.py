@@ -168,6 +168,35 @@ def test_what_holds_something_else_is_left_alone(fleet):
     assert (done.error, done.state, done.sent_bytes) == ("", "unchanged", 0)
 
 
+def test_a_table_in_another_place_is_something_else():
+    """Its bootloader was built to look there: where ours is, the chip looks blank."""
+    content = bytearray(b"\xff" * 0x20000)
+    reads = []
+
+    class Tool:
+        baud = esptool.SLOW_BAUD
+
+        def read(self, offset, size):
+            reads.append(offset)
+            return bytes(content[offset : offset + size])
+
+    def is_blank(*, replace=False, empty=False):
+        work = flash._Flashing("/dev/ttyX", None, None, None, None, None)
+        work._job, work._tool = Job(BOARD, release(), replace=replace), Tool()
+        return work._is_blank(b"\xff" * partitions.TABLE_BYTES, empty=empty), work._erase
+
+    assert is_blank() == (True, False)
+    content[0xF000 : 0xF000 + partitions.TABLE_BYTES] = partitions.build(
+        (partitions.Entry("data", partitions.DATA, 0x82, 0x20000, 0x1000),)
+    )
+    with pytest.raises(flash.RefusedError, match=r"\(partitions data\) with its table at 0xf000"):
+        is_blank()
+    assert is_blank(replace=True) == (True, True)
+    reads.clear()
+    assert is_blank(empty=True) == (True, False)
+    assert not reads
+
+
 def test_what_lies_in_the_place_of_a_table_and_is_none_of_ours_is_left_alone(fleet):
     virtual = fleet(BLANK).boards[0]
     virtual.flash.program(partitions.TABLE_OFFSET, random.Random(7).randbytes(4096))

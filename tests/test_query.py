@@ -461,8 +461,85 @@ def test_anchors_of_the_best_quality_count_alone():
     assert not Clock([])
 
 
+YEARS = 20 * 365 * 86400 * SECOND
+TEN_MIN = 600 * SECOND
+
+
+def told(*offs_us, every_us=TEN_MIN):
+    """Return anchors of a board whose host is off by so much at each."""
+    return [(i * every_us, UTC + i * every_us + off, 3, 1000) for i, off in enumerate(offs_us)]
+
+
+@pytest.mark.parametrize(
+    ("offs", "refused"),
+    [
+        ((0, YEARS, 0), [1]),
+        ((0, -YEARS, 0, 0), [1]),
+        ((0, YEARS, YEARS, YEARS, 0), [1, 2, 3]),
+        ((0, 0, YEARS, -YEARS, 0), [2, 3]),
+        ((0, 0, 5 * SECOND, 0), [2]),  # of a board whose line was slow, and said it was not
+        ((YEARS, 0, 0, YEARS, 0), [0, 3]),
+    ],
+)
+def test_anchors_that_those_around_them_contradict_are_refused(offs, refused):
+    anchors = told(*offs)
+    clock = Clock([Anchor(*a) for a in anchors])
+    assert clock.refused == tuple(Anchor(*anchors[i]) for i in refused)
+    times = np.arange(0, (len(offs) - 1) * TEN_MIN, TEN_MIN // 7) * 1000
+    assert not clock.doubtful(times).any()
+    assert (clock.utc_ns(times) - times == UTC * 1000).all()
+    assert clock.qualities(times)[len(times) // 2] == 3
+
+
+@pytest.mark.parametrize("off", [YEARS, -YEARS, 30 * SECOND])
+def test_where_a_clock_was_set_for_good_nothing_is_interpolated(off):
+    """Nobody can tell who is right: up to the first that is other, time runs on, in doubt."""
+    clock = Clock([Anchor(*a) for a in told(0, 0, off, off)])
+    assert clock.refused == ()
+    assert clock.apart_us == abs(off)
+    times = np.array([0, 599, 601, 1199, 1201, 1801], np.int64) * SECOND * 1000
+    wanted = [UTC, UTC, UTC, UTC, UTC + off, UTC + off]
+    assert (clock.utc_ns(times) - times == np.array(wanted) * 1000).all()
+    assert clock.doubtful(times).tolist() == [False, False, True, True, False, False]
+    assert clock.qualities(times).tolist() == [3, 3, 2, 2, 3, 2]
+
+
+def test_a_crystal_that_is_far_off_is_believed():
+    drift = [round(i * TEN_MIN * 2e-3) for i in range(6)]
+    clock = Clock([Anchor(*a) for a in told(*drift)])
+    assert clock.refused == ()
+    assert not clock.doubtful(np.array([0, 5 * TEN_MIN]) * 1000).any()
+
+
+def test_any_number_of_anchors_that_all_contradict_each_other_is_looked_at_once():
+    anchors = [Anchor(i * TEN_MIN, UTC + i * i % 977 * YEARS // 50, 3, 0) for i in range(20_000)]
+    clock = Clock(anchors)
+    assert clock
+    assert len(clock.refused) < len(anchors)
+
+
+def test_times_that_anchors_do_not_tell_are_told_to_be_in_doubt(path):
+    offs = {0: 0, 5: YEARS, 6: 0, 12: 30 * SECOND, 20: 30 * SECOND}
+    anchors = [
+        anchor(UTC + s * SECOND + off, seq=2 + i, time_us=s * SECOND)
+        for i, (s, off) in enumerate(offs.items())
+    ]
+    fill(path, [*fleet()[:2], *anchors, *steady(200)])
+    with motekit.open(path) as store:
+        table = store.read()
+    seconds = (table["time"] - np.datetime64(UTC, "us")) / np.timedelta64(1, "s")
+    assert (np.diff(seconds)[:1199] < 0.02).all()  # 100 a second, up to the 12th
+    refused, doubt = table.notes
+    assert refused.endswith("1 time anchors not believed, those before and after contradict them")
+    assert "600 samples may be off by up to 30 s" in doubt
+
+
 ANCHORS = st.lists(
-    st.tuples(st.integers(1, 10**10), st.integers(-(10**6), 10**6), st.integers(0, 10**5)),
+    st.tuples(
+        st.integers(1, 10**10),
+        st.one_of(st.integers(-(10**6), 10**6), st.sampled_from([10**9, 10**14])),
+        st.integers(0, 10**5),
+    ),
     min_size=1,
     max_size=6,
 )

@@ -124,12 +124,12 @@ def broken_files():
 
 def filled():
     """Return flash whose file system has no room left."""
-    size = 900_000
+    room = filesystem.build(files(), VFS.size).count(b"\xff" * 4096) * 4096
     while True:
         try:
-            return image(**{"/big.bin": bytes(size)})
+            return image(**{"/big.bin": bytes(room)})
         except filesystem.FilesystemError:
-            size -= 4096
+            room -= 4096
 
 
 def other_app():
@@ -150,7 +150,7 @@ def stock():
 
 RUNNING = ("ok", "configuration refused", "sensor fails")
 DEVICE = "4ea987192885"  # of seed 0
-MUTE = b"import micropython\nmicropython.kbd_intr(-1)\nwhile True:\n pass\n"
+MUTE = b"import micropython, time\nmicropython.kbd_intr(-1)\nwhile True:\n time.sleep(1)\n"
 SAID = (
     # (case, flash, scenario, states, said, command)
     ("blank", None, "", ["blank"], "esp32c3 with nothing", f"flash PORT --board {NAME}"),
@@ -250,6 +250,13 @@ def as_for_two_programs():
     return content
 
 
+def with_its_table_elsewhere():
+    content = torn(image(), partitions.TABLE_OFFSET, 0x1000)
+    table = partitions.build((partitions.Entry("data", partitions.DATA, 0x82, 0x20000, 0x1000),))
+    content[0x9000 : 0x9000 + len(table)] = table
+    return content
+
+
 @pytest.mark.parametrize(
     ("content", "expected", "said"),
     [
@@ -260,6 +267,7 @@ def as_for_two_programs():
         (lambda: torn(image(), APP.offset, 0x1000), "program damaged", "its program blank"),
         (other_app, "wrong image", "an esp32c3 that was flashed with a program for an esp32c6"),
         (as_for_two_programs, "other program", "with partitions nvs, otadata, phy_init, ota_0"),
+        (with_its_table_elsewhere, "other program", "with partitions data"),
         (image, "silent", "MicroPython is whole"),
     ],
 )

@@ -144,6 +144,25 @@ def test_an_overrun_is_a_gap_as_long_as_what_was_lost(vm):
     assert vm.call("status")[0]["lost"] == gap["lost"]
 
 
+@pytest.mark.parametrize("jump_ms", [400_000, -400_000])
+def test_a_jump_of_the_ticks_is_no_loss_and_no_time(vm, jump_ms):
+    """Of no part: neither are samples missing that a clock went past, nor do times go with it."""
+    for sensor in (ADXL, SHT, PMS):
+        vm.call("add", sensor)
+    vm.call("advance", 5_000)
+    vm.call("jump", jump_ms)
+    vm.call("advance", 16_000)
+    vm.call("stop")
+    streams, notes = taken(vm)
+    assert gaps(notes) == []
+    assert [n["sensor"]["state"] for n in notes if "sensor" in n] == ["ok"] * 3
+    assert len(rows(streams[1])) in (21, 22)
+    for number in (0, 1, 2):
+        times = [p.header.time_us for p in streams[number]]
+        assert times == sorted(times)
+        assert times[-1] < 21_000_000
+
+
 def test_slots_that_went_by_are_left_out(vm):
     vm.call("add", SHT)
     vm.call("advance", 5_500)
@@ -304,6 +323,7 @@ def test_samples_that_fit_in_no_packet_are_split(vm):
 
 @pytest.mark.parametrize(("streaming", "timed"), [(True, False), (True, True), (False, False)])
 def test_sampling_allocates_nothing(vm, streaming, timed):
+    vm.call("reset", 0, 1 << 17)
     number = vm.call("add_steady", streaming, timed)
     vm.call("advance", 100)
     taken_bytes, samples = vm.call("allocated", number, 80)

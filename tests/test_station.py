@@ -231,13 +231,29 @@ def test_boards_are_counted_by_what_became_of_them_last():
         Entry("passed", "c0", seconds=30),
         Entry("failed", "c0"),
         Entry("failed"),
-        Entry("pulled", "d0"),
+        Entry("pulled", "d0", "tty1"),
         Entry("begun", "e0"),
     ]
     found = tally.of(entries)
     assert (found.passed, found.first_time, found.failed) == (2, 1, 2)
-    assert (found.share, found.seconds) == (0.5, 25)
+    assert (found.share, found.seconds, found.pulled) == (0.5, 25, 1)
+    assert found.said() == "2 boards passed, 2 failed, 1 pulled"
     assert tally.of([]).share is None
+
+
+def test_a_board_that_never_says_who_it_is_counts_once_while_it_stays_plugged():
+    tries = [Entry("failed", port="tty0", plug="1")] * 3
+    assert tally.of(tries).failed == 1
+    assert tally.of([*tries, Entry("failed", port="tty0", plug="2")]).failed == 2
+    assert tally.of([*tries, Entry("failed", port="tty1", plug="1")]).failed == 2
+
+
+def test_a_board_that_was_pulled_and_comes_again_is_counted_by_what_became_of_it():
+    pulled = [Entry("pulled", port="tty0"), Entry("pulled", "a0", "tty1")]
+    assert tally.of(pulled).pulled == 2
+    found = tally.of([*pulled, Entry("passed", "b0", "tty0"), Entry("failed", "a0", "tty2")])
+    assert (found.passed, found.failed, found.pulled) == (1, 1, 0)
+    assert tally.of([Entry("passed", "a0", "tty1"), *pulled]).pulled == 1
 
 
 # What is plugged in

@@ -17,6 +17,7 @@ from motekit.raw_prompt import RawPrompt
 from motekit.store import Store
 from motekit.transports import transport
 from motekit.transports.link import Log, Stats
+from motekit.transports.patience import opened
 from motekit.transports.serial import SerialPipe
 
 BOARD = """
@@ -65,7 +66,7 @@ def stopped(virtual):
 
 def running(virtual, key_store):
     """Wait until a board's firmware runs; return its hello."""
-    pipe = SerialPipe(virtual.serial)
+    pipe = opened(lambda: SerialPipe(virtual.serial), virtual.serial, known=True)
     try:
         return Client(pipe, key_store, Host()).probe(40)
     finally:
@@ -86,7 +87,7 @@ def provisioned(fleet, key_store):
 
 def test_it_is_in_the_store_before_the_firmware_is_started(provisioned, key_store, collect):
     starts = provisioned.counts.starts
-    pipe = SerialPipe(provisioned.serial)
+    pipe = opened(lambda: SerialPipe(provisioned.serial), provisioned.serial, known=True)
     with pytest.raises(LeftError, match=r"packets that no collector has taken: .motekit collect"):
         Client(pipe, key_store, Host()).connect()
     pipe.close()
@@ -103,7 +104,7 @@ def test_what_belongs_to_no_fleet_holds_nobody_up(fleet, key_store):
     virtual = fleet(BOARD).boards[0]
     assert running(virtual, key_store).generation == 0
     assert stopped(virtual) > 0
-    pipe = SerialPipe(virtual.serial)
+    pipe = opened(lambda: SerialPipe(virtual.serial), virtual.serial, known=True)
     assert Client(pipe, key_store, Host()).connect().device == virtual.device
     pipe.close()
 

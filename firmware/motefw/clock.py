@@ -1,12 +1,16 @@
 """Monotonic time of an epoch, in two small integers so that reading it allocates nothing.
 
-The ticks of a board wrap (ticks_us after 17.9 minutes on a 32-bit port), so they are accumulated.
-`tick` must be called at least every 8.9 minutes, half a wrap; the supervisor does so each second.
+The ticks of a board wrap (ticks_us after 17.9 minutes on a 32-bit port), so they are accumulated:
+the supervisor calls `tick` each second. No program lives for longer than the watchdog waits, 30 s,
+without having fed it; so a greater step, forward or back, is a jump of the ticks and no time that
+has passed. It counts for nothing. A shorter step forward cannot be told from a program that stood
+still, and counts.
 """
 
 from .compat import const
 
 _SECOND_US = const(1_000_000)
+_STEP_MAX_US = const(32_000_000)
 
 
 class Clock:
@@ -23,7 +27,7 @@ class Clock:
         """Take in the time that has passed."""
         now = self._ticks_us()
         passed = self._ticks_diff(now, self._last)
-        us = self.us + (passed if passed > 0 else 0)
+        us = self.us + (passed if 0 < passed < _STEP_MAX_US else 0)
         # No jump from here on, so that an interrupt finds all of it done or nothing.
         self._last = now
         self.s += us // _SECOND_US

@@ -4,13 +4,12 @@
 counts every sample that should have been: what was lost is left out of it and told in a note.
 
 Times: a polled sample is of the moment it was asked for. A FIFO is drained at T with n samples in
-it: its newest is of T less half a period, since T falls anywhere between two samples.
+it: its newest is of T less half a period, since T falls anywhere between two samples. Both, and
+the slots of polled samples, are of the epoch's clock, which forgets a jump of the ticks.
 
 This is what happens all the time. What happens rarely, start and end, losses and failures, is in
 `trouble`, which is loaded for it; what both need has no underscore.
 """
-
-from time import ticks_add, ticks_diff
 
 from . import overlay
 from .compat import const
@@ -31,7 +30,7 @@ class Stream:
     """One sensor: its driver, the block being filled, its state and its counts.
 
     `sensor`, `spec` (of its bus) and `limits` are the configuration's entries, `cls` the driver's
-    class. `hands` has the rest: `ticks_ms()`, `bus(spec)`, `recover(spec)` and `report(text)`.
+    class. `hands` has the rest: `bus(spec)`, `recover(spec)` and `report(text)`.
     """
 
     def __init__(self, number, sensor, spec, cls, recorder, hands, limits):
@@ -43,7 +42,6 @@ class Stream:
         self.hands = hands
         self.recorder = recorder
         self._clock = recorder.clock
-        self._ticks_ms = hands.ticks_ms
         self.limits = limits
         self._latency_ms = sensor.get("latency_ms", limits["latency_ms"])
         self.period_ms = 0 if cls.STREAMING else sensor.get("period_ms", _PERIOD_MS)
@@ -67,7 +65,7 @@ class Stream:
         self.seen_s = self.seen_us = 0  # time of the last drain
         self.heard_s = 0  # second of the last drain or start
         self.base = None  # (index, s, us) of the first drain
-        self.due_ms = self._ticks_ms()  # slot of the next polled sample
+        self.due_now()
 
     def step(self):
         """Do what is due; return the ms until the next step. What a sensor does never raises."""
@@ -208,11 +206,14 @@ class Stream:
     # Polled parts: asked in slots of the period, so that index and time agree.
 
     def _ask(self):
+        wait_ms = self.wait_ms()
+        if wait_ms > 1:
+            return wait_ms
         self.skip_slots()
+        clock = self._clock
         if self.missed:
             overlay.call("trouble", "late", self)
-        clock = self._clock
-        clock.tick()
+            clock.tick()
         if not self.block.count:
             self._s = clock.s
             self._us = clock.us
@@ -239,19 +240,29 @@ class Stream:
         overlay.call("trouble", "invalid", self, error)
         return self._next_slot()
 
+    def due_now(self):
+        """Have the slots begin: the next one is now."""
+        self._due_s = self._clock.s
+        self._due_ms = self._clock.us // 1000
+
+    def _put_off(self, slots):
+        ms = self._due_ms + slots * self.period_ms
+        self._due_s += ms // 1000
+        self._due_ms = ms % 1000
+
     def skip_slots(self):
         """Count the slots that went by; the next one is now, or to come."""
         period_ms = self.period_ms
         if self.samples and period_ms:
-            late = ticks_diff(self._ticks_ms(), self.due_ms) // period_ms
+            late = self._clock.since_ms(self._due_s, self._due_ms * 1000) // period_ms
             if late > 0:
                 self.missed += late
-                self.due_ms = ticks_add(self.due_ms, late * period_ms)
+                self._put_off(late)
 
     def slot_done(self):
         """Account for the sample of a slot."""
         self.samples += 1
-        self.due_ms = ticks_add(self.due_ms, self.period_ms)
+        self._put_off(1)
         self.reading = False
 
     def _next_slot(self):
@@ -264,8 +275,9 @@ class Stream:
         return self.wait_ms()
 
     def wait_ms(self):
-        """Return the time to the next slot."""
-        return max(0, ticks_diff(self.due_ms, self._ticks_ms()))
+        """Return the time to the next slot, rounded up."""
+        self._clock.tick()
+        return max(0, -self._clock.since_ms(self._due_s, self._due_ms * 1000))
 
     # Both.
 

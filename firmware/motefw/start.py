@@ -15,6 +15,7 @@ def begin(stream):
     """Start the sensor, whatever state it is in; return (its driver, its block)."""
     sensor = stream.sensor
     cls, driver = stream.cls, stream.driver
+    clock = stream.recorder.clock
     if getattr(cls, "HALF", False):
         cls = drivers.load(sensor["driver"])
     try:
@@ -22,6 +23,7 @@ def begin(stream):
             bad = driver.bad if driver else 0
             driver = cls(stream.hands.bus(stream.spec), sensor.get("address"))
             driver.bad = bad
+        clock.tick()
         stream.skip_slots()
         driver.start(**sensor.get("options", {}))
         block = stream.block or _block(stream, cls, driver)
@@ -29,12 +31,11 @@ def begin(stream):
         stream.cls = half = _half(cls)
     driver = _as(half, driver)
     stream.failures = 0
-    clock = stream.recorder.clock
     clock.tick()
     stream.heard_s = clock.s
     if not stream.samples:
         stream.seen()
-        stream.due_ms = stream.hands.ticks_ms()
+        stream.due_now()
     return driver, block
 
 

@@ -193,6 +193,22 @@ HOST = (
         ("test_between_anchors_time_is_linear",),
     ),
     Mutant(
+        "query: an anchor that is years off believed",
+        _HOME + "query/clock.py",
+        "return _apart_us(first, other) <= ",
+        "return drift_us >= 0 or _apart_us(first, other) <= ",
+        "query",
+        ("test_anchors_that_those_around_them_contradict_are_refused",),
+    ),
+    Mutant(
+        "query: times interpolated across a clock that was set",
+        _HOME + "query/clock.py",
+        "        if before:\n",
+        "        if not before and not run:\n",
+        "query",
+        ("test_where_a_clock_was_set_for_good_nothing_is_interpolated",),
+    ),
+    Mutant(
         "query: offset of a channel left out",
         _HOME + "query/batch.py",
         "self.values[n] * scale + offset for",

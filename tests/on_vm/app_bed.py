@@ -1,4 +1,4 @@
-"""The whole firmware on a port of its own making, in real time: what a test runs and looks at."""
+"""The whole firmware on a port of its own making, in virtual time: for a test to run and look."""
 
 import asyncio
 import gc
@@ -6,8 +6,12 @@ import json
 import sys
 
 import fake_port
+import virtual_time
 
 from motefw import app, drivers, packet, status
+
+virtual_time.let_sleep(asyncio.core)
+fake_port.time = virtual_time.clock
 
 I2C = {"kind": "i2c", "id": 0, "sda": 5, "scl": 6, "hz": 400000}
 

@@ -34,4 +34,18 @@ class Clock:
 
 
 clock = Clock()
+for _name in ("ticks_us", "ticks_ms", "ticks_diff", "ticks_add", "sleep_ms", "sleep_us"):
+    setattr(clock, _name, getattr(clock, _name))  # `from time import` takes no method
 sys.modules["time"] = clock
+
+
+def let_sleep(core):
+    """Let asyncio's tasks sleep on this clock; `core` is asyncio.core."""
+
+    def wait(_queue, ms):
+        if ms < 0:
+            raise OSError("every task waits for another one")
+        clock.sleep_ms(ms)
+
+    core.ticks, core.ticks_add, core.ticks_diff = clock.ticks_ms, clock.ticks_add, clock.ticks_diff
+    core.IOQueue.wait_io_event = wait

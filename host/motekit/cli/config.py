@@ -1,6 +1,7 @@
 """The command `motekit config`."""
 
 import json
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -9,9 +10,10 @@ import typer
 
 from motekit.cli import options, outcomes, plan_file
 from motekit.configuration import apply as applying
-from motekit.configuration import paths, target
+from motekit.configuration import paths, saved, target
 from motekit.configuration.lines import DirectLine
 from motekit.configuration.outcome import Target
+from motekit.configuration.rotation import WIFI
 from motekit.errors import UsageError
 from motekit.flasher import ports
 from motekit.keys import Host, KeyStore
@@ -85,26 +87,41 @@ def plan(
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help=f"Exit with {DIFFERS} if anything would change.")
     ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE.plan", help="Keep it, for `motekit config apply`."),
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Show what would change on boards to be as their plan says; nothing is changed.
+
+    With --out, what is shown is kept, without Wi-Fi, whose passwords would lie in the file; each
+    board that has changed since refuses to be made so.
 
     Exit code 0, whether or not anything would change, unless --exit-code says otherwise; 1 if a
     board could not be read.
 
     Example: motekit config plan fleet.toml --all
     """
+    if out is not None and out.suffix != saved.SUFFIX:
+        raise UsageError(f"--out {out}: a name that ends in {saved.SUFFIX} expected")
     chosen = _role(file, records)
     done = applying.plan(ports.chosen(names, all_), chosen, KeyStore.load())
     outcomes.show(done, as_json=as_json)
     outcomes.fail(done)
+    if out is not None:
+        saved.save(out, done)
+        if any(change.path[:1] == (WIFI,) for each in done for change in each.changes):
+            print(f"Wi-Fi is not in {out}: apply {file} for that", file=sys.stderr)
     if exit_code and any(each.state == "differs" for each in done):
         raise typer.Exit(DIFFERS)
 
 
 @config.command("apply")
 def apply(
-    file: options.Plan,
+    file: Annotated[
+        Path, typer.Argument(help="What boards shall be: TOML, CSV, or a plan that was kept.")
+    ],
     names: options.Ports = None,
     all_: options.All = False,
     records: options.Records = None,
@@ -114,9 +131,14 @@ def apply(
 ) -> None:
     """Make boards as their plan says, all at once; each keeps it only if it is well with it.
 
+    FILE.plan, which `motekit config plan --out` has kept, makes them as was shown then.
+
     Example: motekit config apply fleet.toml --all --store fleet.motekit
     """
-    chosen = _role(file, records)
+    if file.suffix == saved.SUFFIX:
+        chosen = saved.target(saved.load(file))
+    else:
+        chosen = _role(file, records)
     _apply(ports.chosen(names, all_), chosen, store, discard=discard, as_json=as_json)
 
 

@@ -14,6 +14,8 @@ from motekit.flasher import flash as flasher
 from motekit.flasher import ports
 from motekit.flasher.esptool import FAST_BAUD
 from motekit.flasher.job import Job, Result
+from motekit.keys import KeyStore
+from motekit.provision.sparing import Sparing
 
 _Board = Annotated[
     str, typer.Option("--board", "-b", help="What boards they are: `motekit boards`, or a file.")
@@ -37,6 +39,8 @@ def flash(
     pinned: options.Manifest = None,
     erase: _Erase = False,
     yes: _Yes = False,
+    store: options.StoreOfUnsent = None,
+    discard: options.Discard = False,
     baud: _Baud = FAST_BAUD,
     drivers: options.Drivers = None,
     modules: options.Modules = None,
@@ -45,9 +49,10 @@ def flash(
     """Write MicroPython and the firmware onto boards, all at once, and wait until each says hello.
 
     A blank board gets everything; on one that was flashed before, files and identity stay and only
-    what differs is written; it is reset, so collect first what it holds. A wrong chip, or one
-    that holds something else, is left alone. Boards that fail hold nobody up; exit code 1 names
-    them. Doing it again is always safe.
+    what differs is written. Each is reset, which empties its queue: one of a fleet that holds
+    packets which nobody has is left alone, unless --store collects them first, or --discard gives
+    them up. So is a wrong chip, or one that holds something else. Boards that fail hold nobody up;
+    exit code 1 names them. Doing it again is always safe.
 
     Example: motekit flash --all --board esp32-c3-devkitm-1
     """
@@ -58,10 +63,12 @@ def flash(
         chosen = boards.load(board)
         wanted = ports.chosen(names, all_)
         job = Job(chosen, image_of(chosen), erase=erase, baud=baud)
+        # who agrees to erase all agrees to that, too
+        spare = Sparing(KeyStore.load(), store, discard=discard or (erase and not store))
         if erase and not yes:
             _ask(wanted)
         with progress.view(len(wanted), as_json=as_json) as on_step:
-            done = flasher.flash(wanted, job, on_step)
+            done = flasher.flash(wanted, job, on_step, spare)
     show.rows(_COLUMNS, done, as_json=_record if as_json else None)
     failed = [each for each in done if each.state == "failed"]
     outcomes.fail_naming([(each.port, each.mac, each.error) for each in failed], len(done))
@@ -86,6 +93,7 @@ _COLUMNS: show.Columns[Result] = (
     show.Column("state", lambda each: each.state),
     show.Column("bytes sent", lambda each: f"{each.sent_bytes:,}", right=True, spare=1),
     show.Column("s", lambda each: f"{each.seconds:.1f}", right=True),
+    show.Column("unsent", lambda each: each.unsent, spare=3),
     show.Column("firmware", lambda each: f"motefw {each.hello.firmware}" if each.hello else ""),
 )
 
@@ -101,5 +109,6 @@ def _record(result: Result) -> Mapping[str, object]:
         "seconds": result.seconds,
         "firmware": result.hello.firmware if result.hello else None,
         "name": result.hello.name if result.hello else None,
+        "unsent": result.unsent,
         "error": result.error,
     }

@@ -42,11 +42,11 @@ def fail(done: Sequence[Outcome]) -> None:
     fail_naming([(each.port, each.device, each.error) for each in done if each.failed], len(done))
 
 
-def fail_naming(failed: Sequence[tuple[str, str, str]], total: int) -> None:
+def fail_naming(failed: Sequence[tuple[str, str, str]], total: int, said: str = "failed") -> None:
     """Raise LinkError if boards failed, of so many: of each its port, its id if known, and why."""
     if failed:
         lines = (f"{port}{_in_brackets(device)}: {why}" for port, device, why in failed)
-        raise LinkError(f"{len(failed)} of {total} boards failed:\n  " + "\n  ".join(lines))
+        raise LinkError(f"{len(failed)} of {total} boards {said}:\n  " + "\n  ".join(lines))
 
 
 def _in_brackets(device: str) -> str:

@@ -11,12 +11,13 @@ import typer
 
 from motekit import own
 from motekit.cli import micropython, options, outcomes, plan_file
-from motekit.cli.station_view import View, interrupts, view
+from motekit.cli.station_view import Interrupts, View, view
 from motekit.errors import LinkError, UsageError
 from motekit.flasher.job import Job
 from motekit.keys import KeyStore
 from motekit.plan import Plan
 from motekit.provision import Outcome, Records
+from motekit.provision.sparing import Sparing
 from motekit.station.desk import ENDS, Slot
 from motekit.station.journal import Journal
 from motekit.station.labels import Labels
@@ -66,6 +67,8 @@ def station(
     font: options.Font = None,
     command: _Print = "",
     replace: _Replace = False,
+    store: options.StoreOfUnsent = None,
+    discard: options.Discard = False,
     drivers: options.Drivers = None,
     modules: options.Modules = None,
     at_once: _AtOnce = 16,
@@ -84,12 +87,17 @@ def station(
     with own.taken(drivers or (), (), modules or ()):
         loaded = plan_file.load(plan)
         watch, there = _watch(names or [_EVERY_PORT], until_done=until_done)
-        book = Records(records)
+        book, key_store = Records(records), KeyStore.load(keys)
         jobs = jobs_of(loaded, lambda board: Job(board, image_of(board), replace=replace))
         label = _label(loaded, labels, font, command)
         with Journal(journal or book.path.with_suffix(".station.jsonl")) as opened:
             work = Work(
-                loaded, jobs, keys=KeyStore.load(keys), records=book, journal=opened, label=label
+                *(loaded, jobs),
+                keys=key_store,
+                records=book,
+                journal=opened,
+                label=label,
+                spare=Sparing(key_store, store, discard=discard),
             )
             shown = view(opened, f"{loaded.fleet}  {plan.name}", as_json=as_json)
             _serve(work.steps(), opened, watch, shown, at_once, there)
@@ -143,16 +151,21 @@ def _serve(
     if begun := [each.device for each in journal.unfinished()]:
         shown.note(f"begun, not finished: {', '.join(begun)}; finished once plugged in")
     station = Station(steps, journal, watch.look, at_once=at_once, on_event=hear)
-    handler = interrupts(shown, lambda now: station.stop(at_once=now))
-    with shown, _handled(handler):
-        station.run(
-            lambda _: bool(there) and set(there) <= set(ended), lambda: shown.tick(station.desk)
-        )
+    interrupts = Interrupts(shown, lambda now: station.stop(at_once=now))
+
+    def tick() -> None:
+        interrupts.act()
+        shown.tick(station.desk)
+
+    with shown, _handled(interrupts.handle):
+        station.run(lambda _: bool(there) and set(there) <= set(ended), tick)
         shown.end()
     if there:
         failed = [each for each in ended.values() if each.state in ("failed", "pulled")]
         why = [(each.port, each.device, each.why) for each in failed]
-        outcomes.fail_naming(why, len(ended))
+        pulled = sum(each.state == "pulled" for each in failed)
+        said = f"failed, {pulled} of them pulled" if pulled else "failed"
+        outcomes.fail_naming(why, len(ended), said)
 
 
 @contextlib.contextmanager

@@ -58,10 +58,7 @@ class View:
         found = tally.of(self._journal.entries)
         share = "" if found.share is None else f", yield {100 * found.share:.0f} %"
         each = "" if found.seconds is None else f", {found.seconds:.0f} s a board"
-        return (
-            f"{found.passed} boards passed, {found.failed} failed{share}{each};"
-            f" journal: {self._journal.path}"
-        )
+        return f"{found.said()}{share}{each}; journal: {self._journal.path}"
 
     def _print(self, text: str, file: Any = None) -> None:
         with self._lock:
@@ -156,14 +153,26 @@ def view(journal: Journal, title: str, *, as_json: bool) -> View:
     return TileView(journal, title, console) if console.is_terminal else View(journal, title)
 
 
-def interrupts(view_: View, stop: Callable[[bool], None]) -> Callable[[int, object], None]:
-    """Return a signal handler: the first one ends when no board is in the middle."""
-    seen: list[int] = []
+class Interrupts:
+    """Ctrl-C: the first one ends when no board is in the middle, a second one at once.
 
-    def handle(number: int, _frame: object) -> None:
-        seen.append(number)
-        stop(len(seen) > 1)
-        if len(seen) == 1:
-            view_.note("ending when no board is in the middle; Ctrl-C again ends at once")
+    A signal may come in the midst of anything, locks held: its handler counts, no more. What that
+    means is for `act`, which the station's own loop calls.
+    """
 
-    return handle
+    def __init__(self, view_: View, stop: Callable[[bool], None]) -> None:
+        self._view = view_
+        self._stop = stop
+        self._came = self._heeded = 0
+
+    def handle(self, _number: int, _frame: object) -> None:
+        """Take note of a signal."""
+        self._came += 1
+
+    def act(self) -> None:
+        """Do what the signals that came meanwhile ask for."""
+        while self._heeded < self._came:
+            self._heeded += 1
+            self._stop(self._heeded > 1)
+            if self._heeded == 1:
+                self._view.note("ending when no board is in the middle; Ctrl-C again ends at once")

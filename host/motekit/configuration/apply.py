@@ -65,6 +65,8 @@ def compare(line: Line, target: Target, key_store: KeyStore) -> Outcome:
         str(wanted.config.get("name") or _called(line.hello)),
         found,
         mark=held.marks.kept or "",
+        was=held.config,
+        shall=completed(wanted.config),
         notes=notes,
     )
 

@@ -1,8 +1,8 @@
 """What boards shall have, and what became of each."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from motekit.errors import MotekitError
 from motekit.hello import Hello
@@ -47,6 +47,8 @@ class Outcome:
     changes: tuple[Change, ...] = ()
     sensors: tuple[Sensor, ...] = ()
     mark: str = ""
+    was: Config = field(default_factory=dict[str, Any], repr=False)  # of a plan: all that it has,
+    shall: Config = field(default_factory=dict[str, Any], repr=False)  # and all that it shall have
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     error: str = ""

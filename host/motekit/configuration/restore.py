@@ -25,10 +25,10 @@ from motekit.provision import look, proof, transaction
 from motekit.provision.delivery import spare
 from motekit.provision.guard import HoldsError, RefusedError, check_left
 from motekit.provision.look import TRIAL, Found
-from motekit.provision.patience import opened as port_opened
 from motekit.provision.transaction import TRY
 from motekit.provision.wanted import same
 from motekit.raw_prompt import NEW, PromptError, RawPrompt
+from motekit.transports.patience import opened as port_opened
 from motekit.transports.serial import SerialPipe
 
 from . import apply as applying

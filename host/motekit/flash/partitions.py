@@ -17,6 +17,10 @@ from motekit.errors import MotekitError
 TABLE_OFFSET = 0x8000
 TABLE_BYTES = 0xC00
 APP, DATA = 0, 1
+# Where else a bootloader may have been built to look (CONFIG_PARTITION_TABLE_OFFSET).
+ELSEWHERE_OFFSET = 0x9000
+ELSEWHERE_BYTES = 0x8000
+_SECTOR_BYTES = 0x1000
 _MAGIC = b"\xaa\x50"
 _MD5_MARK = b"\xeb\xeb" + b"\xff" * 14
 _ENTRY = struct.Struct("<2sBBII16sI")
@@ -90,6 +94,20 @@ def read(data: bytes, where: str = "partition table") -> tuple[Entry, ...]:
         text = label.rstrip(b"\0").decode("ascii", "replace")
         found.append(Entry(text, kind, subtype, offset, size))
     raise TableError(f"{where}: no table with an MD5 (blank or damaged flash?)")
+
+
+def elsewhere(data: bytes) -> tuple[int, tuple[Entry, ...]] | None:
+    """Return (offset, entries) of a table in a wrong place, None if none is whole.
+
+    `data` is what lies from ELSEWHERE_OFFSET on.
+    """
+    for at in range(0, len(data), _SECTOR_BYTES):
+        if data[at : at + len(_MAGIC)] == _MAGIC:
+            try:
+                return ELSEWHERE_OFFSET + at, read(data[at : at + TABLE_BYTES])
+            except TableError:
+                continue
+    return None
 
 
 def cut_off(data: bytes, board: Board) -> bool:

@@ -26,10 +26,11 @@ from motekit.flash import partitions
 from motekit.flash.merged import Region
 from motekit.flasher import history
 from motekit.flasher.esptool import SLOW_BAUD, Chip, Esptool, EsptoolError
-from motekit.flasher.job import CONFIG, Job, Progress, Result, Step
+from motekit.flasher.job import CONFIG, Job, Progress, Result, Spare, Step, spare_nothing
 from motekit.hello import Hello
 from motekit.keys import Host, KeyStore
 from motekit.raw_prompt import NEW, RawPrompt
+from motekit.transports.patience import opened
 from motekit.transports.serial import PortBusyError, PortGoneError, SerialPipe, open_port
 
 HELLO_S = 30.0
@@ -47,15 +48,25 @@ class RefusedError(MotekitError):
     """A board that is not written to, because it would be wrong or would lose something."""
 
 
-def flash(ports: Sequence[str], job: Job, on_step: Progress = lambda _: None) -> list[Result]:
+def flash(
+    ports: Sequence[str],
+    job: Job,
+    on_step: Progress = lambda _: None,
+    spare: Spare = spare_nothing,
+) -> list[Result]:
     """Flash boards, all at once; a result for each port, in their order.
 
+    `spare` is asked before a board is reset, which empties its queue.
     Raises MotekitError, before any board is touched, for a job that fits none.
     """
     if ports:
         _ = job.regions
     # after an interrupt no esptool is left behind
-    return at_once(ports, lambda port, stopped: one(port, job, on_step, stopped), end_s=_END_S)
+    return at_once(
+        ports,
+        lambda port, stopped: one(port, job, on_step, stopped, spare=spare),
+        end_s=_END_S,
+    )
 
 
 def one(
@@ -64,6 +75,7 @@ def one(
     on_step: Progress = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
     keys: KeyStore | None = None,
+    spare: Spare = spare_nothing,
 ) -> Result:
     """Flash one board and wait until it says hello; nothing is raised.
 
@@ -75,7 +87,7 @@ def one(
     def choose(chip: Chip) -> Job:
         return job if isinstance(job, Job) else job(chip)
 
-    work = _Flashing(port, choose, on_step, stopped, keys)
+    work = _Flashing(port, choose, on_step, stopped, keys, spare)
     try:
         found = work.run()
     except (MotekitError, OSError) as e:
@@ -94,6 +106,7 @@ class _Flashing:
         on_step: Progress,
         stopped: Callable[[], bool],
         keys: KeyStore | None,
+        spare: Spare,
     ) -> None:
         self.chip = Chip("", "", 0)
         self._port = port
@@ -103,19 +116,21 @@ class _Flashing:
         self._keys = keys
         self._tool = Esptool(port, SLOW_BAUD, stopped)
         self._erase = False
+        self._spare = spare
 
     def run(self) -> Result:
         self._tell("looking")
+        spared = self._spare(self._port, self._stopped, self._tell)
         self.chip, table = self._look()
         try:
             self._job = self._choose(self.chip)
             self._check_fits()
-            blank = self._is_blank(table)
+            blank = self._is_blank(table, empty=spared.blank)
         except MotekitError:
             with contextlib.suppress(LinkError):
                 self._tool.let_go()  # it runs again what it ran before
             raise
-        return self._flash(blank=blank)
+        return replace(self._flash(blank=blank), unsent=spared.unsent)
 
     def _flash(self, *, blank: bool) -> Result:
         self._tool.baud = self._job.baud
@@ -182,10 +197,17 @@ class _Flashing:
         """Tell whether waiting helps: a port that was never there is a typing error."""
         return bool(self.chip.mac) or os.path.lexists(self._port)
 
-    def _is_blank(self, data: bytes) -> bool:
-        """Tell whether all is to be written; refuse a chip that holds something else."""
+    def _is_blank(self, data: bytes, *, empty: bool) -> bool:
+        """Tell whether all is to be written; refuse a chip that holds something else.
+
+        `empty`: its boot ROM has said that there is nothing to start.
+        """
         self._erase = self._job.erase
-        if self._erase or not data.strip(b"\xff"):
+        if self._erase:
+            return True
+        if not data.strip(b"\xff"):
+            if not empty:
+                self._look_elsewhere()
             return True
         try:
             there = partitions.read(data)
@@ -195,14 +217,29 @@ class _Flashing:
             there = ()
         if there == partitions.of_board(self._job.board):
             return False
+        self._give_up(there)
+        return True
+
+    def _look_elsewhere(self) -> None:
+        """Refuse a program whose bootloader has its table in another place: it is none of ours.
+
+        Without any table nothing starts: what else is there was left by a flash that was cut off.
+        """
+        self._tool.baud = self._job.baud
+        where, size = partitions.ELSEWHERE_OFFSET, partitions.ELSEWHERE_BYTES
+        found = partitions.elsewhere(self._again(lambda: self._tool.read(where, size)))
+        if found is not None:
+            self._give_up(found[1], f" with its table at 0x{found[0]:x}")
+
+    def _give_up(self, there: Sequence[partitions.Entry], where: str = "") -> None:
+        """Have all of a chip erased that holds something else, or refuse to."""
         if not self._job.replace:
             names = ", ".join(each.label for each in there) or "that cannot be read"
             raise RefusedError(
-                f"{self._port}: holds something else (partitions {names}); nothing was written;"
-                " --erase (motekit station: --replace) gives all of it up"
+                f"{self._port}: holds something else (partitions {names}){where}; nothing was"
+                " written; --erase (motekit station: --replace) gives all of it up"
             )
         self._erase = True
-        return True
 
     def _write(self, regions: Sequence[Region], before: Mapping[str, Path]) -> int:
         """Write regions and return how many bytes went over the line."""
@@ -230,7 +267,7 @@ class _Flashing:
         """Bring over what differs, never the configuration; return files and their bytes."""
         self._tell("files")
         wanted = self._job.files
-        with RawPrompt.open(self._port, BOOT_S) as prompt:
+        with opened(lambda: RawPrompt.open(self._port, BOOT_S), self._port, known=True) as prompt:
             self._check_same(prompt)
             hashes = prompt.hashes(wanted)
             changed = {
@@ -266,7 +303,7 @@ class _Flashing:
     def _greet(self) -> Hello:
         """Wait for the firmware's hello; it must be this chip's."""
         self._tell("hello")
-        pipe = SerialPipe(self._port)
+        pipe = opened(lambda: SerialPipe(self._port), self._port, known=True)
         try:
             keys = self._keys or KeyStore.load()
             hello = Client(pipe, keys, Host(), self._stopped).probe(HELLO_S)

@@ -59,11 +59,31 @@ class Step(NamedTuple):
 Progress = Callable[[Step], None]
 
 
+class Spared(NamedTuple):
+    """What became of the packets in a board's RAM; `blank`: its boot ROM finds no program."""
+
+    unsent: str = ""
+    blank: bool = False
+
+
+# Called with a port before its board is reset, `cancelled`, and what tells what is done; raises
+# MotekitError if what is in RAM is not to be lost.
+Spare = Callable[[str, Callable[[], bool], Callable[[str], None]], Spared]
+
+
+def spare_nothing(
+    _port: str, _cancelled: Callable[[], bool], _tell: Callable[[str], None]
+) -> Spared:
+    """Have whatever a board holds lost: it was asked before, or has nothing."""
+    return Spared()
+
+
 @dataclass(frozen=True)
 class Result:
     """What became of a board: `state` is "flashed", "updated", "unchanged" or "failed".
 
-    `files` is how many were brought or removed one by one, `sent_bytes` what went over the line.
+    `files` is how many were brought or removed one by one, `sent_bytes` what went over the line,
+    `unsent` what became of the packets that it held.
     """
 
     port: str
@@ -74,4 +94,5 @@ class Result:
     files: int = 0
     seconds: float = 0.0
     hello: Hello | None = None
+    unsent: str = ""
     error: str = ""

@@ -30,7 +30,6 @@ _STEPPED_US = 100_000  # between two steps the calendar was set, or the machine 
 _ANCHOR_ERROR_US = 1000  # of two readings of the host's clocks, one after the other
 _QUALITY_HOST = 3
 _IDLE_S = 1.0
-_PLENTY_BYTES = 1 << 30
 
 
 def device_id(name: str, paths: tuple[str, ...] = _MACHINE_IDS, given: str | None = None) -> str:
@@ -140,7 +139,6 @@ class Gateway:
     def _start(self, ticks: Ticks) -> None:
         module: Callable[[str], Any] = importlib.import_module  # MicroPython code: without types
         self._port.check()
-        module("motefw.overlay").setup(lambda: _PLENTY_BYTES)
         clock = module("motefw.clock").Clock(ticks.us, ticks_diff)
         _, kernel = module("motefw.packet_setup").select_kernel()
         tagger = Tagger(bytes(KEY_BYTES), self.device.encode())

@@ -9,19 +9,20 @@ from typing import Any, cast
 from motekit import board as boards
 from motekit import wifi
 from motekit.chips import CHIPS
-from motekit.client import Client, NoKeyError, RefusedError
+from motekit.client import CancelledError, Client, NoKeyError, RefusedError
 from motekit.errors import BoardError, LinkError
 from motekit.hello import Hello
 from motekit.keys import Host, KeyStore
-from motekit.provision.patience import opened
 from motekit.provision.wanted import CONFIG, KEYS, WIFI, Wanted, same
 from motekit.raw_prompt import RawPrompt
 from motekit.transports.link import Log
+from motekit.transports.patience import opened
 from motekit.transports.serial import SerialPipe
 
 MARK, TRIAL = "provision.json", "trial.json"
 LINK_S = 3.0  # what a board that runs takes to say hello
 _ROM_SIGNS = ("invalid header: 0x", "flash read err,")  # ESP32's own, and of its kin
+_CERTAIN = 2  # such complaints, or replies under other keys: the next ones will say the same
 _MODULE = "/motefw/trial.mpy"
 _BESIDE = {CONFIG: {"config.next", "config.trial"}}  # what would be in force instead
 _ABOUT = """
@@ -55,6 +56,7 @@ class Found:
     networks: tuple[wifi.Known, ...] = ()  # as it tells them
     wifi_file: Any = field(default=None, repr=False)  # read at its prompt
     had: frozenset[str] = frozenset()  # files that are there; at the prompt
+    taken: bool = False  # somebody has collected from it since it booted; where that was asked
     left_bytes: int = 0  # of packets that a stopped firmware has left in RAM; at the prompt
 
     @property
@@ -72,32 +74,55 @@ class Found:
 
 
 def over_link(
-    port: str, key_store: KeyStore, cancelled: Callable[[], bool], wait_s: float, *, known: bool
+    port: str,
+    key_store: KeyStore,
+    cancelled: Callable[[], bool],
+    wait_s: float,
+    *,
+    known: bool,
+    ask: Callable[[Client, Hello], Found] | None = None,
 ) -> Found | None:
     """Ask who is there and disturb nothing; None if nothing that runs there answers.
 
     A board under keys of somebody else's is `foreign`, and its device "" if it did not tell.
+    `ask` has one that answers tell about itself, `told` by default.
     """
     pipe = opened(lambda: SerialPipe(port), port, known=known)
+    complaints = 0
+
+    def hear() -> None:
+        nonlocal complaints
+        complaints += _no_program(client)
+
+    def given_up() -> bool:
+        return max(complaints, client.bad_messages) >= _CERTAIN or cancelled()
+
     try:
-        client = Client(pipe, key_store, Host(), cancelled)
+        client = Client(pipe, key_store, Host(), given_up)
+        client.between = hear
         try:
             hello = client.probe(wait_s)
         except NoKeyError:
             return Found("", foreign=True)
+        except CancelledError:
+            if cancelled():
+                raise
+            hello = None
         if hello is None and client.bad_messages:
             return Found("", foreign=True)
         if hello is None:
-            return Found("", blank=True) if _has_no_program(client) else None
-        return told(client, hello)
+            hear()
+            return Found("", blank=True) if complaints else None
+        client.between = lambda: None
+        return (ask or told)(client, hello)
     finally:
         pipe.close()
 
 
-def _has_no_program(client: Client) -> bool:
-    """Tell whether a chip's boot ROM says, over and over, that it finds nothing to start."""
+def _no_program(client: Client) -> int:
+    """Count how often a chip's boot ROM has said that it finds nothing to start."""
     lines = [event.text for event in client.step(0.0) if isinstance(event, Log)]
-    return any(sign in line for line in [*lines, client.pipe.tail()] for sign in _ROM_SIGNS)
+    return sum(sign in line for line in lines for sign in _ROM_SIGNS)
 
 
 def told(client: Client, hello: Hello) -> Found:

@@ -29,12 +29,12 @@ from motekit.provision.guard import (
 )
 from motekit.provision.look import Found
 from motekit.provision.outcome import Options, Outcome
-from motekit.provision.patience import opened
 from motekit.provision.proof import ProofError
 from motekit.provision.records import FAILED, PROVISIONED, Records, Unit
 from motekit.provision.roles import Claims, choose
 from motekit.provision.wanted import Wanted, make
 from motekit.raw_prompt import PromptError, RawPrompt
+from motekit.transports.patience import opened
 from motekit.transports.serial import SerialPipe
 
 BOOT_S = 20.0  # until a prompt answers: a board that boots takes Ctrl-C late

@@ -4,9 +4,17 @@ Between two anchors time runs linearly. Outside them it runs at the rate of the 
 that lie far enough apart to tell it better than a crystal holds it, or at 1. Only the anchors of
 the best quality of the epoch count, and none that 64 bits of ns cannot hold. An epoch without
 anchors has no UTC.
+
+Two anchors agree that no more than drift lies between. Those that contradict others before and
+after, which agree, are of a host whose clock was wrong meanwhile: they are refused. Where those
+before agree among themselves and those after do, too, one of the clocks was set in between, the
+host's or the board's, and nothing tells which or when: up to the first after, time runs on from
+the last before, and is doubtful.
 """
 
-from collections.abc import Sequence
+from bisect import bisect
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,22 +25,35 @@ Ints = NDArray[np.int64]
 
 CRYSTAL = 200e-6  # what a board's clock may be off, relative; a rate less certain is not used
 RATE_MAX = 1e-3  # a rate further off comes from a clock that was set, not from drift
+DRIFT_MAX = 3e-3  # as much between two anchors is taken for drift all the same
+SET_MIN_US = 1_000_000  # a clock that was set by less is not told from one that is corrected
 TIME_MAX_NS = (1 << 63) - 1
 US = 1000
+_CHAINS = 16  # of anchors that agree, each of which a next one may go on
 
 
 class Clock:
-    """The clock of one epoch. Times are int64 ns: the board's, and UTC since 1970."""
+    """The clock of one epoch. Times are int64 ns: the board's, and UTC since 1970.
+
+    `refused` are the anchors that contradict others; `apart_us` is by how much the farthest two
+    are apart that were not, yet contradict each other.
+    """
 
     def __init__(self, anchors: Sequence[Anchor]) -> None:
         told = [a for a in anchors if max(a.time_us, a.utc_us) * US <= TIME_MAX_NS]
         best = max((anchor.quality for anchor in told), default=0)
         used = sorted(anchor for anchor in told if anchor.quality == best and best > 0)
+        runs = _trusted(used)
+        kept = {anchor for run in runs for anchor in run}
         self.quality = best
-        self._time = np.array([anchor.time_us * US for anchor in used], np.int64)
-        self._utc = np.array([anchor.utc_us * US for anchor in used], np.int64)
-        self._head = _rate_off(used)
-        self._tail = _rate_off(used[::-1])
+        self.refused = tuple(anchor for anchor in used if anchor not in kept)
+        self.apart_us = max((_apart_us(a[-1], b[0]) for a, b in pairwise(runs)), default=0)
+        knots = list(_knots(runs))
+        self._time = np.array([time for time, _, _ in knots], np.int64)
+        self._utc = np.array([utc for _, utc, _ in knots], np.int64)
+        self._doubtful = np.array([*(doubtful for _, _, doubtful in knots), False], np.bool_)
+        self._head = _rate_off(runs[0]) if runs else 0.0
+        self._tail = _rate_off(runs[-1][::-1]) if runs else 0.0
 
     def __bool__(self) -> bool:
         """Tell whether the epoch has any anchor."""
@@ -52,9 +73,14 @@ class Clock:
         return self._utc[at] + passed + np.rint(passed * off[before + 1]).astype(np.int64)
 
     def qualities(self, time_ns: Ints) -> NDArray[np.int8]:
-        """Return how far each time can be trusted: the anchors' quality, one less outside them."""
+        """Return how far each time can be trusted: as the anchors, less outside or in doubt."""
         outside = (time_ns < self._time[0]) | (time_ns > self._time[-1])
-        return np.where(outside, self.quality - 1, self.quality).astype(np.int8)
+        less = outside | self.doubtful(time_ns)
+        return np.where(less, self.quality - 1, self.quality).astype(np.int8)
+
+    def doubtful(self, time_ns: Ints) -> NDArray[np.bool_]:
+        """Return which times lie between two anchors that contradict each other."""
+        return self._doubtful[np.searchsorted(self._time, time_ns, "right")]
 
     def earliest_ns(self, utc_ns: int) -> int:
         """Return a monotonic time before which nothing reaches that UTC."""
@@ -87,3 +113,53 @@ def _rate_off(nearest_first: Sequence[Anchor]) -> float:
             off = (abs(other.utc_us - first.utc_us) - span) / span
             return off if abs(off) <= RATE_MAX else 0.0
     return 0.0
+
+
+def _apart_us(first: Anchor, other: Anchor) -> int:
+    """Return by how much more UTC went on than the board between two anchors, or less."""
+    return abs((other.utc_us - first.utc_us) - (other.time_us - first.time_us))
+
+
+def _agree(first: Anchor, other: Anchor) -> bool:
+    """Tell whether no more than drift lies between two anchors."""
+    drift_us = DRIFT_MAX * abs(other.time_us - first.time_us)
+    return _apart_us(first, other) <= SET_MIN_US + first.error_us + other.error_us + drift_us
+
+
+def _trusted(anchors: Sequence[Anchor]) -> list[list[Anchor]]:
+    """Return runs of anchors that agree, one after the other; what contradicts one is in none.
+
+    Of two that overlap in time the one stays that holds for longer.
+    """
+    chains: list[list[Anchor]] = []  # the one that went on last is the last
+    for anchor in anchors:
+        recent = range(len(chains) - 1, max(len(chains) - _CHAINS, 0) - 1, -1)
+        found = next((at for at in recent if _agree(chains[at][-1], anchor)), None)
+        chains.append([] if found is None else chains.pop(found))
+        chains[-1].append(anchor)
+    chains.sort(key=lambda chain: (chain[-1].time_us - chain[0].time_us, len(chain)))
+    runs: list[list[Anchor]] = []
+    for chain in reversed(chains):
+        at = bisect(runs, chain)
+        around = runs[max(at - 1, 0) : at + 1]
+        if not any(run[0] < chain[-1] and chain[0] < run[-1] for run in around):
+            runs.insert(at, chain)
+    return runs
+
+
+def _knots(runs: Sequence[Sequence[Anchor]]) -> Iterator[tuple[int, int, bool]]:
+    """Yield (time in ns, UTC in ns, whether what lies before is doubtful) of a line through all.
+
+    Where one run ends it goes on at the run's rate until the next begins.
+    """
+    before: Sequence[Anchor] = ()
+    for run in runs:
+        if before:
+            last = before[-1]
+            passed = run[0].time_us * US - 1 - last.time_us * US
+            off = round(passed * _rate_off(before[::-1]))
+            utc = min(last.utc_us * US + passed + off, TIME_MAX_NS)
+            yield last.time_us * US + passed, utc, True
+        for anchor in run:
+            yield anchor.time_us * US, anchor.utc_us * US, False
+        before = run

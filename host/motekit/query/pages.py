@@ -40,14 +40,35 @@ class Notes:
 
     def __init__(self) -> None:
         self.left_out: dict[str, int] = {}
+        self._refused: dict[str, int] = {}
+        self._doubtful: dict[str, tuple[int, int]] = {}
 
     def leave_out(self, why: str, samples: int) -> None:
         """Count samples that are not in the result."""
         self.left_out[why] = self.left_out.get(why, 0) + samples
 
+    def refuse(self, run: str, anchors: int) -> None:
+        """Note how many time anchors of a board's run were not believed."""
+        self._refused[run] = anchors
+
+    def doubt(self, run: str, samples: int, apart_us: int) -> None:
+        """Count samples whose times may be off by so much."""
+        self._doubtful[run] = self._doubtful.get(run, (0, 0))[0] + samples, apart_us
+
     def lines(self) -> list[str]:
         """Return one line a reason."""
-        return [f"{count} samples left out: {why}" for why, count in self.left_out.items()]
+        return [
+            *(f"{count} samples left out: {why}" for why, count in self.left_out.items()),
+            *(
+                f"{run}: {count} time anchors not believed, those before and after contradict them"
+                for run, count in self._refused.items()
+            ),
+            *(
+                f"{run}: {count} samples may be off by up to {apart_us / 1e6:,.0f} s: a clock was "
+                f"set, the host's or the board's, and nothing tells when"
+                for run, (count, apart_us) in self._doubtful.items()
+            ),
+        ]
 
 
 def batches(
@@ -55,6 +76,8 @@ def batches(
 ) -> Iterator[Batch]:
     """Yield the rows of a series within the bounds, in order of seq."""
     bounds = bounds.within(series.span.since_ns, series.span.until_ns)
+    if series.clock.refused:
+        notes.refuse(_run(series), len(series.clock.refused))
     if bounds.timed() and not series.clock:
         notes.leave_out("they have no UTC, and a time range was asked for", series.stream.samples)
         return
@@ -153,9 +176,15 @@ def _batch(
             valid[name] = mask if chosen is None else mask[chosen]
     if chosen is not None:
         utc_ns, time_ns = utc_ns[chosen], time_ns[chosen]
+    if series.clock and (doubtful := int(series.clock.doubtful(time_ns).sum())):
+        notes.doubt(_run(series), doubtful, series.clock.apart_us)
     scales = {c.name: (c.scale, c.offset) for c in schema.channels} if schema else {}
     found = Batch(series.epoch.device, series.name, utc_ns, time_ns // US, values, valid, scales)
     return found if raw else found.scaled()
+
+
+def _run(series: Series) -> str:
+    return f"{series.epoch.device}, epoch {series.epoch.epoch}"
 
 
 def _unfit(series: Series) -> str:

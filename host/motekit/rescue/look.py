@@ -323,6 +323,9 @@ def examine(tool: Readable, chip: str, head: bytes) -> Flash:
         entries = partitions.read(table)
     except partitions.TableError as e:
         fault = str(e) if table.strip(b"\xff") else "blank"
+        where, size = partitions.ELSEWHERE_OFFSET, partitions.ELSEWHERE_BYTES
+        if fault == "blank" and (found := partitions.elsewhere(tool.read(where, size))):
+            return Flash(False, boot_fault, found[1], "", "", other)
         return Flash(False, boot_fault, (), fault, "", other)
     app = next((each for each in entries if each.type == partitions.APP), None)
     if app is None:

@@ -31,6 +31,7 @@ class Slot:
     done: int = 0
     total: int = 0
     why: str = ""
+    came_s: float = 0.0
     began_s: float = 0.0
     seconds: float = 0.0
     gone_s: float | None = None  # since when the port is not there
@@ -61,7 +62,7 @@ class Desk:
                 continue
             if slot is not None:
                 went.append(slot)
-            self.slots[port] = Slot(port, plug.place, plug.mark)
+            self.slots[port] = Slot(port, plug.place, plug.mark, came_s=now_s)
             came.append(self.slots[port])
         for port in [port for port in self.slots if port not in plugged]:
             slot = self.slots[port]

@@ -28,7 +28,10 @@ class JournalError(MotekitError):
 
 @dataclass(frozen=True)
 class Entry:
-    """One line; `job` is the mark of what the board shall become, `seconds` what it took."""
+    """One line; `job` is the mark of what the board shall become, `seconds` what it took.
+
+    `plug` is another one each time that something is plugged in.
+    """
 
     what: str
     device: str = ""
@@ -39,6 +42,7 @@ class Entry:
     why: str = ""
     seconds: float = 0.0
     at: str = ""
+    plug: str = ""
 
 
 def _now() -> str:

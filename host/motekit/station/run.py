@@ -34,7 +34,7 @@ class Event(NamedTuple):
 
 
 class Station:
-    """Boards at ports; `run` it in one thread, `stop` it from any, or from a signal's handler."""
+    """Boards at ports; `run` it in one thread, `stop` it from any; no signal's handler should."""
 
     def __init__(
         self,
@@ -63,15 +63,15 @@ class Station:
         until: Callable[[Desk], bool] = lambda _: False,
         tick: Callable[[], None] = lambda: None,
     ) -> None:
-        """Serve boards until `until(desk)`, or `stop`; `tick` is called now and then."""
+        """Serve boards until `until(desk)`, or `stop`; `tick` is called before each look."""
         threads: dict[str, threading.Thread] = {}
         try:
             while not self._over():
+                tick()
                 for slot in self._round():
                     thread = threading.Thread(target=self._serve, args=(slot,), daemon=True)
                     threads[slot.port] = thread
                     thread.start()
-                tick()
                 if not self.desk.closing and until(self.desk):
                     self.stop()
                     continue
@@ -122,7 +122,10 @@ class Station:
     # In a board's own thread.
 
     def _serve(self, slot: Slot) -> None:
-        visit = Visit(slot, self._claim, self._begun, self._progress, self._ending.is_set)
+        visit = Visit(
+            *(slot, self._claim, self._begun, self._progress, self._ending.is_set),
+            plugged_s=lambda: self._now() - slot.came_s,
+        )
         state, why = "failed", _BROKEN
         try:
             for step in self._steps:
@@ -199,6 +202,7 @@ class Station:
         entry = Entry(
             *(state, slot.device, slot.port, slot.name, visit.job),
             *(slot.step, why, seconds),
+            plug=" ".join(map(str, slot.mark)),
         )
         with self._lock:
             self._journal.add(entry)

@@ -11,14 +11,16 @@ from motekit.station.journal import Entry
 class Tally:
     """Counts by board, each by what became of it last; `seconds` is the median of those passed.
 
-    A fail of a board that never said who it is counts by itself. `first_time` of the passed never
-    failed. `share` is passed / (passed + failed), None before there is any.
+    A board that never said who it is counts by its place, once while it stays plugged in.
+    `first_time` of the passed never failed. `pulled` have neither passed nor failed. `share` is
+    passed / (passed + failed), None before there is any.
     """
 
     passed: int
     first_time: int
     failed: int
     seconds: float | None
+    pulled: int = 0
 
     @property
     def share(self) -> float | None:
@@ -31,18 +33,27 @@ class Tally:
         share = None if self.share is None else round(self.share, 4)
         return {**asdict(self), "yield": share}
 
+    def said(self) -> str:
+        """Return the counts in words."""
+        pulled = f", {self.pulled} pulled" if self.pulled else ""
+        return f"{self.passed} boards passed, {self.failed} failed{pulled}"
+
 
 def of(entries: Iterable[Entry]) -> Tally:
     """Count the entries of a journal."""
     last: dict[str, str] = {}
     failed: set[str] = set()
-    nameless = 0
     times: list[float] = []
-    for each in entries:
+    nameless: set[tuple[str, str, int]] = set()
+    pulled: dict[str, str] = {}  # by port: what is plugged in there next may be the same board
+    for number, each in enumerate(entries):
+        pulled.pop(each.port, None)
+        if each.what == "pulled" and last.get(each.device, "") == "":
+            pulled[each.port] = each.device
         if each.what not in ("passed", "failed"):
             continue
         if not each.device:
-            nameless += 1
+            nameless.add((each.port, each.plug, 0 if each.plug else number))
             continue
         last[each.device] = each.what
         if each.what == "failed":
@@ -53,6 +64,7 @@ def of(entries: Iterable[Entry]) -> Tally:
     return Tally(
         passed=len(passed),
         first_time=len(passed - failed),
-        failed=len(last) - len(passed) + nameless,
+        failed=len(last) - len(passed) + len(nameless),
         seconds=round(median(times), 1) if times else None,
+        pulled=sum(device not in last for device in pulled.values()),
     )

@@ -25,6 +25,8 @@ class Visit:
     note: Callable[["Visit"], None]
     progress: Callable[["Visit", str, int, int], None]
     stopped: Callable[[], bool]
+    plugged_s: Callable[[], float] = lambda: 0.0  # for how long it has been there
+    blank: bool = False  # its boot ROM has said that there is nothing to start
     job: str = ""  # a mark of what the board shall become
 
     @property

@@ -18,22 +18,25 @@ from motekit.board import Board
 from motekit.errors import LinkError
 from motekit.flasher import flash
 from motekit.flasher.esptool import Chip
-from motekit.flasher.job import Job
+from motekit.flasher.job import Job, Spared
 from motekit.flasher.job import Step as FlashStep
 from motekit.keys import KeyStore
 from motekit.plan import Plan, Role
-from motekit.provision import look, roles, wanted
+from motekit.provision import look, roles, sparing, wanted
 from motekit.provision.look import Found
-from motekit.provision.patience import opened
 from motekit.provision.records import Records, Unit
+from motekit.provision.sparing import Sparing
 from motekit.provision.work import check
 from motekit.station.journal import Journal
 from motekit.station.visit import AlreadyError, Step, Visit
+from motekit.transports.patience import opened
 from motekit.transports.serial import open_port
 
 LISTEN_S = 1.2  # a chip that cannot boot says so once in that time
 _HEARD_S = 0.3  # and one that runs says something else
-_NO_BOOT = (b"invalid header", b"waiting for download", b"no bootable", b"not bootable")
+PLUGGED_S = 10.0  # a board that was powered by its cable cannot run longer than it is plugged in
+_NO_PROGRAM = (b"invalid header", b"no bootable", b"not bootable")
+_IN_LOADER = b"waiting for download"
 _LISTEN_BYTES = 4096
 
 
@@ -49,6 +52,7 @@ class Work:
         records: Records,
         journal: Journal,
         label: Callable[[provision.Outcome], None] = lambda _: None,
+        spare: Sparing | None = None,
     ) -> None:
         """Raise MotekitError, before any board is touched, for what fits none."""
         check(keys, records)
@@ -59,6 +63,7 @@ class Work:
         self._records = records
         self._journal = journal
         self._label = label
+        self._spare = spare or Sparing(keys)
         self._outcomes: dict[str, provision.Outcome] = {}  # by port, from its proof to its label
 
     def steps(self) -> tuple[Step, ...]:
@@ -72,10 +77,13 @@ class Work:
 
     def _look(self, visit: Visit) -> None:
         """End the visit of a board that is done; what else is there is for `flash` to find."""
-        if "://" in visit.port or _cannot_boot(visit.port):
+        words = b"" if "://" in visit.port else _cannot_boot(visit.port)
+        visit.blank = words in _NO_PROGRAM
+        if "://" in visit.port or words:
             return
         found = look.over_link(visit.port, self._keys, visit.stopped, look.LINK_S, known=True)
         if found is None:
+            self._keep(visit)
             return
         if found.foreign:
             raise LinkError(
@@ -86,6 +94,17 @@ class Work:
         if self._is_done(found):
             visit.slot.name = found.hello.name or "" if found.hello else ""
             raise AlreadyError(f"{visit.port}: {visit.slot.name} is done")
+        if not found.blank:
+            self._keep(visit)
+
+    def _keep(self, visit: Visit) -> None:
+        """Have nothing lost that a board holds from before it was plugged in here."""
+        held = sparing.ask(visit.port, self._keys, visit.stopped)
+        begun = any(each.device == held.device for each in self._journal.unfinished())
+        since_s = visit.plugged_s() + PLUGGED_S
+        if begun or (held.uptime_ms and held.uptime_ms < since_s * 1000):
+            return  # what it has is of this station, or of the moment since it has its power
+        self._spare.settle(visit.port, held, visit.tell)
 
     def _is_done(self, found: Found) -> bool:
         """Tell whether a board has passed here, and is what it was then and shall be now."""
@@ -109,7 +128,13 @@ class Work:
         def tell(step: FlashStep) -> None:
             visit.tell(step.what, step.done, step.total)
 
-        result = flash.one(visit.port, choose, tell, visit.stopped, self._keys)
+        def spared(*_: object) -> Spared:
+            return Spared(blank=visit.blank)  # what it holds was asked before
+
+        result = flash.one(
+            *(visit.port, choose, tell, visit.stopped, self._keys),
+            spare=spared,
+        )
         if result.error:
             raise LinkError(result.error)
 
@@ -154,8 +179,8 @@ def _mark(job: Job) -> str:
     return digest.hexdigest()[:16]
 
 
-def _cannot_boot(port: str) -> bool:
-    """Listen for the words of a chip that has nothing to start; MotekitError: no port."""
+def _cannot_boot(port: str) -> bytes:
+    """Return what a chip says that starts nothing, b"" for any other; MotekitError: no port."""
     line = opened(lambda: open_port(port), port, known=True)
     heard = bytearray()
     try:
@@ -166,14 +191,14 @@ def _cannot_boot(port: str) -> bool:
             if came and not heard:
                 end = min(end, now + _HEARD_S)
             heard += came
-            if any(words in heard for words in _NO_BOOT):
-                return True
+            if words := next((each for each in (*_NO_PROGRAM, _IN_LOADER) if each in heard), b""):
+                return words
             now = time.monotonic()
     except OSError as e:
         raise LinkError(f"{port}: unplugged") from e
     finally:
         line.close()
-    return False
+    return b""
 
 
 def jobs_of(plan: Plan, make: Callable[[Board], Job]) -> dict[str, Job]:

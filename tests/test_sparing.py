@@ -1,0 +1,139 @@
+"""What a board holds is not lost in silence by whoever resets it: asked, collected, or refused."""
+
+import json
+
+import pytest
+
+import motekit
+from motekit import plan
+from motekit.client import Client
+from motekit.flasher import flash
+from motekit.flasher.job import Spared
+from motekit.keys import Host, KeyStore
+from motekit.provision import Records, sparing
+from motekit.provision.guard import RefusedError
+from motekit.provision.sparing import Sparing
+from motekit.raw_prompt import RawPrompt
+from motekit.station import work
+from motekit.station.desk import Slot
+from motekit.station.journal import Entry, Journal
+from motekit.station.reasons import headline
+from motekit.station.visit import Visit
+from motekit.transports.patience import opened
+from motekit.transports.serial import SerialPipe
+
+NAME = "esp32-c3-devkitm-1"
+BOARD = f'[[board]]\nboard = "{NAME}"\n[[board.sensor]]\ndriver = "sht4x"\n'
+OURS = KeyStore.from_root(bytes(range(32)))
+THEIRS = KeyStore.from_root(bytes(32))
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """Keep this host's id out of the user's folders; a machine may be slow."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setattr(sparing, "LINK_S", 30.0)
+    monkeypatch.setattr(sparing, "PROMPT_S", 30.0)
+
+
+def running(virtual, key_store=OURS):
+    """Wait until a board's firmware runs; return its hello."""
+    pipe = opened(lambda: SerialPipe(virtual.serial), virtual.serial, known=True)
+    try:
+        return Client(pipe, key_store, Host()).probe(60)
+    finally:
+        pipe.close()
+
+
+@pytest.fixture
+def ours(fleet):
+    """Return a board of our fleet, which runs."""
+    virtual = fleet(BOARD).boards[0]
+    held = json.dumps(OURS.key_file(virtual.device, 1)).encode()
+    with RawPrompt.open(virtual.serial, 40) as prompt:
+        prompt.put({"/keys.json": held})
+        prompt.restart()
+    assert running(virtual).generation == 1
+    return virtual
+
+
+def spared(virtual, key_store=OURS, **wishes):
+    told = []
+    said = Sparing(key_store, **wishes)(virtual.serial, lambda: False, told.append)
+    return said.unsent, told
+
+
+def test_a_board_of_a_fleet_is_refused_collected_or_given_up(ours, tmp_path):
+    starts = ours.counts.starts
+    with pytest.raises(RefusedError, match=r"holds \d+ packets .*--store FILE .*--discard gives"):
+        spared(ours)
+    with pytest.raises(RefusedError, match=r"of another fleet.*MOTEKIT_KEYS.*--discard"):
+        spared(ours, THEIRS, store=tmp_path / "theirs.motekit")
+    assert spared(ours, discard=True) == ("given up", [])
+    assert ours.counts.starts == starts
+    said, told = spared(ours, store=tmp_path / "fleet.motekit")
+    assert (said.endswith("packets collected"), told) == (True, ["collecting"])
+    with motekit.open(tmp_path / "fleet.motekit") as store:
+        (device,) = store.summary().devices
+    assert (device.device, device.lost, device.missing) == (ours.device, 0, 0)
+
+
+def test_so_is_what_its_stopped_firmware_has_left_in_ram(ours, tmp_path, monkeypatch):
+    with RawPrompt.open(ours.serial, 40) as prompt:
+        prompt.leave()
+    monkeypatch.setattr(sparing, "LINK_S", 0.5)
+    starts = ours.counts.starts
+    with pytest.raises(RefusedError, match=r"holds \d+ packets at its prompt, in RAM"):
+        spared(ours)
+    with pytest.raises(RefusedError, match="of another fleet"):
+        spared(ours, THEIRS, store=tmp_path / "theirs.motekit")
+    said, _ = spared(ours, store=tmp_path / "fleet.motekit")
+    assert said.endswith("packets collected")
+    assert ours.counts.starts == starts
+    with motekit.open(tmp_path / "fleet.motekit") as store:
+        (device,) = store.summary().devices
+    assert (device.device, device.lost, device.missing) == (ours.device, 0, 0)
+
+
+def test_a_board_of_no_fleet_and_a_blank_one_are_no_obstacle(fleet):
+    virtual = fleet(BOARD).boards[0]
+    assert running(virtual).generation == 0
+    assert "packets given up" in spared(virtual)[0]
+    blank = fleet(f'[[board]]\nboard = "{NAME}"\nflash = "blank"\n').boards[0]
+    assert Sparing(OURS)(blank.serial, lambda: False, lambda _: None) == Spared("", blank=True)
+
+
+def test_a_board_that_is_to_be_spared_is_not_reset(ours):
+    starts = ours.counts.starts
+    done = flash.one(ours.serial, lambda _: pytest.fail("looked at"), spare=Sparing(OURS))
+    assert (done.state, "--store FILE" in done.error) == ("failed", True)
+    assert ours.counts.starts == starts
+
+
+def test_a_station_does_not_lose_what_a_board_has_from_elsewhere(ours, tmp_path, monkeypatch):
+    """One that has just got its power has nothing to lose, nor one that this station was at."""
+    monkeypatch.setattr(work, "PLUGGED_S", 0.0)
+    (tmp_path / "plan.toml").write_text(f'fleet = "acme"\nboard = "{NAME}"\n')
+    loaded = plan.load(tmp_path / "plan.toml")
+    records = Records(tmp_path / "records.jsonl")
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        look = work.Work(loaded, {}, keys=OURS, records=records, journal=journal).steps()[0]
+
+        def visited(plugged_s):
+            look.do(
+                Visit(
+                    Slot(ours.serial, "1"),
+                    lambda visit, device: None,
+                    lambda visit: None,
+                    lambda *_: None,
+                    lambda: False,
+                    plugged_s=lambda: plugged_s,
+                )
+            )
+
+        with pytest.raises(RefusedError, match=r"holds \d+ packets .*--store FILE") as refused:
+            visited(0.0)
+        assert headline("look", str(refused.value)) == "HAS DATA"
+        visited(1e9)
+        journal.add(Entry("begun", ours.device))
+        visited(0.0)
