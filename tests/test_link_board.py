@@ -175,7 +175,7 @@ def test_a_hello_begins_again_from_the_tail(vm):
 
 
 def test_a_packet_dropped_by_overflow_while_half_sent_is_given_up(process):
-    process.call("reset", 5_000_000, 2_000)
+    process.call("reset", 5_000_000, 2)
     process.call("connect")
     process.call("note", "z" * 1500)
     host = Host(process)

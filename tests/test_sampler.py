@@ -21,7 +21,7 @@ def process(request):
 
 @pytest.fixture
 def vm(process):
-    process.call("reset", WRAP_US, 1 << 17)
+    process.call("reset", WRAP_US, 128)
     return process
 
 
@@ -323,7 +323,7 @@ def test_samples_that_fit_in_no_packet_are_split(vm):
 
 @pytest.mark.parametrize(("streaming", "timed"), [(True, False), (True, True), (False, False)])
 def test_sampling_allocates_nothing(vm, streaming, timed):
-    vm.call("reset", 0, 1 << 17)
+    vm.call("reset", 0, 128)
     number = vm.call("add_steady", streaming, timed)
     vm.call("advance", 100)
     taken_bytes, samples = vm.call("allocated", number, 80)

@@ -95,7 +95,10 @@ def learn():
     """
     if not roomy(_PLENTY_BYTES):
         for name in _RARE.split():
-            __import__(_PACKAGE + "." + name)
+            try:
+                __import__(_PACKAGE + "." + name)
+            except (ImportError, MemoryError):
+                pass  # who needs it will be told
             tidy(ALL_BYTES)
 
 

@@ -219,7 +219,7 @@ BOARD = (
     Mutant(
         "log: lost wrap",
         _HOME + "log.py",
-        "        self._view[: n - first] = data[first:n]\n",
+        "            at %= self.size_bytes\n",
         "",
         "log",
         ("test_it_is_a_queue_that_lets_the_oldest_go",),
