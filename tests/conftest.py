@@ -24,8 +24,8 @@ if threading.current_thread() is threading.main_thread():
 for _name in ("CI", "BUILD_NUMBER", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"):
     os.environ.pop(_name, None)
 
-# Where Python is forbidden to keep what it has compiled, hundreds of programs that tests start would
-# compile all of motekit each: it is kept where other things are that were made.
+# Where Python is forbidden to keep what it has compiled, hundreds of programs that tests start
+# would compile all of motekit each: it is kept where other things are that were made.
 if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
     os.environ["PYTHONPYCACHEPREFIX"] = str(places.made() / "pycache")
 

@@ -66,7 +66,7 @@ class CoProcess:
         self._vm.kill()
         self._vm.wait()
 
-    def call(self, name, *args, timeout_s=30):
+    def call(self, name, *args, timeout_s=120):
         """Call a function of the module; raise VmError for what it raised."""
         self._vm.stdin.write(json.dumps([name, args]).encode() + b"\n")
         self._vm.stdin.flush()

@@ -277,6 +277,6 @@ class PtyBoard:
 
     def __exit__(self, *_):
         self._over.set()
-        self._thread.join(5)
+        self._thread.join(60)
         os.close(self._slave)
         os.close(self._master)

@@ -76,7 +76,7 @@ def test_an_interrupt_waits_for_the_end_of_all():
             assert [process.stdout.readline() for _ in "ab"] == ["begun\n"] * 2
             time.sleep(0.1)
             process.send_signal(signal.SIGINT)
-            out, _ = process.communicate(timeout=20)
+            out, _ = process.communicate(timeout=90)
         finally:
             process.kill()
     assert out.count("in order") == 2

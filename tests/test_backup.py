@@ -18,8 +18,8 @@ from motekit.client import Client, NoReplyError
 from motekit.configuration import apply, backup_file, restore, target
 from motekit.configuration.backup_file import Backup, BackupError
 from motekit.keys import KeyStore
+from motekit.prompt.raw import RawPrompt
 from motekit.provision import Records
-from motekit.raw_prompt import RawPrompt
 
 ROOT = Path(__file__).parents[1]
 NAME = "esp32-c3-devkitm-1"

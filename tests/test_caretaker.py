@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 
 from motefw.packet import NOTE
-from motekit.caretaker import STATUS_EVERY_S, Caretaker
 from motekit.client import NoReplyError
-from motekit.live import Live
+from motekit.collector.caretaker import STATUS_EVERY_S, Caretaker
+from motekit.collector.live import Live
 
 UTC_S = 1_800_000_000.0
 

@@ -18,7 +18,7 @@ import pytest
 
 from motekit import board as boards
 from motekit.flasher import manifest, ports
-from motekit.raw_prompt import RawPrompt
+from motekit.prompt.raw import RawPrompt
 from motekit.sim.loader import synthetic
 
 ROOT = Path(__file__).parents[1]

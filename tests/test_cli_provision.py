@@ -20,7 +20,7 @@ from PIL import Image
 from motefw import keys as purposes
 from motekit.client import Client
 from motekit.keys import Host, KeyStore
-from motekit.raw_prompt import RawPrompt
+from motekit.prompt.raw import RawPrompt
 from motekit.transports.serial import SerialPipe
 
 ROOT = Path(__file__).parents[1]

@@ -125,7 +125,7 @@ def test_the_password_is_asked_for_and_not_shown(port, run):
                 time.sleep(0.05)
             os.write(master, SECRET.encode() + b"\n")
             shown += seen(master, asking, b"networks:")
-            assert asking.wait(30) == 0
+            assert asking.wait(90) == 0
         assert b"joined site" in shown
         assert b"horse" not in shown
     finally:

@@ -223,7 +223,7 @@ class Repl:
 
     def close(self):
         self._over.set()
-        self._thread.join(5)
+        self._thread.join(60)
         os.close(self.slave)
         os.close(self.master)
 

@@ -132,7 +132,7 @@ def test_what_no_earlier_run_made_is_refused_and_left_alone(tmp_path, make, why)
     make(path)
     before = path.is_file() and path.read_bytes()
     with _demo("--store", path) as running:
-        said, complained = running.communicate(timeout=30)
+        said, complained = running.communicate(timeout=90)
     assert running.returncode == 1
     assert said == ""
     assert f"{path}: " in complained
@@ -168,7 +168,7 @@ def test_ctrl_c_ends_it_without_a_traceback(tmp_path, after_s):
         assert "starting" in running.stderr.readline()
         time.sleep(after_s)
         running.send_signal(signal.SIGINT)
-        said, complained = running.communicate(timeout=30)
+        said, complained = running.communicate(timeout=90)
     assert "Traceback" not in complained
     if said:
         assert json.loads(said.splitlines()[-1])["ended"] is False

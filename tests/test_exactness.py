@@ -80,12 +80,12 @@ class Collecting:
 
     def kill(self):
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(90)
 
     def stop(self):
         """End it as a service manager would."""
         self._process.terminate()
-        assert self._process.wait(20) == 0, self.log.read_text()
+        assert self._process.wait(90) == 0, self.log.read_text()
 
     def check(self):
         """Hold that it still runs."""

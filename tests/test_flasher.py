@@ -14,7 +14,7 @@ from motekit.flash.image import ImageError
 from motekit.flasher import esptool, flash
 from motekit.flasher import history as history_of
 from motekit.flasher.job import Job
-from motekit.raw_prompt import RawPrompt
+from motekit.prompt.raw import RawPrompt
 from motekit.sim import scenario as scenarios
 from motekit.sim.fleet import running as fleet_of
 from motekit.sim.loader import synthetic

@@ -4,8 +4,8 @@ import pytest
 
 import motekit
 from motefw import packet, packet_anchor
-from motekit import collector as collector_module
 from motekit.collector import Collector, Limits
+from motekit.collector import collector as collector_module
 from motekit.keys import Host, KeyStore
 from motekit.query.follow import Follower, newest_utc_ns
 from motekit.store import Store

@@ -10,9 +10,9 @@ from motekit.cli import show
 from motekit.configuration import backup_file
 from motekit.configuration.backup_file import Backup, BackupError
 from motekit.plain import plain
+from motekit.prompt.raw import PromptError, RawPrompt, literal
 from motekit.provision import look
 from motekit.provision.records import Records
-from motekit.raw_prompt import PromptError, RawPrompt, literal
 from motekit.rescue import look as rescue_look
 from motekit.rescue import settings
 from motekit.station.journal import Entry, Journal
@@ -113,7 +113,7 @@ def test_who_speaks_without_end_is_not_listened_to_for_ever():
 
 def test_a_file_without_end_is_not_read_for_ever(monkeypatch):
     prompt = RawPrompt(Port(), "/dev/ttyX")
-    monkeypatch.setattr("motekit.raw_prompt.FILE_MAX_BYTES", 10_000)
+    monkeypatch.setattr("motekit.prompt.raw.FILE_MAX_BYTES", 10_000)
     monkeypatch.setattr(prompt, "_piece", lambda name, at: bytes(1920))
     with pytest.raises(PromptError, match="longer than any flash"):
         prompt.read("/a")

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from motefw import keys, keys_host, packet, packet_header
 from motefw.errors import PacketError
-from motekit.inbox import Inbox
-from motekit.intake import Intake, SetAside, Wait, judge
+from motekit.collector.inbox import Inbox
+from motekit.collector.intake import Intake, SetAside, Wait, judge
 from motekit.keys import KeyStore, Verifier
 from motekit.store import Received, read_header, read_headers
 from motekit.store.header import FIELDS
@@ -111,6 +111,6 @@ def test_a_waiting_put_goes_on_when_there_is_room():
     waiting.start()
     assert inbox.take(1, 10) == ["a"]
     inbox.forget()
-    waiting.join(10)
+    waiting.join(90)
     assert done == [True]
     assert inbox.take(1, 10) == ["b"]

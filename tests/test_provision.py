@@ -15,8 +15,8 @@ from motefw import keys_host
 from motekit import plan, provision
 from motekit.client import Client
 from motekit.keys import Host, KeyStore
+from motekit.prompt.raw import RawPrompt
 from motekit.provision import Options, Records, look, proof, session
-from motekit.raw_prompt import RawPrompt
 from motekit.transports.serial import SerialPipe
 
 NAME = "esp32-c3-devkitm-1"

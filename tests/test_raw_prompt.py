@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from motekit.raw_prompt import PromptError, RawPrompt
+from motekit.prompt.raw import PromptError, RawPrompt
 
 BOARD = '[[board]]\nboard = "esp32-c3-devkitm-1"\nsensor = []\n'
 EVERY = bytes(range(256)) * 9 + b"\x04\x03>"

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from motefw import packet
 from motefw.packet_header import NOTE, SAMPLES
 from motekit.errors import LinkError, ScenarioError, UsageError
-from motekit.record import BusRecorder
+from motekit.recording.recorder import BusRecorder
+from motekit.recording.tap import Entry, TapError, TapReader
 from motekit.sim import scenario as scenarios
 from motekit.sim.rom.chips.sht4x import with_crc
 from motekit.sim.world import World
-from motekit.tap import Entry, TapError, TapReader
 
 FOR_S = 20
 BOARD = f"""

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from motekit import board as boards
-from motekit import stopped, unsent
+from motekit import unsent
 from motekit.flash import filesystem, merged, partitions
 from motekit.flasher import flash as flasher
 from motekit.flasher.esptool import Chip
 from motekit.flasher.job import Job
 from motekit.keys import KeyStore
-from motekit.raw_prompt import RawPrompt
+from motekit.prompt import stopped
+from motekit.prompt.raw import RawPrompt
 from motekit.rescue import rescue as rescuer
 from motekit.rescue import salvage, settings, states
 from motekit.rescue.case import Wishes

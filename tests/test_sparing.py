@@ -10,10 +10,10 @@ from motekit.client import Client
 from motekit.flasher import flash
 from motekit.flasher.job import Spared
 from motekit.keys import Host, KeyStore
+from motekit.prompt.raw import RawPrompt
 from motekit.provision import Records, sparing
 from motekit.provision.guard import RefusedError
 from motekit.provision.sparing import Sparing
-from motekit.raw_prompt import RawPrompt
 from motekit.station import work
 from motekit.station.desk import Slot
 from motekit.station.journal import Entry, Journal

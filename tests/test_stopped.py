@@ -7,13 +7,13 @@ import json
 import pytest
 
 from motekit import client
-from motekit import stopped as stopped_module
 from motekit.client import Client, LeftError
 from motekit.clock import SYSTEM
 from motekit.collector import Collector, Limits
 from motekit.errors import LinkError
 from motekit.keys import Host, KeyStore
-from motekit.raw_prompt import RawPrompt
+from motekit.prompt import stopped as stopped_module
+from motekit.prompt.raw import RawPrompt
 from motekit.store import Store
 from motekit.transports import transport
 from motekit.transports.link import Log, Stats
@@ -33,7 +33,7 @@ def quick(tmp_path, monkeypatch):
     """Keep this host's id out of the user's folders; nobody is running who would say hello."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setattr(client, "HELLO_WAIT_S", 0.2)
-    monkeypatch.setattr("motekit.collector.SCAN_S", 0.05)
+    monkeypatch.setattr("motekit.collector.collector.SCAN_S", 0.05)
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from motefw.errors import MessageError
 from .errors import LinkError
 from .hello import Hello, parse
 from .keys import Host, KeyStore
-from .prompt import start_firmware
-from .stopped import Left, ask
+from .prompt.start import start_firmware
+from .prompt.stopped import Left, ask
 from .transports import Ended, Pipe, Recorded
 from .transports.link import Event, Log, Message, Undelivered
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from motekit import places
 from motekit.collector import Collector
+from motekit.collector.session import Notice
 from motekit.errors import StoreError
 from motekit.keys import Host, KeyStore
-from motekit.session import Notice
 from motekit.sim import fleet, scenario
 from motekit.sim.fleet import Fleet
 from motekit.sim.scenario import Scenario

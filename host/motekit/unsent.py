@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from motekit.collector import Collector, Limits
+from motekit.collector.session import Notice
 from motekit.hello import Hello
 from motekit.keys import Host, KeyStore
-from motekit.raw_prompt import PromptError, RawPrompt, literal
-from motekit.session import Notice
+from motekit.prompt.raw import PromptError, RawPrompt, literal
 from motekit.store import Store
 from motekit.transports import transport
 from motekit.transports.replay import Recorder

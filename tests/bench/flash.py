@@ -12,7 +12,7 @@ from motekit import board as boards
 from motekit.flash import merged
 from motekit.flasher import flash, history
 from motekit.flasher.job import Job
-from motekit.raw_prompt import RawPrompt
+from motekit.prompt.raw import RawPrompt
 from motekit.sim import scenario
 from motekit.sim.fleet import running
 from motekit.sim.loader import synthetic

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from motefw import frame_host
-from motekit.intake import Intake, judge
+from motekit.collector.intake import Intake, judge
 from motekit.store import Store
 from motekit.store.writer import TAIL_MAX_BYTES
 

@@ -233,6 +233,14 @@ BOARD = (
         ("test_it_is_a_queue_that_lets_the_oldest_go",),
     ),
     Mutant(
+        "log: a page given up that holds something",
+        _HOME + "log.py",
+        "if self.tail + self.used_bytes > size or len(self.pages) <= PAGES_MIN:",
+        "if len(self.pages) <= PAGES_MIN:",
+        "log",
+        ("test_a_page_that_holds_something_stays",),
+    ),
+    Mutant(
         "log: ack off by one",
         _HOME + "log.py",
         "while self.tail_seq <= seq and self.used_bytes:",

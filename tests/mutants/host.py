@@ -64,7 +64,7 @@ HOST = (
     ),
     Mutant(
         "session: ack before commit",
-        _HOME + "session.py",
+        _HOME + "collector/session.py",
         "            self._hub.submit(Arrivals(self, taken))\n",
         "            self._hub.submit(Arrivals(self, taken))\n"
         "            heads = [each.header for each in taken if each.header is not None]\n"
@@ -74,7 +74,7 @@ HOST = (
     ),
     Mutant(
         "session: ack forgotten",
-        _HOME + "session.py",
+        _HOME + "collector/session.py",
         "            self._client.acknowledge(*key, seq)\n",
         "",
         "collector",
@@ -82,7 +82,7 @@ HOST = (
     ),
     Mutant(
         "session: quarantine skipped",
-        _HOME + "session.py",
+        _HOME + "collector/session.py",
         "        self._hub.store.quarantine(device, data, why)\n",
         "",
         "collector",
@@ -90,7 +90,7 @@ HOST = (
     ),
     Mutant(
         "session: what was lost not told",
-        _HOME + "session.py",
+        _HOME + "collector/session.py",
         "lost = store.skipped(hello.device, *key, hello.tail_seq)",
         "lost = 0",
         "collector",
@@ -98,7 +98,7 @@ HOST = (
     ),
     Mutant(
         "collector: one device from two ports",
-        _HOME + "collector.py",
+        _HOME + "collector/collector.py",
         "if owner is not session:",
         "if owner is None:",
         "collector",
@@ -106,7 +106,7 @@ HOST = (
     ),
     Mutant(
         "inbox: without bound",
-        _HOME + "inbox.py",
+        _HOME + "collector/inbox.py",
         "return not self._held or self._held + packets <= self._max",
         "return self._held >= 0",
         "intake",
@@ -114,7 +114,7 @@ HOST = (
     ),
     Mutant(
         "intake: tag not checked",
-        _HOME + "intake.py",
+        _HOME + "collector/intake.py",
         "if not verifier.holds(data):",
         "if not verifier:",
         "collector",
@@ -122,7 +122,7 @@ HOST = (
     ),
     Mutant(
         "intake: tag of a known generation not checked",
-        _HOME + "intake.py",
+        _HOME + "collector/intake.py",
         "if good is not None and good.holds(data):",
         "if good is not None:",
         "intake",
@@ -130,7 +130,7 @@ HOST = (
     ),
     Mutant(
         "intake: unkeyed packets of a keyed board taken",
-        _HOME + "intake.py",
+        _HOME + "collector/intake.py",
         "if generation == 0 and self._provisioned:",
         "if generation < 0:",
         "collector",
@@ -178,7 +178,7 @@ HOST = (
     ),
     Mutant(
         "caretaker: time anchor mis-signed",
-        _HOME + "caretaker.py",
+        _HOME + "collector/caretaker.py",
         "utc_us = round(self._utc() * 1e6) - trip_us // 2",
         "utc_us = round(self._utc() * 1e6) + trip_us // 2",
         "caretaker",

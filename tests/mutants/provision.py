@@ -90,7 +90,7 @@ PROVISION = (
     ),
     Mutant(
         "raw_prompt: errors show what is written",
-        "host/motekit/raw_prompt.py",
+        "host/motekit/prompt/raw.py",
         'what=f"writing {name}"',
         "what=repr(piece)",
         "raw_prompt",

@@ -10,9 +10,9 @@ import typer
 from motekit.cli import INTERRUPTED, options
 from motekit.cli.collect_view import View
 from motekit.collector import Collector, Limits
+from motekit.collector.session import Notice
 from motekit.keys import Host, KeyStore
 from motekit.query import store_path
-from motekit.session import Notice
 from motekit.store import collecting_into
 from motekit.transports import transport
 from motekit.transports.replay import Recorder

@@ -10,7 +10,7 @@ from rich.live import Live as LiveDisplay
 
 from motekit.cli.live_table import LiveTable
 from motekit.collector import Collector
-from motekit.session import Notice
+from motekit.collector.session import Notice
 from motekit.store import Store
 
 PLAIN_EVERY_S = 5.0

@@ -13,9 +13,9 @@ import typer
 from motekit import demo as demos
 from motekit.cli import INTERRUPTED, options, show
 from motekit.cli.collect_view import View
+from motekit.collector.session import Notice
 from motekit.demo import Flow, Outcome
 from motekit.errors import MotekitError
-from motekit.session import Notice
 
 _Store = Annotated[
     Path | None,

@@ -5,7 +5,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from motekit.live import LiveBoard, LiveStream, last_values
+from motekit.collector.live import LiveBoard, LiveStream, last_values
 from motekit.query.devices import retired
 from motekit.query.digits import decimals, rounded, shown
 from motekit.store import Channel, Schema, Store

@@ -10,9 +10,9 @@ import typer
 from motekit.cli import options
 from motekit.clock import SYSTEM
 from motekit.collector import Collector
+from motekit.collector.session import Notice
 from motekit.keys import Host, KeyStore
-from motekit.record import PACKETS_FILE, SCENARIO_FILE, STORE_FILE, BusRecorder, Result
-from motekit.session import Notice
+from motekit.recording.recorder import PACKETS_FILE, SCENARIO_FILE, STORE_FILE, BusRecorder, Result
 from motekit.store import collecting_into
 from motekit.transports import Transport, transport
 from motekit.transports.replay import Recorder

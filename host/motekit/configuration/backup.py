@@ -11,12 +11,12 @@ from typing import Any, cast
 
 from motekit.errors import LinkError, MotekitError
 from motekit.keys import KeyStore
+from motekit.prompt.raw import RawPrompt
 from motekit.provision import look
 from motekit.provision.delivery import spare
 from motekit.provision.guard import HoldsError, check_left
 from motekit.provision.look import Found
 from motekit.provision.records import now
-from motekit.raw_prompt import RawPrompt
 
 from . import backup_file
 from .backup_file import CONFIG, FILE_MAX_BYTES, FILES_MAX, JSON_FILES, SECRET, Backup

@@ -21,13 +21,13 @@ from motekit import board as boards
 from motekit.client import Client, NoReplyError
 from motekit.errors import BoardError, LinkError, MotekitError
 from motekit.keys import Host, KeyStore
+from motekit.prompt.raw import NEW, PromptError, RawPrompt
 from motekit.provision import look, proof, transaction
 from motekit.provision.delivery import spare
 from motekit.provision.guard import HoldsError, RefusedError, check_left
 from motekit.provision.look import TRIAL, Found
 from motekit.provision.transaction import TRY
 from motekit.provision.wanted import same
-from motekit.raw_prompt import NEW, PromptError, RawPrompt
 from motekit.transports.patience import opened as port_opened
 from motekit.transports.serial import SerialPipe
 

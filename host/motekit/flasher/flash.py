@@ -29,7 +29,7 @@ from motekit.flasher.esptool import SLOW_BAUD, Chip, Esptool, EsptoolError
 from motekit.flasher.job import CONFIG, Job, Progress, Result, Spare, Step, spare_nothing
 from motekit.hello import Hello
 from motekit.keys import Host, KeyStore
-from motekit.raw_prompt import NEW, RawPrompt
+from motekit.prompt.raw import NEW, RawPrompt
 from motekit.transports.patience import opened
 from motekit.transports.serial import PortBusyError, PortGoneError, SerialPipe, open_port
 

@@ -10,13 +10,14 @@ from collections.abc import Callable
 from concurrent.futures import TimeoutError as LateError
 from pathlib import Path
 
-from motekit import stopped, unsent
+from motekit import unsent
 from motekit.collector import Collector
 from motekit.errors import LinkError, MotekitError
 from motekit.keys import Host, KeyStore
+from motekit.prompt import stopped
+from motekit.prompt.raw import RawPrompt
 from motekit.provision.guard import check_unsent
 from motekit.provision.look import Found
-from motekit.raw_prompt import RawPrompt
 from motekit.store import collecting_into
 from motekit.transports import transport
 

@@ -13,8 +13,8 @@ from motekit.client import CancelledError, Client, NoKeyError, RefusedError
 from motekit.errors import BoardError, LinkError
 from motekit.hello import Hello
 from motekit.keys import Host, KeyStore
+from motekit.prompt.raw import RawPrompt
 from motekit.provision.wanted import CONFIG, KEYS, WIFI, Wanted, same
-from motekit.raw_prompt import RawPrompt
 from motekit.transports.link import Log
 from motekit.transports.patience import opened
 from motekit.transports.serial import SerialPipe

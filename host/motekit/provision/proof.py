@@ -13,9 +13,9 @@ from typing import Any, NamedTuple, TypeGuard, cast
 from motekit import drivers, wifi
 from motekit.board import Sensor
 from motekit.client import Client, SilentError
+from motekit.collector.intake import Intake, judge
 from motekit.errors import LinkError, MotekitError
 from motekit.hello import Hello
-from motekit.intake import Intake, judge
 from motekit.keys import KeyStore
 from motekit.provision.look import differing, mapping, told
 from motekit.provision.plausible import implausible

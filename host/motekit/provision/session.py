@@ -17,6 +17,7 @@ from motekit.errors import LinkError, MotekitError
 from motekit.flasher.job import Progress, Step
 from motekit.keys import Host, KeyStore
 from motekit.plan import Plan, Role
+from motekit.prompt.raw import PromptError, RawPrompt
 from motekit.provision import look, proof, transaction
 from motekit.provision.delivery import spare, take_left
 from motekit.provision.guard import (
@@ -33,7 +34,6 @@ from motekit.provision.proof import ProofError
 from motekit.provision.records import FAILED, PROVISIONED, Records, Unit
 from motekit.provision.roles import Claims, choose
 from motekit.provision.wanted import Wanted, make
-from motekit.raw_prompt import PromptError, RawPrompt
 from motekit.transports.patience import opened
 from motekit.transports.serial import SerialPipe
 

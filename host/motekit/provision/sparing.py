@@ -10,16 +10,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from motekit import stopped, unsent
+from motekit import unsent
 from motekit.client import Client
 from motekit.errors import LinkError
 from motekit.flasher.job import Spared
 from motekit.hello import Hello
 from motekit.keys import KeyStore
+from motekit.prompt import stopped
+from motekit.prompt.raw import PromptError, RawPrompt
 from motekit.provision import delivery
 from motekit.provision.guard import RefusedError
 from motekit.provision.look import LINK_S, Found, mapping, over_link
-from motekit.raw_prompt import PromptError, RawPrompt
 from motekit.transports.patience import opened
 
 PROMPT_S = 2.5

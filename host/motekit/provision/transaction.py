@@ -9,9 +9,9 @@ import json
 from collections.abc import Mapping
 
 from motekit.errors import LinkError
+from motekit.prompt.raw import NEW, RawPrompt
 from motekit.provision.look import TRIAL, Found, differing
 from motekit.provision.wanted import FILES, Wanted
-from motekit.raw_prompt import NEW, RawPrompt
 
 TRY, OLD = ".try", ".old"
 

@@ -15,7 +15,7 @@ from motekit.flash.partitions import Entry
 from motekit.flasher import flash
 from motekit.flasher.esptool import FAST_BAUD, Esptool
 from motekit.flasher.job import Job
-from motekit.raw_prompt import NEW
+from motekit.prompt.raw import NEW
 from motekit.rescue import salvage, settings
 from motekit.rescue.case import Case
 from motekit.rescue.look import HEAD_BYTES, OURS, again, examine

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from motekit import bundle, unsent
 from motekit.errors import LinkError, MotekitError
-from motekit.raw_prompt import PromptError, RawPrompt
+from motekit.prompt.raw import PromptError, RawPrompt
 from motekit.rescue import settings
 from motekit.rescue.case import Case
 from motekit.rescue.evidence import Files

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
-from motekit import disk, stopped, unsent
+from motekit import disk, unsent
 from motekit.board import Board
 from motekit.config import device_config
 from motekit.errors import MotekitError, UsageError
 from motekit.flash.merged import Release
 from motekit.keys import KeyStore, KeyStoreError
+from motekit.prompt import stopped
 from motekit.rescue import settings
 from motekit.rescue.evidence import Evidence
 from motekit.store import Store

@@ -27,7 +27,7 @@ from motekit.flash import image, partitions
 from motekit.flash.image import ImageError
 from motekit.flasher.esptool import FAST_BAUD, SLOW_BAUD, Esptool, EsptoolError
 from motekit.keys import Host, KeyStore
-from motekit.raw_prompt import NEW, PromptError, RawPrompt, literal
+from motekit.prompt.raw import NEW, PromptError, RawPrompt, literal
 from motekit.rescue import settings
 from motekit.rescue.evidence import Evidence, Files, Flash
 from motekit.transports.serial import (

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from motekit import recording
 from motekit.fields import Fields
-from motekit.tap import OPS, Entry
+from motekit.recording import file as recording
+from motekit.recording.tap import OPS, Entry
 
 _HEAD = struct.Struct("<IIBBHH")
 _SECOND_US = 1_000_000

@@ -1,6 +1,7 @@
 """The process of a VM that runs only while it is granted time; see rom/lockstep.py."""
 
 import json
+import multiprocessing.connection
 import os
 import signal
 import socket
@@ -20,6 +21,7 @@ STUCK_S = 10.0  # of wall time: a program that never reads its clock does not re
 _LOOKS = 2  # in this time; from one to the next, a stuck program runs
 _RUNS = 0.25  # as much of the time as this, or the machine is too busy to tell
 _STARVED_LOOKS = 24  # two minutes, after which nobody waits any longer
+_WANTS = "RD"  # states of a process that waits for a processor, or for a disk
 _HEAD = struct.Struct("<II")
 _INPUT = struct.Struct("<IH")
 _RECORD = struct.Struct("<BIH")
@@ -115,7 +117,8 @@ class SteppedVm:
         if len(used_s) < _LOOKS:
             return
         starved = wants and used_s[-1] - used_s[-2] < _RUNS * STUCK_S / _LOOKS
-        if not starved or len(used_s) >= _STARVED_LOOKS:
+        answered = multiprocessing.connection.wait([self._control], 0)  # after it was looked at
+        if not (answered or starved) or len(used_s) >= _STARVED_LOOKS:
             raise StuckError(f"the program did not look at its clock for {STUCK_S:g} s")
 
     def _take_printed(self) -> bytes:
@@ -151,7 +154,7 @@ def _processor_s(pid: int | None) -> tuple[bool, float]:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return False, 0.0
-    return fields[0] == "R", (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return fields[0] in _WANTS, (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _start(

@@ -26,10 +26,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from motekit import disk
-from motekit.collector import GROUP_MAX, Collector
+from motekit.collector import Collector
+from motekit.collector.collector import GROUP_MAX
+from motekit.collector.session import Arrivals, Notice
 from motekit.errors import ScenarioError
 from motekit.keys import Host, KeyStore
-from motekit.session import Arrivals, Notice
 from motekit.sim import vm as vms
 from motekit.sim.nursery import Nurseries
 from motekit.sim.preparation import Workshop, allow_files, esp32_heap

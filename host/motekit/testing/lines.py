@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from motekit.collector import Collector
+from motekit.collector.session import Notice
 from motekit.errors import LinkError, MotekitError
 from motekit.keys import Host, KeyStore
-from motekit.session import Notice
 from motekit.store import Store
 from motekit.transports import serial
 

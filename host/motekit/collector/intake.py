@@ -10,9 +10,8 @@ from typing import NamedTuple, TypeAlias
 
 from motefw import keys
 from motefw.errors import PacketError
-
-from .keys import KeyStore, Verifier
-from .store import Head, Received, read_headers
+from motekit.keys import KeyStore, Verifier
+from motekit.store import Head, Received, read_headers
 
 BAD_DELIVERIES = 3  # intact over the line and a wrong tag so often: the record itself has rotted
 REMEMBERED_MAX = 64

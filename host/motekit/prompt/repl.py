@@ -1,7 +1,4 @@
-"""MicroPython's raw prompt: runs code on a board, whatever runs there, and brings files over.
-
-    with RawPrompt.open("/dev/ttyUSB0") as prompt:
-        print(prompt.execute("import os; print(os.listdir())"))
+"""MicroPython's raw REPL: runs code on a board, whatever runs there.
 
 A program that runs is interrupted: this is for flashing and provisioning, over the cable. Code
 goes over in raw paste mode, whose window keeps the board's 260 bytes of input from running over.
@@ -10,16 +7,13 @@ Ref: MicroPython documentation, "The MicroPython Interactive Interpreter Mode (a
 """
 
 import ast
-import binascii
-import hashlib
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Self, cast
+from typing import Self
 
 import serial
 
-from .errors import LinkError
-from .transports.serial import open_port
+from motekit.errors import LinkError
+from motekit.transports.serial import open_port
 
 CONNECT_S = 8.0
 EXECUTE_S = 10.0
@@ -27,68 +21,8 @@ _BANNER = b"raw REPL; CTRL-B to exit\r\n>"
 _INTERRUPT, _RAW, _FRIENDLY, _DO, _PASTE = b"\x03", b"\x01", b"\x02", b"\x04", b"\x05A\x01"
 _TRY_S = 1.5
 _BETWEEN_S = 0.1  # two interrupts that are apart are meant; one may be noise
-_CHUNK_BYTES = 512
-_READ_BYTES = 1920  # of one call: a board drops what its host is too slow to take
-_TRIES = 3
 _TAIL_BYTES = 200
 _SAID_MAX_BYTES = 1 << 20  # of one answer; what never ends has to
-FILE_MAX_BYTES = 16 << 20  # no board has more flash
-
-_HASHES = """
-import hashlib
-def h(n):
- try:
-  with open(n,'rb') as f:
-   s=hashlib.sha256();b=bytearray(512);m=memoryview(b)
-   while 1:
-    k=f.readinto(b)
-    if not k:return s.digest()
-    s.update(m[:k])
- except OSError:return None
-print([h(n) for n in {names}])
-"""
-_FOLDERS = """
-import os
-for d in {names}:
- try:os.mkdir(d)
- except OSError:pass
-"""
-# What an interrupted transfer left open would be committed at some later collection; so nothing
-# else here may use its name.
-_OPEN = """
-try:_put.close()
-except Exception:pass
-_put=open({name!r},'wb')
-"""
-_LIST = """
-import os
-def w(d):
- for e in os.ilistdir(d):
-  n=d.rstrip('/')+'/'+e[0]
-  if e[1]&0x4000:w(n)
-  else:print(n)
-try:w({folder})
-except OSError:pass
-"""
-_READ = """
-import binascii
-try:
- with open({name!r},'rb') as f:
-  f.seek({at});k=0
-  while k<{size}:
-   b=f.read(192)
-   if not b:break
-   k+=len(b);print(binascii.b2a_base64(b).decode(),end='')
- print(k)
-except OSError:print(-1)
-"""
-_RENAME = """
-import os
-for n in {names}:os.rename(n+{new},n)
-for n in {gone}:os.remove(n)
-if hasattr(os,'sync'):os.sync()
-"""
-NEW = ".new"
 
 
 class PromptError(LinkError):
@@ -99,7 +33,7 @@ class PromptError(LinkError):
         self.raised = raised
 
 
-class RawPrompt:
+class Repl:
     """A board's raw prompt at the end of an open port; closing leaves the board at its prompt."""
 
     def __init__(self, port: serial.Serial, name: str) -> None:
@@ -182,83 +116,6 @@ class RawPrompt:
         self._write(_DO)
         self._part(wait_s, "the end of the code")
 
-    # Files.
-
-    def hashes(self, names: Iterable[str]) -> dict[str, bytes | None]:
-        """Return the SHA-256 of files on the board, None for those that are not there."""
-        listed = tuple(names)
-        said = self.execute(_HASHES.format(names=list(listed)), 60)
-        try:
-            value: object = literal(said.strip())
-        except ValueError as e:
-            raise PromptError(f"{self.name}: asked for hashes, got {said[:80]!r}") from e
-        found = cast("list[object]", value) if isinstance(value, list) else []
-        hashes = [each if isinstance(each, bytes) else None for each in found]
-        if len(hashes) != len(listed):
-            raise PromptError(f"{self.name}: {len(listed)} hashes asked for, {len(hashes)} came")
-        return dict(zip(listed, hashes, strict=True))
-
-    def names(self, folder: str) -> list[str]:
-        """Return the paths of all files in a folder and below it; empty if it is not there."""
-        return self.execute(_LIST.format(folder=repr(folder)), 30).split("\n")[:-1]
-
-    def read(self, name: str) -> bytes | None:
-        """Return a file, None if it is not there."""
-        found = bytearray()
-        while True:
-            piece = self._piece(name, len(found))
-            if piece is None:
-                return None
-            found += piece
-            if len(piece) < _READ_BYTES:
-                return bytes(found)
-            if len(found) > FILE_MAX_BYTES:
-                raise PromptError(f"{self.name}: {name} is longer than any flash")
-
-    def _piece(self, name: str, at: int) -> bytes | None:
-        """Return the piece of a file that begins at an offset; the board tells how long it is."""
-        code = _READ.format(name=name, at=at, size=_READ_BYTES)
-        for _ in range(_TRIES):
-            *lines, last = self.execute(code, 60).splitlines() or [""]
-            if last == "-1":
-                return None
-            try:
-                piece = b"".join(binascii.a2b_base64(line) for line in lines)
-                if len(piece) == int(last):
-                    return piece
-            except ValueError:  # of a number or of base64
-                continue
-        raise PromptError(f"{self.name}: {name} came over garbled {_TRIES} times; try again")
-
-    def put(
-        self,
-        files: Mapping[str, bytes],
-        gone: Iterable[str] = (),
-        on_bytes: Callable[[int], None] = lambda _: None,
-    ) -> None:
-        """Bring files over: all of them beside the old ones, read back, then renamed at once.
-
-        `gone` are removed in the same step. PromptError leaves the old files as they were, unless
-        power goes in the middle of the renaming: then some are new, and doing it again mends it.
-        """
-        folders = sorted({f"/{'/'.join(p)}" for name in files for p in _above(name)})
-        self.execute(_FOLDERS.format(names=folders))
-        for name, data in files.items():
-            self._bring(name + NEW, data, on_bytes)
-        held = self.hashes(name + NEW for name in files)
-        for name, data in files.items():
-            if held[name + NEW] != hashlib.sha256(data).digest():
-                raise PromptError(f"{self.name}: {name} arrived damaged; try again")
-        self.execute(_RENAME.format(names=list(files), new=repr(NEW), gone=list(gone)), 60)
-
-    def _bring(self, name: str, data: bytes, on_bytes: Callable[[int], None]) -> None:
-        self.execute(_OPEN.format(name=name), what=f"opening {name}")
-        for at in range(0, len(data), _CHUNK_BYTES):
-            piece = data[at : at + _CHUNK_BYTES]
-            self.execute(f"_put.write({piece!r})", what=f"writing {name}")
-            on_bytes(len(piece))
-        self.execute("_put.close()")
-
     def leave(self) -> None:
         """Leave raw mode for the prompt that people type at; what is in RAM stays."""
         self._write(b"\r" + _FRIENDLY)
@@ -267,8 +124,6 @@ class RawPrompt:
         """Soft-reset into boot.py and main.py; the prompt is gone then."""
         self._write(b"\r" + _FRIENDLY + _DO)
         self._until(b"soft reboot", 2)
-
-    # Bytes.
 
     def _write(self, data: bytes) -> None:
         try:
@@ -318,9 +173,3 @@ def literal(said: str) -> object:
         return ast.literal_eval(said)
     except (SyntaxError, TypeError, MemoryError, RecursionError) as e:
         raise ValueError(f"{said[:80]!r} is no value") from e
-
-
-def _above(name: str) -> list[list[str]]:
-    """Return the folders above a file, as lists of their parts, the outermost first."""
-    parts = name.strip("/").split("/")[:-1]
-    return [parts[: i + 1] for i in range(len(parts))]

@@ -10,11 +10,11 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .errors import LinkError
-from .keys import KeyStore
-from .store import Head, read_headers
-from .transports import Pipe
-from .transports.link import Log
+from motekit.errors import LinkError
+from motekit.keys import KeyStore
+from motekit.store import Head, read_headers
+from motekit.transports import Pipe
+from motekit.transports.link import Log
 
 PROMPT = ">>> "
 ASK_S = 5.0

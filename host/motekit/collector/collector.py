@@ -16,17 +16,18 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
-from .client import REQUEST_TRIES
-from .clock import SYSTEM, Clock
-from .errors import LinkError, MotekitError
+from motekit.client import REQUEST_TRIES
+from motekit.clock import SYSTEM, Clock
+from motekit.errors import LinkError, MotekitError
+from motekit.keys import Host, KeyStore
+from motekit.store import Store
+from motekit.transports import Transport
+from motekit.transports.replay import Recorder
+from motekit.transports.serial import PortGoneError
+
 from .inbox import Inbox
-from .keys import Host, KeyStore
 from .live import Live
 from .session import Acks, Arrivals, Notice, Session
-from .store import Store
-from .transports import Transport
-from .transports.replay import Recorder
-from .transports.serial import PortGoneError
 
 QUEUE_MAX = 4096  # packets that wait to be committed
 GROUP_MAX = 1024  # packets of one commit

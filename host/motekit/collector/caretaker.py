@@ -8,13 +8,13 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from motefw.packet import NOTE, SAMPLES
+from motekit.client import Client, NoReplyError, RefusedError
+from motekit.clock import Clock
+from motekit.errors import SchemaError
+from motekit.hello import Hello
+from motekit.store import Head, Store
 
-from .client import Client, NoReplyError, RefusedError
-from .clock import Clock
-from .errors import SchemaError
-from .hello import Hello
 from .live import Live
-from .store import Head, Store
 
 TIME_SET_EVERY_S = 600.0
 TIME_AGAIN_S = 15.0  # after it could not be set

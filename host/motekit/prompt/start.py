@@ -6,8 +6,9 @@ Ctrl-C only to what answers a line end with "... ", as a prompt does in the midd
 
 from collections.abc import Callable
 
+from motekit.transports import Pipe
+
 from .stopped import PROMPT
-from .transports import Pipe
 
 WAIT_S = 0.6
 CONTINUED = "... "

@@ -10,10 +10,9 @@ from typing import Any
 
 from motefw import packet
 from motefw.errors import PacketError
-
-from .clock import SYSTEM, Clock
-from .hello import Hello
-from .store import Head, Received, gap_of
+from motekit.clock import SYSTEM, Clock
+from motekit.hello import Hello
+from motekit.store import Head, Received, gap_of
 
 
 @dataclass

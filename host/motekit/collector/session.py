@@ -12,19 +12,20 @@ from concurrent.futures import Future
 from itertools import groupby
 from typing import Any, NamedTuple, Protocol
 
+from motekit.client import REQUEST_TRIES, CancelledError, Client, Greeting
+from motekit.errors import LinkError
+from motekit.hello import Hello
+from motekit.keys import Host, KeyStore
+from motekit.prompt.stopped import Left
+from motekit.store import Received, Store
+from motekit.transports import Ended, Pipe, Recorded
+from motekit.transports.link import Event, Log, Packet
+
 from .caretaker import Caretaker
-from .client import REQUEST_TRIES, CancelledError, Client, Greeting
-from .errors import LinkError
-from .hello import Hello
 from .intake import Intake, SetAside, Verdict, judge
-from .keys import Host, KeyStore
 from .live import Live
 from .questions import Questions
 from .recognition import SENT_FIRST, Recognition
-from .stopped import Left
-from .store import Received, Store
-from .transports import Ended, Pipe, Recorded
-from .transports.link import Event, Log, Packet
 
 SOON_S = 0.01
 STEP_S = 0.5  # while something may be wrong
@@ -220,7 +221,10 @@ class Session:
             f"{hello.board} {hello.device}, motefw {hello.firmware}, "
             f"{len(hello.streams)} streams, epoch {hello.epoch}, started by {hello.reset}",
         )
-        lost = self._hub.store.ended(hello.device, hello.epoch)
+        store = self._hub.store
+        if hello.tail_seq:  # its boot note, the first of its queue, is not there any more
+            store.introduce(hello.device, hello.generation, hello.epoch, hello.about())
+        lost = store.ended(hello.device, hello.epoch)
         if lost:
             self._hub.live.count(hello.device, lost_packets=lost)
             self._tell("warning", f"{lost} packets of earlier runs are gone: it has started anew")

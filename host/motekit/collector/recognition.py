@@ -9,11 +9,11 @@ known that this is the run that the store holds:
 - a packet that comes again is, byte for byte, the one that came before.
 """
 
-from .client import Greeting
-from .clock import Clock
-from .errors import LinkError
-from .hello import Hello
-from .store import Head, Store
+from motekit.client import Greeting
+from motekit.clock import Clock
+from motekit.errors import LinkError
+from motekit.hello import Hello
+from motekit.store import Head, Store
 
 SENT_FIRST = 4  # so many packets from its oldest on a board sends without an ack
 

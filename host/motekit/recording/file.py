@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 from motekit.errors import ScenarioError
-from motekit.tap import KINDS, OPS, Entry
+from motekit.recording.tap import KINDS, OPS, Entry
 
 VERSION = 1
 LINE_MAX_BYTES = 65536

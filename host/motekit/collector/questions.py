@@ -4,8 +4,8 @@ from collections import deque
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
-from .client import Client
-from .errors import LinkError
+from motekit.client import Client
+from motekit.errors import LinkError
 
 
 class _Question(NamedTuple):

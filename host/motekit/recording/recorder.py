@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from motekit import board as boards
+from motekit.collector.session import Notice
 from motekit.errors import LinkError, UsageError
-from motekit.recording import Header, Writer
-from motekit.session import Notice
-from motekit.tap import TapReader
+from motekit.recording.file import Header, Writer
+from motekit.recording.tap import TapReader
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
