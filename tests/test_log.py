@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from motefw.errors import PacketError
 from motefw.log import PAGES_MAX, PAGES_MIN, RamLog
-from tests.coprocess import CoProcess, VmError
+from tests.coprocess import VmError
 
 PAGE_BYTES = 40
 PAGES = 5
@@ -26,12 +26,6 @@ OPERATIONS = st.lists(
     min_size=8,
     max_size=60,
 )
-
-
-@pytest.fixture(params=[32, 64], scope="module")
-def vm(request):
-    with CoProcess(request.param, "board_bed", "4m") as process:
-        yield process
 
 
 def expected(size, operations, shrunk):
@@ -70,9 +64,9 @@ def expected(size, operations, shrunk):
 @example(operations=[("append", 1, 9), ("append", 2, 9), ("ack", 0, 0), ("ack", 1, 0)])
 @example(operations=[("append", 50 * i, 61) for i in range(10)])
 @example(operations=[("append", 1, 70), ("shrink", 0, 0), *(("append", i, 70) for i in range(5))])
-def test_it_is_a_queue_that_lets_the_oldest_go(vm, operations):
+def test_it_is_a_queue_that_lets_the_oldest_go(board_vm, operations):
     operations = [*operations, *(("read", seq, 0) for seq in range(len(operations)))]
-    done = vm.call("log_run", PAGES, PAGE_BYTES, operations)
+    done = board_vm.call("log_run", PAGES, PAGE_BYTES, operations)
     gave = [each[0] is True for each in done]
     assert done == expected(SIZE, operations, gave)
     assert all(each[5] >= PAGES_MIN * PAGE_BYTES for each in done)
@@ -119,7 +113,7 @@ def test_a_packet_that_can_never_fit_is_refused():
     assert (log.tail_seq, log.next_seq) == (0, 1)
 
 
-def test_the_vm_refuses_it_too(vm):
+def test_the_vm_refuses_it_too(board_vm):
     with pytest.raises(VmError) as raised:
-        vm.call("log_run", 1, 100, [["append", 1, 99]])
+        board_vm.call("log_run", 1, 100, [["append", 1, 99]])
     assert raised.value.kind == "PacketError"

@@ -81,7 +81,6 @@ class Client:
         self.hello: Hello | None = None
         self.round_trip_s = 0.0  # of the last request that was answered
         self.bad_messages = 0
-        self.backlog_dropped = 0
         self._keys = key_store
         self._host = host
         self._cancelled = cancelled
@@ -324,10 +323,8 @@ class Client:
             else:
                 if not isinstance(event, Log):
                     self._heard_at = self._now()
-                if len(self._backlog) < BACKLOG_MAX:
+                if len(self._backlog) < BACKLOG_MAX:  # what is dropped is not acknowledged
                     self._backlog.append(event)
-                else:
-                    self.backlog_dropped += 1  # what is not acknowledged comes again
 
     def _message(self, data: bytes) -> None:
         try:
