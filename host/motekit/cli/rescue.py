@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from motekit import board as boards
-from motekit.cli import micropython, options, progress, say, show
+from motekit.cli import dialogue, micropython, options, progress, say, show
 from motekit.cli.doctor import record
 from motekit.errors import LinkError, UsageError
 from motekit.flasher import ports
@@ -82,7 +82,7 @@ def _ask(question: str) -> bool:
     """Return whether the user agrees; UsageError where nobody can be asked."""
     if not sys.stdin.isatty():
         raise UsageError(f"{question} Nobody is there to say; --yes does without")
-    return typer.confirm(question, err=True)
+    return dialogue.agreed(question)
 
 
 def _show(report: Report, *, as_json: bool) -> None:

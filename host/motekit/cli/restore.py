@@ -32,7 +32,7 @@ def restore(
     step = outcomes.silent if as_json else outcomes.tell
     done = restoring.one(name, backup, KeyStore.load(), Options(discard, store), step)
     outcomes.show([done], as_json=as_json)
-    if not as_json and done.device and done.device != backup.device:
+    if not as_json and not done.failed and done.device != backup.device:
         say.err(
             f"{backup.device} had this name, too: where it is out of service, `motekit replace`"
             " moves its role and its history"

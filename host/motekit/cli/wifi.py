@@ -13,7 +13,7 @@ import typer
 
 from motekit import improv as protocol
 from motekit import wifi as wireless
-from motekit.cli import options, say, show
+from motekit.cli import dialogue, options, say, show
 from motekit.client import Client
 from motekit.errors import UsageError
 from motekit.improv import Found
@@ -118,6 +118,7 @@ def improv(
     Example: motekit wifi improv /dev/ttyUSB0 site
     """
     wanted = _networks([ssid] if ssid else [], password_env, password_file, is_open=is_open)
+    wireless.check(wanted)
     with closing(protocol.SerialLine(port.removeprefix("serial:"))) as line:
         client = protocol.Improv(line, port)
         told: dict[str, object] = {"state": client.state(), **asdict(client.info())}
@@ -183,14 +184,8 @@ def _ask(ssid: str) -> str:
             f"password of {ssid!r}: nobody is there to be asked; --password-env, --password-file "
             "or --open expected"
         )
-    said: str = typer.prompt(
-        f"Password of {ssid} (none: open)",
-        default="",
-        hide_input=True,
-        show_default=False,
-        err=True,
-    )
-    return said
+    question = f"Password of {ssid} (none: open)"
+    return dialogue.answer(question, default="", hide_input=True, show_default=False)
 
 
 def _tell(state: WifiState, as_json: bool) -> None:
