@@ -315,7 +315,7 @@ def read_block(n: int, buf, offset: int):
         source = ptr32(int(ptr8(FLASH_WORDS)) + offset)
         target = ptr32(to)
         i = 0
-        while i < part >> 2:  # which is a multiple of 4: littlefs reads 16 bytes at least
+        while i < part >> 2:  # which is a multiple of 4: littlefs reads 32 bytes at least
             target[i] = source[i]
             target[i + 1] = source[i + 1]
             target[i + 2] = source[i + 2]

@@ -10,7 +10,6 @@ from . import board, clock, control
 
 _STONE_BYTES = const(64)
 _SECTOR_BYTES = const(4096)
-_READ_BYTES = const(128)
 _CORRUPTED = """import time
 while True:
     print("The filesystem appears to be corrupted. (It is left as it is.)")
@@ -124,7 +123,7 @@ def mount(flash, anew=False):
     sys.path[:] = ["", ".frozen", "/lib"]
     if not anew:
         try:
-            vfs.mount(vfs.VfsLfs2(flash, readsize=_READ_BYTES), "/")
+            vfs.mount(vfs.VfsLfs2(flash), "/")
             return True
         except OSError:
             first = bytearray(_SECTOR_BYTES)
@@ -132,7 +131,7 @@ def mount(flash, anew=False):
             if bytes(first).strip(b"\xff"):
                 return False
     vfs.VfsLfs2.mkfs(flash)
-    vfs.mount(vfs.VfsLfs2(flash, readsize=_READ_BYTES), "/")
+    vfs.mount(vfs.VfsLfs2(flash), "/")
     return True
 
 
