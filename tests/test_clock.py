@@ -2,7 +2,7 @@
 
 import itertools
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 LONGEST_US = 32_000_000  # more than the watchdog lets a program stand still
@@ -13,6 +13,7 @@ LONGEST_US = 32_000_000  # more than the watchdog lets a program stand still
     start=st.integers(0, 1 << 31),
     steps=st.lists(st.integers(0, LONGEST_US - 1), max_size=30),
 )
+@example(start=(1 << 30) - 5, steps=[10, LONGEST_US - 1])
 def test_it_counts_every_microsecond(board_vm, start, steps):
     assert board_vm.call("clock_reads", start, steps) == list(itertools.accumulate(steps))
 

@@ -30,6 +30,7 @@ from .errors import MotekitError
 
 VERSION = 1
 COUNTER_MAX = 0xFFFFFFFF
+_TAG_BYTES = keys.TAG_BYTES
 _HASH_BLOCK_BYTES = 64
 _TAGGERS_MAX = 4096
 
@@ -63,10 +64,10 @@ class Verifier:
     def holds(self, data: bytes) -> bool:
         """Tell whether a packet ends in its tag."""
         inner = self._inner()
-        inner.update(data[: -keys.TAG_BYTES])
+        inner.update(data[:-_TAG_BYTES])
         outer = self._outer()
         outer.update(inner.digest())
-        return compare_digest(outer.digest()[: keys.TAG_BYTES], data[-keys.TAG_BYTES :])
+        return compare_digest(outer.digest()[:_TAG_BYTES], data[-_TAG_BYTES:])
 
 
 class KeyStore:
@@ -268,11 +269,15 @@ class Host:
     def _store(self, identity: int, counter: int) -> None:
         try:
             handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=".host-")
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump({"host": identity, "counter": counter}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(self._path)
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8") as file:
+                    json.dump({"host": identity, "counter": counter}, file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                Path(name).replace(self._path)
+            except BaseException:  # Ctrl-C, too
+                Path(name).unlink(missing_ok=True)
+                raise
         except OSError as e:
             raise KeyStoreError(f"{self._path}: cannot be written: {e.strerror}") from None
 

@@ -19,14 +19,17 @@ _WIFI = ("ssid", "password", "password_env", "password_file")
 COLUMNS = (*_PLAIN, *_NUMBERS, "sensors", *_WIFI)
 
 
-def read(path: Path, error: type[MotekitError]) -> list[Fields]:
-    """Return a table for each row that is not blank; an error names file, row and column."""
+def read(path: Path, error: type[MotekitError], data: bytes | None = None) -> list[Fields]:
+    """Return a table for each row that is not blank; an error names file, row and column.
+
+    `data`: what is read as if it stood there.
+    """
     try:
-        text = path.read_text("utf-8-sig")
+        text = (path.read_bytes() if data is None else data).decode("utf-8-sig")
     except OSError as e:
         raise error(f"{path}: cannot be read: {e.strerror or e}") from None
     except UnicodeDecodeError:
-        raise error(f"{path}: is no UTF-8 text") from None
+        raise error(f"{path}: is no UTF-8 text; spreadsheets save it as 'CSV UTF-8'") from None
     header = text.partition("\n")[0]
     delimiter = ";" if ";" in header and "," not in header else ","
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)

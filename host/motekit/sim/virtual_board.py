@@ -3,7 +3,7 @@
 A reboot ends the process and starts it again on the same pty. What the board says on its control
 channel is listed in rom/control.py. Ctrl-C is asked for over that channel and never sent as a
 signal, which would jump out of the VM's collector; a program that does not take it within a
-second is ended, and its user gets a prompt all the same.
+second in which it could run is ended, and its user gets a prompt all the same.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from motefw import frame_host
 from motekit.sim.child import Child, read_last_words
 from motekit.sim.image import environment
+from motekit.sim.interruption import Interruption
 from motekit.sim.preparation import Prepared
 from motekit.sim.serial_line import RING_BYTES, Lanes, Pace
 from motekit.sim.vm import Vm
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _CTRL_C = 3
-_INTERRUPT_S = 1.0
 _FEED_S = 0.004
 _QUEUE_BYTES = 8192  # towards the board, before the host is held back
 _BACKLOG_BYTES = 65536  # towards the host, under a virtual clock
@@ -121,7 +121,7 @@ class VirtualBoard:
     def _reset_line(self) -> None:
         self._who: str | None = None  # whose program runs: main, raw, friendly
         self._intr = _CTRL_C
-        self._interrupting: asyncio.TimerHandle | None = None
+        self._interrupting: Interruption | None = None
         self._control_text = b""
         self._watchdog_s = 0.0
         self._beat_s = self._loop.time()
@@ -177,6 +177,11 @@ class VirtualBoard:
     def pid(self) -> int | None:
         """The VM's process id."""
         return self._child.pid if self._child else None
+
+    @property
+    def untaken_bytes(self) -> int:
+        """How much of what the host has sent the program has not read yet."""
+        return len(self._rx) + (self._child.unread() if self._child else 0)
 
     def power_cut(self) -> None:
         """Take the power away and give it back."""
@@ -307,7 +312,7 @@ class VirtualBoard:
 
     def _interrupt(self) -> None:
         if not self._interrupting:
-            self._interrupting = self._loop.call_later(_INTERRUPT_S, self._force)
+            self._interrupting = Interruption(self._loop, self.pid, self._force)
             self._tell(b"I")
 
     def _interrupted(self, _: str) -> None:
@@ -316,7 +321,7 @@ class VirtualBoard:
 
     def _settle_interrupt(self) -> None:
         if self._interrupting:
-            self._interrupting.cancel()
+            self._interrupting.settle()
             self._interrupting = None
 
     def _force(self) -> None:

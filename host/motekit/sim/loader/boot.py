@@ -53,8 +53,8 @@ def _program(chip: Chip, flash: Nor, offset: int, size: int) -> None:
         raise ImageError(f"for an {found.chip}")
 
 
-def banner(chip: Chip, *, loader: bool) -> bytes:
+def banner(chip: Chip, *, loader: bool, why: str = "0x1 (POWERON)") -> bytes:
     """Return what the ROM says when it starts."""
     mode = "waiting for download\r\n" if loader else ""
     how = "0x5 (DOWNLOAD(USB/UART0))" if loader else "0xd (SPI_FAST_FLASH_BOOT)"
-    return f"ESP-ROM:{chip.name}\r\nrst:0x1 (POWERON),boot:{how}\r\n{mode}".encode()
+    return f"ESP-ROM:{chip.name}\r\nrst:{why},boot:{how}\r\n{mode}".encode()
