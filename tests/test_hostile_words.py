@@ -23,7 +23,8 @@ from motekit.plain import plain
 from motekit.prompt.raw import PromptError, RawPrompt, literal
 from motekit.provision import look
 from motekit.provision.records import Records
-from motekit.rescue import board_files, settings
+from motekit.rescue import look as rescue_look
+from motekit.rescue import settings
 from motekit.station import tally
 from motekit.station.desk import Slot
 from motekit.station.journal import Entry, Journal
@@ -130,7 +131,7 @@ def test_records_and_journals_take_any_word(tmp_path):
 @pytest.mark.parametrize("device", ["../../x", "/etc/x", "", "A0B1C2D3E4F5", 7])
 def test_a_device_id_names_no_folder_elsewhere(device):
     with pytest.raises(PromptError, match="12 hex digits"):
-        board_files.about(Prompt(repr((device, 0, False, 0, 0))))
+        rescue_look.about(Prompt(repr((device, 0, False, 0, 0))))
 
 
 @pytest.mark.parametrize("said", [DEEP, "-" * 100_000 + "1", "{[]:1}", "(1", "nonsense()"])

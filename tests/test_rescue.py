@@ -22,10 +22,9 @@ from motekit.prompt import stopped
 from motekit.prompt.raw import RawPrompt
 from motekit.rescue import rescue as rescuer
 from motekit.rescue import salvage, settings, states
-from motekit.rescue.board_flash import HEAD_BYTES, examine
 from motekit.rescue.case import Wishes
 from motekit.rescue.evidence import Evidence
-from motekit.rescue.look import look
+from motekit.rescue.look import HEAD_BYTES, examine, look
 from motekit.sim.loader import synthetic
 from motekit.store import Store
 from motekit.transports.serial import open_port

@@ -17,10 +17,8 @@ from motekit.flasher.esptool import FAST_BAUD, Esptool
 from motekit.flasher.job import Job
 from motekit.prompt.raw import NEW
 from motekit.rescue import salvage, settings
-from motekit.rescue.board_files import OURS
-from motekit.rescue.board_flash import HEAD_BYTES, examine
 from motekit.rescue.case import Case
-from motekit.rescue.look import again
+from motekit.rescue.look import HEAD_BYTES, OURS, again, examine
 
 _START = ("/main.py", "/boot.py")
 

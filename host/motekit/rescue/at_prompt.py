@@ -7,10 +7,10 @@ from motekit import bundle, unsent
 from motekit.errors import LinkError, MotekitError
 from motekit.prompt.raw import PromptError, RawPrompt
 from motekit.rescue import settings
-from motekit.rescue.board_files import about
 from motekit.rescue.case import Case
 from motekit.rescue.evidence import Files
-from motekit.rescue.signs import ROOM_BYTES
+from motekit.rescue.look import about
+from motekit.rescue.states import ROOM_BYTES
 
 PROMPT_S = 20.0
 _START = ("/main.py", "/boot.py")

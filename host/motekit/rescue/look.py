@@ -9,22 +9,27 @@ where nothing could have asked for it any more.
 """
 
 import contextlib
+import hashlib
 import re
 import time
 from collections.abc import Callable
-from typing import TypeVar, cast
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar, cast
 
 import serial
 
+from motekit import bundle
 from motekit.board import Board
+from motekit.chips import CHIPS
 from motekit.client import Client, NoKeyError
 from motekit.errors import LinkError
-from motekit.flash import partitions
+from motekit.flash import image, partitions
+from motekit.flash.image import ImageError
 from motekit.flasher.esptool import FAST_BAUD, SLOW_BAUD, Esptool, EsptoolError
 from motekit.keys import Host, KeyStore
-from motekit.prompt.raw import PromptError, RawPrompt
-from motekit.rescue import board_files, board_flash
-from motekit.rescue.evidence import Evidence
+from motekit.prompt.raw import NEW, PromptError, RawPrompt, literal
+from motekit.rescue import settings
+from motekit.rescue.evidence import Evidence, Files, Flash
 from motekit.transports.serial import (
     PortBusyError,
     PortForbiddenError,
@@ -38,10 +43,28 @@ LISTEN_S = 3.5  # MicroPython repeats what it has to say of a broken file system
 PROMPT_S = 6.0
 CONNECT_TRIES = 3  # of esptool's, each some 2.5 s with a chip that does not answer
 BROKEN_FILES = "filesystem appears to be corrupted"
+OURS = ("/lib/motefw/", "/motefw/")
 _CONCLUSIVE = re.compile(r"(?s)(?:rst:0x.*){2}|" + BROKEN_FILES)
+HEAD_BYTES = partitions.TABLE_OFFSET + partitions.TABLE_BYTES
+_APP_HEAD_BYTES = 0x1000
 _TRIES = 3
 _COUNTS = ("files_free_bytes", "queue_dropped")
+_DEVICE = re.compile(r"[0-9a-f]{12}")  # it names folders
 _T = TypeVar("_T")
+_ABOUT = """
+import os,machine
+q=getattr(globals().get('app'),'unsent',None) or [(),0,0]
+try:s=os.statvfs('/')
+except OSError:s=[0]*10
+print((machine.unique_id().hex(),q[2],s[2]>0,s[0]*s[2],s[0]*s[3]))
+"""
+_VERSION = """
+try:
+ import motefw
+ print(('',motefw.__version__))
+except BaseException as e:
+ print((type(e).__name__+': '+str(e),''))
+"""
 
 
 def look(
@@ -181,13 +204,69 @@ def _ask_prompt(
     try:
         with RawPrompt.open(found.port, PROMPT_S) as prompt:
             found.prompt = found.prompt or "interrupted"
-            found.device, found.unsent_bytes, found.files = board_files.about(prompt, board)
+            found.device, found.unsent_bytes, found.files = about(prompt, board)
             if resume and not waiting and not found.unsent_bytes:
                 prompt.restart()
             else:
                 prompt.leave()
     except PromptError:
         found.prompt = ""  # none, or one that does not do what it is told: the loader is next
+
+
+def about(prompt: RawPrompt, board: Board | None = None) -> tuple[str, int, Files]:
+    """Return (device, bytes of unsent packets, files) as the prompt tells; PromptError."""
+    device, unsent, mounted, size, free = _tuple(prompt, _ABOUT, 5)
+    if not (isinstance(device, str) and _DEVICE.fullmatch(device)):
+        raise PromptError(f"{prompt.name}: its id is {device!r:.40}, 12 hex digits expected")
+    if not (type(unsent) is type(size) is type(free) is int):
+        raise PromptError(f"{prompt.name}: three numbers were asked for")
+    if not mounted:
+        return device, unsent, Files(False)
+    names = tuple(prompt.names("/"))
+    read = {
+        name: data
+        for name in settings.NAMES
+        if name in names and (data := prompt.read(name)) is not None
+    }
+    why, version = _tuple(prompt, _VERSION, 2)
+    files = Files(True, "", size, free, names, read, str(version), str(why))
+    return device, unsent, _compared(prompt, files, board)
+
+
+def _compared(prompt: RawPrompt, files: Files, board: Board | None) -> Files:
+    """Compare with motekit's firmware: for the chip of the board, else the one that fits best."""
+    best: Files | None = None
+    marches = {board.chip.march} if board else {chip.march for chip in CHIPS.values()}
+    for march in sorted(marches):
+        wanted = bundle.files_for(march)
+        hashes = prompt.hashes([name for name in wanted if name in files.names])
+        missing = tuple(name for name in wanted if name not in files.names)
+        other = tuple(
+            name for name, held in hashes.items() if held != hashlib.sha256(wanted[name]).digest()
+        )
+        halves = tuple(n for n in files.names if n.removesuffix(NEW) in {*wanted, *settings.NAMES})
+        halves = tuple(name for name in halves if name.endswith(NEW))
+        left = tuple(
+            name
+            for name in files.names
+            if name.startswith(OURS) and name not in wanted and name not in halves
+        )
+        each = replace(files, march=march, missing=missing, other=other, left=left, halves=halves)
+        if best is None or len(missing + other) < len(best.missing + best.other):
+            best = each
+    return best or files
+
+
+def _tuple(prompt: RawPrompt, code: str, size: int) -> tuple[Any, ...]:
+    said = prompt.execute(code).strip().splitlines()
+    try:
+        found = literal(said[-1]) if said else None
+    except ValueError as e:
+        raise PromptError(f"{prompt.name}: a tuple was asked for, {said[-1][:80]!r} came") from e
+    values = cast("tuple[Any, ...]", found) if isinstance(found, tuple) else ()
+    if len(values) != size:
+        raise PromptError(f"{prompt.name}: {size} values were asked for, {said[-1:]!r} came")
+    return values
 
 
 # The loader.
@@ -198,11 +277,11 @@ def _ask_loader(found: Evidence, on_step: Callable[[str], None]) -> None:
     on_step("loader")
     tool = Esptool(found.port, attempts=CONNECT_TRIES)
     try:
-        found.chip, head = again(tool, lambda: tool.identify(0, board_flash.HEAD_BYTES))
+        found.chip, head = again(tool, lambda: tool.identify(0, HEAD_BYTES))
         found.device = found.chip.mac
         tool.baud = FAST_BAUD
         chip = found.chip.name
-        found.flash = again(tool, lambda: board_flash.examine(tool, chip, head))
+        found.flash = again(tool, lambda: examine(tool, chip, head))
         tool.let_go()
     except EsptoolError as e:
         found.chip_error = str(e).removeprefix(f"{found.port}: ")
@@ -220,3 +299,58 @@ def again(tool: Esptool, do: Callable[[], _T]) -> _T:
             with contextlib.suppress(EsptoolError):
                 tool.identify(0, partitions.TABLE_BYTES)
     return do()
+
+
+class Readable(Protocol):
+    """A flash that can be read, as `Esptool` does."""
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return a piece of flash."""
+        ...
+
+
+def examine(tool: Readable, chip: str, head: bytes) -> Flash:
+    """Return what is in flash, as the chip would judge it at boot; EsptoolError.
+
+    `head` is its beginning, HEAD_BYTES long: bootloader and partition table.
+    """
+    start = CHIPS[chip].bootloader_offset
+    boot, table = head[start : partitions.TABLE_OFFSET], head[-partitions.TABLE_BYTES :]
+    if not head.strip(b"\xff"):
+        return Flash(blank=True)
+    boot_fault, other = judge(boot, chip)
+    try:
+        entries = partitions.read(table)
+    except partitions.TableError as e:
+        fault = str(e) if table.strip(b"\xff") else "blank"
+        where, size = partitions.ELSEWHERE_OFFSET, partitions.ELSEWHERE_BYTES
+        if fault == "blank" and (found := partitions.elsewhere(tool.read(where, size))):
+            return Flash(False, boot_fault, found[1], "", "", other)
+        return Flash(False, boot_fault, (), fault, "", other)
+    app = next((each for each in entries if each.type == partitions.APP), None)
+    if app is None:
+        return Flash(False, boot_fault, entries, "has no partition with a program", "", other)
+    begin = tool.read(app.offset, _APP_HEAD_BYTES)
+    app_fault, app_chip = judge(begin, chip, whole=False)
+    if not (boot_fault or app_fault):
+        app_fault, app_chip = judge(tool.read(app.offset, app.size), chip)
+    return Flash(False, boot_fault, entries, "", app_fault, other or app_chip)
+
+
+def judge(data: bytes, chip: str, *, whole: bool = True) -> tuple[str, str]:
+    """Return (what is wrong with an image, the chip that it is for if that is another)."""
+    if not data.strip(b"\xff"):
+        return "blank", ""
+    try:
+        of = image.chip_of(data)
+    except ImageError as e:
+        return str(e).removeprefix("image: "), ""
+    if of != chip:
+        return f"is for an {of}", of
+    if not whole:
+        return "", ""
+    try:
+        image.read(data)
+    except ImageError as e:
+        return str(e).removeprefix("image: "), ""
+    return "", ""

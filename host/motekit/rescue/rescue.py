@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from motekit import unsent
 from motekit.errors import LinkError, MotekitError
-from motekit.rescue import at_loader, at_prompt, signs, states
+from motekit.rescue import at_loader, at_prompt, states
 from motekit.rescue.case import Case, LeftError, Wishes
 from motekit.rescue.evidence import Evidence
 from motekit.rescue.look import greet, look
@@ -48,7 +48,7 @@ def rescue(port: str, wishes: Wishes) -> Report:
     """Mend the board at a port; nothing is raised but UsageError, all in the report."""
     found = look(port, wishes.board, resume=False, on_step=wishes.on_step)
     rows = states.diagnose(found, wishes.board)
-    case = Case(wishes, found, wishes.board or signs.board_of(found))
+    case = Case(wishes, found, wishes.board or states.board_of(found))
     try:
         after = _mend(case, rows)
     except LeftError as e:
