@@ -23,10 +23,11 @@ COLLECT_S = 30.0  # a queue of 16 KiB takes two
 _TRIES = 3
 _QUEUE = """
 import hashlib
-r,a,u=getattr(globals().get('app'),'unsent',None) or [b'',0,0]
-h=hashlib.sha256();v=memoryview(r)
+r,a,u=getattr(globals().get('app'),'unsent',None) or [(),0,0]
+h=hashlib.sha256()
 while u:
- n=min(256,u,len(r)-a);h.update(v[a:a+n]);print(bytes(v[a:a+n]));a=(a+n)%len(r);u-=n
+ p=r[a//len(r[0])];i=a%len(p);n=min(256,u,len(p)-i);d=bytes(p[i:i+n])
+ h.update(d);print(d);a=(a+n)%(len(r)*len(p));u-=n
 print(h.digest())
 """
 

@@ -210,7 +210,7 @@ def start_noisy(root, every):
     def hook(i):
         if i == 10:
             bed.every = every
-        if i == 45:
+        if i == 36:  # of what the queue holds, half
             bed.every = 0
             bed.board.stop()
 
@@ -279,7 +279,7 @@ def run(interrupt_after=2):
         "out": bytes(bed.port.serial.out).hex(),
         "said": bed.said,
         "stopped": Counter.stopped,
-        "next_seq": boards[0].log.next_seq if boards else None,
+        "next_seq": boards[0].log.next_seq if boards and boards[0].log else None,
         "status": status.status(boards[0], {}) if boards and boards[0].link else None,
     }
 
