@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from motekit import bundle, unsent
+from motekit import unsent
 from motekit.errors import LinkError, MotekitError
 from motekit.prompt.raw import PromptError, RawPrompt
 from motekit.rescue import settings
@@ -47,11 +47,9 @@ def _bring(case: Case, prompt: RawPrompt, there: Files) -> None:
     """Put firmware and settings right; what is replaced or removed is saved before."""
     if not there.mounted:
         raise LinkError(f"{case.port}: its file system cannot be reached from the prompt")
-    march = case.board.chip.march if case.board else there.march
-    wanted = bundle.files_for(march)
     own = settings.own_drivers(there.read, there.names)
     gone = [*there.halves, *(name for name in there.left if name not in own)]
-    changed = {name: wanted[name] for name in (*there.missing, *there.other)}
+    changed = {name: there.wanted[name] for name in (*there.missing, *there.other)}
     right = case.settings(there.read, there.names)
     news = {name: data for name, data in right.items() if there.read.get(name) != data}
     gone += [name for name in there.read if name not in right and name != settings.EPOCH]

@@ -12,13 +12,13 @@ import contextlib
 import hashlib
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar, cast
 
 import serial
 
-from motekit import bundle
+from motekit import bundle, firmware
 from motekit.board import Board
 from motekit.chips import CHIPS
 from motekit.client import Client, NoKeyError
@@ -30,6 +30,8 @@ from motekit.keys import Host, KeyStore
 from motekit.prompt.raw import NEW, PromptError, RawPrompt, literal
 from motekit.rescue import settings
 from motekit.rescue.evidence import Evidence, Files, Flash
+from motekit.sim import image as virtual
+from motekit.sim import vm
 from motekit.transports.serial import (
     PortBusyError,
     PortForbiddenError,
@@ -59,11 +61,13 @@ except OSError:s=[0]*10
 print((machine.unique_id().hex(),q[2],s[2]>0,s[0]*s[2],s[0]*s[3]))
 """
 _VERSION = """
+import sys
+t=sys.platform,getattr(sys.implementation,'_mpy',0)>>10&15
 try:
  import motefw
- print(('',motefw.__version__))
+ print(('',motefw.__version__)+t)
 except BaseException as e:
- print((type(e).__name__+': '+str(e),''))
+ print((type(e).__name__+': '+str(e),'')+t)
 """
 
 
@@ -71,18 +75,19 @@ def look(
     port: str,
     board: Board | None = None,
     *,
+    keys: KeyStore | None = None,
     resume: bool = True,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Evidence:
     """Return what can be found out about the board at a port; nothing is raised.
 
-    `board`: what it should be, if that is known. `resume`: start again what was stopped to look,
-    unless it has packets in RAM, which a start would lose.
+    `board`: what it should be, if that is known. `keys` None: the user's key store. `resume`:
+    start again what was stopped to look, unless it has packets in RAM, which a start would lose.
     """
     found = Evidence(port)
     try:
-        _greet(found, on_step)
-        if found.hello is None and not found.locked:
+        _greet(found, on_step, keys)
+        if found.hello is None and not (found.locked or found.unread):
             _listen(found, on_step)
             if not _conclusive(found.heard) or BROKEN_FILES in found.heard:
                 _ask_prompt(found, board, on_step, resume=resume)
@@ -99,11 +104,11 @@ def look(
     return found
 
 
-def greet(port: str, wait_s: float) -> Evidence:
+def greet(port: str, wait_s: float, keys: KeyStore | None = None) -> Evidence:
     """Return what a firmware tells of itself that starts just now."""
     found = Evidence(port)
     try:
-        _greet(found, lambda _: None, wait_s)
+        _greet(found, lambda _: None, keys, wait_s)
     except LinkError as e:
         _port_failed(found, "failed", e)
     return found
@@ -117,12 +122,17 @@ def _port_failed(found: Evidence, state: str, error: LinkError) -> None:
 # The link.
 
 
-def _greet(found: Evidence, on_step: Callable[[str], None], wait_s: float | None = None) -> None:
+def _greet(
+    found: Evidence,
+    on_step: Callable[[str], None],
+    keys: KeyStore | None,
+    wait_s: float | None = None,
+) -> None:
     """Say hello; ask a firmware that answers how it is."""
     on_step("hello")
     pipe = SerialPipe(found.port)
     try:
-        client = Client(pipe, KeyStore.load(), Host())
+        client = Client(pipe, keys or KeyStore.load(), Host())
         try:
             found.hello = client.probe(wait_s or GREET_S)
             if found.hello is not None:
@@ -130,6 +140,8 @@ def _greet(found: Evidence, on_step: Callable[[str], None], wait_s: float | None
                 found.status = _status(client)
         except NoKeyError as e:
             found.locked = str(e).removeprefix(f"{found.port}: ")
+            found.device = found.device or client.stranger
+        found.unread = 0 if found.hello or found.locked else client.bad_messages
     finally:
         pipe.close()
 
@@ -222,23 +234,34 @@ def about(prompt: RawPrompt, board: Board | None = None) -> tuple[str, int, File
         raise PromptError(f"{prompt.name}: three numbers were asked for")
     if not mounted:
         return device, unsent, Files(False)
+    free = max(free, 0)  # a littlefs that is full counts below none
     names = tuple(prompt.names("/"))
     read = {
         name: data
         for name in settings.NAMES
         if name in names and (data := prompt.read(name)) is not None
     }
-    why, version = _tuple(prompt, _VERSION, 2)
-    files = Files(True, "", size, free, names, read, str(version), str(why))
-    return device, unsent, _compared(prompt, files, board)
+    why, version, platform, arch = _tuple(prompt, _VERSION, 4)
+    files = Files(True, size, free, names, read, str(version), str(why))
+    return device, unsent, _compared(prompt, files, list(_programs(board, platform, arch)))
 
 
-def _compared(prompt: RawPrompt, files: Files, board: Board | None) -> Files:
-    """Compare with motekit's firmware: for the chip of the board, else the one that fits best."""
-    best: Files | None = None
+def _programs(
+    board: Board | None, platform: object, arch: object
+) -> Iterator[Mapping[str, bytes]]:
+    """Give what motekit may have put on a board: for its chip, or for a virtual board's VM."""
     marches = {board.chip.march} if board else {chip.march for chip in CHIPS.values()}
     for march in sorted(marches):
-        wanted = bundle.files_for(march)
+        yield bundle.files_for(march)
+    own = vm.march_of(arch) if type(arch) is int and arch >= 0 else None
+    if platform == "linux" and own in (None, *firmware.MARCHES):
+        yield virtual.firmware_files(own)
+
+
+def _compared(prompt: RawPrompt, files: Files, programs: Sequence[Mapping[str, bytes]]) -> Files:
+    """Compare with motekit's firmware, that which fits best."""
+    best: Files | None = None
+    for wanted in programs:
         hashes = prompt.hashes([name for name in wanted if name in files.names])
         missing = tuple(name for name in wanted if name not in files.names)
         other = tuple(
@@ -251,7 +274,9 @@ def _compared(prompt: RawPrompt, files: Files, board: Board | None) -> Files:
             for name in files.names
             if name.startswith(OURS) and name not in wanted and name not in halves
         )
-        each = replace(files, march=march, missing=missing, other=other, left=left, halves=halves)
+        each = replace(
+            files, wanted=wanted, missing=missing, other=other, left=left, halves=halves
+        )
         if best is None or len(missing + other) < len(best.missing + best.other):
             best = each
     return best or files

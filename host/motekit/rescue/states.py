@@ -143,6 +143,8 @@ def _locked(found: Evidence, _board: Board | None) -> str | None:
 def _mute(found: Evidence, _board: Board | None) -> str | None:
     if found.hello and not found.status:
         return "the firmware says hello and answers nothing else"
+    if found.unread:
+        return f"a firmware runs, and none of its replies can be read ({found.unread} came)"
     return None
 
 
