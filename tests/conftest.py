@@ -1,4 +1,4 @@
-"""Fixtures: virtual boards by the text of a scenario."""
+"""Fixtures: virtual boards by the text of a scenario; a VM that runs a driver on a chip model."""
 
 import contextlib
 import os
@@ -10,6 +10,7 @@ import pytest
 from motekit import places
 from motekit.sim import scenario as scenarios
 from motekit.sim.fleet import running
+from tests.coprocess import CoProcess
 
 collect_ignore = ["example_project"]  # a project of its own: test_testing.py runs it
 
@@ -50,3 +51,17 @@ def fleet(write_scenario):
     """
     with contextlib.ExitStack() as stack:
         yield lambda text, **options: stack.enter_context(running(write_scenario(text), **options))
+
+
+@pytest.fixture(scope="module", params=(32, 64))
+def vm(request):
+    """Return a VM of either word size in which a driver meets its chip: on_vm/driver_bed.py."""
+    with CoProcess(request.param, "driver_bed") as process:
+        yield process
+
+
+@pytest.fixture(scope="module", params=(32, 64))
+def board_vm(request):
+    """Return a VM of either word size that runs parts of the firmware: on_vm/board_bed.py."""
+    with CoProcess(request.param, "board_bed") as process:
+        yield process

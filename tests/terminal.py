@@ -27,7 +27,7 @@ class Terminal:
         os.write(self.fd, keys)
         return self
 
-    def see(self, what, wait_s=10.0):
+    def see(self, what, wait_s=90.0):
         """Wait until `what` is shown; return everything shown since the last keystroke."""
         end = time.monotonic() + wait_s
         while what not in self.shown:

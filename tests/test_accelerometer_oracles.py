@@ -16,18 +16,11 @@ from motekit.sim.rom.chips.lis3dh import Lis3dh
 from motekit.sim.rom.chips.mpu6050 import Mpu6050
 from motekit.sim.rom.chips.msa311 import Msa311
 from motekit.sim.rom.chips.sc7a20 import Sc7a20
-from tests.coprocess import CoProcess
 from tests.oracle import BusioI2C, Clock, Rows
 
 RANGES = (2, 4, 8, 16)
 STANDARD_GRAVITY = 9.80665  # Adafruit's LIS3DH and MSA311 round it to 9.806
 LIS3DH_DIVIDERS = (16380, 8190, 4096, 1365)  # its counts a g, 2.4 % off ST's 16000, ..
-
-
-@pytest.fixture(scope="module", params=(32, 64))
-def vm(request):
-    with CoProcess(request.param, "driver_bed") as process:
-        yield process
 
 
 @pytest.fixture(autouse=True)

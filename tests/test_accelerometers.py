@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 
 from motefw import drivers
 from motefw.options import channels_of
-from tests.coprocess import CoProcess, VmError
-
-SILENT_POLL_US = 100_000
+from tests.coprocess import VmError
 
 
 class Part(NamedTuple):
@@ -81,12 +79,6 @@ GYROS = {"mpu6050": (250, 500, 1000, 2000), "qmi8658": (16, 32, 64, 128, 256, 51
 
 def by_name(parts):
     return pytest.mark.parametrize("part", parts, ids=lambda part: part.name)
-
-
-@pytest.fixture(scope="module", params=(32, 64))
-def vm(request):
-    with CoProcess(request.param, "driver_bed") as process:
-        yield process
 
 
 def begin(vm, name, rows, options=None, raw=True, ramp=None, **_):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from motefw import drivers
 from motekit.sim.rom.bus import I2CBus
 from motekit.sim.rom.chips.adxl345 import Adxl345
-from tests.coprocess import CoProcess, VmError
+from tests.coprocess import VmError
 from tests.oracle import BusioI2C, Clock, Rows
 
 NAME = "adxl345"
@@ -18,12 +18,6 @@ RATES = (25, 50, 100, 200, 400, 800)
 RANGES = (2, 4, 8, 16)
 COUNTS_16G = st.integers(-4096, 4095)
 ROWS_16G = st.lists(st.tuples(COUNTS_16G, COUNTS_16G, COUNTS_16G), min_size=1, max_size=200)
-
-
-@pytest.fixture(scope="module", params=(32, 64))
-def vm(request):
-    with CoProcess(request.param, "driver_bed") as process:
-        yield process
 
 
 def begin(vm, rows, options=None, raw=True, **more):

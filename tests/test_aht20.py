@@ -7,17 +7,11 @@ from hypothesis import strategies as st
 
 from motekit.sim.rom.bus import I2CBus
 from motekit.sim.rom.chips.aht20 import Aht20
-from tests.coprocess import CoProcess, VmError
+from tests.coprocess import VmError
 from tests.oracle import BusioI2C, Clock, Rows, physical
 
 NAME = "aht20"
 WORD = st.integers(0, 65535)
-
-
-@pytest.fixture(scope="module", params=(32, 64))
-def vm(request):
-    with CoProcess(request.param, "driver_bed") as process:
-        yield process
 
 
 def begin(vm, rows, raw=True):

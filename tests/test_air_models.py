@@ -5,7 +5,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motekit.sim.rom import chips
-from tests.coprocess import CoProcess
 from tests.on_vm.transcript import Wave, play
 
 LONG = st.sampled_from((1_000, 50_000, 1_000_000, 5_000_000, 30_000_000))
@@ -39,12 +38,6 @@ WRITES = {  # name: (channels, what drivers say to it, and some that none should
     "mhz19c": (1, ("ff0186000000000079", "ff0179a000000000e6", "ff0187000000000078", "00ff01")),
     "s8": (1, ("fe0400000004e5c6", "fe06001f0000ac03", "fe03001f0001a1c3", "fe0400", "00")),
 }
-
-
-@pytest.fixture(scope="module", params=(32, 64))
-def vm(request):
-    with CoProcess(request.param, "driver_bed") as process:
-        yield process
 
 
 @pytest.mark.parametrize("name", WRITES)

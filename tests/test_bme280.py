@@ -9,19 +9,13 @@ from hypothesis import strategies as st
 from motekit.sim.rom.bus import I2CBus
 from motekit.sim.rom.chips.bme280 import Bme280
 from motekit.sim.rom.chips.bmp280 import TRIM, Bmp280
-from tests.coprocess import CoProcess, VmError
+from tests.coprocess import VmError
 from tests.oracle import BusioI2C, Clock, Rows, physical
 
 CELSIUS = st.floats(-40, 85)
 PASCAL = st.floats(30_000, 110_000)
 PERCENT = st.floats(0, 100)
 PARTS = {"bmp280": "BMP280", "bme280": "BME280"}
-
-
-@pytest.fixture(scope="module", params=(32, 64))
-def vm(request):
-    with CoProcess(request.param, "driver_bed") as process:
-        yield process
 
 
 @pytest.fixture(params=PARTS)

@@ -10,7 +10,6 @@ from motekit.sim.rom.bus import I2CBus, Uart
 from motekit.sim.rom.chips.adxl345 import Adxl345
 from motekit.sim.rom.chips.pms5003 import Pms5003
 from motekit.sim.rom.chips.sht4x import Sht4x
-from tests.coprocess import CoProcess
 from tests.on_vm.transcript import Wave, play
 from tests.oracle import Clock, Rows
 
@@ -419,12 +418,6 @@ PLAYS = st.one_of(
         st.just("pms5003"), st.lists(st.one_of(WAIT, POLL, PMS_WRITE, PMS_FAULT), max_size=40)
     ),
 )
-
-
-@pytest.fixture(scope="module", params=(32, 64))
-def vm(request):
-    with CoProcess(request.param, "driver_bed") as process:
-        yield process
 
 
 @settings(deadline=None, max_examples=60)

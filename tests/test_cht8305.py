@@ -4,17 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.coprocess import CoProcess, VmError
+from tests.coprocess import VmError
 from tests.oracle import physical
 
 NAME = "cht8305"
 WORD = st.integers(0, 16383)
-
-
-@pytest.fixture(scope="module", params=(32, 64))
-def vm(request):
-    with CoProcess(request.param, "driver_bed") as process:
-        yield process
 
 
 def begin(vm, rows, raw=True):

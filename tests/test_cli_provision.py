@@ -26,6 +26,7 @@ from motekit.transports.serial import SerialPipe
 ROOT = Path(__file__).parents[1]
 NAME = "esp32-c3-devkitm-1"
 PASSWORD = "canary-wifi-8c1d"
+SHORT = "canary7"
 BOARD = (
     f'[[board]]\ncount = 3\nboard = "{NAME}"\n[[board.sensor]]\ndriver = "sht4x"\n'
     f'[[network]]\nssid = "attic"\npassword = "{PASSWORD}"\n'
@@ -263,7 +264,7 @@ def test_killed_at_any_moment_it_is_repeated_safely(fleet, home, motekit, fleet_
 
 
 def test_without_a_plan_it_asks_with_defaults(fleet, home, tmp_path):
-    """Over a terminal, as over SSH: Enter all the way, but for the sensors and the network."""
+    """Over a terminal, as over SSH: Enter nearly all the way; what is wrong is asked again."""
     virtual = fleet(BOARD).boards[0]
     master, slave = pty.openpty()
     process = subprocess.Popen(
@@ -277,23 +278,25 @@ def test_without_a_plan_it_asks_with_defaults(fleet, home, tmp_path):
     )
     os.close(slave)
     said = ""
-    answers = {
-        "Make one in": "",
-        "Fleet": "",
-        "Board": "",
-        "Name of this board": "attic-1",
-        "Site": "",
-        "Sensors": "sht4x",
-        "Wi-Fi network": "attic",
-        "Password of attic": PASSWORD,
-        "Provision /dev": "",
-    }
+    answers = (
+        ("Make one in", ""),
+        ("Fleet", ""),
+        ("Board", "none-such"),
+        ("Board", ""),
+        ("Name of this board", "attic-1"),
+        ("Site", ""),
+        ("Sensors", "sht4x"),
+        ("Wi-Fi network", "attic"),
+        ("Password of attic", SHORT),
+        ("Password of attic", PASSWORD),
+        ("Provision /dev", ""),
+    )
     try:
-        for question, answer in answers.items():
+        for question, answer in answers:
             while not re.search(rf"{question}.*: ?$", said.rpartition("\n")[2]):
                 assert select.select([master], [], [], 60)[0], said
                 said += os.read(master, 1000).decode()
-            while answer == PASSWORD and termios.tcgetattr(master)[3] & termios.ECHO:
+            while answer in (SHORT, PASSWORD) and termios.tcgetattr(master)[3] & termios.ECHO:
                 time.sleep(0.01)  # what is typed ahead of a hidden question is thrown away
             os.write(master, answer.encode() + b"\n")
             said += "\n"
@@ -307,4 +310,27 @@ def test_without_a_plan_it_asks_with_defaults(fleet, home, tmp_path):
     assert (row["error"], row["state"], row["name"]) == ("", "provisioned", "attic-1")
     assert row["wifi"] == "attic"
     assert f"Board [{NAME}]" in said
+    assert "'none-such' is no known board" in said
+    assert "8 to 63 ASCII characters" in said
     assert PASSWORD not in said
+    assert SHORT not in said
+
+
+def test_ctrl_c_at_a_question_ends_it_as_anywhere_else(home, tmp_path):
+    master, slave = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "motekit", "provision", "/dev/null"],
+        cwd=tmp_path,
+        env={**home, "TERM": "dumb"},
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+    ) as process:
+        os.close(slave)
+        said = b""
+        while not said.endswith(b": "):
+            assert select.select([master], [], [], 60)[0], said
+            said += os.read(master, 1000)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+    os.close(master)

@@ -49,6 +49,7 @@ def run(tmp_path):
         "XDG_CONFIG_HOME": str(tmp_path),
         "SITE_WIFI": SECRET,
         "OTHER_WIFI": "left horse",
+        "SHORT_WIFI": "horse",
     }
 
     def run(*args, code=0, stdin=subprocess.DEVNULL, **how):
@@ -148,6 +149,11 @@ def test_the_password_is_asked_for_and_not_shown(port, run):
 )
 def test_what_cannot_be_meant_is_wrong_usage(run, args, said):
     assert said in run("set", "/dev/null", *args, code=2).stderr
+
+
+def test_improv_is_given_no_password_that_none_can_be(run):
+    said = run("improv", "/dev/null", "site", "--password-env", "SHORT_WIFI", code=2).stderr
+    assert "8 to 63 ASCII characters" in said
 
 
 def test_improv_tells_state_and_joins(port, run):

@@ -394,6 +394,16 @@ def test_a_counter_never_repeats_across_threads_and_restarts(tmp_path):
     assert len({host for host, _ in tickets}) == 1
 
 
+def test_a_counter_that_is_interrupted_leaves_no_file_behind(tmp_path, monkeypatch):
+    def interrupted(_file):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Host(tmp_path / "host.json").ticket()
+    assert [each.name for each in tmp_path.iterdir()] == ["host.lock"]
+
+
 @pytest.mark.parametrize("content", ["", "{}", '{"host": -1, "counter": 0}', '{"host": "x"}'])
 def test_a_lost_counter_makes_a_new_host(tmp_path, content):
     path = tmp_path / "host.json"

@@ -169,6 +169,9 @@ def test_what_a_full_queue_let_go_of_is_recorded_as_lost(store, collect):
     assert "12 packets before seq 12 are gone" in texts(notices)[0]
     assert collector.live.rows()[0].lost_packets == 12
     assert store.schemas(DEVICE, 7)[0].name == "adxl345", "asked for: its note was lost"
+    boot = store.epochs(DEVICE)[0].boot
+    assert (boot["board"], boot["reset"]) == ("model", "power_on"), "as its hello says"
+    assert "previous_seq" not in boot
 
 
 def test_an_overflow_while_collecting_does_not_hold_the_rest_up(store, collect):

@@ -6,24 +6,17 @@ import pytest
 
 from motefw import keys, message, message_host, packet, packet_anchor
 from tests.board_line import DEVICE, Host, assemble
-from tests.coprocess import CoProcess
 from tests.test_config_board import GOOD
 
 OWN = {name: bytes([i + 1]) * 32 for i, name in enumerate(("data", "ack", "command"))}
 KEY_FILE = {"generation": 3, **{name: key.hex() for name, key in OWN.items()}}
 
 
-@pytest.fixture(params=[32, 64], scope="module")
-def process(request):
-    with CoProcess(request.param, "board_bed", "4m") as process:
-        yield process
-
-
 @pytest.fixture
-def vm(process, tmp_path):
-    process.call("reset", 5_000_000)
-    process.call("connect", f"{tmp_path}/")
-    return process
+def vm(board_vm, tmp_path):
+    board_vm.call("reset", 5_000_000)
+    board_vm.call("connect", f"{tmp_path}/")
+    return board_vm
 
 
 def provisioned(vm, tmp_path, command="command"):
@@ -113,10 +106,10 @@ def test_a_configuration_is_set_read_back_and_a_bad_one_not_applied(vm, tmp_path
     assert (tmp_path / "config.json").read_bytes() == before
 
 
-def test_a_flash_that_cannot_be_written_is_an_answer_too(process, tmp_path):
-    process.call("reset", 5_000_000)
-    process.call("connect", f"{tmp_path}/none/")
-    host = Host(process)
+def test_a_flash_that_cannot_be_written_is_an_answer_too(board_vm, tmp_path):
+    board_vm.call("reset", 5_000_000)
+    board_vm.call("connect", f"{tmp_path}/none/")
+    host = Host(board_vm)
     host.ask("hello")
     ok, result, _ = host.ask("config.set", {"config": {"board": "x"}})
     assert not ok

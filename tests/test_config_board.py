@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from motefw import keys
-from tests.coprocess import CoProcess, VmError
+from tests.coprocess import VmError
 
 GOOD = {
     "board": "esp32-c3-devkitm-1",
@@ -24,31 +24,25 @@ GOOD = {
 }
 
 
-@pytest.fixture(params=[32, 64], scope="module")
-def vm(request):
-    with CoProcess(request.param, "board_bed", "4m") as process:
-        yield process
-
-
 @pytest.fixture
 def root(tmp_path):
     return f"{tmp_path}/"
 
 
-def test_defaults_are_filled_in(vm):
-    config = vm.call("check", GOOD)
+def test_defaults_are_filled_in(board_vm):
+    config = board_vm.call("check", GOOD)
     assert [s["name"] for s in config["sensors"]] == ["adxl345", "sht4x", "sht4x-2", "pms5003"]
     assert config["packet"] == {"samples": 256, "latency_ms": 5000}
 
 
-def test_a_part_on_a_wire_has_a_serial_number_for_an_address(vm):
+def test_a_part_on_a_wire_has_a_serial_number_for_an_address(board_vm):
     config = copy.deepcopy(GOOD)
     config["buses"]["wire0"] = {"kind": "onewire", "data": 4}
     config["sensors"] = [{"driver": "ds18b20", "bus": "wire0", "address": 0x0316A2794AFF}]
-    assert vm.call("check", config)["sensors"][0]["address"] == 0x0316A2794AFF
+    assert board_vm.call("check", config)["sensors"][0]["address"] == 0x0316A2794AFF
     config["buses"]["wire0"]["data"] = 49
     with pytest.raises(VmError) as raised:
-        vm.call("check", config)
+        board_vm.call("check", config)
     assert raised.value.text == "buses.wire0.data: 49, 0 to 48 expected"
 
 
@@ -100,81 +94,81 @@ def changed(path):
 
 
 @pytest.mark.parametrize(("path", "text"), BAD)
-def test_what_is_wrong_is_named_and_nothing_is_saved(vm, root, path, text):
-    vm.call("save", root, GOOD)
+def test_what_is_wrong_is_named_and_nothing_is_saved(board_vm, root, path, text):
+    board_vm.call("save", root, GOOD)
     with pytest.raises(VmError) as raised:
-        vm.call("save", root, changed(path))
+        board_vm.call("save", root, changed(path))
     assert raised.value.kind == "ConfigError"
     assert raised.value.text.startswith(text)
-    assert vm.call("load", root) == vm.call("check", GOOD)
+    assert board_vm.call("load", root) == board_vm.call("check", GOOD)
 
 
-def test_a_bare_board_has_no_sensors(vm, root):
-    assert vm.call("load", root)["sensors"] == []
+def test_a_bare_board_has_no_sensors(board_vm, root):
+    assert board_vm.call("load", root)["sensors"] == []
 
 
 @pytest.mark.parametrize("text", ["", "{", "null", '"x"', "[1", "\udc80", " " * 9000])
-def test_a_damaged_file_is_an_error_that_names_it(vm, root, text):
+def test_a_damaged_file_is_an_error_that_names_it(board_vm, root, text):
     with Path(root + "config.json").open("w", errors="surrogateescape") as file:
         file.write(text)
     with pytest.raises(VmError) as raised:
-        vm.call("load", root)
+        board_vm.call("load", root)
     assert raised.value.kind == "ConfigError"
     assert "config" in raised.value.text
 
 
-def test_power_lost_before_the_rename_leaves_the_old_one(vm, root):
-    vm.call("save", root, GOOD)
+def test_power_lost_before_the_rename_leaves_the_old_one(board_vm, root):
+    board_vm.call("save", root, GOOD)
     with Path(root + "config.json.new").open("w") as file:
         file.write(json.dumps(GOOD)[:50])
-    assert vm.call("load", root) == vm.call("check", GOOD)
+    assert board_vm.call("load", root) == board_vm.call("check", GOOD)
     new = {"board": "other"}
-    vm.call("save", root, new)
-    assert vm.call("load", root)["board"] == "other"
+    board_vm.call("save", root, new)
+    assert board_vm.call("load", root)["board"] == "other"
 
 
-def test_the_file_that_stands_is_never_written_to(vm, root):
+def test_the_file_that_stands_is_never_written_to(board_vm, root):
     """Whenever power is lost: what had been saved is whole as long as it has its name."""
-    vm.call("save", root, GOOD)
+    board_vm.call("save", root, GOOD)
     before = Path(root + "config.json").read_bytes()
     Path(root + "stood").hardlink_to(root + "config.json")
-    vm.call("save", root, {"board": "other"})
+    board_vm.call("save", root, {"board": "other"})
     assert Path(root + "stood").read_bytes() == before
-    assert vm.call("load", root)["board"] == "other"
+    assert board_vm.call("load", root)["board"] == "other"
     assert not Path(root + "config.json.new").exists()
 
 
-def test_epochs_never_repeat(vm, root):
+def test_epochs_never_repeat(board_vm, root):
     random_one = 0x12345678 | 1 << 31
-    assert vm.call("next_epoch", root) == [random_one, None, None]
-    assert vm.call("next_epoch", root) == [random_one + 1, random_one, None]
-    vm.call("end_epoch", root, random_one + 1, 41)
-    assert vm.call("next_epoch", root) == [random_one + 2, random_one + 1, 41]
-    assert vm.call("next_epoch", root) == [random_one + 3, random_one + 2, None]
+    assert board_vm.call("next_epoch", root) == [random_one, None, None]
+    assert board_vm.call("next_epoch", root) == [random_one + 1, random_one, None]
+    board_vm.call("end_epoch", root, random_one + 1, 41)
+    assert board_vm.call("next_epoch", root) == [random_one + 2, random_one + 1, 41]
+    assert board_vm.call("next_epoch", root) == [random_one + 3, random_one + 2, None]
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"epoch": -1}', '{"epoch": 4294967295}', "[3]"])
-def test_an_epoch_file_that_cannot_be_counted_on_is_replaced(vm, root, text):
+def test_an_epoch_file_that_cannot_be_counted_on_is_replaced(board_vm, root, text):
     with Path(root + "epoch.json").open("w") as file:
         file.write(text)
-    assert vm.call("next_epoch", root)[0] == 0x12345678 | 1 << 31
+    assert board_vm.call("next_epoch", root)[0] == 0x12345678 | 1 << 31
 
 
-def test_an_epoch_that_cannot_be_saved_is_random(vm, root):
-    assert vm.call("next_epoch", root + "none/") == [0x12345678 | 1 << 31, None, None]
+def test_an_epoch_that_cannot_be_saved_is_random(board_vm, root):
+    assert board_vm.call("next_epoch", root + "none/") == [0x12345678 | 1 << 31, None, None]
 
 
-def test_a_board_without_keys_has_generation_zero(vm, root):
+def test_a_board_without_keys_has_generation_zero(board_vm, root):
     tag = keys.Tagger(bytes(32), b"240ac4000102").tag(b"x")
-    assert vm.call("load_identity", root) == ["240ac4000102", 0, tag.hex()]
+    assert board_vm.call("load_identity", root) == ["240ac4000102", 0, tag.hex()]
 
 
-def test_keys_come_from_their_file(vm, root):
+def test_keys_come_from_their_file(board_vm, root):
     own = {p: bytes([i + 1]) * 32 for i, p in enumerate(("data", "ack", "command"))}
     with Path(root + "keys.json").open("w") as file:
         json.dump({"generation": 3, **{p: k.hex() for p, k in own.items()}}, file)
     tag = keys.Tagger(own["data"], b"240ac4000102").tag(b"x")
-    assert vm.call("load_identity", root) == ["240ac4000102", 3, tag.hex()]
+    assert board_vm.call("load_identity", root) == ["240ac4000102", 3, tag.hex()]
 
 
 @pytest.mark.parametrize(
@@ -189,10 +183,10 @@ def test_keys_come_from_their_file(vm, root):
         {"generation": 1, "data": 5, "ack": "00" * 32, "command": "00" * 32},
     ],
 )
-def test_damaged_keys_are_an_error_and_no_fallback(vm, root, content):
+def test_damaged_keys_are_an_error_and_no_fallback(board_vm, root, content):
     with Path(root + "keys.json").open("w") as file:
         json.dump(content, file)
     with pytest.raises(VmError) as raised:
-        vm.call("load_identity", root)
+        board_vm.call("load_identity", root)
     assert raised.value.kind == "ConfigError"
     assert raised.value.text.startswith("keys.json")

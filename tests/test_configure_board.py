@@ -8,30 +8,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.board_line import Host
-from tests.coprocess import CoProcess
 
 KEPT = {"board": "kept"}
 NEW = {"board": "new", "name": "rööf" * 8}
 MISSING = "0" * 16
 
 
-@pytest.fixture(params=[32, 64], scope="module")
-def process(request):
-    with CoProcess(request.param, "board_bed", "4m") as process:
-        yield process
-
-
 @pytest.fixture
-def host(process, tmp_path):
-    return begin(process, tmp_path)
+def host(board_vm, tmp_path):
+    return begin(board_vm, tmp_path)
 
 
-def begin(process, folder):
+def begin(board_vm, folder):
     for path in folder.iterdir():
         path.unlink()
-    process.call("reset", 5_000_000)
-    process.call("connect", f"{folder}/")
-    host = Host(process)
+    board_vm.call("reset", 5_000_000)
+    board_vm.call("connect", f"{folder}/")
+    host = Host(board_vm)
     host.ask("hello")
     host.folder = folder
     return host
@@ -174,9 +167,9 @@ def folder(tmp_path_factory):
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps=STEPS)
-def test_in_whatever_order_the_board_has_what_the_model_says(process, folder, steps):
+def test_in_whatever_order_the_board_has_what_the_model_says(board_vm, folder, steps):
     """The model: what is kept, what comes next, what is tried."""
-    host = begin(process, folder)
+    host = begin(board_vm, folder)
     was = kept = keep_one(host)
     files = {was: "kept"}
     coming = tried = None

@@ -13,16 +13,10 @@ from motefw.errors import ConfigError
 from motefw.options import channels_of, check_options
 from motekit.drivers import NAMES
 from motekit.sim.rom import chips
-from tests.coprocess import CoProcess, VmError
+from tests.coprocess import VmError
 
 LINES = ("Maker: ", "Bus: ", "Source: ", "Rates: ")
 CHANNELS_MAX = 16  # of a packet
-
-
-@pytest.fixture(scope="module", params=(32, 64))
-def vm(request):
-    with CoProcess(request.param, "driver_bed") as process:
-        yield process
 
 
 @pytest.fixture(params=NAMES)

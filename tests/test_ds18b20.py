@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from motekit.sim.rom.chips.ds18b20 import Ds18b20, crc8
 from motekit.sim.rom.onewire import OneWire
-from tests.coprocess import CoProcess, VmError
+from tests.coprocess import VmError
 from tests.oracle import Clock, Rows, physical
 
 NAME = "ds18b20"
@@ -28,12 +28,6 @@ TABLE = {
     -25.0625: 0xFE6F,
     -55: 0xFC90,
 }
-
-
-@pytest.fixture(scope="module", params=(32, 64))
-def vm(request):
-    with CoProcess(request.param, "driver_bed") as process:
-        yield process
 
 
 def begin(vm, rows, options=None, raw=True):

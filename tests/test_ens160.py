@@ -7,19 +7,13 @@ from hypothesis import strategies as st
 
 from motekit.sim.rom.bus import I2CBus
 from motekit.sim.rom.chips.ens160 import Ens160
-from tests.coprocess import CoProcess, VmError
+from tests.coprocess import VmError
 from tests.oracle import BusioI2C, Clock, Rows
 
 NAME = "ens160"
 ROW = st.tuples(st.integers(1, 5), st.integers(0, 65000), st.integers(400, 65000))
 WARMING = [None] * 3
 SECOND = 1_000_000
-
-
-@pytest.fixture(scope="module", params=(32, 64))
-def vm(request):
-    with CoProcess(request.param, "driver_bed") as process:
-        yield process
 
 
 def begin(vm, rows, options=None):

@@ -1,12 +1,22 @@
 """What a board says or holds, however odd: nothing crashes, nothing is obeyed, nothing grows."""
 
+import ast
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
+from rich.console import Console
 
 from motefw import keys, message, message_host
 from motefw.errors import MessageError
+from motekit import cli, plan
 from motekit import hello as hellos
-from motekit import plan
-from motekit.cli import show
+from motekit.cli import say, show
+from motekit.cli.live_table import LiveTable
+from motekit.cli.station_screen import Counts, Grid
+from motekit.collector.live import LiveBoard
 from motekit.configuration import backup_file
 from motekit.configuration.backup_file import Backup, BackupError
 from motekit.plain import plain
@@ -15,6 +25,8 @@ from motekit.provision import look
 from motekit.provision.records import Records
 from motekit.rescue import look as rescue_look
 from motekit.rescue import settings
+from motekit.station import tally
+from motekit.station.desk import Slot
 from motekit.station.journal import Entry, Journal
 from tests.model_board import ModelBoard
 
@@ -57,6 +69,38 @@ def test_a_terminal_obeys_nobody(capsys):
     assert "\\x1b[2Jcellar\\x9b\\u202e" in capsys.readouterr().out
     assert plain("a\nb\tc \ud800") == "a\nb\\tc \\ud800"
     assert plain("Grün 3") == "Grün 3"
+
+
+def test_machines_get_the_same_words_in_letters_that_do_nothing(capsys):
+    told = {"why": [ESCAPE, "Grün \U000e0001\ud800"], "n": 1}
+    say.json_line(told, indent=1)
+    shown = capsys.readouterr().out
+    assert json.loads(shown) == told
+    assert all(each.isprintable() or each == "\n" for each in shown)
+    assert "Grün" in shown
+
+
+def test_commands_print_in_one_place_alone():
+    for path in sorted(Path(cli.__file__).parent.glob("*.py")):
+        tree = ast.parse(path.read_text("utf-8"))
+        calls = [each.func for each in ast.walk(tree) if isinstance(each, ast.Call)]
+        printed = {each.id for each in calls if isinstance(each, ast.Name)} & {"print"}
+        assert not printed or path.name == "say.py", path
+        assert path.name == "say.py" or "ensure_ascii=False" not in path.read_text("utf-8"), path
+
+
+def test_no_screen_obeys_a_board():
+    slot = Slot("/dev/ttyX", ESCAPE, state="failed", device=ESCAPE, step=ESCAPE, why=ESCAPE)
+    counts = Counts(tally.of([]), "plan", "")
+    drawn = Grid().draw([slot, replace(slot, place="2", state="busy")], counts, 80, 24).plain
+    assert all(each.isprintable() or each == "\n" for each in drawn)
+    board = LiveBoard("a0b1", "/dev/ttyX")
+    board.name = board.state = ESCAPE
+    console = Console(file=io.StringIO(), width=120)
+    table = LiveTable(None)
+    table._former["a0b1"] = None
+    console.print(table.table([board]))
+    assert "\\x1b[2J" in console.file.getvalue()
 
 
 def test_an_odd_name_keeps_nobody_from_changing_it():

@@ -294,7 +294,13 @@ def test_a_board_is_named_and_tells_whether_it_is_online(port, tmp_path):
     with asked(port) as pipe:
         client = connected(pipe, tmp_path)
         assert client.hello.name == "roof-3"
-        assert client.request("config.get")["name"] == "roof-3"
+        config = client.request("config.get")
+        assert config["name"] == "roof-3"
+        client.request("config.set", {"config": {**config, "name": "other"}, "trial": True})
+    with closing(improv.SerialLine(port)) as line:
+        assert ask(line, 6, b"attic") == ask(line, 5, b"attic") == b"\xff"
+    with asked(port) as pipe:
+        assert connected(pipe, tmp_path).request("config.mark")["next"] is not None
 
 
 def test_a_network_that_did_not_work_is_not_kept(port, tmp_path):

@@ -8,8 +8,10 @@ import pytest
 import zxingcpp
 from PIL import Image
 
+from motekit.errors import UsageError
 from motekit.provision import label
 from motekit.provision.label import Label, LabelError
+from motekit.provision.labels import LabelFiles
 
 ROOF = Label("a0b1c2d3e4f5", "roof-3", "north & <south>", "esp32-c3-devkitm-1")
 LONG = Label("a0b1c2d3e4f5", "x" * 32, "y" * 32, "z" * 32)
@@ -79,3 +81,8 @@ def test_who_prints_labels_may_read_all_of_them(tmp_path):
     paths = *label.write(made, tmp_path), tmp_path / "all.pdf"
     (tmp_path / "plain").touch()
     assert {each.stat().st_mode for each in paths} == {(tmp_path / "plain").stat().st_mode}
+
+
+def test_a_sheet_is_a_pdf_and_says_so_before_a_board_is_touched(tmp_path):
+    with pytest.raises(UsageError, match=r"x\.png: a PDF is made"):
+        LabelFiles(None, sheet=tmp_path / "x.png").check(None)

@@ -9,20 +9,13 @@ from hypothesis import strategies as st
 
 from motefw import frame_host, receipt
 from tests.board_line import Host, assemble, texts
-from tests.coprocess import CoProcess
-
-
-@pytest.fixture(params=[32, 64], scope="module")
-def process(request):
-    with CoProcess(request.param, "board_bed", "4m") as process:
-        yield process
 
 
 @pytest.fixture
-def vm(process):
-    process.call("reset", 5_000_000)
-    process.call("connect")
-    return process
+def vm(board_vm):
+    board_vm.call("reset", 5_000_000)
+    board_vm.call("connect")
+    return board_vm
 
 
 def test_nothing_is_sent_before_a_host_says_hello(vm):
@@ -143,23 +136,23 @@ def test_a_host_unheard_for_ten_seconds_is_sent_no_more(vm):
     assert list(texts(host.ack(0))) == [1]  # any valid frame wakes it
 
 
-def test_a_host_is_given_up_in_time_over_the_wrap_of_the_ticks(process):
-    process.call("reset", ((1 << 30) - 5_000) * 1000)  # 5 s before they do
-    process.call("connect")
-    host = Host(process)
+def test_a_host_is_given_up_in_time_over_the_wrap_of_the_ticks(board_vm):
+    board_vm.call("reset", ((1 << 30) - 5_000) * 1000)  # 5 s before they do
+    board_vm.call("connect")
+    host = Host(board_vm)
     host.ask("hello")
-    process.call("tick", 9_000)
-    assert process.call("line")["alive"] is True
-    process.call("tick", 3_000)
-    assert process.call("line")["alive"] is False
-    process.call("reset", ((1 << 30) - 1_000) * 1000)
-    process.call("connect")
-    process.call("note", "a")
-    host = Host(process)
+    board_vm.call("tick", 9_000)
+    assert board_vm.call("line")["alive"] is True
+    board_vm.call("tick", 3_000)
+    assert board_vm.call("line")["alive"] is False
+    board_vm.call("reset", ((1 << 30) - 1_000) * 1000)
+    board_vm.call("connect")
+    board_vm.call("note", "a")
+    host = Host(board_vm)
     assert list(texts(host.ask("hello")[2])) == [0]
-    process.call("tick", 2_000)
+    board_vm.call("tick", 2_000)
     assert host.exchange() == []
-    process.call("tick", 2_000)
+    board_vm.call("tick", 2_000)
     assert list(texts(assemble(host.exchange(), b"P"))) == [0], "what is not acked goes again"
 
 
@@ -174,16 +167,16 @@ def test_a_hello_begins_again_from_the_tail(vm):
     assert list(texts(packets)) == [2, 3, 4, 5]
 
 
-def test_a_packet_dropped_by_overflow_while_half_sent_is_given_up(process):
-    process.call("reset", 5_000_000, 2_000)
-    process.call("connect")
-    process.call("note", "z" * 1500)
-    host = Host(process)
+def test_a_packet_dropped_by_overflow_while_half_sent_is_given_up(board_vm):
+    board_vm.call("reset", 5_000_000, 2_000)
+    board_vm.call("connect")
+    board_vm.call("note", "z" * 1500)
+    host = Host(board_vm)
     host.exchange(host.pieces(host.request("hello")), pieces=6)  # the reply, and a part of it
-    process.call("note", "n" * 1000)  # pushes the other one out
+    board_vm.call("note", "n" * 1000)  # pushes the other one out
     packets = assemble(host.exchange(), b"P")
     assert texts(packets) == {1: "n" * 1000}
-    assert process.call("line")["tail"] == 1
+    assert board_vm.call("line")["tail"] == 1
 
 
 def test_acks_that_cannot_be_are_ignored_and_counted(vm):
@@ -254,8 +247,8 @@ def test_a_reply_is_not_lost_to_a_flood_of_resend_requests(vm):
 
 @settings(max_examples=30, deadline=None)
 @given(data=st.binary(max_size=600), cut=st.integers(0, 60), seed=st.integers(0, 1 << 30))
-def test_no_noise_gets_through_or_wedges_the_line(process, data, cut, seed):
-    vm = process
+def test_no_noise_gets_through_or_wedges_the_line(board_vm, data, cut, seed):
+    vm = board_vm
     vm.call("reset", 5_000_000)
     vm.call("connect")
     vm.call("note", "kept")

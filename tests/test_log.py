@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from motefw.errors import PacketError
 from motefw.log import RamLog
-from tests.coprocess import CoProcess, VmError
+from tests.coprocess import VmError
 
 SIZE = 200
 OPERATIONS = st.lists(
@@ -22,12 +22,6 @@ OPERATIONS = st.lists(
     min_size=8,
     max_size=60,
 )
-
-
-@pytest.fixture(params=[32, 64], scope="module")
-def vm(request):
-    with CoProcess(request.param, "board_bed", "4m") as process:
-        yield process
 
 
 def expected(size, operations):
@@ -62,9 +56,9 @@ def expected(size, operations):
 @given(operations=OPERATIONS)
 @example(operations=[("append", 1, 9), ("append", 2, 9), ("ack", 0, 0), ("ack", 1, 0)])
 @example(operations=[("append", 50 * i, 61) for i in range(10)])
-def test_it_is_a_queue_that_lets_the_oldest_go(vm, operations):
+def test_it_is_a_queue_that_lets_the_oldest_go(board_vm, operations):
     operations = [*operations, *(("read", seq, 0) for seq in range(len(operations)))]
-    assert vm.call("log_run", SIZE, operations) == expected(SIZE, operations)
+    assert board_vm.call("log_run", SIZE, operations) == expected(SIZE, operations)
 
 
 def test_a_packet_that_can_never_fit_is_refused():
@@ -76,7 +70,7 @@ def test_a_packet_that_can_never_fit_is_refused():
     assert (log.tail_seq, log.next_seq) == (0, 1)
 
 
-def test_the_vm_refuses_it_too(vm):
+def test_the_vm_refuses_it_too(board_vm):
     with pytest.raises(VmError) as raised:
-        vm.call("log_run", 100, [["append", 1, 99]])
+        board_vm.call("log_run", 100, [["append", 1, 99]])
     assert raised.value.kind == "PacketError"

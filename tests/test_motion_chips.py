@@ -5,7 +5,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motekit.sim.rom import chips
-from tests.coprocess import CoProcess
 from tests.on_vm.transcript import Wave, play
 from tests.oracle import Rows
 
@@ -134,12 +133,6 @@ WRITE = st.tuples(
         st.sampled_from(["a8", "2f", "27", "3a", "74", "72", "15", "17", "0a05", "0a00", "3f"]),
     ),
 )
-
-
-@pytest.fixture(scope="module", params=(32, 64))
-def vm(request):
-    with CoProcess(request.param, "driver_bed") as process:
-        yield process
 
 
 @settings(deadline=None, max_examples=120)

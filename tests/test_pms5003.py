@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motekit.sim.rom.chips.pms5003 import Pms5003, frame
-from tests.coprocess import CoProcess, VmError
+from tests.coprocess import VmError
+from tests.like_parts import begin, finds_whole_frames, particle_row, script
 from tests.oracle import BusioUart, Clock, Rows
 
 NAME = "pms5003"
@@ -19,24 +20,6 @@ WAKE, ACTIVE, PASSIVE = "424de400010174", "424de100010171", "424de100000170"
 READ, SLEEP = "424de200000171", "424de400000173"
 
 
-@pytest.fixture(scope="module", params=(32, 64))
-def vm(request):
-    with CoProcess(request.param, "driver_bed") as process:
-        yield process
-
-
-def begin(vm, rows, options=None, baud=9600):
-    options = {"warmup_s": 0, **(options or {})}
-    vm.call("new", NAME, rows, True, options, 64, None, baud)
-    return vm.call("start", options)
-
-
-def script(vm, options=None):
-    """Put the driver on a line that the test feeds."""
-    vm.call("new_script", NAME)
-    vm.call("start", {"warmup_s": 0, **(options or {})})
-
-
 def frame_of(row):
     """Return the frame of a sample: "CF=1" first, then what is in the air, then counts."""
     words = [*row[3:6], *row[:3], *row[6:], 0x9700]
@@ -45,23 +28,18 @@ def frame_of(row):
 
 def adafruit_row(data):
     """Return what Adafruit's driver reads from the bytes, in the order of our channels."""
-    got = PM25_UART(BusioUart(data)).read()
-    mass = [
-        got[f"{size} {kind}"] for kind in ("env", "standard") for size in ("pm10", "pm25", "pm100")
-    ]
-    sizes = ("03um", "05um", "10um", "25um", "50um", "100um")
-    return mass + [got[f"particles {size}"] for size in sizes]
+    return particle_row(PM25_UART(BusioUart(data)).read())
 
 
 def test_the_example_frame(vm):
-    script(vm)
+    script(vm, NAME)
     assert vm.call("feed", [EXAMPLE.hex()]) == [EXAMPLE_ROW]
 
 
 @settings(deadline=None, max_examples=50)
 @given(rows=st.lists(ROW, min_size=1, max_size=6))
 def test_agrees_with_adafruits_driver(vm, rows):
-    script(vm)
+    script(vm, NAME)
     assert vm.call("feed", [frame_of(row).hex() for row in rows]) == rows
     assert [adafruit_row(frame_of(row)) for row in rows] == rows
 
@@ -71,14 +49,14 @@ def test_any_wrong_byte_is_refused_by_both_drivers(vm, at):
     for mask in (0x01, 0x80, 0xFF):
         data = bytearray(frame_of(EXAMPLE_ROW))
         data[at] ^= mask
-        script(vm)
+        script(vm, NAME)
         assert vm.call("feed", [data.hex(), frame_of([9] * 12).hex(), "00" * 40]) == [[9] * 12]
         with pytest.raises(RuntimeError, match=r"header|length|checksum|start of frame"):
             adafruit_row(bytes(data))
 
 
 def test_counts_frames_whose_sum_is_wrong(vm):
-    script(vm)
+    script(vm, NAME)
     data = bytearray(EXAMPLE)
     data[-1] ^= 1
     assert vm.call("feed", [data.hex()] * 3) == []
@@ -99,24 +77,22 @@ def test_counts_frames_whose_sum_is_wrong(vm):
 )
 def test_finds_every_whole_frame_among_garbage(vm, parts, size):
     """However the line is cut, and even where garbage begins like a frame."""
-    line = b"".join(frame_of(p) if isinstance(p, list) else p for p in parts) + bytes(40)
-    chunks = [line[i : i + size].hex() for i in range(0, len(line), size)]
-    script(vm)
-    assert vm.call("feed", chunks) == [p for p in parts if isinstance(p, list)]
+    script(vm, NAME)
+    finds_whole_frames(vm, frame_of, parts, size, 40)
 
 
 def test_wakes_the_part_sets_its_mode_and_puts_it_to_sleep(vm):
-    script(vm)
+    script(vm, NAME)
     assert vm.call("written") == WAKE + ACTIVE
     vm.call("stop")
     assert vm.call("written") == SLEEP
-    script(vm, {"mode": "passive"})
+    script(vm, NAME, {"mode": "passive"})
     assert vm.call("written") == WAKE + PASSIVE
 
 
 def test_asks_in_passive_mode_at_the_pace_of_the_option(vm):
     rows = [[i] * 12 for i in range(1, 9)]
-    assert begin(vm, rows, {"mode": "passive", "period_s": 5}) == 5_000_000
+    assert begin(vm, NAME, rows, {"mode": "passive", "period_s": 5}) == 5_000_000
     got, gaps = vm.call("stream", 100_000, 220)
     assert got == rows[:4]
     assert gaps == 0
@@ -124,7 +100,7 @@ def test_asks_in_passive_mode_at_the_pace_of_the_option(vm):
 
 def test_gives_one_sample_a_frame_in_active_mode(vm):
     rows = [[i] * 12 for i in range(1, 9)]
-    begin(vm, rows)
+    begin(vm, NAME, rows)
     got, gaps = vm.call("stream", 100_000, 90)
     assert got == rows
     assert gaps == 0
@@ -132,14 +108,14 @@ def test_gives_one_sample_a_frame_in_active_mode(vm):
 
 def test_marks_the_warm_up_as_invalid(vm):
     rows = [[i] * 12 for i in range(1, 9)]
-    begin(vm, rows, {"warmup_s": 30})
+    begin(vm, NAME, rows, {"warmup_s": 30})
     got, _ = vm.call("stream", 100_000, 330)
     assert got[:29] == [WARMING] * 29
     assert [row for row in got if row != WARMING] == rows[:2] + rows[2 : len(got) - 30]
 
 
 def test_marks_what_comes_before_the_warm_up_is_over(vm):
-    script(vm, {"warmup_s": 30})
+    script(vm, NAME, {"warmup_s": 30})
     vm.call("advance", 29_900_000)
     assert vm.call("feed", [EXAMPLE.hex()]) == [WARMING]
     vm.call("advance", 100_000)
@@ -147,12 +123,12 @@ def test_marks_what_comes_before_the_warm_up_is_over(vm):
 
 
 def test_marks_a_payload_of_zeros_as_invalid(vm):
-    script(vm)
+    script(vm, NAME)
     assert vm.call("feed", [frame(bytes(26)).hex(), EXAMPLE.hex()]) == [WARMING, EXAMPLE_ROW]
 
 
 def test_validity_stays_with_its_sample_however_many_are_drained(vm):
-    script(vm)
+    script(vm, NAME)
     zeros = frame(bytes(26)).hex()
     assert vm.call("feed", [EXAMPLE.hex(), zeros, EXAMPLE.hex()]) == [
         EXAMPLE_ROW,
@@ -169,7 +145,7 @@ def test_validity_stays_with_its_sample_however_many_are_drained(vm):
 
 
 def test_a_frame_with_another_header_is_none_though_its_sum_is_right(vm):
-    script(vm)
+    script(vm, NAME)
     data = bytearray(frame_of(EXAMPLE_ROW))
     data[1] -= 1
     data[-1] -= 1
@@ -178,13 +154,13 @@ def test_a_frame_with_another_header_is_none_though_its_sum_is_right(vm):
 
 def test_clean_air_is_no_warm_up(vm):
     """A running part says its version, so masses and counts of zero are a measurement."""
-    script(vm)
+    script(vm, NAME)
     assert vm.call("feed", [frame_of([0] * 12).hex()]) == [[0] * 12]
 
 
 @pytest.mark.parametrize(("size", "part"), [(20, "PMS3003"), (36, "PMS5003ST")])
 def test_names_a_variant_by_its_frame(vm, size, part):
-    script(vm)
+    script(vm, NAME)
     with pytest.raises(VmError) as caught:
         vm.call("feed", [frame(bytes(range(1, size - 1))).hex()])
     assert caught.value.kind == "SensorError"
@@ -192,13 +168,13 @@ def test_names_a_variant_by_its_frame(vm, size, part):
 
 
 def test_answers_to_commands_are_no_samples(vm):
-    script(vm)
+    script(vm, NAME)
     assert vm.call("feed", ["424d0004e1000174", EXAMPLE.hex()]) == [EXAMPLE_ROW]
     assert vm.call("get", "bad") == 0
 
 
 def test_silence_is_an_error_after_ten_seconds_and_ends_by_itself(vm):
-    begin(vm, [[1] * 12, [2] * 12])
+    begin(vm, NAME, [[1] * 12, [2] * 12])
     vm.call("fault", "silent")
     vm.call("stream", 100_000, 100)
     with pytest.raises(VmError) as caught:
@@ -210,7 +186,7 @@ def test_silence_is_an_error_after_ten_seconds_and_ends_by_itself(vm):
 
 
 def test_a_wrong_baud_rate_gives_no_sample(vm):
-    begin(vm, [[1] * 12] * 20, baud=19200)
+    begin(vm, NAME, [[1] * 12] * 20, baud=19200)
     with pytest.raises(VmError) as caught:
         vm.call("stream", 100_000, 120)
     assert "9600 baud?" in caught.value.text
@@ -219,7 +195,7 @@ def test_a_wrong_baud_rate_gives_no_sample(vm):
 @pytest.mark.parametrize(("kind", "bad"), [("bad_sum", True), ("garbage", False)])
 def test_rides_out_faults_of_the_part(vm, kind, bad):
     rows = [[i] * 12 for i in range(1, 30)]
-    begin(vm, rows)
+    begin(vm, NAME, rows)
     before, _ = vm.call("stream", 100_000, 35)
     vm.call("fault", kind)
     during, _ = vm.call("stream", 100_000, 50)
@@ -233,7 +209,7 @@ def test_rides_out_faults_of_the_part(vm, kind, bad):
 
 def test_a_line_that_was_not_read_for_long_loses_the_newest_and_recovers(vm):
     rows = [[i] * 12 for i in range(1, 30)]
-    begin(vm, rows)
+    begin(vm, NAME, rows)
     vm.call("advance", 20_500_000)
     got, _ = vm.call("stream", 100_000, 1)
     got += vm.call("stream", 100_000, 30)[0]

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from motefw import drivers
 from motekit.sim.rom.bus import I2CBus
 from motekit.sim.rom.chips.pmsa003i import Pmsa003i
-from tests.coprocess import CoProcess, VmError
+from tests.coprocess import VmError
+from tests.like_parts import particle_row
 from tests.oracle import BusioI2C, Clock, Rows
 
 NAME = "pmsa003i"
@@ -17,12 +18,6 @@ EXAMPLE_ROW = [7, 12, 15, 7, 12, 15, 900, 300, 60, 8, 2, 1]
 ROW = st.lists(st.integers(0, 65535), min_size=12, max_size=12)
 WARMING = [None] * 12
 SECOND = 1_000_000
-
-
-@pytest.fixture(scope="module", params=(32, 64))
-def vm(request):
-    with CoProcess(request.param, "driver_bed") as process:
-        yield process
 
 
 def begin(vm, rows, options=None):
@@ -47,15 +42,6 @@ def adafruit(rows):
     return clock, bus, adafruit_i2c.PM25_I2C(bus)
 
 
-def row_of(got):
-    """Return what Adafruit's driver read, in the order of our channels."""
-    mass = [
-        got[f"{size} {kind}"] for kind in ("env", "standard") for size in ("pm10", "pm25", "pm100")
-    ]
-    sizes = ("03um", "05um", "10um", "25um", "50um", "100um")
-    return mass + [got[f"particles {size}"] for size in sizes]
-
-
 def test_the_channels_are_a_pms5003s():
     assert drivers.load(NAME).CHANNELS == drivers.load("pms5003").CHANNELS
 
@@ -71,7 +57,7 @@ def test_agrees_with_adafruits_driver_over_the_whole_range(vm, rows):
     assert ask(vm, len(rows)) == rows
     clock, _, sensor = adafruit(rows)
     for row in rows:
-        assert row_of(sensor.read()) == row
+        assert particle_row(sensor.read()) == row
         clock.sleep(1)
 
 

@@ -201,7 +201,8 @@ def test_an_id_in_a_table_is_changed_there(tmp_path, name):
 
 
 @pytest.mark.parametrize("extra", [f"# {A}\n", 'site = "bbaaaaaaaaaaaa"\n'])
-def test_a_plan_in_which_it_is_not_clear_is_left_alone(tmp_path, extra):
+def test_a_plan_in_which_it_is_not_clear_is_left_alone(tmp_path, extra, monkeypatch):
+    monkeypatch.setattr(plan_edit, "_write", lambda *_: pytest.fail("written before it is sure"))
     path = tmp_path / "plan.toml"
     path.write_text(
         extra + TOP + ROW.format(A if extra[0] == "#" else B).replace(A, "AAAAAAAAAAAA")

@@ -8,19 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motekit.sim.rom.chips.s8 import S8, crc16
-from tests.coprocess import CoProcess, VmError
+from tests.coprocess import VmError
 from tests.oracle import Clock, Rows
 
 NAME = "s8"
 READ = "fe0400000004e5c6"
 EXAMPLE = "fe0408000000000000019016e6"  # 400 ppm, no error
 SECOND = 1_000_000
-
-
-@pytest.fixture(scope="module", params=(32, 64))
-def vm(request):
-    with CoProcess(request.param, "driver_bed") as process:
-        yield process
 
 
 def begin(vm, rows, options=None, baud=9600):

@@ -5,7 +5,6 @@ import itertools
 import pytest
 
 from motefw import packet
-from tests.coprocess import CoProcess
 
 ADXL = {"name": "adxl345", "driver": "adxl345", "options": {"rate_hz": 200}}
 SHT = {"name": "sht4x", "driver": "sht4x", "period_ms": 1000}
@@ -13,16 +12,10 @@ PMS = {"name": "pms5003", "driver": "pms5003", "options": {"warmup_s": 0}}
 WRAP_US = (1 << 30) - 3_000_000  # the ticks wrap three seconds after the start
 
 
-@pytest.fixture(params=[32, 64], scope="module")
-def process(request):
-    with CoProcess(request.param, "board_bed", "4m") as process:
-        yield process
-
-
 @pytest.fixture
-def vm(process):
-    process.call("reset", WRAP_US, 1 << 17)
-    return process
+def vm(board_vm):
+    board_vm.call("reset", WRAP_US, 1 << 17)
+    return board_vm
 
 
 def taken(vm):

@@ -7,19 +7,13 @@ from hypothesis import strategies as st
 
 from motekit.sim.rom.bus import I2CBus
 from motekit.sim.rom.chips.scd4x import Scd4x
-from tests.coprocess import CoProcess, VmError
+from tests.coprocess import VmError
 from tests.oracle import BusioI2C, Clock, Rows
 
 NAME = "scd4x"
 EXAMPLE = [500, 0x6667, 0x5EB9]  # datasheet, 3.5.2: 500 ppm, 25 Cel, 37 %RH
 ROW = st.tuples(st.integers(1, 40000), st.integers(0, 65535), st.integers(0, 65535))
 PERIODS = {"periodic": 5, "low_power": 30}
-
-
-@pytest.fixture(scope="module", params=(32, 64))
-def vm(request):
-    with CoProcess(request.param, "driver_bed") as process:
-        yield process
 
 
 def begin(vm, rows, options=None, raw=True):

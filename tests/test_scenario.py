@@ -117,6 +117,7 @@ WRONG = [
     (HEAD + "colour = 3", "unknown key; known: board, chip, count, flash, name, recording"),
     (HEAD.replace("seed = 7", 'seed = "x"'), "seed: 'x' is not an integer"),
     (HEAD.replace("seed = 7", "seed = 7\nduraton_s = 1"), "did you mean duration_s?"),
+    (HEAD + "loader_speed = 9", "board[0].loader_speed: is of all boards: it stands above"),
     (HEAD.replace('"virtual"', '"fast"'), "clock: 'fast' is unknown; known: real, virtual"),
     (HEAD.replace("60", "-1"), "duration_s: -1 is not in"),
     (HEAD.replace("60", "nan"), "duration_s: nan is not in"),

@@ -8,7 +8,8 @@ from pms.core import Sensor
 from pms.sensors.novafitness import extra_commands
 
 from motekit.sim.rom.chips.sds011 import Sds011
-from tests.coprocess import CoProcess, VmError
+from tests.coprocess import VmError
+from tests.like_parts import begin, finds_whole_frames, script
 from tests.oracle import Clock, Rows
 
 NAME = "sds011"
@@ -22,26 +23,8 @@ COMMANDS = Sensor["SDS01x"].Commands
 WAKE, SLEEP = COMMANDS.wake.command, COMMANDS.sleep.command
 
 
-@pytest.fixture(scope="module", params=(32, 64))
-def vm(request):
-    with CoProcess(request.param, "driver_bed") as process:
-        yield process
-
-
-def begin(vm, rows, options=None, baud=9600):
-    options = {"warmup_s": 0, **(options or {})}
-    vm.call("new", NAME, rows, True, options, 64, None, baud)
-    return vm.call("start", options)
-
-
 def listen(vm, seconds):
     return vm.call("stream", 100_000, 10 * seconds)[0]
-
-
-def script(vm, options=None):
-    """Put the driver on a line that the test feeds."""
-    vm.call("new_script", NAME)
-    vm.call("start", {"warmup_s": 0, **(options or {})})
 
 
 def frame_of(row):
@@ -54,14 +37,14 @@ def pypms_row(data):
 
 
 def test_the_example_frame(vm):
-    script(vm)
+    script(vm, NAME)
     assert vm.call("feed", [EXAMPLE.hex(), REAL]) == [EXAMPLE_ROW, [6, 6]]
 
 
 @settings(deadline=None, max_examples=50)
 @given(rows=st.lists(ROW, min_size=1, max_size=6))
 def test_agrees_with_pypms(vm, rows):
-    script(vm)
+    script(vm, NAME)
     assert vm.call("feed", [frame_of(row).hex() for row in rows]) == rows
     assert [pypms_row(frame_of(row)) for row in rows] == rows
 
@@ -71,7 +54,7 @@ def test_any_wrong_byte_is_refused_by_both_drivers(vm, at):
     for mask in (0x01, 0x80, 0xFF):
         data = bytearray(EXAMPLE)
         data[at] ^= mask
-        script(vm)
+        script(vm, NAME)
         assert vm.call("feed", [data.hex(), frame_of([9, 9]).hex(), "00" * 20]) == [[9, 9]]
         assert vm.call("get", "bad") == (at >= 2)
         with pytest.raises((WrongMessageFormat, WrongMessageChecksum)):
@@ -92,20 +75,18 @@ def test_any_wrong_byte_is_refused_by_both_drivers(vm, at):
 )
 def test_finds_every_whole_frame_among_garbage(vm, parts, size):
     """However the line is cut, and even where garbage begins like a frame."""
-    line = b"".join(frame_of(p) if isinstance(p, list) else p for p in parts) + bytes(20)
-    chunks = [line[i : i + size].hex() for i in range(0, len(line), size)]
-    script(vm)
-    assert vm.call("feed", chunks) == [p for p in parts if isinstance(p, list)]
+    script(vm, NAME)
+    finds_whole_frames(vm, frame_of, parts, size, 20)
 
 
 def test_several_frames_at_once_are_several_samples(vm):
-    script(vm)
+    script(vm, NAME)
     rows = [[i, i + 1] for i in range(1, 20)]
     assert vm.call("feed", ["".join(frame_of(row).hex() for row in rows)]) == rows
 
 
 def test_a_sample_that_waits_is_found_again(vm):
-    script(vm)
+    script(vm, NAME)
     vm.call("put", (frame_of([1, 2]) + frame_of([3, 4])).hex())
     for expected in ([1, 2], [3, 4]):
         for _ in range(2):
@@ -116,7 +97,7 @@ def test_a_sample_that_waits_is_found_again(vm):
 
 
 def test_wakes_the_part_asks_for_its_settings_and_puts_it_to_sleep(vm):
-    script(vm)
+    script(vm, NAME)
     said = bytes.fromhex(vm.call("written"))
     assert said[:19] == WAKE
     mode = bytearray(COMMANDS.active_mode.command)
@@ -143,7 +124,7 @@ def test_settings_that_differ_are_corrected_once(vm):
 
 
 def test_the_correction_is_what_pypms_would_send(vm):
-    script(vm, {"work_period_min": 5})
+    script(vm, NAME, {"work_period_min": 5})
     vm.call("written")
     answers = "aac502000100a16004ab" + "aac508000200a1600bab"
     assert vm.call("feed", [answers]) == []
@@ -154,27 +135,27 @@ def test_the_correction_is_what_pypms_would_send(vm):
 @pytest.mark.parametrize("minutes", [1, 5, 30])
 def test_a_work_period_gives_a_sample_a_period(vm, minutes):
     rows = [[i, i] for i in range(1, 9)]
-    assert begin(vm, rows, {"work_period_min": minutes}) == 60_000_000 * minutes
+    assert begin(vm, NAME, rows, {"work_period_min": minutes}) == 60_000_000 * minutes
     assert listen(vm, 1) == []  # the setting is corrected
     assert vm.call("stream", 1_000_000, 60 * 3 * minutes)[0] == rows[:3]
 
 
 def test_gives_one_sample_a_report(vm):
     rows = [[i, i] for i in range(1, 9)]
-    begin(vm, rows)
+    begin(vm, NAME, rows)
     assert listen(vm, 9) == rows
 
 
 def test_marks_the_warm_up_as_invalid(vm):
     rows = [[i, i] for i in range(1, 99)]
-    begin(vm, rows, {"warmup_s": 30})
+    begin(vm, NAME, rows, {"warmup_s": 30})
     got = listen(vm, 35)
     assert got[:29] == [WARMING] * 29
     assert [row for row in got if row != WARMING] == rows[: len(got) - got.count(WARMING)]
 
 
 def test_marks_what_comes_before_the_warm_up_is_over(vm):
-    script(vm, {"warmup_s": 30})
+    script(vm, NAME, {"warmup_s": 30})
     vm.call("advance", 29_900_000)
     assert vm.call("feed", [EXAMPLE.hex()]) == [WARMING]
     vm.call("advance", 100_000)
@@ -182,14 +163,14 @@ def test_marks_what_comes_before_the_warm_up_is_over(vm):
 
 
 def test_zeros_are_no_measurement_for_either(vm):
-    script(vm)
+    script(vm, NAME)
     assert vm.call("feed", [frame_of([0, 0]).hex(), frame_of([0, 1]).hex()]) == [WARMING, [0, 1]]
     with pytest.raises(SensorWarmingUp):
         pypms_row(frame_of([0, 0]))
 
 
 def test_silence_is_an_error_after_ten_seconds_and_ends_by_itself(vm):
-    begin(vm, [[1, 1], [2, 2]])
+    begin(vm, NAME, [[1, 1], [2, 2]])
     vm.call("fault", "silent")
     listen(vm, 10)
     with pytest.raises(VmError) as caught:
@@ -199,7 +180,7 @@ def test_silence_is_an_error_after_ten_seconds_and_ends_by_itself(vm):
 
 
 def test_a_wrong_baud_rate_gives_no_sample(vm):
-    begin(vm, [[1, 1]] * 20, baud=19200)
+    begin(vm, NAME, [[1, 1]] * 20, baud=19200)
     with pytest.raises(VmError, match=r"9600 baud\?"):
         listen(vm, 12)
 
@@ -207,7 +188,7 @@ def test_a_wrong_baud_rate_gives_no_sample(vm):
 @pytest.mark.parametrize(("kind", "lost"), [("bad_sum", True), ("garbage", False)])
 def test_rides_out_faults_of_the_part(vm, kind, lost):
     rows = [[i, i] for i in range(1, 30)]
-    begin(vm, rows)
+    begin(vm, NAME, rows)
     before = vm.call("stream", 100_000, 35)[0]
     vm.call("fault", kind)
     during = listen(vm, 5)
@@ -219,7 +200,7 @@ def test_rides_out_faults_of_the_part(vm, kind, lost):
 
 
 def test_a_part_that_lost_its_supply_goes_on(vm):
-    begin(vm, [[i, i] for i in range(1, 30)])
+    begin(vm, NAME, [[i, i] for i in range(1, 30)])
     listen(vm, 3)
     vm.call("fault", "brownout")
     assert listen(vm, 3)

@@ -12,7 +12,7 @@ from sensirion_i2c_sen5x import Sen5xI2cDevice
 
 from motekit.sim.rom.bus import I2CBus
 from motekit.sim.rom.chips.sen55 import Sen55
-from tests.coprocess import CoProcess, VmError
+from tests.coprocess import VmError
 from tests.oracle import Clock, Rows
 
 NAME = "sen55"
@@ -21,12 +21,6 @@ SIGNED = st.integers(0, 0x7FFE)
 ROW = st.tuples(MASS, MASS, MASS, MASS, SIGNED, st.integers(-0x8000, 0x7FFE), SIGNED, SIGNED)
 SCALES = (10, 10, 10, 10, 100, 200, 10, 10)
 SECOND = 1_000_000
-
-
-@pytest.fixture(scope="module", params=(32, 64))
-def vm(request):
-    with CoProcess(request.param, "driver_bed") as process:
-        yield process
 
 
 class Transceiver:

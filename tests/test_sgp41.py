@@ -7,18 +7,12 @@ from hypothesis import strategies as st
 
 from motekit.sim.rom.bus import I2CBus
 from motekit.sim.rom.chips.sgp41 import Sgp41
-from tests.coprocess import CoProcess, VmError
+from tests.coprocess import VmError
 from tests.oracle import BusioI2C, Clock, Rows
 
 NAME = "sgp41"
 WORD = st.integers(0, 65535)
 SECOND = 1_000_000
-
-
-@pytest.fixture(scope="module", params=(32, 64))
-def vm(request):
-    with CoProcess(request.param, "driver_bed") as process:
-        yield process
 
 
 def begin(vm, rows, options=None):

@@ -7,19 +7,14 @@ from hypothesis import strategies as st
 
 from motekit.sim.rom.bus import I2CBus
 from motekit.sim.rom.chips.sht3x import Sht3x
-from tests.coprocess import CoProcess, VmError
+from tests.coprocess import VmError
+from tests.like_parts import raw_words_come_through, refuses_any_wrong_bit
 from tests.oracle import BusioI2C, Clock, Rows, physical
 
 WORD = st.integers(0, 65535)
 PRECISIONS = {"high": "High", "medium": "Medium", "low": "Low"}
 PERIODIC = ("2032", "2024", "202f", "2130", "2126", "212d", "2236", "2220", "222b")
 PERIODIC_FAST = ("2334", "2322", "2329", "2737", "2721", "272a")
-
-
-@pytest.fixture(scope="module", params=(32, 64))
-def vm(request):
-    with CoProcess(request.param, "driver_bed") as process:
-        yield process
 
 
 @pytest.fixture(params=("sht3x", "gxht30"))
@@ -35,9 +30,7 @@ def begin(vm, rows, options=None, raw=True, name="sht3x"):
 @settings(deadline=None, max_examples=40)
 @given(rows=st.lists(st.tuples(WORD, WORD), min_size=1, max_size=20))
 def test_raw_words_come_through_untouched(vm, rows):
-    begin(vm, rows)
-    expected = [[None, None] if row == (0x8000, 0x8000) else list(row) for row in rows]
-    assert vm.call("measure_all") == expected
+    raw_words_come_through(vm, begin, rows)
 
 
 def test_the_ends_of_the_range(vm, name):
@@ -130,19 +123,7 @@ def test_after_a_brownout_it_goes_on(vm):
 
 @pytest.mark.parametrize("at", range(6))
 def test_any_wrong_bit_is_refused_by_both_drivers(vm, at):
-    for mask in (1 << bit for bit in range(8)):
-        begin(vm, [[0xBEEF, 0x1234]])
-        vm.call("flip", at, mask)
-        with pytest.raises(VmError) as caught:
-            vm.call("measure")
-        assert caught.value.kind == "SensorError"
-        assert f"CRC of word {at // 3}" in caught.value.text
-        assert vm.call("get", "bad") == 1
-        assert vm.call("rows") == []
-        bus, sensor = adafruit(Clock(), [[0xBEEF, 0x1234]])
-        bus.flip = (at, mask)
-        with pytest.raises(RuntimeError, match="CRC"):
-            _ = sensor.temperature
+    refuses_any_wrong_bit(vm, begin, at, adafruit, "temperature")
 
 
 @pytest.mark.parametrize("at", range(3))

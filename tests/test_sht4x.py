@@ -8,18 +8,13 @@ from hypothesis import strategies as st
 from motefw import drivers
 from motekit.sim.rom.bus import I2CBus
 from motekit.sim.rom.chips.sht4x import Sht4x
-from tests.coprocess import CoProcess, VmError
+from tests.coprocess import VmError
+from tests.like_parts import raw_words_come_through, refuses_any_wrong_bit
 from tests.oracle import BusioI2C, Clock, Rows
 
 NAME = "sht4x"
 WORD = st.integers(0, 65535)
 PRECISIONS = {"high": (0xFD, 8300), "medium": (0xF6, 4500), "low": (0xE0, 1600)}
-
-
-@pytest.fixture(scope="module", params=(32, 64))
-def vm(request):
-    with CoProcess(request.param, "driver_bed") as process:
-        yield process
 
 
 def begin(vm, rows, options=None, raw=True):
@@ -34,9 +29,7 @@ def physical(row):
 @settings(deadline=None, max_examples=40)
 @given(rows=st.lists(st.tuples(WORD, WORD), min_size=1, max_size=20))
 def test_raw_words_come_through_untouched(vm, rows):
-    begin(vm, rows)
-    expected = [[None, None] if row == (0x8000, 0x8000) else list(row) for row in rows]
-    assert vm.call("measure_all") == expected
+    raw_words_come_through(vm, begin, rows)
 
 
 def test_the_worked_example(vm):
@@ -122,19 +115,7 @@ def test_a_part_that_never_finishes_is_an_os_error(vm):
 
 @pytest.mark.parametrize("at", range(6))
 def test_any_wrong_bit_is_refused_by_both_drivers(vm, at):
-    for mask in (1 << bit for bit in range(8)):
-        begin(vm, [[0xBEEF, 0x1234]])
-        vm.call("flip", at, mask)
-        with pytest.raises(VmError) as caught:
-            vm.call("measure")
-        assert caught.value.kind == "SensorError"
-        assert f"CRC of word {at // 3}" in caught.value.text
-        assert vm.call("get", "bad") == 1
-        assert vm.call("rows") == []
-        bus, sensor = adafruit(Clock(), [[0xBEEF, 0x1234]])
-        bus.flip = (at, mask)
-        with pytest.raises(RuntimeError, match="CRC"):
-            _ = sensor.measurements
+    refuses_any_wrong_bit(vm, begin, at, adafruit, "measurements")
 
 
 def test_another_part_at_the_address_is_told(vm):

@@ -9,7 +9,8 @@ from pms.core import Sensor
 from motekit.sim.rom.bus import Uart
 from motekit.sim.rom.chips import mhz19c, zh03b
 from motekit.sim.rom.chips._winsen import frame
-from tests.coprocess import CoProcess, VmError
+from tests.coprocess import VmError
+from tests.like_parts import begin, script
 from tests.oracle import Clock, Rows
 
 NAMES = ("mhz19c", "zh03b")
@@ -26,21 +27,9 @@ ABC_ON, ABC_OFF = "ff0179a000000000e6", "ff0179000000000086"
 SECOND = 1_000_000
 
 
-@pytest.fixture(scope="module", params=(32, 64))
-def vm(request):
-    with CoProcess(request.param, "driver_bed") as process:
-        yield process
-
-
 @pytest.fixture(params=NAMES)
 def name(request):
     return request.param
-
-
-def begin(vm, name, rows, options=None, baud=9600):
-    options = {"warmup_s": 0, **(options or {})}
-    vm.call("new", name, rows, True, options, 64, None, baud)
-    return vm.call("start", options)
 
 
 def ask(vm, n):
@@ -56,11 +45,6 @@ def reply(vm, data):
     vm.call("begin_measuring")
     vm.call("put", data.hex())
     return vm.call("read")
-
-
-def script(vm, name, options=None):
-    vm.call("new_script", name)
-    vm.call("start", {"warmup_s": 0, **(options or {})})
 
 
 def pypms_row(name, data):

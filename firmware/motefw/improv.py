@@ -147,6 +147,8 @@ def _answer(board, command, data):
     except (MoteError, OSError) as error:
         board.report(f"improv: {error}")
         what = _BAD_HOSTNAME if command == _HOSTNAME else _INVALID if command == _NAME else _OURS
+        if not isinstance(error, ConfigError):
+            what = _OURS
         _send(send, _ERROR, bytes((what,)))
 
 
@@ -175,6 +177,9 @@ def _renamed(board, command, data):
         name[0] == "-" or name[-1] == "-" or not all(c in _HOST_CHARACTERS for c in name)
     ):
         raise ConfigError(f"host name: {name!r}, letters, digits and hyphens expected")  # RFC 1123
+    marks = control.carry_out(board, "configure", "marks", {})
+    if marks["next"] or marks["trial"]:  # to save now would keep it, or undo it
+        raise MoteError("name: a configuration is on trial")
     config = overlay.call("config", "load", board.port.root, drivers.load)
     config["name"] = name
     control.carry_out(board, "configure", "save", {"config": config})

@@ -84,7 +84,6 @@ class Client:
         self.bad_messages = 0
         self.stranger = ""  # the device that says hello under other keys than ours
         self._strange = 0  # of its replies
-        self.backlog_dropped = 0
         self._keys = key_store
         self._host = host
         self._cancelled = cancelled
@@ -340,10 +339,8 @@ class Client:
             else:
                 if not isinstance(event, Log):
                     self._heard_at = self._now()
-                if len(self._backlog) < BACKLOG_MAX:
+                if len(self._backlog) < BACKLOG_MAX:  # what is dropped is not acknowledged
                     self._backlog.append(event)
-                else:
-                    self.backlog_dropped += 1  # what is not acknowledged comes again
 
     def _message(self, data: bytes) -> None:
         try:

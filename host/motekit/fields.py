@@ -13,10 +13,11 @@ from typing import cast
 from motekit.errors import MotekitError
 
 
-def read_toml(path: Path, error: type[MotekitError]) -> "Fields":
-    """Return the top table of a TOML file."""
+def read_toml(path: Path, error: type[MotekitError], data: bytes | None = None) -> "Fields":
+    """Return the top table of a TOML file, or of `data` as if that stood there."""
     try:
-        return Fields(str(path), tomllib.loads(path.read_text("utf-8")), error)
+        held = path.read_bytes() if data is None else data
+        return Fields(str(path), tomllib.loads(held.decode("utf-8")), error)
     except OSError as err:
         raise error(f"{path}: cannot be read: {err.strerror or err}") from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as err:

@@ -10,6 +10,10 @@ from .plain import plain
 
 _DEVICE = re.compile(r"[0-9a-f]{2,64}")
 _NAME_MAX = 200
+_ABOUT = (
+    *("device", "board", "name", "firmware", "micropython", "encoder"),
+    *("reset", "generation", "epoch"),
+)
 U32_MAX = 0xFFFFFFFF
 
 
@@ -40,6 +44,10 @@ class Hello(NamedTuple):
     reset: str
     uptime_ms: int
     streams: tuple[Stream, ...]
+
+    def about(self) -> dict[str, str | int | None]:
+        """Return what the board's boot note tells as well, but for the run before."""
+        return {name: getattr(self, name) for name in _ABOUT if getattr(self, name) is not None}
 
 
 def parse(result: Any) -> Hello:

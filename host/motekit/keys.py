@@ -268,11 +268,15 @@ class Host:
     def _store(self, identity: int, counter: int) -> None:
         try:
             handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=".host-")
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump({"host": identity, "counter": counter}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(self._path)
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8") as file:
+                    json.dump({"host": identity, "counter": counter}, file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                Path(name).replace(self._path)
+            except BaseException:  # Ctrl-C, too
+                Path(name).unlink(missing_ok=True)
+                raise
         except OSError as e:
             raise KeyStoreError(f"{self._path}: cannot be written: {e.strerror}") from None
 

@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 
 from motefw.errors import MoteError
 from motekit import __version__
-from motekit.plain import plain
+from motekit.cli import say
 
 INTERRUPTED = 130  # the exit code of a command that Ctrl-C ends
 COMMANDS = (
@@ -103,7 +103,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"motekit {__version__}")
+        say.out(f"motekit {__version__}")
         raise typer.Exit
 
 
@@ -130,9 +130,9 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except MoteError as e:
-        print(plain(f"motekit: {e}"), file=sys.stderr)
+        say.err(f"motekit: {e}")
         sys.exit(getattr(e, "exit_code", 1))
     except OSError as e:
         where = f"{e.filename}: " if e.filename else ""
-        print(plain(f"motekit: {where}{e.strerror or e}"), file=sys.stderr)
+        say.err(f"motekit: {where}{e.strerror or e}")
         sys.exit(1)

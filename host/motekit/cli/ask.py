@@ -1,10 +1,7 @@
 """What commands ask on a terminal; questions go to stderr, results alone to stdout."""
 
-import sys
-
-import typer
-
 from motekit import keys as stores
+from motekit.cli import dialogue, say
 from motekit.errors import LinkError
 from motekit.flasher import ports
 from motekit.keys import KeyStore
@@ -17,15 +14,15 @@ class Terminal:
 
     def ask(self, what: str, default: str) -> str:
         """Return an answer; the default if Enter alone was pressed."""
-        return str(typer.prompt(what, default=default, err=True))
+        return dialogue.answer(what, default=default)
 
     def secret(self, what: str) -> str:
         """Return an answer that is not shown."""
-        return str(typer.prompt(what, default="", hide_input=True, show_default=False, err=True))
+        return dialogue.answer(what, default="", hide_input=True, show_default=False)
 
     def tell(self, text: str) -> None:
         """Say something."""
-        print(text, file=sys.stderr)
+        say.err(text)
 
 
 def plan_and_ports(
@@ -37,7 +34,7 @@ def plan_and_ports(
     if not wanted:
         raise LinkError("no port was named, and none is there")
     chosen = interactive.compose(wanted, key_store, records, terminal)
-    typer.confirm(f"Provision {', '.join(wanted)}", default=True, abort=True, err=True)
+    dialogue.agree(f"Provision {', '.join(wanted)}", default=True)
     return chosen, wanted
 
 
@@ -46,7 +43,5 @@ def key_store(chosen: KeyStore) -> KeyStore:
     if chosen.fingerprint:
         return chosen
     path = stores.default_path()
-    typer.confirm(
-        f"There is no fleet key yet. Make one in {path}", default=True, abort=True, err=True
-    )
+    dialogue.agree(f"There is no fleet key yet. Make one in {path}", default=True)
     return stores.create(path)

@@ -64,6 +64,8 @@ def _place(path: Path, typed: str, wanted: Sequence[str]) -> Callable[[str], Pat
     if path.is_dir() or typed.endswith("/") or len(wanted) > 1:
         if path.exists() and not path.is_dir():
             raise UsageError(f"{path}: is a file; {len(wanted)} boards need a folder")
+        if path.suffix == ".json" and not (path.exists() or typed.endswith("/")):
+            raise UsageError(f"{path}: named like a file; {len(wanted)} boards need a folder")
         return lambda device: path / f"{device}{SUFFIX}"
     return lambda _device: path
 

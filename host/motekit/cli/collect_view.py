@@ -1,16 +1,16 @@
 """What collecting looks like: a table that lives on a terminal, plain lines in a pipe, or JSON."""
 
-import json
-import sys
 import time
 from typing import Any, Self
 
 from rich.console import Console
 from rich.live import Live as LiveDisplay
 
+from motekit.cli import say
 from motekit.cli.live_table import LiveTable
 from motekit.collector import Collector
 from motekit.collector.session import Notice
+from motekit.plain import plain
 from motekit.store import Store
 
 PLAIN_EVERY_S = 5.0
@@ -49,9 +49,9 @@ class View:
             return
         text = f"{notice.port}: {notice.text}"
         if self._live:
-            self._console.print(text, markup=False, highlight=False)
+            self._console.print(plain(text), markup=False, highlight=False)
         else:
-            print(text, file=sys.stderr, flush=True)
+            say.err(text)
 
     def tick(self, collector: Collector) -> None:
         """Show all boards: always anew on a terminal, now and then elsewhere."""
@@ -70,7 +70,7 @@ class View:
         else:
             lines = self._table.lines(rows)
             if ending or lines != self._said:
-                print(*lines, sep="\n", end="\n" if lines else "", flush=True)
+                say.out("".join(f"{line}\n" for line in lines), end="")
             self._said = lines
 
     def end(self, collector: Collector) -> None:
@@ -93,10 +93,9 @@ class View:
             self._print({"kind": "end", **total})
         else:
             missing = f", {total['missing']} packets missing" if total["missing"] else ""
-            print(
+            say.err(
                 f"{total['samples']:,} samples in {total['packets']:,} packets of "
-                f"{total['boards']} boards, {total['gaps']} gaps{missing}, in {total['store']}",
-                file=sys.stderr,
+                f"{total['boards']} boards, {total['gaps']} gaps{missing}, in {total['store']}"
             )
 
     def _missing(self, devices: set[str]) -> int:
@@ -105,4 +104,4 @@ class View:
         return sum(each.missing for each in summary.devices if each.device in devices)
 
     def _print(self, value: dict[str, Any]) -> None:
-        print(json.dumps(value, ensure_ascii=False), flush=True)
+        say.json_line(value)

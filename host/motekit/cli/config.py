@@ -1,14 +1,12 @@
 """The command `motekit config`."""
 
-import json
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from motekit.cli import options, outcomes, plan_file
+from motekit.cli import options, outcomes, plan_file, say
 from motekit.configuration import apply as applying
 from motekit.configuration import paths, saved, target
 from motekit.configuration.lines import DirectLine
@@ -45,7 +43,7 @@ def get(
     with closing(DirectLine(ports.one(port), KeyStore.load(), Host())) as line:
         value = paths.get(line.ask("config.get", {}), path)
     indent = None if as_json else 2
-    print(json.dumps(value, ensure_ascii=False, indent=indent, sort_keys=True))
+    say.json_line(value, indent=indent, sort_keys=True)
 
 
 @config.command("set")
@@ -112,7 +110,7 @@ def plan(
     if out is not None:
         saved.save(out, done)
         if any(change.path[:1] == (WIFI,) for each in done for change in each.changes):
-            print(f"Wi-Fi is not in {out}: apply {file} for that", file=sys.stderr)
+            say.err(f"Wi-Fi is not in {out}: apply {file} for that")
     if exit_code and any(each.state == "differs" for each in done):
         raise typer.Exit(DIFFERS)
 

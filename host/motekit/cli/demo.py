@@ -1,9 +1,7 @@
 """The command `motekit demo`."""
 
 import contextlib
-import json
 import shlex
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +9,7 @@ from typing import Annotated
 import typer
 
 from motekit import demo as demos
-from motekit.cli import INTERRUPTED, options, show
+from motekit.cli import INTERRUPTED, options, say, show
 from motekit.cli.collect_view import View
 from motekit.collector.session import Notice
 from motekit.demo import Flow, Outcome
@@ -43,7 +41,7 @@ def demo(
         for view in views:
             view.notice(notice)
 
-    print("starting three virtual boards...", file=sys.stderr)
+    say.err("starting three virtual boards...")
     with demos.running(path, report) as running:
         view = View(running.store, as_json=as_json, verbose=verbose)
         views.append(view)
@@ -54,10 +52,10 @@ def demo(
         outcome = running.outcome()
         streams = running.streams()
     if as_json:
-        print(json.dumps({"kind": "end", **asdict(outcome), "store": str(path), "ended": ended}))
+        say.json_line({"kind": "end", **asdict(outcome), "store": str(path), "ended": ended})
     else:
         show.rows(_COLUMNS, streams)
-        print(_told(outcome, path))
+        say.out(_told(outcome, path))
     if not ended:
         raise typer.Exit(INTERRUPTED)
     if outcome.gaps or outcome.unacked or not outcome.samples:

@@ -1,6 +1,5 @@
 """The command `motekit doctor`."""
 
-import sys
 from dataclasses import asdict
 from typing import Annotated
 
@@ -8,7 +7,7 @@ import typer
 
 from motekit import board as boards
 from motekit import doctor as doctors
-from motekit.cli import options, show
+from motekit.cli import options, say, show
 from motekit.doctor import Finding
 from motekit.flasher import ports
 from motekit.rescue import states
@@ -42,7 +41,7 @@ def doctor(
 
     def step(what: str) -> None:
         if not json:
-            print(f"{name}: {what}", file=sys.stderr, flush=True)
+            say.err(f"{name}: {what}")
 
     rows = states.diagnose(look(name, chosen, on_step=step), chosen)
     show.rows(_DIAGNOSIS, rows, as_json=record if json else None)

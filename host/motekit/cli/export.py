@@ -1,11 +1,10 @@
 """The command `motekit export`."""
 
-import sys
 from typing import Annotated
 
 import typer
 
-from motekit.cli import options
+from motekit.cli import options, say
 from motekit.cli.selection import Selection
 from motekit.errors import UsageError
 from motekit.query import open_archive
@@ -53,6 +52,6 @@ def export(
         result = asked.ask(archive)
         rows = pour(result, path, name)
     for line in result.notes.lines():
-        print(line, file=sys.stderr)
+        say.err(line)
     if path != "-":
-        print(f"{path}: {rows} rows", file=sys.stderr)
+        say.err(f"{path}: {rows} rows")

@@ -9,7 +9,7 @@ import typer
 
 from motekit import board as boards
 from motekit import bundle, own
-from motekit.cli import options, show
+from motekit.cli import options, say, show
 from motekit.cli.micropython import tell_fetch
 from motekit.errors import VmError
 from motekit.flasher import images, manifest
@@ -48,7 +48,7 @@ def build(
         folder = out if board is not None else out / march
         size = sum((folder / name).stat().st_size for name in files)
         record = {"folder": str(folder), "march": march, "files": len(files), "bytes": size}
-        print(
+        say.out(
             json.dumps(record)
             if as_json
             else f"{folder}: {len(files)} files, {size:,} bytes, for {march}"

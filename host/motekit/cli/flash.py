@@ -8,7 +8,7 @@ import typer
 
 from motekit import board as boards
 from motekit import own
-from motekit.cli import micropython, options, outcomes, progress, show
+from motekit.cli import dialogue, micropython, options, outcomes, progress, show
 from motekit.errors import UsageError
 from motekit.flasher import flash as flasher
 from motekit.flasher import ports
@@ -79,11 +79,7 @@ def _ask(wanted: Sequence[str]) -> None:
     if not sys.stdin.isatty():
         raise UsageError("--erase wants to ask first and nobody is there; --yes does without")
     listed = ", ".join(wanted)
-    typer.confirm(
-        f"Erase all on {len(wanted)} boards ({listed}): files, identity, unsent data?",
-        abort=True,
-        err=True,
-    )
+    dialogue.agree(f"Erase all on {len(wanted)} boards ({listed}): files, identity, unsent data?")
 
 
 _COLUMNS: show.Columns[Result] = (

@@ -2,14 +2,13 @@
 
 import json
 import signal
-import sys
 import threading
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from motekit.cli import options
+from motekit.cli import options, say
 from motekit.gateway.config import load
 from motekit.gateway.gateway import Gateway, device_id
 from motekit.gateway.port_blinka import BlinkaPort
@@ -38,7 +37,7 @@ def gateway(
     device = device_id(plan.name, given=device)
 
     def report(text: str) -> None:
-        print(json.dumps({"kind": "log", "text": text}) if as_json else text, file=sys.stderr)
+        say.err(json.dumps({"kind": "log", "text": text}) if as_json else text)
 
     ending = threading.Event()
 
@@ -53,6 +52,6 @@ def gateway(
         for name, state, samples, error in running.states():
             row = {"device": device, "stream": name, "state": state, "samples": samples}
             if as_json:
-                print(json.dumps({**row, "error": error}))
+                say.json_line({**row, "error": error})
             else:
-                print(f"{device}  {name}  {samples:,} samples  {state}")
+                say.out(f"{device}  {name}  {samples:,} samples  {state}")

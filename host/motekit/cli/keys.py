@@ -1,7 +1,6 @@
 """The commands `motekit keys init`, `show` and `collector`."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +8,7 @@ import typer
 
 from motefw import keys as purposes
 from motekit import keys as stores
-from motekit.cli import options
+from motekit.cli import options, say
 from motekit.errors import UsageError
 from motekit.keys import KeyStore
 
@@ -65,6 +64,6 @@ def collector(
 def _print(path: Path, store: KeyStore, as_json: bool) -> None:
     what = [each.decode() for each in purposes.PURPOSES if store.has(each)]
     record = {"file": str(path), "fingerprint": store.fingerprint, "purposes": what}
-    print(json.dumps(record) if as_json else f"{path}: {store.fingerprint}, {', '.join(what)}")
+    say.out(json.dumps(record) if as_json else f"{path}: {store.fingerprint}, {', '.join(what)}")
     if store.has(purposes.COMMAND) and not as_json:
-        print("a secret: keep a copy where it is safe", file=sys.stderr)
+        say.err("a secret: keep a copy where it is safe")

@@ -6,6 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from motekit.collector.live import LiveBoard, LiveStream, last_values
+from motekit.plain import plain
 from motekit.query.devices import retired
 from motekit.query.digits import decimals, rounded, shown
 from motekit.store import Channel, Schema, Store
@@ -37,10 +38,10 @@ class LiveTable:
             for stream in board.streams.values():
                 row = (*head, *self._cells(board, stream))
                 style = "dim" if board.state == "gone" else None
-                table.add_row(*(escape(cell) for cell in row), style=style)
+                table.add_row(*(escape(plain(cell)) for cell in row), style=style)
                 head = ("", "")
             if not board.streams:
-                table.add_row(*(escape(cell) for cell in head), "", "", board.state)
+                table.add_row(*(escape(plain(cell)) for cell in head), "", "", plain(board.state))
         return table
 
     def lines(self, boards: list[LiveBoard]) -> list[str]:

@@ -1,10 +1,10 @@
 """Which MicroPython a board gets: a release of the manifest, or a local image."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from motekit.board import Board
+from motekit.cli import say
 from motekit.errors import UsageError
 from motekit.flash.merged import Release
 from motekit.flasher import images, manifest
@@ -22,7 +22,7 @@ def chosen(
             return images.of_file(image, board.chip)
         path = pinned or manifest.default_path()
         entry, found = images.of_release(board.chip, release, path, tell_fetch)
-        print(f"MicroPython {entry.release} for {entry.build}", file=sys.stderr)
+        say.err(f"MicroPython {entry.release} for {entry.build}")
         return found
 
     return of
@@ -31,4 +31,4 @@ def chosen(
 def tell_fetch(what: str, done: int, total: int) -> None:
     """Say that an image is fetched, once, at its end."""
     if done == total:
-        print(f"fetched {what}, {total:,} bytes", file=sys.stderr)
+        say.err(f"fetched {what}, {total:,} bytes")

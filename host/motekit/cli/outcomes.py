@@ -1,14 +1,12 @@
 """How commands print what became of boards that were changed, or would be."""
 
-import json
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from motekit.cli import say
 from motekit.configuration.outcome import Outcome
 from motekit.errors import LinkError
-from motekit.plain import plain
 
 _LOCK = threading.Lock()
 
@@ -16,7 +14,7 @@ _LOCK = threading.Lock()
 def tell(port: str, what: str) -> None:
     """Say what is done on a board now."""
     with _LOCK:
-        print(f"{port}: {what}", file=sys.stderr, flush=True)
+        say.err(f"{port}: {what}")
 
 
 def silent(_port: str, _what: str) -> None:
@@ -27,14 +25,14 @@ def show(done: Sequence[Outcome], *, as_json: bool) -> None:
     """Print each board, and below it what changes."""
     for each in done:
         if as_json:
-            print(json.dumps(_record(each), ensure_ascii=False), flush=True)
+            say.json_line(_record(each))
             continue
         name = f" {each.name}" if each.name else ""
         lines = [f"{each.port}{name}{_in_brackets(each.device)}: {each.state}"]
         lines += [f"  {told}" for told in (*each.changes, *each.notes)]
         for sensor in each.sensors:
             lines.append(f"  ! {sensor.name} is {sensor.state}: {sensor.error or 'no sample yet'}")
-        print(plain("\n".join(lines)))
+        say.out("\n".join(lines))
 
 
 def fail(done: Sequence[Outcome]) -> None:

@@ -1,9 +1,9 @@
 """Plans that commands are given."""
 
-import sys
 from pathlib import Path
 
 from motekit import plan as plans
+from motekit.cli import say
 from motekit.plan import Plan
 
 
@@ -11,5 +11,5 @@ def load(path: Path) -> Plan:
     """Return a plan, and say on stderr what its author should know; PlanError: what is wrong."""
     loaded = plans.load(path)
     for warning in loaded.warnings:
-        print(warning, file=sys.stderr)
+        say.err(warning)
     return loaded

@@ -1,12 +1,11 @@
 """The command `motekit ports`."""
 
-import sys
 from typing import Annotated, Any
 
 import typer
 
 from motekit import probe
-from motekit.cli import options, show
+from motekit.cli import options, say, show
 from motekit.errors import LinkError
 from motekit.keys import Host, KeyStore
 from motekit.probe import Port
@@ -31,7 +30,7 @@ def ports(
     if ask and found:
         found = probe.probe(found, KeyStore.load(), Host())
     if not found and not json:
-        print("no USB serial port is attached", file=sys.stderr)
+        say.err("no USB serial port is attached")
         return
     failed = [port for port in found if port.failed and names]
     listed = found if json else [port for port in found if port not in failed]

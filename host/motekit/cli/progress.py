@@ -1,6 +1,5 @@
 """How far boards are: a bar for each on a terminal, a line for each step in a pipe."""
 
-import sys
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from motekit.cli import say
 from motekit.flasher.job import Progress as OnStep
 from motekit.flasher.job import Step
 
@@ -23,7 +23,7 @@ def view(count: int, *, as_json: bool) -> Generator[OnStep]:
         with _Bars() if Console(stderr=True).is_terminal else Lines() as shown:
             yield shown.step
     except KeyboardInterrupt:
-        print("motekit: interrupted; the same again goes on from there", file=sys.stderr)
+        say.err("motekit: interrupted; the same again goes on from there")
         raise
 
 
@@ -45,7 +45,7 @@ class Lines:
         with self._lock:
             if self._last.get(step.port) != step.what:
                 self._last[step.port] = step.what
-                print(f"{step.port}: {step.what}", file=sys.stderr, flush=True)
+                say.err(f"{step.port}: {step.what}")
 
 
 class _Bars:

@@ -1,12 +1,11 @@
 """The command `motekit query`."""
 
-import sys
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from motekit.cli import options
+from motekit.cli import options, say
 from motekit.cli.selection import Selection
 from motekit.query import open_archive
 from motekit.sinks import pour
@@ -43,4 +42,4 @@ def query(
         else:
             notes = readings.show_parts(asked.by_stream(archive), limit)
     for line in notes:
-        print(line, file=sys.stderr)
+        say.err(line)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from rich.cells import cell_len
 
+from motekit.cli import say
 from motekit.query import Part
 from motekit.query.batch import NO_TIME, Batch, Column, Layout
 from motekit.query.digits import shown
@@ -33,11 +34,11 @@ def show_parts(parts: Sequence[Part], limit: int) -> list[str]:
     for at, part in enumerate(parts):
         rows = _first(part, limit + 1)
         notes += part.result.notes.lines()
-        print(("\n" if at else "") + _heading(part, rows))
+        say.out(("\n" if at else "") + _heading(part, rows))
         if rows:
             _table(part.result.layout, rows[:limit])
         if len(rows) > limit:
-            print(f"... the first {limit} rows; --limit shows more, `export` writes all")
+            say.out(f"... the first {limit} rows; --limit shows more, `export` writes all")
     return notes
 
 

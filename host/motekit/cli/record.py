@@ -1,13 +1,11 @@
 """The command `motekit record`."""
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from motekit.cli import options
+from motekit.cli import options, say
 from motekit.clock import SYSTEM
 from motekit.collector import Collector
 from motekit.collector.session import Notice
@@ -46,7 +44,7 @@ def record(
         _collect(recorder, source, key_store, out)
     except KeyboardInterrupt:
         so_far = recorder.result().entries
-        print(f"{out}: stopped early, with {so_far} entries", file=sys.stderr)
+        say.err(f"{out}: stopped early, with {so_far} entries")
         raise
     finally:
         recorder.close()
@@ -58,7 +56,7 @@ def _collect(recorder: BusRecorder, source: Transport, keys: KeyStore, out: Path
 
     def notice(told: Notice) -> None:
         if not recorder.notice(told) and told.kind != "log":
-            print(f"{told.port}: {told.text}", file=sys.stderr, flush=True)
+            say.err(f"{told.port}: {told.text}")
 
     def tick() -> None:
         recorder.tick(collector)
@@ -73,12 +71,12 @@ def _collect(recorder: BusRecorder, source: Transport, keys: KeyStore, out: Path
 
 def _show(result: Result, scenario: Path, *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps({**result._asdict(), "scenario": str(scenario)}))
+        say.json_line({**result._asdict(), "scenario": str(scenario)})
         return
     lost = ""
     if result.lost_lines or result.lost_entries:
         lost = f", {result.lost_lines} lines and {result.lost_entries} entries lost"
-    print(
+    say.out(
         f"{result.device}: {result.entries} entries in {result.seconds:.0f} s{lost}; "
         f"motekit sim --scenario {scenario} replays it"
     )

@@ -1,6 +1,5 @@
 """The command `motekit replace`."""
 
-import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Annotated
 import typer
 
 from motekit import probe
-from motekit.cli import options, show
+from motekit.cli import options, say, show
 from motekit.configuration.replace import Job, Replaced, replace_unit
 from motekit.errors import LinkError
 from motekit.flasher import ports
@@ -58,13 +57,13 @@ def replace(
     done = replace_unit(old, _port(new), job, taken_over_ns // 1000, _tell)
     show.rows(_COLUMNS, [done], as_json=asdict if as_json else None)
     for note in done.notes:
-        print(note, file=sys.stderr)
+        say.err(note)
     if done.error:
         raise LinkError(f"{done.new} did not take {done.role} over: {done.error}")
 
 
 def _tell(step: Step) -> None:
-    print(f"{step.port}: {step.what}", file=sys.stderr, flush=True)
+    say.err(f"{step.port}: {step.what}")
 
 
 def _port(new: str) -> str:

@@ -1,6 +1,5 @@
 """The command `motekit rescue`."""
 
-import json
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -11,7 +10,7 @@ from typing import Annotated
 import typer
 
 from motekit import board as boards
-from motekit.cli import micropython, options, progress, show
+from motekit.cli import dialogue, micropython, options, progress, say, show
 from motekit.cli.doctor import record
 from motekit.errors import LinkError, UsageError
 from motekit.flasher import ports
@@ -83,13 +82,13 @@ def _ask(question: str) -> bool:
     """Return whether the user agrees; UsageError where nobody can be asked."""
     if not sys.stdin.isatty():
         raise UsageError(f"{question} Nobody is there to say; --yes does without")
-    return typer.confirm(question, err=True)
+    return dialogue.agreed(question)
 
 
 def _show(report: Report, *, as_json: bool) -> None:
     if as_json:
         row = {**asdict(report), "left": [record(each) for each in report.left]}
-        print(json.dumps(row, ensure_ascii=False))
+        say.json_line(row)
         return
     lines = [
         ("state", report.state),

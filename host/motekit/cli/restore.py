@@ -1,12 +1,11 @@
 """The command `motekit restore`."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from motekit.cli import options, outcomes
+from motekit.cli import options, outcomes, say
 from motekit.configuration import backup_file
 from motekit.configuration import restore as restoring
 from motekit.configuration.restore import Options
@@ -33,10 +32,9 @@ def restore(
     step = outcomes.silent if as_json else outcomes.tell
     done = restoring.one(name, backup, KeyStore.load(), Options(discard, store), step)
     outcomes.show([done], as_json=as_json)
-    if not as_json and done.device and done.device != backup.device:
-        print(
+    if not as_json and not done.failed and done.device != backup.device:
+        say.err(
             f"{backup.device} had this name, too: where it is out of service, `motekit replace`"
-            " moves its role and its history",
-            file=sys.stderr,
+            " moves its role and its history"
         )
     outcomes.fail([done])

@@ -1,10 +1,8 @@
 """`motekit setup`: bring the MicroPython VMs that virtual boards run on."""
 
-import json
-import sys
 from dataclasses import asdict
 
-from motekit.cli import options
+from motekit.cli import options, say
 from motekit.errors import VmError
 from motekit.sim import vm as vms
 
@@ -21,14 +19,14 @@ def setup(
     missing: list[VmError] = []
     for bits in (64, 32):
         try:
-            vm = vms.install(bits, lambda text: print(text, file=sys.stderr))
+            vm = vms.install(bits, say.err)
         except VmError as e:
             missing.append(e)
-            print(f"motekit: {e}", file=sys.stderr)
+            say.err(f"motekit: {e}")
             continue
         if as_json:
-            print(json.dumps(asdict(vm)))
+            say.json_line(asdict(vm))
         else:
-            print(f"MicroPython {vm.version}, {vm.bits} bits: {vm.path} ({vm.source})")
+            say.out(f"MicroPython {vm.version}, {vm.bits} bits: {vm.path} ({vm.source})")
     if len(missing) == 2:
         raise VmError("virtual boards cannot run here: there is no MicroPython")

@@ -4,7 +4,6 @@ A row is one line. Where a terminal is too narrow, columns that can be done with
 which is said; only texts that are meant to be read are folded.
 """
 
-import json
 import os
 import shlex
 import shutil
@@ -19,6 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from motekit.cli import say
 from motekit.plain import plain
 
 Item = TypeVar("Item")
@@ -56,7 +56,7 @@ def rows(
     """
     if as_json is not None:
         for item in items:
-            print(json.dumps(as_json(item), ensure_ascii=False), flush=True)
+            say.json_line(as_json(item))
         return
     terminal = Console()
     console = terminal if terminal.is_terminal else Console(width=PIPE_COLUMNS)
@@ -98,10 +98,7 @@ def fitting(
 def tell_left_out(titles: Sequence[str], elsewhere: str) -> None:
     """Say which columns there was no room for."""
     if titles:
-        print(
-            f"no room for: {', '.join(titles)}; see {elsewhere}, or widen the terminal",
-            file=sys.stderr,
-        )
+        say.err(f"no room for: {', '.join(titles)}; see {elsewhere}, or widen the terminal")
 
 
 def near(path: Path) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ import typer
 
 from motekit import disk, own
 from motekit.chips import CHIPS
-from motekit.cli import INTERRUPTED, options, show
+from motekit.cli import INTERRUPTED, options, say, show
 from motekit.errors import MotekitError, UsageError
 from motekit.sim import scenario as scenarios
 from motekit.sim.fleet import Fleet
@@ -100,7 +99,7 @@ def sim(
             asyncio.run(_run(wanted, as_json=as_json))
         else:
             if loaded.clock == "real":
-                print("with --store time is simulated, whatever clock says", file=sys.stderr)
+                say.err("with --store time is simulated, whatever clock says")
             _collect(wanted, store, as_json=as_json)
 
 
@@ -134,8 +133,8 @@ async def _run(wanted: _Wanted, *, as_json: bool) -> None:
     async with fleet:
         for board in fleet.boards:
             row = {"device": board.device, "board": board.board, "serial": board.serial}
-            print(json.dumps(row) if as_json else "  ".join(row.values()), flush=True)
-        print(_invitation(fleet), file=sys.stderr)
+            say.out(json.dumps(row) if as_json else "  ".join(row.values()))
+        say.err(_invitation(fleet))
         await fleet.finished()
         _end(fleet.boards)
 
@@ -152,14 +151,14 @@ def _collect(wanted: _Wanted, store: Path, *, as_json: bool) -> None:
     with world:
         for board in world.boards:
             row = {"device": board.device, "board": board.board, "serial": None}
-            print(json.dumps(row) if as_json else f"{board.device}  {board.board}", flush=True)
+            say.out(json.dumps(row) if as_json else f"{board.device}  {board.board}")
         began = time.monotonic()
         interrupted = False
         try:
             world.run()
         except KeyboardInterrupt:
             interrupted = True
-        print(f"{_total(world, time.monotonic() - began)}, in {store}", file=sys.stderr)
+        say.err(f"{_total(world, time.monotonic() - began)}, in {store}")
         if interrupted:
             raise typer.Exit(INTERRUPTED)
         _end(world.boards)
@@ -182,10 +181,9 @@ def _end(boards: Sequence[VirtualBoard | WorldBoard]) -> None:
     """Say what was not collected; MotekitError if a board crashed."""
     for board in boards:
         if board.unacked and not board.crashed:
-            print(
+            say.err(
                 f"{board.device}: {board.unacked} packets not acknowledged by a collector, "
-                f"lost with the board's queue",
-                file=sys.stderr,
+                f"lost with the board's queue"
             )
     if failed := [board for board in boards if board.crashed]:
         raise MotekitError("; ".join(f"{b.device}: {b.last_words()}" for b in failed))
@@ -206,11 +204,10 @@ def _invitation(fleet: Fleet) -> str:
 
 def _tell(board: VirtualBoard | WorldBoard, text: str) -> None:
     if text.startswith(("reset", "replay")):
-        print(f"{board.device}: {text}", file=sys.stderr)
+        say.err(f"{board.device}: {text}")
     elif text == "alone" and isinstance(board, VirtualBoard):
-        print(
+        say.err(
             f"{board.device}: its collector is silent, so its time stands still; "
             f"waiting for a collector: "
-            f"{show.program()} collect serial:{board.serial} --store FILE",
-            file=sys.stderr,
+            f"{show.program()} collect serial:{board.serial} --store FILE"
         )

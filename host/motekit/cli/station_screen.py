@@ -14,6 +14,7 @@ from rich.cells import set_cell_size
 from rich.text import Text
 
 from motekit.cli import letters
+from motekit.plain import plain
 from motekit.station.desk import Slot
 from motekit.station.reasons import headline
 from motekit.station.tally import Tally
@@ -97,7 +98,7 @@ def _tile(place: str, slot: Slot | None, width: int, height: int) -> list[Text]:
     gap = max(room - len(block) - len(text), 0)
     lines = [_title(place, slot), *[""] * (gap // 2), *block, *text]
     return [
-        Text(_padded(line, width), style=_STYLES[state])
+        Text(_padded(plain(line), width), style=_STYLES[state])
         for line, _ in zip_longest(lines[:height], range(height), fillvalue="")
     ]
 

@@ -1,14 +1,13 @@
 """What a station shows: tiles on a terminal, plain lines in a pipe, or JSON lines."""
 
-import json
-import sys
 import threading
-from collections.abc import Callable
-from typing import Any, Self
+from collections.abc import Callable, Mapping
+from typing import Self
 
 from rich.console import Console
 from rich.live import Live
 
+from motekit.cli import say
 from motekit.cli.station_screen import Counts, Grid
 from motekit.station import tally
 from motekit.station.desk import ENDS, Desk, Slot
@@ -41,18 +40,18 @@ class View:
             self._print(_verdict(slot))
         else:
             what = slot.step if event.what == "step" else event.what
-            self._print(f"{slot.place}: {what}", sys.stderr)
+            self._print(f"{slot.place}: {what}", say.err)
 
     def tick(self, desk: Desk) -> None:
         """Show how things are, now and then."""
 
     def note(self, text: str) -> None:
         """Say something to whoever is there."""
-        self._print(text, sys.stderr)
+        self._print(text, say.err)
 
     def end(self) -> None:
         """Say how it ended."""
-        self._print(self._summary(), sys.stderr)
+        self._print(self._summary(), say.err)
 
     def _summary(self) -> str:
         found = tally.of(self._journal.entries)
@@ -60,9 +59,9 @@ class View:
         each = "" if found.seconds is None else f", {found.seconds:.0f} s a board"
         return f"{found.said()}{share}{each}; journal: {self._journal.path}"
 
-    def _print(self, text: str, file: Any = None) -> None:
+    def _print(self, text: str, tell: Callable[[str], None] = say.out) -> None:
         with self._lock:
-            print(text, file=file or sys.stdout, flush=True)
+            tell(text)
 
 
 class JsonView(View):
@@ -83,12 +82,16 @@ class JsonView(View):
             said |= {"seconds": slot.seconds, "error": slot.why}
         if event.what == "failed":
             said["headline"] = headline(slot.step, slot.why)
-        self._print(json.dumps(said, ensure_ascii=False))
+        self._record(said)
 
     def end(self) -> None:
         """Print the counts as an object."""
         counts = tally.of(self._journal.entries).record()
-        self._print(json.dumps({"event": "end", **counts}, ensure_ascii=False))
+        self._record({"event": "end", **counts})
+
+    def _record(self, said: Mapping[str, object]) -> None:
+        with self._lock:
+            say.json_line(said)
 
 
 class TileView(View):

@@ -1,10 +1,9 @@
 """The command `motekit status`."""
 
-import sys
 import time
 from typing import Any, NamedTuple
 
-from motekit.cli import options, show
+from motekit.cli import options, say, show
 from motekit.query import store_path
 from motekit.query.devices import retired
 from motekit.query.follow import newest_utc_ns, utc_text
@@ -34,13 +33,12 @@ def status(
         ]
     show.rows(_COLUMNS, rows, as_json=_record if as_json else None)
     if summary.quarantined and not as_json:
-        print(
+        say.err(
             f"{summary.quarantined} packets were set aside, {summary.quarantine_dropped} of them "
-            f"dropped since",
-            file=sys.stderr,
+            f"dropped since"
         )
     if summary.sealing_error:
-        print(f"sealing fails: {summary.sealing_error}", file=sys.stderr)
+        say.err(f"sealing fails: {summary.sealing_error}")
 
 
 def _ago(heard_ns: int | None) -> str:

@@ -1,9 +1,8 @@
 """The command `motekit tail`."""
 
-import json
 import time
 
-from motekit.cli import options
+from motekit.cli import options, say
 from motekit.cli.selection import names
 from motekit.query import store_path
 from motekit.query.digits import rounded, shown
@@ -30,7 +29,10 @@ def tail(
         end = None if for_s is None else time.monotonic() + for_s
         while True:
             for reading in follower.poll():
-                print(_record(reading) if as_json else _line(reading), flush=True)
+                if as_json:
+                    say.json_line(_record(reading))
+                else:
+                    say.out(_line(reading))
             if end is not None and time.monotonic() >= end:
                 return
             time.sleep(POLL_S)
@@ -49,17 +51,14 @@ def _line(reading: Reading) -> str:
     return f"{when}  {reading.device}  {reading.stream}  {values}".rstrip()
 
 
-def _record(reading: Reading) -> str:
-    return json.dumps(
-        {
-            "device": reading.device,
-            "stream": reading.stream,
-            "time": _time(reading),
-            "monotonic_us": reading.monotonic_us,
-            **{
-                v.name: None if v.value is None else rounded(v.value, v.decimals)
-                for v in reading.values
-            },
+def _record(reading: Reading) -> dict[str, object]:
+    return {
+        "device": reading.device,
+        "stream": reading.stream,
+        "time": _time(reading),
+        "monotonic_us": reading.monotonic_us,
+        **{
+            v.name: None if v.value is None else rounded(v.value, v.decimals)
+            for v in reading.values
         },
-        ensure_ascii=False,
-    )
+    }

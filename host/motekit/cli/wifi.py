@@ -1,6 +1,5 @@
 """The commands `motekit wifi get`, `set`, `scan` and `improv`."""
 
-import json
 import os
 import sys
 import time
@@ -14,13 +13,12 @@ import typer
 
 from motekit import improv as protocol
 from motekit import wifi as wireless
-from motekit.cli import options, show
+from motekit.cli import dialogue, options, say, show
 from motekit.client import Client
 from motekit.errors import UsageError
 from motekit.improv import Found
 from motekit.keys import Host, KeyStore
 from motekit.networks import Network, unset_variable
-from motekit.plain import plain
 from motekit.transports.serial import SerialPipe
 from motekit.wifi import Heard, WifiState
 
@@ -87,7 +85,7 @@ def set_(
             there = wireless.get(client).networks
             kept = [each.ssid for each in there if each.ssid not in (ssids or [])]
         if wireless.set_networks(client, wanted, kept):
-            print("its heap has no room for Wi-Fi until it is restarted", file=sys.stderr)
+            say.err("its heap has no room for Wi-Fi until it is restarted")
         elif wait_s and not off:
             _tell(wireless.wait_joined(client, wait_s, time.monotonic, time.sleep), as_json)
             return
@@ -120,6 +118,7 @@ def improv(
     Example: motekit wifi improv /dev/ttyUSB0 site
     """
     wanted = _networks([ssid] if ssid else [], password_env, password_file, is_open=is_open)
+    wireless.check(wanted)
     with closing(protocol.SerialLine(port.removeprefix("serial:"))) as line:
         client = protocol.Improv(line, port)
         told: dict[str, object] = {"state": client.state(), **asdict(client.info())}
@@ -130,11 +129,11 @@ def improv(
             heard = client.scan()
     if as_json:
         told["heard"] = [asdict(each) for each in heard]
-        print(json.dumps(told, ensure_ascii=False))
+        say.json_line(told)
         return
     for key, value in told.items():
         if value:
-            print(plain(f"{key}: {value}"))
+            say.out(f"{key}: {value}")
     if heard:
         show.rows(_HEARD, heard)
 
@@ -185,19 +184,13 @@ def _ask(ssid: str) -> str:
             f"password of {ssid!r}: nobody is there to be asked; --password-env, --password-file "
             "or --open expected"
         )
-    said: str = typer.prompt(
-        f"Password of {ssid} (none: open)",
-        default="",
-        hide_input=True,
-        show_default=False,
-        err=True,
-    )
-    return said
+    question = f"Password of {ssid} (none: open)"
+    return dialogue.answer(question, default="", hide_input=True, show_default=False)
 
 
 def _tell(state: WifiState, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(state.as_json(), ensure_ascii=False))
+        say.json_line(state.as_json())
         return
     where = f" {state.ssid}" if state.ssid else ""
     signal = "" if state.rssi_dbm is None else f", {state.rssi_dbm} dBm"
@@ -209,7 +202,7 @@ def _tell(state: WifiState, as_json: bool) -> None:
     if state.former:
         former = ", ".join(each.ssid for each in state.former)
         lines.append(f"kept until one of these works: {former}")
-    print(plain("\n".join(lines)))
+    say.out("\n".join(lines))
 
 
 _HEARD: show.Columns[Heard | Found] = (

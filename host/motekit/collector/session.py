@@ -221,7 +221,10 @@ class Session:
             f"{hello.board} {hello.device}, motefw {hello.firmware}, "
             f"{len(hello.streams)} streams, epoch {hello.epoch}, started by {hello.reset}",
         )
-        lost = self._hub.store.ended(hello.device, hello.epoch)
+        store = self._hub.store
+        if hello.tail_seq:  # its boot note, the first of its queue, is not there any more
+            store.introduce(hello.device, hello.generation, hello.epoch, hello.about())
+        lost = store.ended(hello.device, hello.epoch)
         if lost:
             self._hub.live.count(hello.device, lost_packets=lost)
             self._tell("warning", f"{lost} packets of earlier runs are gone: it has started anew")

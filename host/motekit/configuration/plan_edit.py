@@ -35,14 +35,14 @@ def put_id(path: Path, old: str, new: str, wanted: Plan) -> Path:
         )
     ((file, match),) = places
     before = file.read_bytes()
-    _write(file, before[: match.start()] + new.encode() + before[match.end() :])
+    after = before[: match.start()] + new.encode() + before[match.end() :]
     try:
-        right = plans.load(path) == wanted
+        right = plans.load(path, {file: after}) == wanted
     except MotekitError:
         right = False
     if not right:
-        _write(file, before)
         raise PlanEditError(f"{file}: {old} there is no board's id; put {new} in by hand")
+    _write(file, after)
     return file
 
 

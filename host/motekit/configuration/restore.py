@@ -122,6 +122,8 @@ class _Restoring:
                 " MOTEKIT_KEYS to that of its fleet"
             )
         self._device = found.device
+        if found.hello is not None:  # before anything of a board that is refused is collected
+            _check_chip(found.hello.board, self._backup)
         spare(
             found,
             self._port,
@@ -130,8 +132,6 @@ class _Restoring:
             discard=self._options.discard,
             on_step=lambda what: self._step(self._port, what),
         )
-        if found.hello is not None:
-            _check_chip(found.hello.board, self._backup)
 
     # At the prompt.
 

@@ -26,12 +26,13 @@ def build(files: dict[str, bytes], size_bytes: int) -> bytes:
     Raises FilesystemError when they do not fit.
     """
     system = _littlefs(size_bytes)
+    faults = _faults()
     for name, data in sorted(files.items()):
         try:
             system.makedirs(str(PurePosixPath(name).parent), exist_ok=True)
             with system.open(name, "wb") as f:
                 f.write(data)
-        except Exception as e:
+        except faults as e:
             total = sum(map(len, files.values()))
             raise FilesystemError(
                 f"{name}: {len(files)} files of {total:,} bytes do not fit into {size_bytes:,}"
@@ -42,6 +43,7 @@ def build(files: dict[str, bytes], size_bytes: int) -> bytes:
 
 def read(image: bytes, where: str = "file system") -> dict[str, bytes]:
     """Return all files of a littlefs, by absolute path; FilesystemError if it does not mount."""
+    faults = _faults()
     try:
         system = _littlefs(len(image), image)
         found: dict[str, bytes] = {}
@@ -50,7 +52,7 @@ def read(image: bytes, where: str = "file system") -> dict[str, bytes]:
                 path = str(PurePosixPath(folder) / name)
                 with system.open(path, "rb") as f:
                     found[path] = f.read()
-    except Exception as e:
+    except faults as e:
         raise FilesystemError(f"{where}: no littlefs that mounts ({e})") from e
     return found
 
@@ -60,12 +62,10 @@ def salvage(image: bytes) -> tuple[dict[str, bytes], list[str]]:
 
     FilesystemError if it does not mount at all.
     """
+    faults = _faults()
     try:
         system = _littlefs(len(image), image)
-        damage = (importlib.import_module("littlefs.errors").LittleFSError, OSError, ValueError)
-    except FilesystemError:
-        raise
-    except Exception as e:
+    except faults as e:
         raise FilesystemError(f"no littlefs that mounts ({e})") from e
     found: dict[str, bytes] = {}
     lost: list[str] = []
@@ -74,7 +74,7 @@ def salvage(image: bytes) -> tuple[dict[str, bytes], list[str]]:
         folder = folders.pop()
         try:
             entries = list(system.scandir(folder))
-        except damage:
+        except faults:
             lost.append(folder)
             continue
         for entry in entries:
@@ -85,20 +85,14 @@ def salvage(image: bytes) -> tuple[dict[str, bytes], list[str]]:
             try:
                 with system.open(path, "rb") as f:
                     found[path] = f.read()
-            except damage:
+            except faults:
                 lost.append(path)
     return found, lost
 
 
 def _littlefs(size_bytes: int, image: bytes | None = None) -> Any:
     """Return a mounted file system, a new one unless an image is given."""
-    try:
-        littlefs: Any = importlib.import_module("littlefs")  # it carries no types
-    except ImportError as e:
-        raise FilesystemError(
-            "littlefs-python is missing: pip install 'motekit[flash]' brings it"
-        ) from e
-    system = littlefs.LittleFS(
+    system = _library("littlefs").LittleFS(
         block_size=BLOCK_BYTES,
         block_count=size_bytes // BLOCK_BYTES,
         disk_version=_DISK_VERSION if image is None else 0,  # 0: whatever is there
@@ -110,3 +104,17 @@ def _littlefs(size_bytes: int, image: bytes | None = None) -> Any:
         system.format()
     system.mount()
     return system
+
+
+def _faults() -> tuple[type[Exception], ...]:
+    """Return what comes of a file system that is full, or damaged: names need not be text."""
+    return _library("littlefs.errors").LittleFSError, OSError, ValueError
+
+
+def _library(name: str) -> Any:
+    try:
+        return importlib.import_module(name)  # it carries no types
+    except ImportError as e:
+        raise FilesystemError(
+            "littlefs-python is missing: pip install 'motekit[flash]' brings it"
+        ) from e

@@ -168,20 +168,9 @@ class Esptool:
         listen: Callable[[str], None] = lambda _: None,
     ) -> str:
         """Run esptool to its end and return its words; EsptoolError if it fails or is silent."""
-        baud = SLOW_BAUD if self.port.startswith("socket:") else self.baud  # it has no baud to set
-        argv = [sys.executable, "-m", "esptool", "--port", self.port, "--baud", str(baud)]
-        argv += [
-            "--connect-attempts",
-            str(self.attempts),
-            "--before",
-            before,
-            "--after",
-            after,
-            *arguments,
-        ]
         words: list[str] = []
         with subprocess.Popen(
-            argv,
+            [*self._program(before, after), *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
@@ -209,6 +198,14 @@ class Esptool:
         if code:
             raise EsptoolError(f"{self.port}: {_why(said)}", said)
         return said
+
+    def _program(self, before: str, after: str) -> list[str]:
+        """Return how esptool is called: at which port, how fast, and how the chip is reset."""
+        baud = SLOW_BAUD if self.port.startswith("socket:") else self.baud  # it has no baud to set
+        line = ["--port", self.port, "--baud", str(baud)]
+        tries = ["--connect-attempts", str(self.attempts)]
+        resets = ["--before", before, "--after", after]
+        return [sys.executable, "-m", "esptool", *line, *tries, *resets]
 
     def _check(self, line: str) -> None:
         """Raise ExchangedError when esptool has another chip than the one that is meant."""

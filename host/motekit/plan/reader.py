@@ -26,7 +26,9 @@ expected, and no secret.
 
 import importlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -48,6 +50,7 @@ SAMPLES = (1, 512)
 LATENCY_MS = (0, 86_400_000)
 TEMPLATE = "node-{id6}"
 _DEVICE = re.compile(r"[0-9a-f]{12}")
+NOTHING: Mapping[Path, bytes] = MappingProxyType({})
 _BROKERS = ("mqtt", "mqtts")
 _check_config: Any = importlib.import_module("motefw.config")  # MicroPython code, without types
 _load_driver: Any = importlib.import_module("motefw.drivers")
@@ -57,15 +60,18 @@ class PlanError(UsageError):
     """A plan that names something unknown, impossible or twice."""
 
 
-def load(path: Path | str) -> Plan:
-    """Return the plan of a file; PlanError for anything that is wrong in it."""
+def load(path: Path | str, instead: Mapping[Path, bytes] = NOTHING) -> Plan:
+    """Return the plan of a file; PlanError for anything that is wrong in it.
+
+    `instead` is read in the place of files: what a plan would be.
+    """
     path = Path(path)
     if path.suffix.lower() == ".csv":
-        return _of_rows(path)
-    return parse(read_toml(path, PlanError), path.parent)
+        return _of_rows(path, instead)
+    return parse(read_toml(path, PlanError, instead.get(path)), path.parent, instead)
 
 
-def parse(fields: Fields, folder: Path) -> Plan:
+def parse(fields: Fields, folder: Path, instead: Mapping[Path, bytes] = NOTHING) -> Plan:
     """Return the plan of a table; files in it are relative to `folder`."""
     reader = _Reader(folder, fields.text("fleet"), fields)
     _short(fields, "fleet", reader.fleet)
@@ -73,7 +79,8 @@ def parse(fields: Fields, folder: Path) -> Plan:
     if "devices" in fields:
         if entries:
             raise fields.fail("devices", "[[device]] is there, too; one of them expected")
-        entries = csv_rows.read(folder / fields.text("devices"), PlanError)
+        file = folder / fields.text("devices")
+        entries = csv_rows.read(file, PlanError, instead.get(file))
     if entries and "name" in fields:
         raise fields.fail("name", "names boards where there is no [[device]]; each has its own")
     roles = [reader.role(entry, defaults=fields) for entry in entries]
@@ -84,9 +91,9 @@ def parse(fields: Fields, folder: Path) -> Plan:
     return reader.plan(roles, template)
 
 
-def _of_rows(path: Path) -> Plan:
+def _of_rows(path: Path, instead: Mapping[Path, bytes]) -> Plan:
     """Return the plan of a CSV file: all that a device can have, and its fleet, in each row."""
-    rows = csv_rows.read(path, PlanError)
+    rows = csv_rows.read(path, PlanError, instead.get(path))
     if not rows:
         raise PlanError(f"{path}: no row, at least one board expected")
     fleet = rows[0].text("fleet")

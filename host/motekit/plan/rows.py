@@ -19,10 +19,13 @@ _WIFI = ("ssid", "password", "password_env", "password_file")
 COLUMNS = (*_PLAIN, *_NUMBERS, "sensors", *_WIFI)
 
 
-def read(path: Path, error: type[MotekitError]) -> list[Fields]:
-    """Return a table for each row that is not blank; an error names file, row and column."""
+def read(path: Path, error: type[MotekitError], data: bytes | None = None) -> list[Fields]:
+    """Return a table for each row that is not blank; an error names file, row and column.
+
+    `data`: what is read as if it stood there.
+    """
     try:
-        text = path.read_text("utf-8-sig")
+        text = (path.read_bytes() if data is None else data).decode("utf-8-sig")
     except OSError as e:
         raise error(f"{path}: cannot be read: {e.strerror or e}") from None
     except UnicodeDecodeError:

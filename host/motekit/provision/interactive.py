@@ -12,6 +12,7 @@ from motekit import plan as plans
 from motekit.errors import MotekitError, UsageError
 from motekit.fields import Fields, nearest
 from motekit.keys import KeyStore
+from motekit.networks import password_flaw, ssid_flaw
 from motekit.plan import Plan, PlanError
 from motekit.provision import look
 from motekit.provision.look import Found
@@ -107,9 +108,8 @@ class _Answers:
         said = self._asker.ask("Sensors, with blanks between (- for none)", sensors)
         if said != sensors:
             answers["sensor"] = [{"driver": each} for each in said.split() if each != _NONE]
-        if (ssid := self._ask("Wi-Fi network (- for none)", "wifi")) != _NONE:
-            password = self._asker.secret(f"Password of {ssid} (empty: it is open)")
-            answers["wifi"] = [{"ssid": ssid, "password": password}]
+        if (ssid := self._until("Wi-Fi network (- for none)", "wifi", _network)) != _NONE:
+            answers["wifi"] = [{"ssid": ssid, "password": self._password(ssid)}]
         made = plans.parse(Fields("your answers", answers, PlanError), Path())
         return Plan(made.fleet, made.roles, made.template)  # no file: nothing to be warned of
 
@@ -119,12 +119,28 @@ class _Answers:
 
     def _until(self, what: str, key: str, check: Callable[[str], None]) -> str:
         while True:
-            said = self._ask(what, key)
+            said = self._asker.ask(what, self._said[key] or _NONE).strip()
             try:
                 check(said)
-                return said
             except UsageError as e:
                 self._asker.tell(str(e))
+            else:
+                self._said[key] = said
+                return said
+
+    def _password(self, ssid: str) -> str:
+        """Return a password that can be one; asked for where it is, not after all the rest."""
+        while True:
+            password = self._asker.secret(f"Password of {ssid} (empty: it is open)")
+            flaw = password_flaw(password)
+            if flaw is None:
+                return password
+            self._asker.tell(f"password of {ssid}: {flaw}")
+
+
+def _network(ssid: str) -> None:
+    if flaw := ssid_flaw(ssid):
+        raise UsageError(flaw)
 
 
 def _known_board(name: str) -> None:

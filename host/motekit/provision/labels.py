@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from motekit.errors import MotekitError
+from motekit.errors import MotekitError, UsageError
 from motekit.plan import Plan
 
 from .outcome import Outcome
@@ -26,6 +26,10 @@ class LabelFiles:
 
     def check(self, plan: Plan) -> None:
         """Raise MotekitError now for what no label could be made of, or put."""
+        if self.sheet and self.sheet.suffix.lower() != ".pdf":
+            raise UsageError(
+                f"--sheet {self.sheet}: a PDF is made; a name that ends in .pdf expected"
+            )
         places = [self.folder] if self.folder else []
         places += [self.sheet.absolute().parent] if self.sheet else []
         if not places:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 _LAST_WORDS_BYTES = 2000
+_WANTS = "RD"  # states of a process that waits for a processor, or for a disk
 
 
 class Child:
@@ -101,3 +102,12 @@ def read_last_words(folder: Path) -> str:
     """Return the end of what a board's VM wrote to its standard error."""
     path = last_words(folder)
     return path.read_text(errors="replace")[-_LAST_WORDS_BYTES:].strip() if path.exists() else ""
+
+
+def processor_s(pid: int | None) -> tuple[bool, float]:
+    """Return whether a process wants to run, and the processor time that it has used."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return False, 0.0
+    return fields[0] in _WANTS, (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -25,7 +25,7 @@ from motekit.sim.scenario import Scenario
 from motekit.sim.virtual_board import VirtualBoard
 from motekit.sim.vm import Vm
 
-_READY_S = 30.0
+_READY_S = 90.0
 _LAST_S = 30.0  # what an ended scenario gives the host to take the rest
 _FDS_A_BOARD = 8
 

@@ -24,7 +24,7 @@ from motekit.sim.vm import Vm
 FEWEST = 4  # boards that are worth a nursery
 _NAMES_BYTES = 1024  # of heap, on 32 bits: the names of rom/nursery.py stay with all
 _AHEAD = 64  # boards that it may be behind
-_READY_S = 20.0
+_READY_S = 90.0
 _END_S = 10.0
 _WORD = struct.Struct("<i")
 _HEAD = struct.Struct("<II")

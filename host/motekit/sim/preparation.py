@@ -236,7 +236,7 @@ def _ask(vm: Vm, spec: dict[str, Any]) -> int:
             env=image.environment(vm),
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=90,
             check=False,
         )
     if done.returncode or not done.stdout.strip().isdigit():

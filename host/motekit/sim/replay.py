@@ -5,6 +5,8 @@ one-wire bus: of these the order is kept. Between tracks it may differ a little 
 
     s:u32 us:u32 op:u8 errno:u8 written:u16 size:u16, written bytes, bytes read      little-endian
 
+The highest bit of `op` is set in the first entry of its time: there a step of the sampler began.
+
 See rom/replay.py, which reads it.
 """
 
@@ -19,6 +21,7 @@ from motekit.recording.tap import OPS, Entry
 
 _HEAD = struct.Struct("<IIBBHH")
 _SECOND_US = 1_000_000
+_FIRST = 0x80
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,14 @@ class Replay:
     def prepare(self, folder: Path) -> list[tuple[str, str, str]]:
         """Write the tracks into a folder; return (bus, part, file) of each."""
         files: dict[tuple[str, str], IO[bytes]] = {}
+        last_us = -1
         try:
             for entry in recording.read(self.path):
                 key = entry.bus, _part(entry)
                 if key not in files:
                     files[key] = (folder / f"track-{len(files)}").open("wb")
-                files[key].write(_pack(entry))
+                files[key].write(_pack(entry, entry.us > last_us))
+                last_us = entry.us
         finally:
             for file in files.values():
                 file.close()
@@ -74,9 +79,8 @@ def _part(entry: Entry) -> str:
     return entry.op if entry.op in {"rx", "tx"} else "wire"
 
 
-def _pack(entry: Entry) -> bytes:
+def _pack(entry: Entry, first: bool) -> bytes:
     s, us = divmod(entry.us, _SECOND_US)
-    head = _HEAD.pack(
-        s, us, OPS.index(entry.op), min(entry.errno, 255), len(entry.written), entry.size
-    )
+    op = OPS.index(entry.op) | _FIRST * first
+    head = _HEAD.pack(s, us, op, min(entry.errno, 255), len(entry.written), entry.size)
     return head + entry.written + entry.read

@@ -29,6 +29,7 @@ from motekit.sim.plan import YEAR_S, BoardPlan, Fault, VirtualNetwork, VirtualSe
 CLOCKS = ("real", "virtual")
 COUNT_MAX = 1000
 _TICKS_MAX_MS = (1 << 30) - 1
+_OF_ALL = ("seed", "duration_s", "clock", "loader_speed")
 FAULTS = tuple(faults.KINDS)
 
 
@@ -129,6 +130,9 @@ def _plans(entry: Fields, first: int, seed: int, base: Path) -> list[BoardPlan]:
             sensors.append(_virtual(sensor, nothing, base, seed + i))
     for each in listed:
         each.done()
+    for key in entry.names():
+        if key in _OF_ALL:
+            raise entry.fail(key, "is of all boards: it stands above the first [[board]]")
     entry.done()
     return [
         BoardPlan(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from motekit.errors import VmError
-from motekit.sim.child import last_words
+from motekit.sim.child import last_words, processor_s
 from motekit.sim.image import environment
 from motekit.sim.nursery import Newborn, Nursery
 from motekit.sim.preparation import Prepared
@@ -21,7 +21,6 @@ STUCK_S = 10.0  # of wall time: a program that never reads its clock does not re
 _LOOKS = 2  # in this time; from one to the next, a stuck program runs
 _RUNS = 0.25  # as much of the time as this, or the machine is too busy to tell
 _STARVED_LOOKS = 24  # two minutes, after which nobody waits any longer
-_WANTS = "RD"  # states of a process that waits for a processor, or for a disk
 _HEAD = struct.Struct("<II")
 _INPUT = struct.Struct("<IH")
 _RECORD = struct.Struct("<BIH")
@@ -112,7 +111,7 @@ class SteppedVm:
 
     def _look_after(self, used_s: list[float]) -> None:
         """Raise StuckError if nothing will come; a program that waits for its turn may go on."""
-        wants, now_s = _processor_s(self.pid)
+        wants, now_s = processor_s(self.pid)
         used_s.append(now_s)
         if len(used_s) < _LOOKS:
             return
@@ -146,15 +145,6 @@ class SteppedVm:
         self._process.wait()
         self._control.close()
         os.close(self._printed)
-
-
-def _processor_s(pid: int | None) -> tuple[bool, float]:
-    """Return whether a process wants to run, and the processor time that it has used."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return False, 0.0
-    return fields[0] in _WANTS, (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _start(

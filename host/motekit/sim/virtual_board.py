@@ -3,7 +3,7 @@
 A reboot ends the process and starts it again on the same pty. What the board says on its control
 channel is listed in rom/control.py. Ctrl-C is asked for over that channel and never sent as a
 signal, which would jump out of the VM's collector; a program that does not take it within a
-second is ended, and its user gets a prompt all the same.
+second in which it could run is ended, and its user gets a prompt all the same.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from motefw import frame_host
-from motekit.sim.child import Child, read_last_words
+from motekit.sim.child import Child, processor_s, read_last_words
 from motekit.sim.image import environment
 from motekit.sim.preparation import Prepared
 from motekit.sim.serial_line import RING_BYTES, Lanes, Pace
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _CTRL_C = 3
 _INTERRUPT_S = 1.0
+_INTERRUPT_RUNS_S = 0.25  # of a processor meanwhile, or the machine is too busy to tell
+_INTERRUPT_LOOKS = 30
 _FEED_S = 0.004
 _QUEUE_BYTES = 8192  # towards the board, before the host is held back
 _BACKLOG_BYTES = 65536  # towards the host, under a virtual clock
@@ -307,8 +309,21 @@ class VirtualBoard:
 
     def _interrupt(self) -> None:
         if not self._interrupting:
-            self._interrupting = self._loop.call_later(_INTERRUPT_S, self._force)
+            self._wait_for_program(_INTERRUPT_LOOKS, processor_s(self.pid)[1])
             self._tell(b"I")
+
+    def _wait_for_program(self, looks: int, used_s: float) -> None:
+        self._interrupting = self._loop.call_later(
+            _INTERRUPT_S, self._look_at_program, looks, used_s
+        )
+
+    def _look_at_program(self, looks: int, used_s: float) -> None:
+        """End a program that does not take Ctrl-C, unless it has hardly run since."""
+        wants, now_s = processor_s(self.pid)
+        if looks and wants and now_s - used_s < _INTERRUPT_RUNS_S:
+            self._wait_for_program(looks - 1, used_s)
+        else:
+            self._force()
 
     def _interrupted(self, _: str) -> None:
         self._settle_interrupt()

@@ -70,6 +70,10 @@ class Ledger:
         """Keep the boot note of an epoch."""
         self._db.execute("UPDATE epochs SET boot = ? WHERE id = ?", (boot, row))
 
+    def set_about(self, row: int, about: str) -> None:
+        """Keep what a board said of itself, in the place of a boot note that has not come."""
+        self._db.execute("UPDATE epochs SET boot = ? WHERE id = ? AND boot IS NULL", (about, row))
+
     def announce(self, device: str, epoch: int, table: object) -> None:
         """Keep a schema; SchemaError if it is wrong, or another one has its number."""
         parsed = schema.parse(table)

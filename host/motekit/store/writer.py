@@ -5,8 +5,9 @@ A commit only appends a row to `groups`; which seqs are settled is kept in memor
 since. So a commit writes little more than its packets, whatever the number of devices.
 """
 
+import json
 import sqlite3
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,15 @@ class Store(Reader):
             for run in self.epochs(device)
             if run.epoch < epoch and run.missing and run.highest is not None
         )
+
+    def introduce(
+        self, device: str, generation: int, epoch: int, about: Mapping[str, str | int | None]
+    ) -> None:
+        """Keep what a board says of itself when asked, unless its boot note came."""
+        key = (device, generation, epoch)
+        with self._transaction():
+            seen = self._ledger.known(key) or self._ledger.enter(key)
+            self._ledger.set_about(seen.id, json.dumps(about))
 
     def add_schema(self, device: str, epoch: int, table: dict[str, Any]) -> None:
         """Keep a schema that a board told when asked; SchemaError says what is wrong with it."""

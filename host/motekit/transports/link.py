@@ -70,7 +70,6 @@ class Stats:
     """What a line has carried and lost, since it was opened."""
 
     bytes_in: int = 0
-    bytes_out: int = 0
     frames: int = 0
     frames_bad: int = 0
     pieces_bad: int = 0
@@ -161,7 +160,6 @@ class Link:
         """Return the bytes to write now, once."""
         data = bytes(self._out)
         self._out.clear()
-        self.stats.bytes_out += len(data)
         return data
 
     def receive(self, data: bytes, now: float) -> list[Event]:

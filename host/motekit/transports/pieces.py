@@ -53,7 +53,6 @@ class Assembler:
         self._open: dict[int, _Open] = {}
         self._done: dict[int, bytes] = {}
         self._expected: int | None = None
-        self.doubled = 0
         self.given_up = 0
 
     @property
@@ -86,13 +85,10 @@ class Assembler:
         done = self._done.get(number)
         if done is not None:
             if _is_piece_of(done, index, last, data):
-                self.doubled += 1
                 return done if index == last else None
             del self._done[number]
         self._see_ahead(number, now)
         entry = self._entry(number, index, last, data, now)
-        if index in entry.pieces:
-            self.doubled += 1
         entry.pieces[index] = data
         entry.touched = now
         entry.asks = 0

@@ -5,8 +5,10 @@ each part; then it reads what was read. Anything else is told with its place, an
 are searched for what fits.
 
 The firmware's clock gives samples their times, and its sampler looks at it as each step begins.
-What it then sees is the time of the next entry, where that is near. Before a transaction is
-answered time moves on to when it took place.
+What it then sees is the time of the next entry of all, where that is near: time passes until then,
+or the board's counters fall behind, which they catch up when there is time to wait for. So steps
+come at the times at which they came. Before a transaction is answered time moves on to when it
+took place.
 """
 
 import struct
@@ -16,13 +18,17 @@ from micropython import const
 from . import clock, control, fast, sources
 
 _ENODEV = const(19)
-_NEAR_US = const(1000)
+_AHEAD_US = const(12000)  # a step that asked for nothing is moved by no more
+_BEHIND_US = const(50000)
+_OFFERS = const(4)  # of one entry's time, to steps that then ask for nothing
 _AHEAD = const(32)  # entries that are searched for what fits
 _TOLD_MAX = const(20)
 _HEAD = "<IIBBHH"
 _HEAD_BYTES = const(14)
 _MASK = const(0x3FFFFFFF)
+_FIRST = const(0x80)
 _I2C = const(0)
+_RECEIVED = const(1)
 _RESET = const(3)
 _BIT_IN = const(4)
 _BIT_OUT = const(5)
@@ -36,10 +42,12 @@ class Entry:
     """One entry of a track."""
 
     def __init__(self, head, file):
-        s, us, self.op, self.errno, written, self.size = struct.unpack(_HEAD, head)
+        s, us, op, self.errno, written, self.size = struct.unpack(_HEAD, head)
+        self.op = op & ~_FIRST
         self.us = s * 1000000 + us
         self.written = file.read(written)
         self.read = b"" if self.errno else file.read(self.size)
+        self.offers = _OFFERS if op & _FIRST else 0
 
     def fits(self, op, written, size):
         """Tell whether it answers this."""
@@ -127,6 +135,7 @@ class Timeline:
         self.tracks = []
         self._began_us = None
         self._began_ticks = 0
+        self._behind_us = 0  # the counters, scenario time
         self.now_us = 0  # as the firmware was last told
         self._stepping = False
         self._told = 0
@@ -150,39 +159,58 @@ class Timeline:
             self._began_us = clock.now_us()
             self._began_ticks = ticks
             return ticks
-        us = clock.now_us() - self._began_us
-        near = self._near(us) if self._stepping else None
-        self._stepping = False
-        if near is not None:
-            if near > us:
-                clock.sleep_us(near - us)
-            us = near
+        us = self._us()
+        if self._stepping:
+            self._stepping = False
+            us = self._at_entry(us)
         self.now_us = max(self.now_us, us)
         return (self._began_ticks + self.now_us) & _MASK
 
-    def _near(self, us):
-        """Return the time of the next entry near `us`, None if there is none."""
-        best = None
+    def _us(self):
+        return clock.now_us() - self._began_us - self._behind_us
+
+    def _at_entry(self, us):
+        """Return the time of the next entry, let it come, if it is near; else return `us`."""
+        entry = None
         for track in self.tracks:
-            entry = track.head
-            if entry is not None and entry.us >= self.now_us:
-                if -_NEAR_US < entry.us - us < _NEAR_US and (best is None or entry.us < best):
-                    best = entry.us
-        return best
+            head = track.head
+            if head is None or not head.offers or (entry is not None and head.us >= entry.us):
+                continue
+            if head.us >= self.now_us or head.op != _RECEIVED:  # which waits for the next look
+                entry = head
+        if entry is None or not -_BEHIND_US < entry.us - us < _AHEAD_US:
+            return us
+        entry.offers -= 1
+        if entry.us < self.now_us:  # it is this step's, or another's that is late: go no further
+            return us
+        self._pass(entry.us - us)
+        return entry.us
+
+    def _pass(self, us):
+        """Let the counters go on by so much, or back."""
+        before = self._behind_us
+        behind = max(before - us, 0)
+        ms = before // 1000 - behind // 1000
+        clock.shift(ms & _MASK, before - behind & _MASK)
+        self._behind_us = behind
+        if us > before:
+            clock.sleep_us(us - before)
 
     def reach(self, us):
         """Let time pass up to an entry's."""
         self._stepping = False
         if self._began_us is not None:
-            left = us - (clock.now_us() - self._began_us)
+            left = us - self._us()
             if left > 0:
-                clock.sleep_us(left)
+                self._pass(left)
 
-    def past(self, us):
-        """Tell whether an entry's time has come."""
-        if self.now_us >= us:
-            return True
-        return self._began_us is not None and clock.now_us() - self._began_us >= us
+    def come(self, us, ahead_us=0):
+        """Tell whether an entry's time has come, or does so soon: then let time pass."""
+        if self.now_us < us:
+            if self._began_us is None or us - self._us() > ahead_us:
+                return False
+            self.reach(us)
+        return True
 
 
 class I2CReplay:
@@ -269,10 +297,15 @@ class UartReplay:
         """Return the number of bytes that can be read."""
         track = self._received
         clock.now_us()
-        while track and track.head and self._timeline.past(track.head.us):
+        while track and track.head and self._timeline.come(track.head.us, self._ahead_us()):
             self._waiting += track.head.read
             track.next()
         return len(self._waiting)
+
+    def _ahead_us(self):
+        """Return how soon a look came whose turn it was; a question comes before its answer."""
+        asked = self._sent and self._sent.head
+        return 0 if asked and asked.us <= self._received.head.us else _AHEAD_US
 
     def read(self, nbytes=None):
         """Return at most `nbytes` bytes that have come, or None."""

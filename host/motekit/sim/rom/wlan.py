@@ -46,7 +46,6 @@ class WLAN:
         self._refused = set()
         self._broken = False
         self._wanted = None  # (ssid, key) while a connection is requested
-        self._began_ms = 0
         self._end = None  # (when, what) the try under way comes to
         self._tries = 0
         self._joined = None  # the network
