@@ -18,7 +18,7 @@ from motekit.flasher.job import Job
 from motekit.prompt.raw import NEW
 from motekit.rescue import salvage, settings
 from motekit.rescue.case import Case
-from motekit.rescue.look import HEAD_BYTES, OURS, again, examine
+from motekit.rescue.look import HEAD_BYTES, OURS, again, examine, read_all
 
 _START = ("/main.py", "/boot.py")
 
@@ -66,10 +66,10 @@ def mend(case: Case, *, whole: bool) -> None:
 def _read_both(tool: Esptool, vfs: Entry | None, log: Entry | None) -> tuple[bytes, bytes]:
     """Return what two partitions hold, b"" for one that there is not; in one run if they meet."""
     if vfs and log and log.offset + log.size == vfs.offset:
-        both = again(tool, lambda: tool.read(log.offset, log.size + vfs.size))
+        both = read_all(tool, log.offset, log.size + vfs.size)
         return both[log.size :], both[: log.size]
-    image = again(tool, lambda: tool.read(vfs.offset, vfs.size)) if vfs else b""
-    return image, again(tool, lambda: tool.read(log.offset, log.size)) if log else b""
+    image = read_all(tool, vfs.offset, vfs.size) if vfs else b""
+    return image, read_all(tool, log.offset, log.size) if log else b""
 
 
 def _save_files(case: Case, image: bytes) -> dict[str, bytes]:

@@ -19,6 +19,7 @@ class Files:
     """
 
     mounted: bool
+    chip: str = ""  # by MicroPython's own word
     size_bytes: int = 0
     free_bytes: int = 0
     names: tuple[str, ...] = ()

@@ -25,9 +25,10 @@ from motekit.client import Client, NoKeyError
 from motekit.errors import LinkError
 from motekit.flash import image, partitions
 from motekit.flash.image import ImageError
-from motekit.flasher.esptool import FAST_BAUD, SLOW_BAUD, Esptool, EsptoolError
+from motekit.flasher.esptool import FAST_BAUD, RESET, SLOW_BAUD, Esptool, EsptoolError
 from motekit.keys import Host, KeyStore
 from motekit.prompt.raw import NEW, PromptError, RawPrompt, literal
+from motekit.provision.look import chip_in
 from motekit.rescue import settings
 from motekit.rescue.evidence import Evidence, Files, Flash
 from motekit.sim import image as virtual
@@ -42,6 +43,7 @@ from motekit.transports.serial import (
 
 GREET_S = 4.0
 LISTEN_S = 3.5  # MicroPython repeats what it has to say of a broken file system every 3 s
+_MORE = 3
 PROMPT_S = 6.0
 CONNECT_TRIES = 3  # of esptool's, each some 2.5 s with a chip that does not answer
 BROKEN_FILES = "filesystem appears to be corrupted"
@@ -50,6 +52,7 @@ _CONCLUSIVE = re.compile(r"(?s)(?:rst:0x.*){2}|" + BROKEN_FILES)
 HEAD_BYTES = partitions.TABLE_OFFSET + partitions.TABLE_BYTES
 _APP_HEAD_BYTES = 0x1000
 _TRIES = 3
+_PIECE_BYTES = 0x20000  # of a line that is bad: half a minute
 _COUNTS = ("files_free_bytes", "queue_dropped")
 _DEVICE = re.compile(r"[0-9a-f]{12}")  # it names folders
 _T = TypeVar("_T")
@@ -62,7 +65,8 @@ print((machine.unique_id().hex(),q[2],s[2]>0,s[0]*s[2],s[0]*s[3]))
 """
 _VERSION = """
 import sys
-t=sys.platform,getattr(sys.implementation,'_mpy',0)>>10&15
+i=sys.implementation
+t=sys.platform,getattr(i,'_mpy',0)>>10&15,getattr(i,'_machine','')
 try:
  import motefw
  print(('',motefw.__version__)+t)
@@ -91,7 +95,7 @@ def look(
             _listen(found, on_step)
             if not _conclusive(found.heard) or BROKEN_FILES in found.heard:
                 _ask_prompt(found, board, on_step, resume=resume)
-            if not found.prompt:
+            if not found.prompt or _is_unknown(found):
                 _ask_loader(found, on_step)
     except PortGoneError as e:
         _port_failed(found, "gone", e)
@@ -102,6 +106,13 @@ def look(
     except LinkError as e:
         _port_failed(found, "failed", e)
     return found
+
+
+def _is_unknown(found: Evidence) -> bool:
+    """Tell whether nothing says what board it is, and a reset would lose nothing."""
+    files = found.files
+    known = not files or files.chip or files.firmware or settings.board_name(files.read)
+    return not (known or found.unsent_bytes)
 
 
 def greet(port: str, wait_s: float, keys: KeyStore | None = None) -> Evidence:
@@ -174,7 +185,7 @@ def _listen(found: Evidence, on_step: Callable[[str], None]) -> None:
         begun = time.monotonic()
         typing = [(0.0, b"\r\n"), (1.0, b"\x02")]  # Ctrl-B leaves raw mode
         heard = b""
-        while time.monotonic() - begun < LISTEN_S and not _conclusive(found.heard):
+        while not _conclusive(found.heard) and time.monotonic() - begun < _patience_s(found.heard):
             if typing and time.monotonic() - begun >= typing[0][0]:
                 _type(port, found.port, typing.pop(0)[1])
             heard = (heard + _read(port, found.port))[-8192:]
@@ -182,6 +193,11 @@ def _listen(found: Evidence, on_step: Callable[[str], None]) -> None:
             if heard.endswith((b">>> ", b"... ")):
                 found.prompt = "waiting"
                 return
+
+
+def _patience_s(heard: str) -> float:
+    """Return how long to listen: for the second of two resets a while more."""
+    return LISTEN_S * (_MORE if "rst:0x" in heard else 1)
 
 
 def _type(port: serial.Serial, name: str, keys: bytes) -> None:
@@ -241,8 +257,8 @@ def about(prompt: RawPrompt, board: Board | None = None) -> tuple[str, int, File
         for name in settings.NAMES
         if name in names and (data := prompt.read(name)) is not None
     }
-    why, version, platform, arch = _tuple(prompt, _VERSION, 4)
-    files = Files(True, size, free, names, read, str(version), str(why))
+    why, version, platform, arch, machine = _tuple(prompt, _VERSION, 5)
+    files = Files(True, chip_in(str(machine)), size, free, names, read, str(version), str(why))
     return device, unsent, _compared(prompt, files, list(_programs(board, platform, arch)))
 
 
@@ -313,17 +329,31 @@ def _ask_loader(found: Evidence, on_step: Callable[[str], None]) -> None:
 
 
 def again(tool: Esptool, do: Callable[[], _T]) -> _T:
-    """Do it; where a line is bad, or what a program prints comes in between, slower and anew."""
+    """Do it; where a line is bad, or what a program prints comes in between, slower and anew.
+
+    Anew means from a reset on: a chip that was too long alone runs what is in its flash.
+    """
     for _ in range(_TRIES - 1):
         try:
             return do()
         except EsptoolError as e:
             if "Failed to connect" in str(e):
                 raise
-            tool.baud = SLOW_BAUD
-            with contextlib.suppress(EsptoolError):
-                tool.identify(0, partitions.TABLE_BYTES)
+            tool.baud, tool.before = SLOW_BAUD, RESET
     return do()
+
+
+def read_all(tool: Esptool, offset: int, size: int) -> bytes:
+    """Return a large piece of flash; of a bad line in pieces, so that a bad byte costs one."""
+    with contextlib.suppress(EsptoolError):
+        return tool.read(offset, size)
+    tool.baud, tool.before = SLOW_BAUD, RESET
+    starts = range(offset, offset + size, _PIECE_BYTES)
+    sizes = [min(_PIECE_BYTES, offset + size - at) for at in starts]
+    return b"".join(
+        again(tool, lambda at=at, n=n: tool.read(at, n))
+        for at, n in zip(starts, sizes, strict=True)
+    )
 
 
 class Readable(Protocol):

@@ -115,6 +115,12 @@ class ChipBoard(VirtualBoard):
         self._spec = {**self._spec, "vfs": [found.vfs_offset, found.vfs_bytes]}
         self._spawn("power_on", "main")
 
+    def _restart(self, cause: str, then: str, off_s: float = 0.0) -> None:
+        """Begin anew in the ROM, which says so."""
+        super()._restart(cause, then, off_s)
+        if cause in ("hard", "watchdog") and self._master >= 0:
+            self._to_host(boot.banner(self.chip, loader=False, cause=cause))
+
     # The line
 
     def _arrive(self, data: bytes) -> None:
