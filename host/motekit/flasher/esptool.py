@@ -209,7 +209,7 @@ class Esptool:
                 raise
         said = "".join(words)
         if code:
-            raise EsptoolError(f"{self.port}: {_why(said)}", said)
+            raise EsptoolError(f"{self.port}: {why(said)}", said)
         return said
 
     def _program(self, before: str, after: str) -> list[str]:
@@ -298,14 +298,14 @@ class _Lines:
         )
 
 
-def _why(said: str) -> str:
+def why(said: str) -> str:
     """Return the line that tells why esptool failed."""
     if "No module named esptool" in said:
         return "esptool is missing: pip install 'motekit[flash]' brings it"
     found = [each[0] for each in _FATAL.finditer(said)]
     if found:
-        why = found[-1].removeprefix("A fatal error occurred:").strip()
-        return why + next((f"; {hint}" for sign, hint in _HINTS if sign in why), "")
+        fatal = found[-1].removeprefix("A fatal error occurred:").strip()
+        return fatal + next((f"; {hint}" for sign, hint in _HINTS if sign in fatal), "")
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     return lines[-1] if lines else "esptool failed and said nothing"
 

@@ -41,6 +41,7 @@ class Wishes:
     store: Store | None = None
     key_store: KeyStore = field(default_factory=KeyStore.empty)
     on_step: Callable[[str], None] = lambda _: None
+    remove: tuple[str, ...] = ()  # files that go from a full file system; none: the largest
 
 
 @dataclass

@@ -30,6 +30,7 @@ class Files:
     other: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     halves: tuple[str, ...] = ()
+    largest: tuple[tuple[str, int], ...] = ()  # not motekit's, with sizes; of a full file system
     wanted: Mapping[str, bytes] = field(default_factory=dict[str, bytes], repr=False)
 
 

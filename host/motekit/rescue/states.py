@@ -17,10 +17,10 @@ from motekit.flash import partitions
 from motekit.rescue import settings
 from motekit.rescue.evidence import Evidence
 from motekit.rescue.look import BROKEN_FILES
+from motekit.rescue.room import ROOM_BYTES, named
 from motekit.transports.serial import group_of
 
 OK = "ok"
-ROOM_BYTES = 16_384  # for a configuration, an epoch and their copies, with littlefs's own blocks
 _SAID = 3  # names of files at most
 _NAMELESS = "unknown"  # what a firmware without a configuration calls its board
 _RESET = re.compile(r"rst:0x[0-9a-f]+(?: \(\w+\))?")
@@ -85,7 +85,7 @@ def _row(
 ) -> Diagnosis:
     name = board.name if board else ""
     port = shlex.quote(found.port)
-    told = not named and name in _told(found)
+    told = not named and name != "" and name in _told(found)
     option = "" if told else f" --board {shlex.quote(name)}" if name else " --board BOARD"
     fix = state.fix.format(
         port=port,
@@ -194,9 +194,12 @@ def _full(found: Evidence, _board: Board | None) -> str | None:
     free = found.status.get("files_free_bytes")
     if found.files and found.files.mounted:
         free = found.files.free_bytes
-    if free is not None and free < ROOM_BYTES:
-        return f"its file system is full: {free:,} bytes are free, {ROOM_BYTES:,} are needed"
-    return None
+    if free is None or free >= ROOM_BYTES:
+        return None
+    free = max(free, 0)  # a littlefs that is full counts below none
+    said = f"its file system is full: {free:,} bytes are free, {ROOM_BYTES:,} are needed"
+    largest = found.files.largest if found.files else ()
+    return f"{said}; files that are not motekit's: {named(largest)}" if largest else said
 
 
 def _healthy(found: Evidence, _board: Board | None) -> str | None:
