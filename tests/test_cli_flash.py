@@ -24,7 +24,7 @@ from motekit.sim.loader import synthetic
 ROOT = Path(__file__).parents[1]
 NAME = "esp32-c3-devkitm-1"
 BLANK = f'loader_speed = 1000\n[[board]]\nboard = "{NAME}"\nflash = "blank"\n'
-COUNT = int(os.environ.get("MOTEKIT_FLASH_BOARDS", "8"))  # 16 is what a bench takes
+COUNT = int(os.environ.get("MOTEKIT_FLASH_BOARDS", "6"))  # 16 is what a bench takes
 KILLS = int(os.environ.get("MOTEKIT_FLASH_KILLS", "3"))
 
 
@@ -52,7 +52,7 @@ def motekit(environment, tmp_path):
             env=environment,
             capture_output=True,
             text=True,
-            timeout=280,
+            timeout=500,
             check=False,
             stdin=subprocess.DEVNULL,
             **options,

@@ -21,7 +21,7 @@ def vm(board_vm, tmp_path):
 
 def provisioned(vm, tmp_path, command="command"):
     """Return a host of a board with keys, tagging requests with the named one."""
-    vm.call("reset", 5_000_000, 16384, KEY_FILE)
+    vm.call("reset", 5_000_000, 16, KEY_FILE)
     vm.call("connect", f"{tmp_path}/")
     data, key = (keys.Tagger(OWN[name], DEVICE) for name in ("data", command))
     return Host(vm, data, key)

@@ -168,7 +168,7 @@ def test_a_hello_begins_again_from_the_tail(vm):
 
 
 def test_a_packet_dropped_by_overflow_while_half_sent_is_given_up(board_vm):
-    board_vm.call("reset", 5_000_000, 2_000)
+    board_vm.call("reset", 5_000_000, 2)
     board_vm.call("connect")
     board_vm.call("note", "z" * 1500)
     host = Host(board_vm)

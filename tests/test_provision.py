@@ -28,10 +28,9 @@ FILES = ("config.json", "keys.json", "wifi.json", "provision.json", "trial.json"
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
-    """Keep this host's id and counters out of the user's folders; a machine may be slow."""
+    """Keep this host's id and counters out of the user's folders."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.delenv("MOTEKIT_KEYS", raising=False)
-    monkeypatch.setattr(proof, "SENSORS_S", 20.0)
 
 
 @pytest.fixture

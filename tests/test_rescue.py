@@ -118,7 +118,7 @@ def torn(content, offset, size):
 
 def broken_files():
     """Return flash whose file system's first blocks are nonsense."""
-    content = image(**{"/keys.json": key_file(3)})
+    content = image(**{"/keys.json": key_file(3), "/data/note.txt": b"theirs"})
     content[VFS.offset : VFS.offset + 0x2000] = bytes(range(256)) * 32
     return content
 
@@ -163,6 +163,14 @@ SAID = (
         "",
         ["no firmware"],
         "runs another program: MicroPython with a main.py",
+        "rescue PORT",
+    ),
+    (
+        "resets itself",
+        lambda: image(**{"/boot.py": b"import machine\nmachine.reset()\n"}),
+        "",
+        ["starts again and again"],
+        "it starts again and again: ",
         "rescue PORT",
     ),
     (
@@ -366,6 +374,8 @@ def test_a_broken_file_system_is_written_anew_with_what_can_be_found_in_it(dead,
     assert json.loads(there["/keys.json"])["generation"] == 3
     assert "/mine.txt" not in there
     assert any("all files but" in each for each in report.lost)
+    (note,) = Path(report.folder).glob("found/lost+found/*/note.txt")
+    assert note.read_bytes() == b"theirs"
     vfs = Path(report.folder) / "vfs.img"
     assert vfs.read_bytes() == broken_files()[VFS.offset : VFS.offset + VFS.size]
     assert vfs.stat().st_mode & 0o077 == Path(report.folder).stat().st_mode & 0o077 == 0

@@ -14,7 +14,7 @@ WRAP_US = (1 << 30) - 3_000_000  # the ticks wrap three seconds after the start
 
 @pytest.fixture
 def vm(board_vm):
-    board_vm.call("reset", WRAP_US, 1 << 17)
+    board_vm.call("reset", WRAP_US, 128)
     return board_vm
 
 
@@ -316,7 +316,7 @@ def test_samples_that_fit_in_no_packet_are_split(vm):
 
 @pytest.mark.parametrize(("streaming", "timed"), [(True, False), (True, True), (False, False)])
 def test_sampling_allocates_nothing(vm, streaming, timed):
-    vm.call("reset", 0, 1 << 17)
+    vm.call("reset", 0, 128)
     number = vm.call("add_steady", streaming, timed)
     vm.call("advance", 100)
     taken_bytes, samples = vm.call("allocated", number, 80)

@@ -14,7 +14,6 @@ from time import ticks_add, ticks_diff
 from . import control, overlay, packet_stream
 from .compat import const
 from .errors import MoteError
-from .log import RamLog
 
 WATCHDOG_MS = const(30000)
 HOLD_MINUTES = const(10)
@@ -24,10 +23,9 @@ _GRACE_MS = const(10000)  # how late a task may be before the watchdog starves
 _FLUSH_TICKS = const(10)
 _LINE_CHARS = const(200)
 _REQUEST = const(0x71)  # message.REQUEST
-_QUEUE_BYTES = const(16384)
 _SAMPLES = const(256)  # of a block, unless the configuration says otherwise
 
-unsent = []  # of a run that has ended at the prompt, for rescuers: queue, where it begins, bytes
+unsent = []  # of a run that has ended at the prompt, for rescuers: pages, where it begins, bytes
 
 
 class Task:
@@ -60,8 +58,8 @@ class Board:
         overlay.setup(port.heap)
         self.port = port
         self.ticks_ms = port.ticks_ms
-        self.log = RamLog(_QUEUE_BYTES)  # the largest first, while the heap is in one piece
-        packet_stream.reserve(_SAMPLES)
+        packet_stream.reserve(_SAMPLES)  # the larger ones first, while the heap is in one piece
+        self.log = None
         self.settings = None
         self.identity = self.recorder = self.encoder = None
         self.clock = self.uplink = self.link = None
@@ -190,6 +188,7 @@ class Board:
             self.messages_bad += 1
         except MemoryError:
             overlay.tidy(overlay.ALL_BYTES)
+            self.log.shrink()
             self.starved += 1
 
     # End.

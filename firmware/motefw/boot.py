@@ -11,22 +11,26 @@ import micropython
 from . import drivers, overlay
 from .app import Board, Task
 from .clock import Clock
+from .compat import const
 from .errors import ConfigError
 from .files import RECORD_FILE, TRIAL_FILE, WIFI_FILE, read_json
 from .links.serial import SerialLink
-from .log import RamLog
+from .log import PAGES_MAX, RamLog
 from .recorder import Recorder
 from .sampler import Stream
 from .uplink import Uplink
+
+_REST_BYTES = const(14336)  # what every board needs beside the queue
 
 
 def parts(board):
     """Give the board its identity, settings and recorder; return (clock, uplink, link)."""
     port = board.port
-    log = board.log
+    overlay.learn()
     _end_trial(board)
     board.previous_epoch = _identify(board)
     board.settings = _settings(board)
+    board.log = log = _queue(board)
     board.nonce = port.random(8)
     clock = Clock(port.ticks_us, port.ticks_diff)
     board.encoder, kernel = overlay.call("packet_setup", "select_kernel")
@@ -34,6 +38,19 @@ def parts(board):
     board.recorder = Recorder(log, who, board.epoch, clock, kernel)
     uplink = Uplink(log, who.ack, who.generation, board.epoch, port.ticks_ms, port.ticks_diff)
     return clock, uplink, SerialLink(port.serial, log, uplink, board, board.recorder.out)
+
+
+def _queue(board):
+    """Return a log that is large; sensors, Wi-Fi and requests take of it what they need.
+
+    It comes early, while the heap is in one piece, and gives it back in one.
+    """
+    log = RamLog()
+    overlay.tidy()
+    while len(log.pages) < PAGES_MAX and board.port.heap() > _REST_BYTES and log.grow():
+        pass
+    overlay.lend(log.shrink)
+    return log
 
 
 def begin(board):

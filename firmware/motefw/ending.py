@@ -54,14 +54,14 @@ def _asked(link):
 def leave(board):
     """Leave sensors quiet, and on the flash how far the numbering came; return what is unsent.
 
-    That is the queue's memory, where in it the oldest packet begins, and how many bytes it holds.
+    That is the queue's pages, where in them the oldest packet begins, and how many bytes it holds.
     """
     for stream in board.streams:
         stream.stop()
     log = board.log
-    held = log.ring, log.tail, log.used_bytes
-    if board.epoch is None:
-        return held  # interrupted before it had one
+    if log is None:
+        return ()  # interrupted before it had one
+    held = log.pages, log.tail, log.used_bytes
     try:
         end_epoch(board.port.root, board.epoch, board.log.next_seq - 1)
     except OSError as error:

@@ -1,64 +1,103 @@
-"""The queue of packets: a ring in RAM, of one size from the start, with the flash log's interface.
+"""The queue of packets: a ring in RAM, made of pages, with the flash log's interface.
 
 A record is a packet; records have consecutive sequence numbers. `append` adds one, `size` and
 `peek` read any that is held, `ack` lets go of all up to one. When there is no room the oldest
-goes, counted.
+goes, counted. A board that is short of heap gives up pages (`shrink`) for what it needs more.
 
 A KeyboardInterrupt comes at a jump or within a call that waits: there is neither between the
 assignments that belong together, so that a record is there whole or not at all.
 
-Layout: length u16, little-endian, then the packet; both may run over the end of the ring.
+Layout: length u16, little-endian, then the packet; both may run over the end of a page, and that
+of the last page into the first.
 """
 
 from .compat import const
 from .errors import PacketError
 
+PAGE_BYTES = const(1024)
+PAGES_MIN = const(4)  # hold three of the largest packets
+PAGES_MAX = const(16)
 _HEAD_BYTES = const(2)
 
 
 class RamLog:
     """Holds the packets `tail_seq` to `next_seq - 1` of this epoch."""
 
-    def __init__(self, size_bytes):
-        self.ring = bytearray(size_bytes)
-        self._view = memoryview(self.ring)
+    def __init__(self, pages=PAGES_MIN, page_bytes=PAGE_BYTES):
+        self.pages = [memoryview(bytearray(page_bytes)) for _ in range(pages)]
+        self._page_bytes = page_bytes
+        self.size_bytes = pages * page_bytes  # that the ring can hold, lengths included
         self.tail = 0
         self.used_bytes = 0
         self.next_seq = 0
         self.tail_seq = 0
         self.dropped = 0
 
-    @property
-    def size_bytes(self):
-        """Bytes that the ring can hold, lengths included."""
-        return len(self.ring)
+    def grow(self):
+        """Take another page, before the first packet; False if there is no room for one."""
+        try:
+            self.pages.append(memoryview(bytearray(self._page_bytes)))
+        except MemoryError:
+            return False
+        self.size_bytes += self._page_bytes
+        return True
+
+    def shrink(self):
+        """Give up the last page, if it is empty and not one of the fewest; tell whether it was."""
+        size = self.size_bytes - self._page_bytes
+        if not self.used_bytes:
+            self.tail = 0
+        if self.tail + self.used_bytes > size or len(self.pages) <= PAGES_MIN:
+            return False
+        self.size_bytes = size
+        self.pages.pop()
+        return True
 
     def append(self, data, n):
         """Add the packet data[:n], letting the oldest go if need be; return its seq."""
-        if not 0 < n <= len(self.ring) - _HEAD_BYTES:
-            raise PacketError(f"log: packet of {n} bytes, 1 to {len(self.ring) - 2} expected")
-        while len(self.ring) - self.used_bytes < n + _HEAD_BYTES:
+        size = self.size_bytes
+        if not 0 < n <= size - _HEAD_BYTES:
+            raise PacketError(f"log: packet of {n} bytes, 1 to {size - 2} expected")
+        while size - self.used_bytes < n + _HEAD_BYTES:
             self._drop()
             self.dropped += 1
-        ring = self.ring
-        at = (self.tail + self.used_bytes) % len(ring)
-        ring[at] = n & 0xFF
-        ring[(at + 1) % len(ring)] = n >> 8
-        at = (at + _HEAD_BYTES) % len(ring)
-        first = min(n, len(ring) - at)
-        data = memoryview(data)
-        self._view[at : at + first] = data[:first]
-        self._view[: n - first] = data[first:n]
+        at = self.tail + self.used_bytes
+        self._put(at, n & 0xFF)
+        self._put(at + 1, n >> 8)
+        self._copy(at + _HEAD_BYTES, memoryview(data), 0, n, True)
         self.used_bytes += n + _HEAD_BYTES
         self.next_seq += 1
         return self.next_seq - 1
 
+    def _put(self, at, byte):
+        at %= self.size_bytes
+        self.pages[at // self._page_bytes][at % self._page_bytes] = byte
+
     def _length(self, at):
-        return self.ring[at] | self.ring[(at + 1) % len(self.ring)] << 8
+        page_bytes = self._page_bytes
+        low = self.pages[at // page_bytes][at % page_bytes]
+        at = (at + 1) % self.size_bytes
+        return low | self.pages[at // page_bytes][at % page_bytes] << 8
+
+    def _copy(self, at, data, begin, n, inward):
+        """Copy n bytes of data[begin:] to the ring, from `at` on, or from there to data."""
+        page_bytes = self._page_bytes
+        while n > 0:
+            at %= self.size_bytes
+            page = self.pages[at // page_bytes]
+            i = at % page_bytes
+            some = min(n, page_bytes - i)
+            if inward:
+                page[i : i + some] = data[begin : begin + some]
+            else:
+                data[begin : begin + some] = page[i : i + some]
+            at += some
+            begin += some
+            n -= some
 
     def _drop(self):
         taken = self._length(self.tail) + _HEAD_BYTES
-        self.tail = (self.tail + taken) % len(self.ring)
+        self.tail = (self.tail + taken) % self.size_bytes
         self.used_bytes -= taken
         self.tail_seq += 1
 
@@ -68,7 +107,7 @@ class RamLog:
             return -1
         at = self.tail
         for _ in range(seq - self.tail_seq):
-            at = (at + self._length(at) + _HEAD_BYTES) % len(self.ring)
+            at = (at + self._length(at) + _HEAD_BYTES) % self.size_bytes
         return at
 
     def size(self, seq):
@@ -84,11 +123,7 @@ class RamLog:
         n = min(n, self._length(at) - offset)
         if n <= 0:
             return 0
-        at = (at + _HEAD_BYTES + offset) % len(self.ring)
-        first = min(n, len(self.ring) - at)
-        out = memoryview(out)
-        out[to : to + first] = self._view[at : at + first]
-        out[to + first : to + n] = self._view[: n - first]
+        self._copy(at + _HEAD_BYTES + offset, memoryview(out), to, n, False)
         return n
 
     def ack(self, seq):

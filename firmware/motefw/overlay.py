@@ -13,6 +13,8 @@ import sys
 from .compat import const
 
 _ROOM_BYTES = const(32768)  # with more than this free, modules may stay
+_PLENTY_BYTES = const(65536)
+_CALL_BYTES = const(7168)  # the largest module and what it does
 ALL_BYTES = const(0x3FFFFFFF)
 _DRIVERS = ".drivers"
 _PACKAGE = __name__.split(".")[0]
@@ -29,6 +31,7 @@ def _unknown():
 
 
 _measure = [getattr(gc, "mem_free", _unknown)]  # the port's, once there is one; CPython has none
+_lent = []  # what gives up room for a call, a piece at a time
 
 
 def setup(heap):
@@ -42,7 +45,7 @@ def call(name, function, *args):
     module = sys.modules.get(name)
     if module:  # there was room for it to stay
         return getattr(module, function)(*args)
-    gc.collect()
+    make_room()
     try:
         return getattr(__import__(name, None, None, (name,)), function)(*args)
     finally:
@@ -53,6 +56,50 @@ def roomy(room_bytes=_ROOM_BYTES):
     """Tell whether the heap has this much room."""
     gc.collect()
     return _measure[0]() >= room_bytes
+
+
+def lend(give):
+    """Have `give()` called where there is no room for a call; False says that it has no more."""
+    _lent[:] = (give,)
+
+
+def _give_up():
+    """Give up a piece of what is lent, if there is one, and tell whether there was."""
+    given = bool(_lent) and _lent[0]()
+    gc.collect()
+    return given
+
+
+def make_room():
+    """See that there is room to load a module, as far as there is something to give up for it."""
+    gc.collect()
+    while _measure[0]() < _CALL_BYTES and _give_up():
+        pass
+
+
+def insist(make, *args):
+    """Return make(*args); while there is no room for it something is given up, if there is any."""
+    while True:
+        try:
+            return make(*args)
+        except MemoryError:
+            if not _give_up():
+                raise
+
+
+def learn():
+    """Load each module once, if the heap is short, for the sake of the names in it.
+
+    MicroPython keeps names for ever, in tables of which each is twice as large as the one before,
+    and in one piece. When the board starts there is such a piece; later, loading would fail.
+    """
+    if not roomy(_PLENTY_BYTES):
+        for name in _RARE.split():
+            try:
+                __import__(_PACKAGE + "." + name)
+            except (ImportError, MemoryError):
+                pass  # who needs it will be told
+            tidy(ALL_BYTES)
 
 
 def shed(*classes):

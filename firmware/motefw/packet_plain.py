@@ -42,16 +42,17 @@ _FROM = const(97)
 _BLOCK = const(32)
 _CLIP = const(0x1000000)
 _PAIR_K = const(12)
-_PAIR_UNARY = const(8)
+_PAIR_UNARY = const(22)
 _TAME = const(16)
-_TAME_UNARY = const(14)
-_TAME_MAX = const(112)
+_TAME_UNARY = const(17)
+_CALM_UNARY = const(12)
+_TAME_MAX = const(119)  # with k of 4 at most, codes plus 2^k have 8 bits
 _WRAP = const(0xFFFFFFFF)
 _NARROW = const(0x20000000)
 _TOP = const(0x80000000)
 _SURVEY_MAX = const(0x7FFFF)
 
-_tables = [None] * 6  # by k, from when they are needed
+_tables = [None] * 5  # by k, from when they are needed
 
 widen = None  # nothing here needs values of 16 bits in 32
 
@@ -70,12 +71,28 @@ def _wrapped(code):
 
 def span(source, n, step, width, st):
     """Find st[_MIN], st[_MAX] and st[_OR] of the first `width` of every `step` values."""
-    low = high = source[0]
-    bits = 0
-    start = 0
+    x = low = high = source[0]
+    y = bits = start = 0
     while start < n:  # a range of a step that varies would be an object
-        for i in range(start, min(start + width, n)):
-            x = source[i]
+        stop = start + width
+        if stop > n:
+            stop = n
+        for i in range(start + 1, stop, 2):  # in pairs: three comparisons where four would be
+            x = source[i - 1]
+            y = source[i]
+            bits |= x | y
+            if x > y:
+                if x > high:
+                    high = x
+                if y < low:
+                    low = y
+            else:
+                if y > high:
+                    high = y
+                if x < low:
+                    low = x
+        if stop - start & 1:
+            x = source[stop - 1]
             bits |= x
             if x > high:
                 high = x
@@ -113,7 +130,9 @@ def survey(source, n, step, width, st):
     s0 = seen = 0
     start = 2
     while start < n:
-        stop = min(start + width - 2, n)
+        stop = start + width - 2
+        if stop > n:
+            stop = n
         seen += stop - start
         b = source[start - 1] - low >> scale
         d = b - (source[start - 2] - low >> scale)
@@ -124,8 +143,10 @@ def survey(source, n, step, width, st):
             total += x
             e = x - b
             b = x
-            d = e - d
-            s2 += d if d >= 0 else -d
+            if e > d:
+                s2 += e - d
+            else:
+                s2 += d - e
             d = e
             if e > 0:
                 s1 += e
@@ -168,7 +189,8 @@ def fold(x, total, source, a, n, order, sparse, st):
     that all are estimated to take. st[_SUM + block] gets twice the sum of the residuals' absolute
     values, -1 if one has a code beyond 24 bits. `packet_viper` writes the codes to z, where `emit`
     finds them; here `emit` makes them anew, from what st[_FROM] says is before the first, and
-    st[_PEAK + block] gets the most that eight residuals in a row have in absolute values together.
+    st[_PEAK + block] gets the most that eight residuals in a row may have in absolute values
+    together; that is twice the most of four for order 0.
     """
     a = st[_FROM] = source[order - 1] if order else st[_BASE]
     i = most = y = stop = 0
@@ -184,6 +206,7 @@ def fold(x, total, source, a, n, order, sparse, st):
         if stop > n:
             stop = n
             m = n - start
+            greatest = 0
         total = 0
         if order:  # what rises less what falls is known from both ends
             most = 0
@@ -226,22 +249,36 @@ def fold(x, total, source, a, n, order, sparse, st):
                 x = total + total - a
                 if x - y > most:
                     most = x - y
-            total += total + before - a
+            total = x + before
         else:
-            most = _TAME_MAX
-            for i in range(start, stop):
-                x = source[i] - a
-                total += x if x >= 0 else -x
+            most = 0
+            for i in range(start, stop - 3, 4):
+                y = total
+                x = source[i]
+                total += x - a if x > a else a - x
+                x = source[i + 1]
+                total += x - a if x > a else a - x
+                x = source[i + 2]
+                total += x - a if x > a else a - x
+                x = source[i + 3]
+                total += x - a if x > a else a - x
+                if total - y > most:
+                    most = total - y
+            most += most
+            if m & 3:
+                for i in range(stop - (m & 3), stop):
+                    x = source[i]
+                    total += x - a if x > a else a - x
         total += total
         if total < _CLIP:
             peak = 0
-            st[block + _SUM - _P] = total
+            st[block + (_SUM - _P)] = total
         else:
             most = _CLIP
             total, peak = _wide(source, start, stop, order, before)
-            st[block + _SUM - _P] = -1 if peak else total
-        st[block + _PEAK - _P] = most
-        if total <= greatest and total >= least and m == _BLOCK:  # as `_choose` would
+            st[block + (_SUM - _P)] = -1 if peak else total
+        st[block + (_PEAK - _P)] = most
+        if total <= greatest and total >= least:  # as `_choose` would
             cost += kept + (total >> last - 1)
         elif total or peak:
             st[_BITS] = cost
@@ -320,7 +357,7 @@ def _choose(total, peak, m, last, st):
 
 
 def _table(k):
-    """Return the codes plus 2^k of differences below 14 * 2^k; negative ones are at the end."""
+    """Return the codes plus 2^k of differences below 17 * 2^k; negative ones are at the end."""
     half = min(_TAME_UNARY << k, _TAME_MAX)
     table = bytearray(2 * half)
     for i in range(half):
@@ -360,7 +397,7 @@ def emit(v, one, source, y, up, up_acc, k, low_acc, weight, out):
     weight = 1 << st[_LOW_BITS]
     low_acc = st[_LOW_ACC]
     low = st[_LOW]
-    block = stop = p = total = four = two = tame = 0
+    block = stop = p = total = four = two = tame = calm = 0
     last = -1
     slot = _P + (_SPARSE_P if mode == 1 else 0)
     # The estimate leaves out half a bit a value, and a quarter of the unary part, at most.
@@ -379,9 +416,10 @@ def emit(v, one, source, y, up, up_acc, k, low_acc, weight, out):
             bias = 1 << k if p else 0
             mask = bias - 1
             fast = not mode and k < _PAIR_K
-            tame = 0
-            if fast and order and 0 <= k < 6:
+            tame = calm = 0
+            if fast and 0 <= k < 5:
                 tame = min(_TAME_UNARY << k, _TAME_MAX)
+                calm = min(_CALM_UNARY << k, tame) if order else 0
                 table = _tables[k] or _table(k)
                 two = k + k
                 four = two + two
@@ -408,55 +446,79 @@ def emit(v, one, source, y, up, up_acc, k, low_acc, weight, out):
             if order:
                 a = source[i - 1]
             continue
-        if st[_PEAK - 1 + block] < tame:
-            # none is beyond the table, and hardly two have 21 bits of unary parts more than
-            # their ends, when a 32-bit board would need an object for a moment
+        peak = st[block + (_PEAK - 1)]
+        if peak < tame:
+            # none is beyond the table, and hardly so many together have 18 bits of unary parts
+            # more than their ends, when a 32-bit board would need an object for a moment
             start = i
-            end = i + (m & -4)
-            for i in range(start, end, 4):
-                x = source[i]
-                y = source[i + 1]
-                v = table[x - a]
-                one <<= v >> k
-                up_acc |= one
-                a = table[y - x]
-                one <<= a >> k
-                up_acc |= one
-                while one > 255:
-                    out[up] = up_acc & 0xFF
-                    up += 1
-                    up_acc >>= 8
-                    one >>= 8
-                v = v & mask | (a & mask) << k
-                x = source[i + 2]
-                a = source[i + 3]
-                y = table[x - y]
-                one <<= y >> k
-                up_acc |= one
-                x = table[a - x]
-                one <<= x >> k
-                up_acc |= one
-                while one > 255:
-                    out[up] = up_acc & 0xFF
-                    up += 1
-                    up_acc >>= 8
-                    one >>= 8
-                low_acc |= (v | (y & mask | (x & mask) << k) << two) * weight
-                if k == 2:  # four have just a byte
-                    out[low] = low_acc & 0xFF
-                    low -= 1
-                    low_acc >>= 8
-                    continue
-                weight <<= four
-                while weight > 255:
-                    out[low] = low_acc & 0xFF
-                    low -= 1
-                    low_acc >>= 8
-                    weight >>= 8
+            if peak < calm:
+                end = i + (m & -4)
+                for i in range(start, end, 4):
+                    x = source[i]
+                    v = table[x - a]
+                    one <<= v >> k
+                    up_acc |= one
+                    y = source[i + 1]
+                    x = table[y - x]
+                    one <<= x >> k
+                    up_acc |= one
+                    v = v & mask | (x & mask) << k
+                    x = source[i + 2]
+                    y = table[x - y]
+                    one <<= y >> k
+                    up_acc |= one
+                    a = source[i + 3]
+                    x = table[a - x]
+                    one <<= x >> k
+                    up_acc |= one
+                    while one > 255:
+                        out[up] = up_acc & 0xFF
+                        up += 1
+                        up_acc >>= 8
+                        one >>= 8
+                    low_acc |= (v | (y & mask | (x & mask) << k) << two) * weight
+                    if k == 2:  # four have just a byte
+                        out[low] = low_acc & 0xFF
+                        low -= 1
+                        low_acc >>= 8
+                        continue
+                    weight <<= four
+                    while weight > 255:
+                        out[low] = low_acc & 0xFF
+                        low -= 1
+                        low_acc >>= 8
+                        weight >>= 8
+            else:
+                end = i + (m & -2)
+                for i in range(start, end, 2):
+                    x = source[i]
+                    v = table[x - a]
+                    one <<= v >> k
+                    up_acc |= one
+                    y = source[i + 1]
+                    if order:
+                        x = table[y - x]
+                        a = y
+                    else:
+                        x = table[y - a]
+                    one <<= x >> k
+                    up_acc |= one
+                    while one > 255:
+                        out[up] = up_acc & 0xFF
+                        up += 1
+                        up_acc >>= 8
+                        one >>= 8
+                    low_acc |= (v & mask | (x & mask) << k) * weight
+                    weight <<= two
+                    while weight > 255:
+                        out[low] = low_acc & 0xFF
+                        low -= 1
+                        low_acc >>= 8
+                        weight >>= 8
             i = end
         if i == stop:
             continue
-        narrow = fast and st[_SUM - 1 + block] >= 0
+        narrow = fast and st[block + (_SUM - 1)] >= 0
         while i < stop:
             if narrow:
                 most = _PAIR_UNARY << k
@@ -473,7 +535,7 @@ def emit(v, one, source, y, up, up_acc, k, low_acc, weight, out):
                         y -= a
                     v = bias + v + v if v >= 0 else mask - v - v
                     y = bias + y + y if y >= 0 else mask - y - y
-                    if v | y >= most:  # they need more bits than a small integer has
+                    if v + y >= most:  # they need more bits than a small integer has
                         i -= 2
                         if order:
                             a = source[i - 1]

@@ -70,6 +70,6 @@ def _block(stream, cls, driver):
     channels = len(channels_of(cls, stream.sensor.get("options", {})))
     most = limits["samples"] * 3 // max(channels, 3)  # a packet holds no more, nor has a heap room
     n = max(1, min(latency_ms * 1000 // period_us + 1, most))
-    block = Block(channels, n, cls.TIMED, cls.CODE)
+    block = overlay.insist(Block, channels, n, cls.TIMED, cls.CODE)
     block.linear = overlay.roomy()  # linear prediction is more code, and rarely gains much
     return block

@@ -30,6 +30,7 @@ from .errors import MotekitError
 
 VERSION = 1
 COUNTER_MAX = 0xFFFFFFFF
+_TAG_BYTES = keys.TAG_BYTES
 _HASH_BLOCK_BYTES = 64
 _TAGGERS_MAX = 4096
 
@@ -63,10 +64,10 @@ class Verifier:
     def holds(self, data: bytes) -> bool:
         """Tell whether a packet ends in its tag."""
         inner = self._inner()
-        inner.update(data[: -keys.TAG_BYTES])
+        inner.update(data[:-_TAG_BYTES])
         outer = self._outer()
         outer.update(inner.digest())
-        return compare_digest(outer.digest()[: keys.TAG_BYTES], data[-keys.TAG_BYTES :])
+        return compare_digest(outer.digest()[:_TAG_BYTES], data[-_TAG_BYTES:])
 
 
 class KeyStore:

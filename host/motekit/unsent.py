@@ -25,11 +25,12 @@ _PIECE_S = 20.0
 _PIECE_BYTES = 2048
 _QUEUE = """
 import hashlib
-r,a,u=getattr(globals().get('app'),'unsent',None) or [b'',0,0]
-a=(a+{at})%(len(r) or 1);u=min({size},u-{at})
-h=hashlib.sha256();v=memoryview(r)
+r,a,u=getattr(globals().get('app'),'unsent',None) or [(),0,0]
+k=len(r) and len(r)*len(r[0]);a=(a+{at})%(k or 1);u=min({size},u-{at})
+h=hashlib.sha256()
 while u>0:
- n=min(256,u,len(r)-a);h.update(v[a:a+n]);print(bytes(v[a:a+n]));a=(a+n)%len(r);u-=n
+ p=r[a//len(r[0])];i=a%len(p);n=min(256,u,len(p)-i);d=bytes(p[i:i+n])
+ h.update(d);print(d);a=(a+n)%k;u-=n
 print(h.digest())
 """
 

@@ -156,8 +156,19 @@ def wait_joined(
         if now() >= end:
             where = f", it is in {state.ssid!r}" if state.state == JOINED else ""
             why = state.why or f"it is {state.state}"
-            raise NotJoinedError(f"Wi-Fi was not joined in {wait_s:g} s: {why}{where}")
+            raise NotJoinedError(
+                f"Wi-Fi was not joined in {wait_s:g} s: {why}{where}; {waiting(state)}"
+            )
         pause(LOOK_S)
+
+
+def waiting(state: WifiState) -> str:
+    """Return in which network a board stays, and what it waits for."""
+    new = " or ".join(each.ssid for each in state.networks)
+    former = ", ".join(each.ssid for each in state.former)
+    if not former:
+        return f"it goes on trying {new}"
+    return f"it keeps {former} until {new} has worked"
 
 
 def mark(tagger: keys.Tagger, network: Network) -> str:

@@ -29,6 +29,7 @@ BENCHES = {
     "store": ".store",
     "sim": ".sim",
     "flash": ".flash",
+    "provision": ".provision",
     "ci": ".ci",
 }
 RESULTS = Path("build/bench.json")

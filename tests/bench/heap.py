@@ -1,9 +1,10 @@
-"""What the firmware takes of a board's heap while it samples: its program, buffers and queue.
+"""What the firmware takes of a board's heap while it samples, and what is left for its queue.
 
 The real firmware, compiled, runs with three sensors on a virtual 32-bit board that has more heap
 than a board; `heap()` of its port tells it what would be free in 64 KiB. Counted is what
 `gc.mem_alloc` gives after a collection, each time the watchdog is fed, less what it gave before
-the firmware was loaded, when the virtual board's modules and line and the bench itself were.
+the firmware was loaded, when the virtual board's modules and line and the bench itself were. The
+queue is what 64 KiB in two pieces have left for it once every sensor has begun and a host asks.
 """
 
 import json
@@ -17,12 +18,14 @@ from pathlib import Path
 from motekit import config
 from motekit.sim import image, scenario
 from motekit.sim.fleet import running
+from motekit.sim.world import World
 
 from .encode import find
 
 BUDGET_BYTES = 64 * 1024
 ROOM_BYTES = 192 * 1024
 LISTEN_S = 8
+QUEUE_MIN_BYTES = 4096
 SCENARIO = """
 seed = 7
 duration_s = 60
@@ -91,9 +94,11 @@ def run(report, _traces):
     }
     taken = measure(loaded, machine, files)
     joined = measure(loaded, machine, {**files, "/wifi.json": json.dumps(WIFI).encode()})
+    queue = left(loaded, machine)
     figures = [
         report.add("board.heap_bytes", taken, "B", goal=BUDGET_BYTES),
-        report.add("board.heap_bytes_in_wifi", joined, "B"),
+        report.add("board.heap_bytes_in_wifi", joined, "B", goal=BUDGET_BYTES),
+        report.add("board.queue_bytes", queue, "B", goal=QUEUE_MIN_BYTES, better="higher"),
     ]
     report.figures_table("Firmware on the board", figures, CAPTION)
 
@@ -109,6 +114,17 @@ def measure(loaded, machine, files):
     if "/wifi.json" in files and "site: joined" not in said:
         raise RuntimeError(f"the board did not join its network: {said!r}")
     return told[-1] - told[0]
+
+
+def left(loaded, machine):
+    """Return the size of the queue in a heap of 64 KiB, after some requests."""
+    with World(loaded, vm=machine, heap_bytes=BUDGET_BYTES) as world:
+        world.run(until_s=LISTEN_S)
+        for name in ("config.get", "schema", "status"):
+            args = {"schema": 0} if name == "schema" else {}
+            answer = world.collector.ask(world.boards[0].device, name, args)
+            world.run(until_s=world.now_s + LISTEN_S)
+        return answer.result(timeout=0)["queue_size_bytes"]
 
 
 def listen(serial):

@@ -219,7 +219,7 @@ BOARD = (
     Mutant(
         "log: lost wrap",
         _HOME + "log.py",
-        "        self._view[: n - first] = data[first:n]\n",
+        "            at %= self.size_bytes\n",
         "",
         "log",
         ("test_it_is_a_queue_that_lets_the_oldest_go",),
@@ -231,6 +231,14 @@ BOARD = (
         "",
         "log",
         ("test_it_is_a_queue_that_lets_the_oldest_go",),
+    ),
+    Mutant(
+        "log: a page given up that holds something",
+        _HOME + "log.py",
+        "if self.tail + self.used_bytes > size or len(self.pages) <= PAGES_MIN:",
+        "if len(self.pages) <= PAGES_MIN:",
+        "log",
+        ("test_a_page_that_holds_something_stays",),
     ),
     Mutant(
         "log: ack off by one",

@@ -43,7 +43,8 @@ def _live_day(hours: float) -> bool:
         return False
     print(
         f"{hours:g} hours at 200 Hz in {time.monotonic() - began_s:.0f} s: heap grown by "
-        f"{found.growth_bytes} bytes (at most {day.GROWTH_BYTES}), {min(found.free)} free at least"
+        f"{found.growth_bytes} bytes (at most {day.GROWTH_BYTES}), "
+        f"{min(found.free)} free or the queue's at least"
     )
     return found.growth_bytes <= day.GROWTH_BYTES
 

@@ -279,7 +279,7 @@ def run(interrupt_after=2):
         "out": bytes(bed.port.serial.out).hex(),
         "said": bed.said,
         "stopped": Counter.stopped,
-        "next_seq": boards[0].log.next_seq if boards else None,
+        "next_seq": boards[0].log.next_seq if boards and boards[0].log else None,
         "status": status.status(boards[0], {}) if boards and boards[0].link else None,
     }
 

@@ -71,12 +71,12 @@ class Rows:
         return self.sample(self.asked - 1)
 
 
-def reset(now_us=0, log_bytes=16384, key_file=None):
+def reset(now_us=0, pages=16, key_file=None):
     """Begin a board: clock, identity, log, recorder."""
     time.now_us = now_us
     time.off_us = 0
     bed.identity = identity.make(UNIQUE_ID, key_file)
-    bed.log = RamLog(log_bytes)
+    bed.log = RamLog(pages)
     bed.clock = Clock(time.ticks_us, time.ticks_diff)
     bed.kernel = packet_setup.select_kernel()[1]
     bed.recorder = Recorder(bed.log, bed.identity, 7, bed.clock, bed.kernel, 4096)
@@ -117,21 +117,25 @@ def clock_reads(start_us, steps):
 # Log.
 
 
-def log_run(size, operations):
+def log_run(pages, page_bytes, operations):
     """Run operations on a log; return what each gave, and its state after it."""
-    log = RamLog(size)
+    log = RamLog(pages, page_bytes)
+    size = pages * page_bytes
     out = []
     for name, a, b in operations:
         if name == "append":
             result = log.append(bytes([(a + i) & 0xFF for i in range(b)]), b)
         elif name == "ack":
             result = log.ack(a)
+        elif name == "shrink":
+            result = log.shrink()
         else:
             offset, most = (0, size) if name == "read" else (b // 3, b)
             data = bytearray(most + 2)
             n = log.peek(a, offset, data, 1, most)
             result = [log.size(a), data[1 : 1 + n].hex()]
         out.append([result, log.tail_seq, log.next_seq, log.dropped, log.used_bytes])
+        out[-1].append(log.size_bytes)
     return out
 
 

@@ -78,7 +78,7 @@ class Port(fake_port.Port):
         return self._uart
 
     def heap(self):
-        return 0  # always short: rarely used modules are let go
+        return 0  # always short: rarely used modules are let go, the queue is as small as can be
 
 
 gc.collect()
@@ -104,7 +104,7 @@ from motefw import app
 
 say("program")
 board = app.Board(port)
-say("queue")
+say("scratch of the encoder")
 from motefw import packet_setup
 
 packet_setup.select_kernel()
@@ -113,7 +113,7 @@ del sys.modules["motefw.packet_setup"]
 delattr(sys.modules["motefw"], "packet_setup")
 say("kernel of the encoder")
 board.boot()
-say("drivers, buffers and blocks")
+say("queue, drivers, buffers and blocks")
 
 
 async def main():

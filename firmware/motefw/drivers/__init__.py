@@ -20,6 +20,7 @@ from motefw.errors import ConfigError
 def load(name):
     """Return the driver class of a name; ConfigError for one that is not here, or not whole."""
     overlay.tidy()  # there is room for one at a time
+    overlay.make_room()
     why = "no name of a module"
     if name and "." not in name and "/" not in name:
         try:

@@ -12,9 +12,11 @@ from motefw import keys
 from motefw.errors import PacketError
 from motekit.keys import KeyStore, Verifier
 from motekit.store import Head, Received, read_headers
+from motekit.store.header import new
 
 BAD_DELIVERIES = 3  # intact over the line and a wrong tag so often: the record itself has rotted
 REMEMBERED_MAX = 64
+GENERATION = Head._fields.index("generation")
 
 
 class SetAside(NamedTuple):
@@ -94,9 +96,9 @@ def judge(packets: Sequence[tuple[Intake, bytes]]) -> list[Verdict]:
     headers = read_headers([data for _, data in packets])
     for (intake, data), header in zip(packets, headers, strict=True):
         if isinstance(header, Head):
-            good = intake.good.get(header.generation)
+            good = intake.good.get(header[GENERATION])
             if good is not None and good.holds(data):  # the usual case, short
-                verdicts.append(Received(intake.device, data, True, header))
+                verdicts.append(new(Received, (intake.device, data, True, header)))
                 continue
         verdicts.append(intake.judge(data, header))
     return verdicts

@@ -53,7 +53,7 @@ class Rotation:
         state = self._state
         if state is None or not state.on_trial:
             return ()
-        return (f"wifi: {_waiting(state)}",)
+        return (f"wifi: {wifi.waiting(state)}",)
 
     def run(self, outcome: Outcome, boot: Callable[[], None], on_step: Steps) -> Outcome:
         """Give a board its networks and wait until it is in one; return what became of it."""
@@ -70,21 +70,12 @@ class Rotation:
             found = wifi.get(self._asking)
             if found.joined:
                 return replace(outcome, state="applied")
-            return replace(outcome, state="waiting", error=f"{error}; {_waiting(found)}")
+            return replace(outcome, state="waiting", error=str(error))
         return replace(outcome, state="applied")
 
     def _same(self, state: WifiState, networks: Sequence[Network]) -> bool | None:
         hello = self._line.hello
         return wifi.same(state, networks, self._keys, hello.device, hello.generation)
-
-
-def _waiting(state: WifiState) -> str:
-    """Return in which network a board stays, and what it waits for."""
-    new = " or ".join(each.ssid for each in state.networks)
-    former = ", ".join(each.ssid for each in state.former)
-    if not former:
-        return f"it goes on trying {new}"
-    return f"it keeps {former} until {new} has worked"
 
 
 class _Asking:

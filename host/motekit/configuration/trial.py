@@ -73,7 +73,7 @@ class Trial:
         unsent = _count(status, "next_seq") - _count(status, "tail_seq")
         if (well or unsent) and self._line.hello.generation and not self._discard:
             raise LinkError(
-                f"a boot loses what no collector has taken ({unsent} packets now):"
+                f"a boot loses what no collector has taken ({_held(unsent)}):"
                 " --store STORE collects all of it, --discard gives it up"
             )
         return well
@@ -186,3 +186,7 @@ def _sensors(status: Any) -> list[dict[str, Any]]:
             f"status: sensors are {told.get('sensors')!r:.80}, a list of objects expected"
         )
     return found
+
+
+def _held(packets: int) -> str:
+    return f"{packets} packets now" if packets else "samples of packets that it has just begun"

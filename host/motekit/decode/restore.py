@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from motekit.decode import scratch
@@ -135,16 +136,19 @@ def _recursion(
     half = np.where(scale > 0, 0.5, 0.0)
     y[taps:length] += half
     product = np.empty_like(factors)
-    ahead = [y[i + 1 : i + 1 + taps] for i in range(length)]
+    row = y.strides[0]
+    ahead = as_strided(y[1:], (length, taps, streams), (row, *y.strides))
+    floor, multiply, add = np.floor, np.multiply, np.add
     with np.errstate(over="ignore", invalid="ignore"):
         for i in range(min(taps, length)):
             start = rows[:, i] + (y[i - 1] if i else 0.0)
             y[i] = np.where(i < order, start, np.floor(y[i] + half))
             ahead[i] += factors * y[i]
+        # Calls are what this costs where packets are few: names and outputs cost least like this.
         for now, later in zip(y[taps:length], ahead[taps:], strict=True):
-            np.floor(now, out=now)
-            np.multiply(factors, now, out=product)
-            np.add(later, product, out=later)
+            floor(now, now)
+            multiply(factors, now, product)
+            add(later, product, later)
     return y[:length]
 
 

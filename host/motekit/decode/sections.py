@@ -21,7 +21,7 @@ from motekit.decode.streams import CONSTANT, FIRST, PACKED, SPARSE_1, Streams
 BLOCK = 32
 MAX_P = 31
 # Worked on at once, so that what is allocated for them is small.
-SLICE_BYTES = 8192
+SLICE_BYTES = 4096
 SLICE_ROWS = 1024
 Codes = NDArray[np.uint32]  # (blocks, BLOCK)
 Places = NDArray[np.int32]
@@ -242,22 +242,24 @@ def _low_bits(joined: Joined, blocks: Blocks, width: Ints, places: Ints) -> Code
         per = next(per for per in (32, 16, 8, 4, 2, 1) if per * bits <= 32)
         at = places[rows, None] + np.arange(0, BLOCK * bits, per * bits)
         word = words[end[rows, None] - (at >> 3)] >> (at & 7).astype(np.uint64)
-        values = _unpack(word.astype(np.uint32), bits, per)
-        low[rows] = values.reshape(-1, BLOCK)
+        alike = len(rows) == len(low)  # then no table is needed between
+        values = low if alike else scratch.array("unpacked", (len(rows), BLOCK), np.uint32)
+        _unpack(word.astype(np.uint32), bits, values.reshape(*word.shape, per))
+        if not alike:
+            low[rows] = values
     return low
 
 
-def _unpack(words: Codes, bits: int, per: int) -> Codes:
-    """Return the first `per` values of `bits` bits of each word, along a new last axis."""
-    values = np.empty((*words.shape, per), np.uint32)
+def _unpack(words: Codes, bits: int, out: Codes) -> None:
+    """Write the first values of `bits` bits of each word along the last axis of `out`."""
+    per = out.shape[-1]
     shifts = np.arange(0, per * bits, bits, dtype=np.uint32)
     if per > 8:
-        np.right_shift(words[:, :, None], shifts, out=values)
+        np.right_shift(words[:, :, None], shifts, out=out)
     else:  # short rows: a pass over all words for each place is faster
         for i, shift in enumerate(shifts):
-            np.right_shift(words, shift, out=values[:, :, i])
-    values &= np.uint32((1 << bits) - 1)
-    return values
+            np.right_shift(words, shift, out=out[:, :, i])
+    out &= np.uint32((1 << bits) - 1)
 
 
 def _check_quotients(

@@ -29,7 +29,7 @@ def read(path: Path, error: type[MotekitError], data: bytes | None = None) -> li
     except OSError as e:
         raise error(f"{path}: cannot be read: {e.strerror or e}") from None
     except UnicodeDecodeError:
-        raise error(f"{path}: is no UTF-8 text") from None
+        raise error(f"{path}: is no UTF-8 text; spreadsheets save it as 'CSV UTF-8'") from None
     header = text.partition("\n")[0]
     delimiter = ";" if ";" in header and "," not in header else ","
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)

@@ -24,8 +24,9 @@ from motekit.store import Received
 from motekit.transports.link import Packet
 
 HELLO_S = 30.0
-SENSORS_S = 8.0  # beyond what a part says that it needs to warm up
+SENSORS_S = 20.0  # beyond what a part says that it needs to warm up
 PACKET_S = 30.0
+LATE_S = 15.0  # beyond a packet's latency: an old laptop with sixteen boards takes its time
 WIFI_S = 45.0
 _WRONG = "wrong password"  # of which another try makes nothing better
 _POLL_S = 0.2
@@ -217,7 +218,7 @@ def _pump(client: Client, wait_s: float) -> list[Packet]:
 def _packet(client: Client, hello: Hello, key_store: KeyStore, latency_ms: int) -> tuple[int, int]:
     """Wait for a packet whose tag holds under the device's key; return (epoch, seq)."""
     intake = Intake(key_store, hello.device, hello.generation, provisioned=True)
-    end = time.monotonic() + min(PACKET_S, 5.0 + latency_ms / 1000)
+    end = time.monotonic() + min(PACKET_S, LATE_S + latency_ms / 1000)
     client.say_hello()  # the board begins anew with the first that is not acknowledged
     bad = 0
     while time.monotonic() < end:

@@ -38,7 +38,8 @@ def choose(plan: Plan, found: Found, units: Mapping[str, Unit]) -> Role:
     if role is None:
         left = "none of its roles is free" if plan.roles else "its name is another board's already"
         raise RoleError(
-            f"{device}: the plan has nothing for this board: {left}; add a [[device]] to it"
+            f"the plan has nothing for this board: {left}; add a [[device]], or a row, with"
+            f" id {device}"
         )
     return role
 

@@ -84,6 +84,14 @@ def _save_files(case: Case, image: bytes) -> dict[str, bytes]:
         path = case.save("vfs.img", image)
         case.kept.append(f"the image of its file system, in {path}")
         case.lost += found.lost
+    theirs = {n: data for n, data in found.pieces.items() if "/motefw/" not in n}
+    for name, data in theirs.items():
+        case.save(f"found{name}", data)
+    if theirs:
+        where = case.home() / "found"
+        case.kept.append(
+            f"{len(theirs)} files that can be read in it, in {where}; not on the board"
+        )
     case.save_files({n: data for n, data in found.files.items() if not n.startswith(OURS)})
     return found.files
 

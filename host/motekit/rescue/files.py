@@ -21,7 +21,7 @@ OURS = ("/lib/motefw/", "/motefw/")
 _DEVICE = re.compile(r"[0-9a-f]{12}")  # it names folders
 _ABOUT = """
 import os,machine
-q=getattr(globals().get('app'),'unsent',None) or [b'',0,0]
+q=getattr(globals().get('app'),'unsent',None) or [(),0,0]
 try:s=os.statvfs('/')
 except OSError:s=[0]*10
 print((machine.unique_id().hex(),q[2],s[2]>0,s[0]*s[2],s[0]*s[3]))

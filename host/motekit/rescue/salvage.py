@@ -13,7 +13,7 @@ from typing import Any, cast
 from motefw.errors import ConfigError
 from motekit.flash import filesystem
 from motekit.flash.filesystem import FilesystemError
-from motekit.rescue import settings
+from motekit.rescue import fragments, settings
 
 _OBJECT = re.compile(rb'\{"[a-z]')
 _MARKS = (
@@ -27,11 +27,15 @@ _MARKS = (
 
 @dataclass(frozen=True)
 class Salvage:
-    """Files by absolute path; `lost` says what could not be had, `whole` if nothing was."""
+    """Files by absolute path; `lost` says what could not be had, `whole` if nothing was.
+
+    `pieces` are files out of what does not mount: theirs who look at them, not the board's.
+    """
 
     files: dict[str, bytes] = field(repr=False)
     lost: tuple[str, ...]
     mounted: bool
+    pieces: dict[str, bytes] = field(default_factory=dict[str, bytes], repr=False)
 
     @property
     def whole(self) -> bool:
@@ -48,7 +52,8 @@ def of_image(image: bytes, device: str) -> Salvage:
     except FilesystemError as e:
         found = scattered(image, device)
         why = f"all files but {', '.join(found)}" if found else "all files"
-        return Salvage(found, (f"{why}: {e}",), mounted=False)
+        pieces = fragments.of_image(image)
+        return Salvage(found, (f"{why}: {e}",), mounted=False, pieces=pieces)
     return Salvage(files, tuple(lost), mounted=True)
 
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from motefw import frame_host
-from motekit.sim.child import Child, processor_s, read_last_words
+from motekit.sim.child import Child, read_last_words
 from motekit.sim.image import environment
+from motekit.sim.interruption import Interruption
 from motekit.sim.preparation import Prepared
 from motekit.sim.serial_line import RING_BYTES, Lanes, Pace
 from motekit.sim.vm import Vm
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _CTRL_C = 3
-_INTERRUPT_S = 1.0
-_INTERRUPT_RUNS_S = 0.25  # of a processor meanwhile, or the machine is too busy to tell
-_INTERRUPT_LOOKS = 30
 _FEED_S = 0.004
 _QUEUE_BYTES = 8192  # towards the board, before the host is held back
 _BACKLOG_BYTES = 65536  # towards the host, under a virtual clock
@@ -123,7 +121,7 @@ class VirtualBoard:
     def _reset_line(self) -> None:
         self._who: str | None = None  # whose program runs: main, raw, friendly
         self._intr = _CTRL_C
-        self._interrupting: asyncio.TimerHandle | None = None
+        self._interrupting: Interruption | None = None
         self._control_text = b""
         self._watchdog_s = 0.0
         self._beat_s = self._loop.time()
@@ -179,6 +177,11 @@ class VirtualBoard:
     def pid(self) -> int | None:
         """The VM's process id."""
         return self._child.pid if self._child else None
+
+    @property
+    def untaken_bytes(self) -> int:
+        """How much of what the host has sent the program has not read yet."""
+        return len(self._rx) + (self._child.unread() if self._child else 0)
 
     def power_cut(self) -> None:
         """Take the power away and give it back."""
@@ -309,21 +312,8 @@ class VirtualBoard:
 
     def _interrupt(self) -> None:
         if not self._interrupting:
-            self._wait_for_program(_INTERRUPT_LOOKS, processor_s(self.pid)[1])
+            self._interrupting = Interruption(self._loop, self.pid, self._force)
             self._tell(b"I")
-
-    def _wait_for_program(self, looks: int, used_s: float) -> None:
-        self._interrupting = self._loop.call_later(
-            _INTERRUPT_S, self._look_at_program, looks, used_s
-        )
-
-    def _look_at_program(self, looks: int, used_s: float) -> None:
-        """End a program that does not take Ctrl-C, unless it has hardly run since."""
-        wants, now_s = processor_s(self.pid)
-        if looks and wants and now_s - used_s < _INTERRUPT_RUNS_S:
-            self._wait_for_program(looks - 1, used_s)
-        else:
-            self._force()
 
     def _interrupted(self, _: str) -> None:
         self._settle_interrupt()
@@ -331,7 +321,7 @@ class VirtualBoard:
 
     def _settle_interrupt(self) -> None:
         if self._interrupting:
-            self._interrupting.cancel()
+            self._interrupting.settle()
             self._interrupting = None
 
     def _force(self) -> None:

@@ -40,6 +40,7 @@ class Group:
     def take(self, group: Sequence[Received]) -> None:
         """Sort out packets: new, seen before, or none at all."""
         touched, entries, new = self._touched, self._entries, self._new
+        known = self._ledger.known
         for received in group:
             device, data, verified, header = received
             if header is None:
@@ -48,9 +49,10 @@ class Group:
                 continue
             kind, generation, stream, _, epoch, seq, _, time_us, samples, _, _ = header
             key = (device, generation, epoch)
-            seen = touched.get(key) or self._touch(key, data)
+            seen = known(key) or self._enter(key, data)
             if seen is None:
                 continue
+            touched[key] = seen
             if seq == seen.next and not seen.ahead:  # the usual case, short
                 seen.next += 1
             elif not self._settle(seen, seq):
@@ -78,17 +80,13 @@ class Group:
             self._duplicates += 1
         return False
 
-    def _touch(self, key: Key, data: bytes) -> Seen | None:
-        seen = self._ledger.known(key)
-        if seen is None:
-            self._begin()
-            try:
-                seen = self._ledger.enter(key)
-            except StoreError as e:
-                self._set_aside(key[0], data, str(e))
-                return None
-        self._touched[key] = seen
-        return seen
+    def _enter(self, key: Key, data: bytes) -> Seen | None:
+        self._begin()
+        try:
+            return self._ledger.enter(key)
+        except StoreError as e:
+            self._set_aside(key[0], data, str(e))
+            return None
 
     def _begin(self) -> None:
         if not self._db.in_transaction:

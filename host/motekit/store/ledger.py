@@ -27,6 +27,7 @@ class Ledger:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._seen: dict[Key, Seen] = {}
+        self.known = self._seen.get  # what is settled of an epoch that was entered, or None
 
     def load(self) -> None:
         """Read what is settled, as after opening or after a transaction that failed."""
@@ -37,11 +38,8 @@ class Ledger:
             "SELECT epochs.id, devices.device, generation, epochs.epoch FROM epochs"
             " JOIN devices ON devices.id = epochs.device"
         )
-        self._seen = {row[1:]: seen.get(row[0]) or Seen(row[0]) for row in rows}
-
-    def known(self, key: Key) -> Seen | None:
-        """Return what is settled of an epoch that was entered."""
-        return self._seen.get(key)
+        self._seen.clear()
+        self._seen.update((row[1:], seen.get(row[0]) or Seen(row[0])) for row in rows)
 
     def enter(self, key: Key) -> Seen:
         """Enter an epoch that is new; StoreError if its device has no right name."""

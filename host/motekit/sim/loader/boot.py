@@ -53,15 +53,8 @@ def _program(chip: Chip, flash: Nor, offset: int, size: int) -> None:
         raise ImageError(f"for an {found.chip}")
 
 
-_RESETS = {
-    "power_on": "0x1 (POWERON)",
-    "hard": "0x3 (RTC_SW_SYS_RST)",
-    "watchdog": "0x7 (TG0WDT_SYS_RST)",
-}
-
-
-def banner(chip: Chip, *, loader: bool, cause: str = "power_on") -> bytes:
+def banner(chip: Chip, *, loader: bool, why: str = "0x1 (POWERON)") -> bytes:
     """Return what the ROM says when it starts."""
     mode = "waiting for download\r\n" if loader else ""
     how = "0x5 (DOWNLOAD(USB/UART0))" if loader else "0xd (SPI_FAST_FLASH_BOOT)"
-    return f"ESP-ROM:{chip.name}\r\nrst:{_RESETS[cause]},boot:{how}\r\n{mode}".encode()
+    return f"ESP-ROM:{chip.name}\r\nrst:{why},boot:{how}\r\n{mode}".encode()

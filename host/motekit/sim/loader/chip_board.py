@@ -33,6 +33,8 @@ _AT_ONCE_S = 0.05
 _SYNC = b"\xc0\x00\x08\x24\x00\x00\x00\x00\x00\x07\x07\x12\x20\x55\x55"
 _LOOP_S = 1.0  # between two attempts to boot what does not
 _BITS_A_BYTE = 10
+_SOFTWARE = "0x3 (RTC_SW_SYS_RST)"
+_WHY = {"power_on": "0x1 (POWERON)", "watchdog": "0x7 (TG0WDT_SYS_RST)"}
 _SPEEDS = {getattr(termios, f"B{baud}"): baud for baud in (9600, 115200, 230400, 460800, 921600)}
 
 
@@ -116,10 +118,11 @@ class ChipBoard(VirtualBoard):
         self._spawn("power_on", "main")
 
     def _restart(self, cause: str, then: str, off_s: float = 0.0) -> None:
-        """Begin anew in the ROM, which says so."""
+        """Have the ROM say why it starts again, unless only MicroPython does."""
+        if cause != "soft":
+            self._end_process()
+            self._to_host(boot.banner(self.chip, loader=False, why=_WHY.get(cause, _SOFTWARE)))
         super()._restart(cause, then, off_s)
-        if cause in ("hard", "watchdog") and self._master >= 0:
-            self._to_host(boot.banner(self.chip, loader=False, cause=cause))
 
     # The line
 

@@ -4,9 +4,11 @@ A source has `raw` (the part's own integers, or physical values), `sample(i)` fo
 of a part that samples by itself and `at(t_us)` for one that measures when asked; None once it has
 ended. `cursor` is how many samples were given out: after a reboot a recording goes on from there.
 
-Where `batches` is True, `rows(i, n, rows, scale, low, high)` puts up to n samples from the i-th on
-into an array of 16-bit words, scaled and rounded, and returns how many; the part calls `took(n)`
-for those that it takes.
+Where `batches` is True, a part that calls `prepare(scale)` as it is made can have many samples at
+once: `rows(i, n, rows, low, high)` puts up to n from the i-th on into an array of 16-bit words,
+scaled and rounded, and returns how many; the part calls `took(n)` for those that it takes. All
+that this needs is made by `prepare`: what a model takes later would come out of the firmware's
+heap.
 """
 
 import math
@@ -69,8 +71,12 @@ class Recording:
         """Return what is there to measure now."""
         return self.sample(self.cursor - self._base)
 
-    def rows(self, i, n, rows, scale, low, high):
-        """Put up to n samples into rows; a raw one is taken as it is."""
+    def prepare(self, scale):
+        """Make ready for `rows`; a raw sample is taken as it is."""
+        self._scale = scale
+
+    def rows(self, i, n, rows, low, high):
+        """Put up to n samples into rows."""
         i += self._base
         if self._loop:
             i %= self._rows
@@ -80,10 +86,15 @@ class Recording:
             if self.raw:
                 fast.narrow(self._chunk, n * self._width, rows)
             else:
-                values = struct.unpack_from("<{}d".format(n * self._width), self._chunk)
-                for j in range(n * self._width):
-                    rows[j] = max(low, min(high, round(scale * values[j])))
+                self._settle(n, rows, low, high)
         return n
+
+    def _settle(self, n, rows, low, high):
+        j = 0
+        for at in range(0, n * self._row_bytes, self._row_bytes):
+            for value in struct.unpack_from(self._format, self._chunk, at):
+                rows[j] = max(low, min(high, round(self._scale * value)))
+                j += 1
 
     def took(self, n):
         """Note that n more samples are taken."""
@@ -111,7 +122,6 @@ class Generator:
         self._interval_s = interval_us / 1000000
         self._state = array("i", [(seed & 0x7FFFF) | 1])  # of the noise
         self._still, self._moving = _apart(channels)
-        self._waves = None
         self.batches = True
         for terms in channels:
             for term in terms:
@@ -153,10 +163,8 @@ class Generator:
                 total += values[int(t_s / term[2]) % len(values)]
         return total
 
-    def rows(self, i, n, rows, scale, low, high):
+    def rows(self, i, n, rows, low, high):
         """Put n samples into rows, worked out in sixteenths of a count."""
-        if self._waves is None:
-            self._prepare(scale)
         if over:
             return 0
         width = len(self._channels)
@@ -181,7 +189,7 @@ class Generator:
         """Tell whether the scenario's time is up."""
         return over
 
-    def _prepare(self, scale):
+    def prepare(self, scale):
         """Make a table of each term, of a whole period in sixteenths of a count."""
         self._sums = array("i", bytes(4 * _CHUNK_ROWS * len(self._channels)))
         self._waves = []

@@ -18,6 +18,7 @@ from . import Faults
 
 _DEPTH = fast.DEPTH
 _BATCH = 128
+_COUNTS = 256  # of a g
 _FAR_US = 0x10000000
 _TURN_ON_US = 1100
 _OFFSETS = 0x1E
@@ -63,6 +64,8 @@ class Adxl345(Faults):
         self._rows = array("h", bytes(6 * _BATCH))  # of the source, from sample `_first` on
         self._first = self._held = 0
         self._batches = getattr(source, "batches", False)
+        if self._batches:
+            source.prepare(_COUNTS)
         self._index = 0  # of the next sample asked of the source
         self._ended = False
         self.power_cycle()
@@ -205,7 +208,7 @@ class Adxl345(Faults):
             if not 0 <= at < self._held:
                 top = 512 << (self._registers[_DATA_FORMAT] & 3)
                 self._first = self._index
-                self._held = self._source.rows(self._index, _BATCH, self._rows, 256, -top, top - 1)
+                self._held = self._source.rows(self._index, _BATCH, self._rows, -top, top - 1)
                 at = 0
             k = 0 if self._source.over() else min(n, self._held - at)
             if not k:
@@ -240,7 +243,7 @@ class Adxl345(Faults):
         form = registers[_DATA_FORMAT]
         code = form & 3
         if not self._source.raw:
-            value = round(256 * value)
+            value = round(_COUNTS * value)
         offset = registers[_OFFSETS + axis]
         value += 4 * (offset - 256 if offset > 127 else offset)
         top = 512 << code
