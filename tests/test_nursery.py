@@ -109,7 +109,7 @@ def test_boards_that_differ_or_have_a_past_begin_alone(write_scenario, born, tmp
 
 
 def test_a_vm_that_cannot_fork_starts_each_by_itself(write_scenario, born, monkeypatch):
-    monkeypatch.setattr(nursery, "_READY_S", 0.001)
+    monkeypatch.setattr(nursery.Nursery, "_word", lambda _: None)
     with World(write_scenario(BOARDS.format(count=FEWEST))) as world:
         world.run()
         assert all(board.done and not board.unacked for board in world.boards)

@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -236,6 +237,25 @@ def test_ctrl_c_ends_it_with_what_has_come(tmp_path, wait_s):
         _, said = run.communicate(timeout=60)
     assert (run.returncode, "Traceback" in said) == (130, False), said
     assert " samples in " in said
+
+
+def test_ctrl_c_while_a_session_has_its_turn_ends_it_at_once(write_scenario):
+    """Nobody takes leave of boards that somebody is talking to: two would wait for one answer."""
+    main = threading.main_thread().ident
+
+    def interrupt(notice):
+        if world.now_s > 3 and "sht4x" in notice.text:
+            signal.pthread_kill(main, signal.SIGINT)
+
+    fault = '[[fault]]\nkind = "i2c_nack"\nsensor = "sht4x"\nat_s = 6\nfor_s = 9\n'
+    plan = write_scenario("duration_s = 1000\n" + SHAKER.format(count=2, more="") + fault)
+    with World(plan, report=interrupt) as world:
+        with pytest.raises(KeyboardInterrupt):
+            world.run()
+        came_to_s = world.now_s
+        assert came_to_s < 1000
+        world.close()
+        assert world.now_s == came_to_s
 
 
 def test_questions_that_wait_do_not_keep_a_board_at_its_prompt(write_scenario):

@@ -72,6 +72,8 @@ def _give_up():
 
 def make_room():
     """See that there is room to load a module, as far as there is something to give up for it."""
+    if _measure[0] is _unknown:
+        return
     gc.collect()
     while _measure[0]() < _CALL_BYTES and _give_up():
         pass

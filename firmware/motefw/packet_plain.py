@@ -52,7 +52,7 @@ _NARROW = const(0x20000000)
 _TOP = const(0x80000000)
 _SURVEY_MAX = const(0x7FFFF)
 
-_tables = [None] * 5  # by k, from when they are needed
+_tables = [bytearray()] * 5  # by k; empty until they are needed
 
 widen = None  # nothing here needs values of 16 bits in 32
 

@@ -29,7 +29,7 @@ CODEC = (
     Mutant(
         "plain: 31-bit small integers overflow",
         _HOME + "packet_plain.py",
-        "_PAIR_UNARY = const(8)",
+        "_PAIR_UNARY = const(22)",
         "_PAIR_UNARY = const(60)",
         "packet",
         ("test_the_heap_does_not_grow_with_the_samples",),

@@ -210,7 +210,7 @@ def start_noisy(root, every):
     def hook(i):
         if i == 10:
             bed.every = every
-        if i == 45:
+        if i == 36:  # of what the queue holds, half
             bed.every = 0
             bed.board.stop()
 

@@ -23,13 +23,13 @@ _TRIES = 3
 _HEAD_BYTES = 2
 _WHO = (
     "import machine,hashlib,binascii as _b;"
-    "_r,_a,_u=getattr(globals().get('app'),'unsent',0)or[b'',0,0];"
+    "_r,_a,_u=getattr(globals().get('app'),'unsent',0)or[[b''],0,0];_p=len(_r[0]);"
     "print('=',machine.unique_id().hex(),_u)"
 )
 _QUEUE = (
     'exec("_h=hashlib.sha256()\\n'
-    "while _u:\\n n=min(252,_u,len(_r)-_a);_c=bytes(_r[_a:_a+n]);_h.update(_c)\\n"
-    " print('=',_b.b2a_base64(_c).decode(),end='');_a=(_a+n)%len(_r);_u-=n\\n"
+    "while _u:\\n i=_a%_p;n=min(252,_u,_p-i);_c=bytes(_r[_a//_p][i:i+n]);_h.update(_c)\\n"
+    " print('=',_b.b2a_base64(_c).decode(),end='');_a=(_a+n)%(_p*len(_r));_u-=n\\n"
     "print('#',_h.digest().hex())\")"
 )
 _WHOSE = re.compile(r"= ([0-9a-f]{2,64}) ([0-9]{1,7})")

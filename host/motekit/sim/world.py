@@ -85,6 +85,7 @@ class World:
         self._time = VirtualTime(0, scenario.host_faults)
         self._stack = contextlib.ExitStack()
         self._closed = False
+        self._midway = False  # in a round, which a Ctrl-C may have left
         try:
             where = folder or self._temporary()
             heap = heap_bytes or esp32_heap(self.vm)
@@ -195,6 +196,7 @@ class World:
 
     def _round(self, end_ms: int) -> None:
         """Let all go on to `end_ms`, stopping for commits."""
+        self._midway = True
         if not self.collector.stopping():
             self.collector.step(self._sessions)
         while True:
@@ -207,6 +209,7 @@ class World:
             while board.now_ms < end_ms:
                 board.step(end_ms)
         self._time.now_ms = end_ms
+        self._midway = False
 
     def stop_collecting(self) -> None:
         """End the collector: its sessions take leave of their boards, which takes some time."""
@@ -222,12 +225,16 @@ class World:
             self.collector = self._new_collector()
 
     def close(self) -> None:
-        """End all: sessions take leave of their boards, the store is closed. Again is fine."""
+        """End all: sessions take leave of their boards, the store is closed. Again is fine.
+
+        After a Ctrl-C there is no leave to take: somebody may be in the middle of a word.
+        """
         if self._closed:
             return
         self._closed = True
         try:
-            self.stop_collecting()
+            if not self._midway:
+                self.stop_collecting()
         finally:
             self._sessions.close()
             self._stack.close()
