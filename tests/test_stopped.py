@@ -1,10 +1,17 @@
 """What a stopped firmware has left in RAM is kept before it is started again."""
 
 import binascii
+import contextlib
 import hashlib
+import io
 import json
+import sys
+from types import SimpleNamespace
+from unittest.mock import patch
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from motekit import client
 from motekit.client import Client, LeftError
@@ -107,6 +114,29 @@ def test_what_belongs_to_no_fleet_holds_nobody_up(fleet, key_store):
     pipe = opened(lambda: SerialPipe(virtual.serial), virtual.serial, known=True)
     assert Client(pipe, key_store, Host()).connect().device == virtual.device
     pipe.close()
+
+
+@given(
+    pages=st.integers(1, 6),
+    page_bytes=st.sampled_from([64, 300, 1024]),
+    tail=st.integers(0, 6143),
+    used=st.integers(0, 6144),
+)
+def test_a_ring_of_pages_comes_in_its_order(pages, page_bytes, tail, used):
+    """What is typed is Python of both kinds; on boards the rest of this file has it run."""
+    size = pages * page_bytes
+    tail, used = tail % size, min(used, size)
+    ring = bytes(i * 7 + i // 256 & 0xFF for i in range(size))
+    held = [memoryview(ring[i : i + page_bytes]) for i in range(0, size, page_bytes)]
+    known = {"app": SimpleNamespace(unsent=(held, tail, used))}
+    printed = io.StringIO()
+    machine = SimpleNamespace(unique_id=lambda: bytes(6))
+    with patch.dict(sys.modules, {"machine": machine}), contextlib.redirect_stdout(printed):
+        exec(stopped_module._WHO, known)
+        exec(stopped_module._QUEUE, known)
+    who, *lines = printed.getvalue().splitlines()
+    assert stopped_module._whose([who]) == (bytes(6).hex(), used)
+    assert stopped_module._joined(lines) == (ring + ring)[tail : tail + used]
 
 
 class Typed:
