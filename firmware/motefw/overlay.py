@@ -36,8 +36,9 @@ _lent = []  # what gives up room for a call, a piece at a time
 
 
 def setup(heap):
-    """Have `heap()` tell how many bytes are free."""
+    """Have `heap()` tell how many bytes are free; what another run has lent is not kept."""
     _measure[0] = heap
+    _lent.clear()
 
 
 def call(name, function, *args):

@@ -33,6 +33,7 @@ REQUEST_TRIES = 3
 KEEP_ALIVE_S = 3.0
 SILENCE_S = 15.0  # after so long without a packet, hello is said in the place of the last ack
 BACKLOG_MAX = 256
+_CERTAIN = 2  # replies under other keys: the next ones will say the same
 
 
 class RefusedError(LinkError):
@@ -81,6 +82,8 @@ class Client:
         self.hello: Hello | None = None
         self.round_trip_s = 0.0  # of the last request that was answered
         self.bad_messages = 0
+        self.stranger = ""  # the device that says hello under other keys than ours
+        self._strange = 0  # of its replies
         self._keys = key_store
         self._host = host
         self._cancelled = cancelled
@@ -116,10 +119,7 @@ class Client:
         if self._greet(HELLO_TRIES * HELLO_WAIT_S):
             return cast("Hello", self.hello)
         if self.bad_messages > bad:
-            raise NoKeyError(
-                f"{self.pipe.name}: a board answers under other keys than those of this host's "
-                f"key store: set MOTEKIT_KEYS to the key store of the board's fleet"
-            )
+            raise self._other_keys("a board")
         heard = self.pipe.stats.bytes_in
         if start_firmware(self.pipe, self._pump_until, self._spare):
             if self._greet(START_WAIT_S):
@@ -153,18 +153,34 @@ class Client:
             raise CancelledError(f"{self.pipe.name}: given up")
 
     def probe(self, wait_s: float) -> Hello | None:
-        """Ask who is there and start nothing; return the reply, None if none comes in time."""
+        """Ask who is there and start nothing; return the reply, None if none comes in time.
+
+        Raises NoKeyError for a board that says hello under keys that this host has not.
+        """
         self._only_ask = True
-        return self.hello if self._greet(wait_s) else None
+        if self._greet(wait_s):
+            return self.hello
+        if self._strange:
+            raise self._other_keys(self.stranger)
+        return None
+
+    def _other_keys(self, who: str) -> NoKeyError:
+        return NoKeyError(
+            f"{self.pipe.name}: {who} answers under other keys than those of this host's "
+            f"key store: set MOTEKIT_KEYS to the key store of the board's fleet"
+        )
 
     def _greet(self, wait_s: float) -> bool:
         end = self._now() + wait_s
         while self._now() < end:
             self._who = None
             self.say_hello()
-            if self._pump_until(lambda: self._greeted_at > 0.0, HELLO_WAIT_S):
-                return True
+            if self._pump_until(self._is_settled, HELLO_WAIT_S):
+                return self._greeted_at > 0.0
         return False
+
+    def _is_settled(self) -> bool:
+        return self._greeted_at > 0.0 or (self._only_ask and self._strange >= _CERTAIN)
 
     def say_hello(self) -> None:
         """Send `hello` without waiting for the reply, which `step` will give out."""
@@ -359,12 +375,18 @@ class Client:
         who = hello.device, hello.generation
         tagger = self._keys.tagger(keys.DATA, *who)
         if tagger is None:
+            self.stranger = hello.device
             raise NoKeyError(
                 f"{self.pipe.name}: {hello.device} is provisioned (key generation "
                 f"{hello.generation}), and this host has no keys: set MOTEKIT_KEYS to the fleet's "
                 f"key store, or to a collector's copy of it"
             )
-        message_host.open_reply(tagger, message.NO_NONCE, data)
+        try:
+            message_host.open_reply(tagger, message.NO_NONCE, data)
+        except MessageError:
+            self.stranger = hello.device
+            self._strange += 1
+            raise
         if self._who != who and not self._only_ask:
             self._who = who
             self.say_hello()  # now under its key: only that starts its packets

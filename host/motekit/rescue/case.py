@@ -1,8 +1,9 @@
 """One board that is being mended: what is wished, what was kept, what could not be."""
 
 import json
+import shlex
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
@@ -40,6 +41,7 @@ class Wishes:
     store: Store | None = None
     key_store: KeyStore = field(default_factory=KeyStore.empty)
     on_step: Callable[[str], None] = lambda _: None
+    remove: tuple[str, ...] = ()  # files that go from a full file system; none: the largest
 
 
 @dataclass
@@ -123,23 +125,35 @@ class Case:
             self.lost.append(f"{rest} bytes of the queue that are no packets (kept in a file)")
         if not found:
             return
-        if self.wishes.store is None:
+        take = f"motekit collect replay:{shlex.quote(str(path))} --store FILE"
+        foreign = self._are_foreign(found)
+        if foreign or self.wishes.store is None:
             self.packets += len(found)
-            self.kept.append(
-                f"{len(found)} unsent packets, in {path}:"
-                f" motekit collect replay:{path} --store FILE"
-            )
+            whose = " under keys that this host has not" if foreign else ""
+            with_keys = "MOTEKIT_KEYS=KEYS " if foreign else ""
+            self.kept.append(f"{len(found)} unsent packets{whose}, in {path}: {with_keys}{take}")
             return
-        self.count(unsent.replay(path, self.wishes.store, self.wishes.key_store))
+        taken = unsent.replay(path, self.wishes.store, self.wishes.key_store)
+        self.count(taken, f"; all are in {path}")
 
-    def count(self, taken: unsent.Taken) -> None:
-        """Account for packets that came into the store."""
+    def _are_foreign(self, found: Sequence[bytes]) -> bool:
+        left = stopped.Left(self.found.device, tuple(found), 0)
+        try:
+            left.check_keys(self.wishes.key_store, self.port)
+        except stopped.ForeignError:
+            return True
+        return False
+
+    def count(self, taken: unsent.Taken, where: str = "") -> None:
+        """Account for packets that came into the store; `where` else they are."""
         self.packets += taken.stored
         if taken.stored:
             store = self.wishes.store
             self.kept.append(f"{taken.stored} packets, in {store.path if store else ''}")
         if taken.set_aside:
-            self.lost.append(f"{taken.set_aside} packets were set aside: their tags do not hold")
+            self.lost.append(
+                f"{taken.set_aside} packets were set aside: their tags do not hold{where}"
+            )
 
     # Settings.
 

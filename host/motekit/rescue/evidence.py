@@ -13,12 +13,13 @@ from motekit.hello import Hello
 class Files:
     """A board's files as its prompt tells of them; digests are SHA-256.
 
-    `read` has the small ones that matter; `missing` and `other` are of motekit's firmware for this
-    chip, `left` what it has no use for in its own folder, `halves` what was brought by half.
+    `read` has the small ones that matter; `missing` and `other` are of `wanted`, motekit's
+    firmware for this chip, `left` what it has no use for in its own folder, `halves` what was
+    brought by half.
     """
 
     mounted: bool
-    march: str = ""  # whose firmware fits best
+    chip: str = ""  # by MicroPython's own word
     size_bytes: int = 0
     free_bytes: int = 0
     names: tuple[str, ...] = ()
@@ -29,6 +30,8 @@ class Files:
     other: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     halves: tuple[str, ...] = ()
+    largest: tuple[tuple[str, int], ...] = ()  # not motekit's, with sizes; of a full file system
+    wanted: Mapping[str, bytes] = field(default_factory=dict[str, bytes], repr=False)
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class Evidence:
     hello: Hello | None = None
     status: Mapping[str, Any] = field(default_factory=dict[str, Any])
     locked: str = ""  # a board under keys that this host has not: what to do
+    unread: int = 0  # replies of a firmware that could not be read
     heard: str = ""  # what it says by itself
     prompt: str = ""  # "waiting", or "interrupted": a program ran, and was stopped to look
     device: str = ""

@@ -9,27 +9,25 @@ where nothing could have asked for it any more.
 """
 
 import contextlib
-import hashlib
 import re
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any, Protocol, TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
 import serial
 
-from motekit import bundle
 from motekit.board import Board
 from motekit.chips import CHIPS
 from motekit.client import Client, NoKeyError
 from motekit.errors import LinkError
 from motekit.flash import image, partitions
 from motekit.flash.image import ImageError
-from motekit.flasher.esptool import FAST_BAUD, SLOW_BAUD, Esptool, EsptoolError
+from motekit.flasher.esptool import FAST_BAUD, RESET, SLOW_BAUD, Esptool, EsptoolError
 from motekit.keys import Host, KeyStore
-from motekit.prompt.raw import NEW, PromptError, RawPrompt, literal
+from motekit.prompt.raw import PromptError, RawPrompt
 from motekit.rescue import settings
-from motekit.rescue.evidence import Evidence, Files, Flash
+from motekit.rescue.evidence import Evidence, Flash
+from motekit.rescue.files import about
 from motekit.transports.serial import (
     PortBusyError,
     PortForbiddenError,
@@ -40,6 +38,7 @@ from motekit.transports.serial import (
 
 GREET_S = 4.0
 LISTEN_S = 3.5  # MicroPython repeats what it has to say of a broken file system every 3 s
+_MORE = 3
 PROMPT_S = 6.0
 CONNECT_TRIES = 3  # of esptool's, each some 2.5 s with a chip that does not answer
 BROKEN_FILES = "filesystem appears to be corrupted"
@@ -48,45 +47,33 @@ _CONCLUSIVE = re.compile(r"(?s)(?:rst:0x.*){2}|" + BROKEN_FILES)
 HEAD_BYTES = partitions.TABLE_OFFSET + partitions.TABLE_BYTES
 _APP_HEAD_BYTES = 0x1000
 _TRIES = 3
+_PIECE_BYTES = 0x20000  # of a line that is bad: half a minute
 _COUNTS = ("files_free_bytes", "queue_dropped")
 _DEVICE = re.compile(r"[0-9a-f]{12}")  # it names folders
 _T = TypeVar("_T")
-_ABOUT = """
-import os,machine
-q=getattr(globals().get('app'),'unsent',None) or [(),0,0]
-try:s=os.statvfs('/')
-except OSError:s=[0]*10
-print((machine.unique_id().hex(),q[2],s[2]>0,s[0]*s[2],s[0]*s[3]))
-"""
-_VERSION = """
-try:
- import motefw
- print(('',motefw.__version__))
-except BaseException as e:
- print((type(e).__name__+': '+str(e),''))
-"""
 
 
 def look(
     port: str,
     board: Board | None = None,
     *,
+    keys: KeyStore | None = None,
     resume: bool = True,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Evidence:
     """Return what can be found out about the board at a port; nothing is raised.
 
-    `board`: what it should be, if that is known. `resume`: start again what was stopped to look,
-    unless it has packets in RAM, which a start would lose.
+    `board`: what it should be, if that is known. `keys` None: the user's key store. `resume`:
+    start again what was stopped to look, unless it has packets in RAM, which a start would lose.
     """
     found = Evidence(port)
     try:
-        _greet(found, on_step)
-        if found.hello is None and not found.locked:
+        _greet(found, on_step, keys)
+        if found.hello is None and not (found.locked or found.unread):
             _listen(found, on_step)
             if not _conclusive(found.heard) or BROKEN_FILES in found.heard:
                 _ask_prompt(found, board, on_step, resume=resume)
-            if not found.prompt:
+            if not found.prompt or _is_unknown(found):
                 _ask_loader(found, on_step)
     except PortGoneError as e:
         _port_failed(found, "gone", e)
@@ -99,11 +86,18 @@ def look(
     return found
 
 
-def greet(port: str, wait_s: float) -> Evidence:
+def _is_unknown(found: Evidence) -> bool:
+    """Tell whether nothing says what board it is, and a reset would lose nothing."""
+    files = found.files
+    known = not files or files.chip or files.firmware or settings.board_name(files.read)
+    return not (known or found.unsent_bytes)
+
+
+def greet(port: str, wait_s: float, keys: KeyStore | None = None) -> Evidence:
     """Return what a firmware tells of itself that starts just now."""
     found = Evidence(port)
     try:
-        _greet(found, lambda _: None, wait_s)
+        _greet(found, lambda _: None, keys, wait_s)
     except LinkError as e:
         _port_failed(found, "failed", e)
     return found
@@ -117,12 +111,17 @@ def _port_failed(found: Evidence, state: str, error: LinkError) -> None:
 # The link.
 
 
-def _greet(found: Evidence, on_step: Callable[[str], None], wait_s: float | None = None) -> None:
+def _greet(
+    found: Evidence,
+    on_step: Callable[[str], None],
+    keys: KeyStore | None,
+    wait_s: float | None = None,
+) -> None:
     """Say hello; ask a firmware that answers how it is."""
     on_step("hello")
     pipe = SerialPipe(found.port)
     try:
-        client = Client(pipe, KeyStore.load(), Host())
+        client = Client(pipe, keys or KeyStore.load(), Host())
         try:
             found.hello = client.probe(wait_s or GREET_S)
             if found.hello is not None:
@@ -130,6 +129,8 @@ def _greet(found: Evidence, on_step: Callable[[str], None], wait_s: float | None
                 found.status = _status(client)
         except NoKeyError as e:
             found.locked = str(e).removeprefix(f"{found.port}: ")
+            found.device = found.device or client.stranger
+        found.unread = 0 if found.hello or found.locked else client.bad_messages
     finally:
         pipe.close()
 
@@ -162,7 +163,7 @@ def _listen(found: Evidence, on_step: Callable[[str], None]) -> None:
         begun = time.monotonic()
         typing = [(0.0, b"\r\n"), (1.0, b"\x02")]  # Ctrl-B leaves raw mode
         heard = b""
-        while time.monotonic() - begun < LISTEN_S and not _conclusive(found.heard):
+        while not _conclusive(found.heard) and time.monotonic() - begun < _patience_s(found.heard):
             if typing and time.monotonic() - begun >= typing[0][0]:
                 _type(port, found.port, typing.pop(0)[1])
             heard = (heard + _read(port, found.port))[-8192:]
@@ -170,6 +171,11 @@ def _listen(found: Evidence, on_step: Callable[[str], None]) -> None:
             if heard.endswith((b">>> ", b"... ")):
                 found.prompt = "waiting"
                 return
+
+
+def _patience_s(heard: str) -> float:
+    """Return how long to listen: for the second of two resets a while more."""
+    return LISTEN_S * (_MORE if "rst:0x" in heard else 1)
 
 
 def _type(port: serial.Serial, name: str, keys: bytes) -> None:
@@ -213,62 +219,6 @@ def _ask_prompt(
         found.prompt = ""  # none, or one that does not do what it is told: the loader is next
 
 
-def about(prompt: RawPrompt, board: Board | None = None) -> tuple[str, int, Files]:
-    """Return (device, bytes of unsent packets, files) as the prompt tells; PromptError."""
-    device, unsent, mounted, size, free = _tuple(prompt, _ABOUT, 5)
-    if not (isinstance(device, str) and _DEVICE.fullmatch(device)):
-        raise PromptError(f"{prompt.name}: its id is {device!r:.40}, 12 hex digits expected")
-    if not (type(unsent) is type(size) is type(free) is int):
-        raise PromptError(f"{prompt.name}: three numbers were asked for")
-    if not mounted:
-        return device, unsent, Files(False)
-    names = tuple(prompt.names("/"))
-    read = {
-        name: data
-        for name in settings.NAMES
-        if name in names and (data := prompt.read(name)) is not None
-    }
-    why, version = _tuple(prompt, _VERSION, 2)
-    files = Files(True, "", size, free, names, read, str(version), str(why))
-    return device, unsent, _compared(prompt, files, board)
-
-
-def _compared(prompt: RawPrompt, files: Files, board: Board | None) -> Files:
-    """Compare with motekit's firmware: for the chip of the board, else the one that fits best."""
-    best: Files | None = None
-    marches = {board.chip.march} if board else {chip.march for chip in CHIPS.values()}
-    for march in sorted(marches):
-        wanted = bundle.files_for(march)
-        hashes = prompt.hashes([name for name in wanted if name in files.names])
-        missing = tuple(name for name in wanted if name not in files.names)
-        other = tuple(
-            name for name, held in hashes.items() if held != hashlib.sha256(wanted[name]).digest()
-        )
-        halves = tuple(n for n in files.names if n.removesuffix(NEW) in {*wanted, *settings.NAMES})
-        halves = tuple(name for name in halves if name.endswith(NEW))
-        left = tuple(
-            name
-            for name in files.names
-            if name.startswith(OURS) and name not in wanted and name not in halves
-        )
-        each = replace(files, march=march, missing=missing, other=other, left=left, halves=halves)
-        if best is None or len(missing + other) < len(best.missing + best.other):
-            best = each
-    return best or files
-
-
-def _tuple(prompt: RawPrompt, code: str, size: int) -> tuple[Any, ...]:
-    said = prompt.execute(code).strip().splitlines()
-    try:
-        found = literal(said[-1]) if said else None
-    except ValueError as e:
-        raise PromptError(f"{prompt.name}: a tuple was asked for, {said[-1][:80]!r} came") from e
-    values = cast("tuple[Any, ...]", found) if isinstance(found, tuple) else ()
-    if len(values) != size:
-        raise PromptError(f"{prompt.name}: {size} values were asked for, {said[-1:]!r} came")
-    return values
-
-
 # The loader.
 
 
@@ -288,17 +238,31 @@ def _ask_loader(found: Evidence, on_step: Callable[[str], None]) -> None:
 
 
 def again(tool: Esptool, do: Callable[[], _T]) -> _T:
-    """Do it; where a line is bad, or what a program prints comes in between, slower and anew."""
+    """Do it; where a line is bad, or what a program prints comes in between, slower and anew.
+
+    Anew means from a reset on: a chip that was too long alone runs what is in its flash.
+    """
     for _ in range(_TRIES - 1):
         try:
             return do()
         except EsptoolError as e:
             if "Failed to connect" in str(e):
                 raise
-            tool.baud = SLOW_BAUD
-            with contextlib.suppress(EsptoolError):
-                tool.identify(0, partitions.TABLE_BYTES)
+            tool.baud, tool.before = SLOW_BAUD, RESET
     return do()
+
+
+def read_all(tool: Esptool, offset: int, size: int) -> bytes:
+    """Return a large piece of flash; of a bad line in pieces, so that a bad byte costs one."""
+    with contextlib.suppress(EsptoolError):
+        return tool.read(offset, size)
+    tool.baud, tool.before = SLOW_BAUD, RESET
+    starts = range(offset, offset + size, _PIECE_BYTES)
+    sizes = [min(_PIECE_BYTES, offset + size - at) for at in starts]
+    return b"".join(
+        again(tool, lambda at=at, n=n: tool.read(at, n))
+        for at, n in zip(starts, sizes, strict=True)
+    )
 
 
 class Readable(Protocol):

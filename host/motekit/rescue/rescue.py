@@ -46,7 +46,7 @@ class Report:
 
 def rescue(port: str, wishes: Wishes) -> Report:
     """Mend the board at a port; nothing is raised but UsageError, all in the report."""
-    found = look(port, wishes.board, resume=False, on_step=wishes.on_step)
+    found = look(port, wishes.board, keys=wishes.key_store, resume=False, on_step=wishes.on_step)
     rows = states.diagnose(found, wishes.board)
     case = Case(wishes, found, wishes.board or states.board_of(found))
     try:
@@ -83,9 +83,10 @@ def _mend(case: Case, rows: Sequence[Diagnosis]) -> Evidence | None:
         at_loader.mend(case, whole=kind == states.WHOLE)
     case.step("hello")
     end = time.monotonic() + START_S
-    after = greet(case.port, START_S)
+    keys = case.wishes.key_store
+    after = greet(case.port, START_S, keys)
     while not (after.status or after.locked) and time.monotonic() < end:
-        after = greet(case.port, START_S)  # it had not started all of it
+        after = greet(case.port, START_S, keys)  # it had not started all of it
     if after.hello is None and not after.locked:
         raise LinkError(
             f"{case.port}: mended, but its firmware does not say hello within {START_S:.0f} s:"

@@ -17,13 +17,14 @@ from motekit.flash import partitions
 from motekit.rescue import settings
 from motekit.rescue.evidence import Evidence
 from motekit.rescue.look import BROKEN_FILES
+from motekit.rescue.room import ROOM_BYTES, named
 from motekit.transports.serial import group_of
 
 OK = "ok"
-ROOM_BYTES = 16_384  # for a configuration, an epoch and their copies, with littlefs's own blocks
 _SAID = 3  # names of files at most
 _NAMELESS = "unknown"  # what a firmware without a configuration calls its board
-_LOOP = re.compile(r"rst:0x")
+_RESET = re.compile(r"rst:0x[0-9a-f]+(?: \(\w+\))?")
+_BANNER = re.compile(r"ESP-ROM:|Build:|rst:0x|ets |E?SPIWP:|mode:|load:|entry |configsip|clk_drv")
 
 # What mends a board, by kind:
 NOTHING = ""  # a hand, or another command
@@ -84,7 +85,8 @@ def _row(
 ) -> Diagnosis:
     name = board.name if board else ""
     port = shlex.quote(found.port)
-    option = f" --board {shlex.quote(name)}" if named else "" if name else " --board BOARD"
+    told = not named and name != "" and name in _told(found)
+    option = "" if told else f" --board {shlex.quote(name)}" if name else " --board BOARD"
     fix = state.fix.format(
         port=port,
         board=option,
@@ -93,33 +95,40 @@ def _row(
     )
     if "BOARD" in fix:
         fix += f" (one of: {', '.join(_candidates(found))}, or a board file of your own)"
-    told = found.hello.board if found.hello else name
-    return Diagnosis(found.port, found.device, told, state.name, said, fix, state.mend, state.fine)
+    called = found.hello.board if found.hello else name
+    return Diagnosis(
+        found.port, found.device, called, state.name, said, fix, state.mend, state.fine
+    )
 
 
 def board_of(found: Evidence) -> Board | None:
     """Return the board that the evidence names, or the only known one that it can be."""
-    names: list[str] = []
-    if found.hello:
-        names.append(found.hello.board)
-    if found.files:
-        names.append(settings.board_name(found.files.read))
-    for name in names:
+    for name in _told(found):
         try:
             return boards.load(name)
         except BoardError:
             continue
-    able = _candidates(found) if found.chip else []
+    able = _candidates(found) if _chip(found) else []
     return boards.load(able[0]) if len(able) == 1 else None
+
+
+def _told(found: Evidence) -> list[str]:
+    """Return what the board itself says that it is."""
+    names = [found.hello.board] if found.hello else []
+    return [*names, settings.board_name(found.files.read)] if found.files else names
+
+
+def _chip(found: Evidence) -> str:
+    return found.chip.name if found.chip else found.files.chip if found.files else ""
 
 
 def _candidates(found: Evidence) -> list[str]:
     """Return the known boards that have such a chip, and such a table if there is one."""
     able = [boards.load(name) for name in boards.names()]
-    if found.chip:
-        chip = found.chip
-        able = [each for each in able if each.chip.name == chip.name]
-        able = [e for e in able if not chip.flash_bytes or e.flash_bytes <= chip.flash_bytes]
+    if name := _chip(found):
+        able = [each for each in able if each.chip.name == name]
+    if found.chip and (size := found.chip.flash_bytes):
+        able = [each for each in able if each.flash_bytes <= size]
     if found.flash and found.flash.table:
         same = [each for each in able if partitions.of_board(each) == found.flash.table]
         able = same or able
@@ -143,6 +152,8 @@ def _locked(found: Evidence, _board: Board | None) -> str | None:
 def _mute(found: Evidence, _board: Board | None) -> str | None:
     if found.hello and not found.status:
         return "the firmware says hello and answers nothing else"
+    if found.unread:
+        return f"a firmware runs, and none of its replies can be read ({found.unread} came)"
     return None
 
 
@@ -183,9 +194,12 @@ def _full(found: Evidence, _board: Board | None) -> str | None:
     free = found.status.get("files_free_bytes")
     if found.files and found.files.mounted:
         free = found.files.free_bytes
-    if free is not None and free < ROOM_BYTES:
-        return f"its file system is full: {free:,} bytes are free, {ROOM_BYTES:,} are needed"
-    return None
+    if free is None or free >= ROOM_BYTES:
+        return None
+    free = max(free, 0)  # a littlefs that is full counts below none
+    said = f"its file system is full: {free:,} bytes are free, {ROOM_BYTES:,} are needed"
+    largest = found.files.largest if found.files else ()
+    return f"{said}; files that are not motekit's: {named(largest)}" if largest else said
 
 
 def _healthy(found: Evidence, _board: Board | None) -> str | None:
@@ -331,14 +345,31 @@ def _damaged_program(found: Evidence, _board: Board | None) -> str | None:
     return f"does not start: {said}{_loops(found)}" if said else None
 
 
+def _restarts(found: Evidence, _board: Board | None) -> str | None:
+    words = _RESET.findall(found.heard)
+    if not found.flash or len(words) < 2:
+        return None
+    why = ", ".join(dict.fromkeys(words))
+    said = _last_words(found.heard)
+    before = f", having said {said!r}" if said else ""
+    return f"it starts again and again: {len(words)} resets were seen, {why}{before}"
+
+
+def _last_words(heard: str) -> str:
+    """Return the last that a program said before a reset, "" for nothing."""
+    lines = [line.strip() for line in heard[: heard.rindex("rst:0x")].splitlines()]
+    said = [line for line in lines if line and not _BANNER.match(line)]
+    return said[-1][-80:] if said else ""
+
+
 def _silent(found: Evidence, _board: Board | None) -> str | None:
     if not found.flash:
         return None
-    return f"MicroPython is whole, and neither it nor a firmware answers{_loops(found)}"
+    return "MicroPython is whole, and neither it nor a firmware answers"
 
 
 def _loops(found: Evidence) -> str:
-    return "; it starts again and again" if len(_LOOP.findall(found.heard)) > 1 else ""
+    return "; it starts again and again" if len(_RESET.findall(found.heard)) > 1 else ""
 
 
 STATES = (
@@ -378,6 +409,7 @@ STATES = (
     State("flashed by half", _cut_off, _RESCUE, WHOLE),
     State("other program", _foreign, _RESCUE, WHOLE),
     State("program damaged", _damaged_program, _RESCUE, WHOLE),
+    State("starts again and again", _restarts, _RESCUE, FILE_SYSTEM),
     State("silent", _silent, _RESCUE, FILE_SYSTEM),
 )
 

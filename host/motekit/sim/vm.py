@@ -70,9 +70,14 @@ def check(argv: tuple[str, ...], source: str) -> Vm:
         version=".".join(words[:3]),
         bits=int(words[3]),
         mpy=f"{mpy & 0xFF}.{mpy >> 8 & 3}",
-        march=_MARCHES[arch] if arch < len(_MARCHES) else None,
+        march=march_of(arch),
         source=source,
     )
+
+
+def march_of(arch: int) -> str | None:
+    """Return what mpy-cross calls a VM's kind of native code (MP_NATIVE_ARCH_*), None: none."""
+    return _MARCHES[arch] if arch < len(_MARCHES) else None
 
 
 def find(bits: int | None = None) -> Vm:
