@@ -38,6 +38,7 @@ _lent = []  # what gives up room for a call, a piece at a time
 def setup(heap):
     """Have `heap()` tell how many bytes are free; what another run has lent is not kept."""
     _measure[0] = heap
+    _measure[1] = 0
     _lent.clear()
 
 
