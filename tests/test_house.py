@@ -1,5 +1,6 @@
 """What holds for the repository as a whole."""
 
+import ast
 import re
 import subprocess
 from pathlib import Path
@@ -14,6 +15,8 @@ TOP = {
 TEXT = {"", ".py", ".md", ".toml", ".json", ".jsonl", ".csv", ".yml"}
 MACHINE_PATH = re.compile(r"(?<![\w.~-])/(work|home|root|tmp|Users)/\w")
 LINE_MAX = 450  # of a module; ~300 is what fits a head
+FUNCTION_MAX = 47  # lines without its docstring; ~40 is what fits a screen
+TEST_MAX = 52  # a story may be longer
 LONGER = {f"firmware/motefw/packet_{kernel}.py" for kernel in ("plain", "viper")}  # loops unrolled
 
 
@@ -69,6 +72,26 @@ def test_a_module_fits_a_head():
         if name.endswith(".py") and not name.startswith("tests/") and text.count("\n") > LINE_MAX
     }
     assert set(long) <= LONGER, long
+
+
+def _functions(text):
+    """Return (name, lines without its docstring) of all functions of a module."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            said = node.body[0] if ast.get_docstring(node) else None
+            doc = said.end_lineno - said.lineno + 1 if said else 0
+            yield node.name, node.end_lineno - node.lineno + 1 - doc
+
+
+def test_a_function_fits_a_screen():
+    long = [
+        f"{name}: {function}: {size} lines"
+        for name, text in _texts()
+        if name.endswith(".py") and name not in LONGER
+        for function, size in _functions(text)
+        if size > (TEST_MAX if name.startswith("tests/") else FUNCTION_MAX)
+    ]
+    assert not long
 
 
 def test_every_module_says_what_it_is():

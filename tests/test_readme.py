@@ -234,6 +234,14 @@ def test_every_make_target_in_it_is_one():
     assert shutil.which("make")
 
 
+def test_every_section_that_it_leads_to_is_there():
+    titles = re.findall(r"^#+ (.*)$", README, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+    led_to = set(re.findall(r"\]\(#([\w-]+)\)", README))
+    assert len(led_to) > 10
+    assert led_to <= anchors
+
+
 def test_every_file_named_in_it_is_there():
     named = re.findall(r"`((?:firmware|host|boards|tests)/[\w./-]*)`", README)
     named += re.findall(r"\]\(([\w/.]+)\)", README)

@@ -86,12 +86,7 @@ def parse(joined: Joined) -> tuple[NDArray[np.void], Mask]:
     own = byte[1] >> 4 == OWN_GENERATION
     at = starts + 5 + own
     code = (codes & 3, codes >> 2 & 3, codes >> 4 & 3, codes >> 6)
-    lengths = (
-        LENGTHS[code[0]],
-        LENGTHS[code[1]],
-        INDEX_LENGTHS[code[2]],
-        TIME_LENGTHS[code[3]],
-    )
+    lengths = _lengths(code)
     body = at - starts + sum(lengths)
     bad = (sizes < MIN_PACKET_BYTES) | (sizes > MAX_PACKET_BYTES) | (body + TAG_BYTES > sizes)
     bad |= (byte[0] >> 6 != VERSION) | (kind > NOTE)
@@ -102,11 +97,8 @@ def parse(joined: Joined) -> tuple[NDArray[np.void], Mask]:
     (epoch, seq, index, time_us), longer = _numbers(words, at, lengths, code)
     bad |= longer | (time_us >> TIME_BITS != 0)
     count = byte[4] + 1 + np.where(flags & COUNT_HIGH, 256, 0)
-    signed_seq, signed_index = seq.astype(np.int64), index.astype(np.int64)
-    relative = (flags & RELATIVE) != 0
-    bad |= relative & (signed_index > signed_seq)
-    signed_index = np.where(relative, (signed_seq - signed_index) * count, signed_index)
-    bad |= _shorter_relative(signed_seq, signed_index, count) != relative
+    signed_index, odd = _indexes(seq, index, count, (flags & RELATIVE) != 0)
+    bad |= odd
     strange = flags | byte[1] & 15 | byte[2] | byte[4] | signed_index
     bad |= (kind != SAMPLES) & (strange != 0)
     rows["kind"] = kind
@@ -123,6 +115,12 @@ def parse(joined: Joined) -> tuple[NDArray[np.void], Mask]:
     rows["invalid"] = flags & INVALID
     rows["body"] = body
     return rows, bad
+
+
+def _lengths(code: tuple[Ints, ...]) -> tuple[Ints, ...]:
+    """Return how many bytes epoch, seq, index and time take."""
+    tables = (LENGTHS, LENGTHS, INDEX_LENGTHS, TIME_LENGTHS)
+    return tuple(table[which] for table, which in zip(tables, code, strict=True))
 
 
 def _numbers(
@@ -145,6 +143,15 @@ def _take(words: Words, at: Ints, lengths: Ints) -> Words:
     """Return the little-endian integers of `lengths` bytes (1 to 8) at the places `at`."""
     unused = (64 - 8 * lengths).astype(np.uint64)
     return words[at] << unused >> unused
+
+
+def _indexes(seq: Words, index: Words, count: Ints, relative: Mask) -> tuple[Ints, Mask]:
+    """Return the first samples' indexes, and where they are not written the shorter way."""
+    signed_seq, signed_index = seq.astype(np.int64), index.astype(np.int64)
+    bad = relative & (signed_index > signed_seq)
+    signed_index = np.where(relative, (signed_seq - signed_index) * count, signed_index)
+    bad |= _shorter_relative(signed_seq, signed_index, count) != relative
+    return signed_index, bad
 
 
 def _shorter_relative(seq: Ints, index: Ints, count: Ints) -> Mask:
