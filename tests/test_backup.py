@@ -20,6 +20,7 @@ from motekit.configuration.backup_file import Backup, BackupError
 from motekit.keys import KeyStore
 from motekit.prompt.raw import RawPrompt
 from motekit.provision import Records
+from motekit.transports.patience import opened
 
 ROOT = Path(__file__).parents[1]
 NAME = "esp32-c3-devkitm-1"
@@ -210,7 +211,7 @@ def motekit(home):
 
 def at_prompt(virtual, put=None, gone=()):
     """Change files of a board, as somebody would at its prompt; return what it has then."""
-    with RawPrompt.open(virtual.serial, 40) as prompt:
+    with opened(lambda: RawPrompt.open(virtual.serial, 40), virtual.serial, known=True) as prompt:
         prompt.put(put or {}, gone)
         names = [name for name in prompt.names("/") if not name.startswith("/lib/")]
         found = {name: prompt.read(name) for name in names}

@@ -20,6 +20,7 @@ from motekit import board as boards
 from motekit.flasher import manifest, ports
 from motekit.prompt.raw import RawPrompt
 from motekit.sim.loader import synthetic
+from motekit.transports.patience import opened
 
 ROOT = Path(__file__).parents[1]
 NAME = "esp32-c3-devkitm-1"
@@ -107,7 +108,7 @@ def test_a_bag_of_boards_becomes_a_fleet_but_for_those_that_are_broken(
 
 def contents(virtual):
     """Return what is on a board but for what its firmware writes: programs, table, files."""
-    with RawPrompt.open(virtual.serial, 60) as prompt:
+    with opened(lambda: RawPrompt.open(virtual.serial, 60), virtual.serial, known=True) as prompt:
         names = [*prompt.names("/lib"), "/boot.py", "/main.py", "/config.json"]
         found = prompt.hashes(names)
         prompt.restart()

@@ -17,6 +17,7 @@ from motekit.client import Client
 from motekit.keys import Host, KeyStore
 from motekit.prompt.raw import RawPrompt
 from motekit.provision import Options, Records, look, proof, session
+from motekit.transports.patience import opened
 from motekit.transports.serial import SerialPipe
 
 NAME = "esp32-c3-devkitm-1"
@@ -68,7 +69,7 @@ def run(key_store, records, load):
 
 def held(virtual):
     """Return what a board has of the files that provisioning knows, whatever their state."""
-    with RawPrompt.open(virtual.serial, 40) as prompt:
+    with opened(lambda: RawPrompt.open(virtual.serial, 40), virtual.serial, known=True) as prompt:
         names = [name for name in prompt.names("/") if name[1:].split(".")[0] in STEMS]
         found = {name[1:]: prompt.read(name) for name in names}
         prompt.restart()
@@ -194,7 +195,9 @@ def test_what_a_stopped_firmware_has_left_in_ram_is_not_lost_in_silence(fleet, r
     virtual = fleet(BOARD).boards[0]
     first = run(virtual)
     time.sleep(2)
-    with RawPrompt.open(virtual.serial, 40) as prompt:  # as somebody did who then went away
+    with opened(
+        lambda: RawPrompt.open(virtual.serial, 40), virtual.serial, known=True
+    ) as prompt:  # as somebody did who then went away
         prompt.leave()
     starts = virtual.counts.starts
     done = run(virtual)
@@ -248,7 +251,7 @@ def test_records_that_know_less_than_the_board_are_refused(fleet, run, tmp_path)
 def test_records_of_another_key_store_are_refused(fleet, run, tmp_path):
     virtual = fleet(BOARD).boards[0]
     run(virtual, keys=KeyStore.from_root(bytes(32)))
-    with RawPrompt.open(virtual.serial, 40) as prompt:
+    with opened(lambda: RawPrompt.open(virtual.serial, 40), virtual.serial, known=True) as prompt:
         prompt.put({}, ["/keys.json", "/provision.json"])  # as an erased board
         prompt.restart()
     assert "was provisioned under another key store" in run(virtual).error
@@ -377,12 +380,12 @@ def test_a_configuration_on_trial_is_not_what_a_board_was_told(fleet, run):
     virtual = fleet(BOARD).boards[0]
     run(virtual)
     config = held(virtual)["config.json"]
-    with RawPrompt.open(virtual.serial, 40) as prompt:
+    with opened(lambda: RawPrompt.open(virtual.serial, 40), virtual.serial, known=True) as prompt:
         prompt.put({"/config.next": json.dumps({**config, "site": "shed"}).encode()})
         prompt.restart()
     done = run(virtual, discard=True)
     assert (done.error, done.state) == ("", "provisioned")
-    with RawPrompt.open(virtual.serial, 40) as prompt:
+    with opened(lambda: RawPrompt.open(virtual.serial, 40), virtual.serial, known=True) as prompt:
         there = [name for name in prompt.names("/") if name.startswith("/config")]
     assert there == ["/config.json"]
 

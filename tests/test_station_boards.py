@@ -22,6 +22,7 @@ from motekit import board as boards
 from motekit import keys
 from motekit.prompt.raw import RawPrompt
 from motekit.sim.loader import synthetic
+from motekit.transports.patience import opened
 
 ROOT = Path(__file__).parents[1]
 NAME = "esp32-c3-devkitm-1"
@@ -165,7 +166,7 @@ def test_a_bag_of_blank_boards_becomes_a_fleet_by_one_command(fleet, bench):
     for port, row in ends.items():
         large, why = bad.get(port, ("", ""))
         assert row["event"] == ("failed" if large else "passed"), row
-        assert (row.get("headline", ""), why in row["error"]) == (large, True), row
+        assert (row.get("headline", ""), why in row["error"]) == (large, True), row["error"]
         assert not large or port in done.stderr
     assert f"4 of {COUNT} boards failed" in done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["passed"] == len(right)
@@ -193,7 +194,7 @@ def test_a_bag_of_blank_boards_becomes_a_fleet_by_one_command(fleet, bench):
 
 def contents(virtual):
     """Return what makes a board one of the fleet; when it was made so is not of it."""
-    with RawPrompt.open(virtual.serial, 60) as prompt:
+    with opened(lambda: RawPrompt.open(virtual.serial, 60), virtual.serial, known=True) as prompt:
         found = {name: prompt.read(name) for name in FILES}
         found |= prompt.hashes(prompt.names("/lib"))
         prompt.restart()
