@@ -118,6 +118,7 @@ def _identify(board):
 def _note(board, previous_epoch):
     about = overlay.call("hello", "about", board)
     about["previous_epoch"] = previous_epoch
+    del about["heap_free"]  # a few bytes more or less by chance, in what a run repeats otherwise
     board.recorder.note({"boot": about})
     board.report(
         f"{about['firmware']} device {about['device']} epoch {board.epoch} reset {about['reset']}"
