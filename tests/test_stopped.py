@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import patch
 
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motekit import client
+from motekit import client, own
 from motekit.client import Client, LeftError
 from motekit.clock import SYSTEM
 from motekit.collector import Collector, Limits
@@ -27,6 +28,7 @@ from motekit.transports.link import Log, Stats
 from motekit.transports.patience import opened
 from motekit.transports.serial import SerialPipe
 
+FIRMWARE = Path(__file__).parents[1] / "firmware" / "motefw"
 BOARD = """
 [[board]]
 board = "esp32-c3-devkitm-1"
@@ -105,6 +107,27 @@ def test_it_is_in_the_store_before_the_firmware_is_started(provisioned, key_stor
     assert "packets taken out of its RAM" in told[0]
     assert (device.lost, device.missing) == (0, 0)
     assert provisioned.counts.starts == starts + 1
+
+
+def test_two_ctrl_c_cut_nothing_short(fleet, key_store, tmp_path):
+    """A board in Wi-Fi heeds Ctrl-C at any time; tools send two, and its flash may be slow."""
+    slow = tmp_path / "ending.py"
+    whole = (FIRMWARE / "ending.py").read_text("utf-8")
+    assert "    if board.epoch is None:\n" in whole
+    slow.write_text(
+        whole.replace(
+            "    if board.epoch is None:\n",
+            "    __import__('time').sleep_ms(400)\n    if board.epoch is None:\n",
+        )
+    )
+    with own.taken((), (), {"motefw/ending.py": slow}):
+        virtual = fleet(BOARD).boards[0]
+        with RawPrompt.open(virtual.serial, 40) as prompt:
+            networks = [{"ssid": "site", "password": "correct horse"}]
+            prompt.put({"/wifi.json": json.dumps({"networks": networks}).encode()})
+            prompt.restart()
+        running(virtual, key_store)
+        assert stopped(virtual) > 0
 
 
 def test_what_belongs_to_no_fleet_holds_nobody_up(fleet, key_store):

@@ -11,6 +11,8 @@ import gc
 import sys
 from time import ticks_add, ticks_diff
 
+import micropython
+
 from . import control, overlay, packet_stream
 from .compat import const
 from .errors import MoteError
@@ -240,6 +242,18 @@ def _serve(board):
                 raise
 
 
+def _leave(board):
+    """Leave sensors quiet and the queue where rescuers find it, whatever else goes wrong."""
+    log = board.log
+    try:
+        overlay.tidy(overlay.ALL_BYTES)
+        overlay.call("ending", "leave", board)
+    except (KeyboardInterrupt, Exception) as error:
+        print(f"motefw: {type(error).__name__}")
+    if log:  # boot had come that far
+        unsent.extend((log.pages, log.tail, log.used_bytes))
+
+
 def run(port):
     """Run the board; come back when interrupted, or reset it when that was asked for.
 
@@ -247,7 +261,9 @@ def run(port):
     """
     unsent.clear()
     if overlay.forgotten():
-        __import__(__name__, None, None, ("run",)).run(port)
+        again = __import__(__name__, None, None, ("run",))
+        again.run(port)
+        unsent.extend(again.unsent)  # who asks may know this one
         return
     board = None
     try:
@@ -259,17 +275,14 @@ def run(port):
         overlay.call("ending", "leave", board)
         port.reset()
     except KeyboardInterrupt:
+        micropython.kbd_intr(-1)  # till the prompt: a second one must not cut short what follows
         _hold(port)
         print("motefw: interrupted; the board resets itself in 10 minutes")
     except Exception as error:
         _hold(port)
         print(f"motefw: cannot run: {type(error).__name__}: {error}")
         sys.print_exception(error)
-    try:
-        if board:
-            overlay.tidy(overlay.ALL_BYTES)
-            unsent.extend(overlay.call("ending", "leave", board))
-    except (KeyboardInterrupt, Exception) as error:
-        print(f"motefw: {type(error).__name__}")
+    if board:
+        _leave(board)
     asyncio.new_event_loop()
     overlay.forget()

@@ -52,18 +52,12 @@ def _asked(link):
 
 
 def leave(board):
-    """Leave sensors quiet, and on the flash how far the numbering came; return what is unsent.
-
-    That is the queue's pages, where in them the oldest packet begins, and how many bytes it holds.
-    """
+    """Leave sensors quiet, and on the flash how far the numbering came."""
     for stream in board.streams:
         stream.stop()
-    log = board.log
-    if log is None:
-        return ()  # interrupted before it had one
-    held = log.pages, log.tail, log.used_bytes
+    if board.epoch is None:
+        return  # interrupted before it had one
     try:
         end_epoch(board.port.root, board.epoch, board.log.next_seq - 1)
     except OSError as error:
         board.report(f"epoch: {error}")  # the next one will not know how far this one came
-    return held
