@@ -183,6 +183,7 @@ class Repl:
         self.answer = answer
         self.raw = raw
         self.seen = b""
+        self.line = b""
         self.running = False
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -216,10 +217,16 @@ class Repl:
                 self.running = self.program is not None
                 out += b"\r\nMPY: soft reboot\r\n" + (b"" if self.running else b">>> ")
             elif b == 0x0D and not self.raw:
-                out += b"\r\n" + self.answer
+                out += b"\r\n" + self._said() + self.answer
             elif b >= 0x20 and not self.raw:
+                self.line += bytes((b,))
                 out += bytes((b,))
         return out
+
+    def _said(self):
+        """Return what a line prints that asks for what is left in RAM: nothing is."""
+        line, self.line = self.line, b""
+        return b"= a0b1c2d3e4f5 0 a0b1c2d3e4f5 0\r\n" if b"unique_id" in line else b""
 
     def close(self):
         self._over.set()
@@ -255,6 +262,20 @@ def test_a_prompt_that_nobody_uses_gets_its_firmware_started(at_prompt, repl):
 def test_a_prompt_without_firmware_says_so(at_prompt):
     with pytest.raises(SilentError, match=r"main\.py does not start motefw"):
         at_prompt(Repl()).connect()
+
+
+class Deaf(Repl):
+    """A prompt whose board has a line so bad that no answer is whole."""
+
+    def _said(self):
+        return b"= a0b1c2\x7f\r\n"
+
+
+def test_a_board_that_cannot_say_what_it_holds_is_not_started(at_prompt):
+    prompt = Deaf(ModelBoard())
+    with pytest.raises(LinkError, match="garbled 3 times; it is left at its prompt"):
+        at_prompt(prompt).connect()
+    assert b"\x04" not in prompt.seen
 
 
 def test_a_program_that_runs_is_never_interrupted(at_prompt):

@@ -168,17 +168,23 @@ class Typed:
     name = "/dev/ttyX"
     clock = SYSTEM
 
-    def __init__(self, data, damage=0):
+    def __init__(self, data, damage=0, answers=(), tail=stopped_module.PROMPT):
         self.stats = Stats()
+        self.answers = list(answers)  # to who it is, before it tells
+        self.keys = b""
+        self._tail = tail
         self._data = data
         self._damage = damage
         self._lines = []
 
     def typed(self, keys):
         assert len(keys) < 256  # what a board's input buffer takes
+        self.keys += keys
+        self._tail = stopped_module.PROMPT if keys == b"\x03" else self._tail
         if b"unique_id" in keys:
-            self._lines = [f"= a0b1c2d3e4f5 {len(self._data)}"]
-        else:
+            whose = f"a0b1c2d3e4f5 {len(self._data)}"
+            self._lines = self.answers.pop(0) if self.answers else [f"= {whose} {whose}"]
+        elif keys.strip(b"\r\x03"):
             text = binascii.b2a_base64(self._data, newline=False).decode()
             digest = hashlib.sha256(self._data).hexdigest()
             self._damage -= 1
@@ -190,7 +196,7 @@ class Typed:
         return [Log(line) for line in lines]
 
     def tail(self):
-        return stopped_module.PROMPT
+        return self._tail
 
 
 PACKET = b"\x03\x00abc"
@@ -207,3 +213,50 @@ def test_a_damaged_queue_is_asked_for_again_and_never_given_up_in_silence():
     with pytest.raises(LinkError, match="garbled 3 times; it is left at its prompt"):
         asked(Typed(PACKET, damage=3))
     assert asked(Typed(b"")) is None
+
+
+BAD_ANSWERS = [
+    [],  # none in time
+    ["SyntaxError: invalid syntax"],  # a byte that was typed was lost
+    ["AttributeError: 'module' object has no attribute 'unique_i'"],
+    ["ImportError: no module named 'machin'"],
+    ["= a0b1c2d3e4f5 \x7f5 a0b1c2d3e4f5 15"],
+    ["= a0b1c2d3e4f5 0 a0b1c2d3e4f5 15"],
+    ["= a0b1c2d3e4f5 0"],
+]
+
+
+@pytest.mark.parametrize("bad", BAD_ANSWERS)
+def test_a_damaged_answer_to_what_it_holds_is_not_nothing(bad, monkeypatch):
+    monkeypatch.setattr(stopped_module, "ASK_S", 0.05)
+    assert asked(Typed(PACKET, answers=[bad, bad])).packets == (b"abc",)
+    with pytest.raises(LinkError, match=r"holds in RAM came over garbled 3 times.*motekit rescue"):
+        asked(Typed(b"", answers=[bad] * 3))
+
+
+def test_nothing_is_believed_when_it_is_said_twice():
+    zero = ["= a0b1c2d3e4f5 0 a0b1c2d3e4f5 0"]
+    assert asked(Typed(PACKET, answers=[zero])).packets == (b"abc",)
+    assert asked(Typed(PACKET, answers=[zero, zero])) is None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "ImportError: no module named 'machine'",
+        "ModuleNotFoundError: No module named 'machine'",
+        "AttributeError: 'module' object has no attribute 'unique_id'",
+    ],
+)
+def test_what_cannot_run_motefw_holds_nothing(words):
+    answer = ["Traceback (most recent call last):", words]
+    assert asked(Typed(PACKET, answers=[answer, answer])) is None
+
+
+def test_a_line_that_waits_for_more_is_ended_before_the_next_try():
+    pipe = Typed(PACKET, answers=[["garbled"]], tail=stopped_module.CONTINUED)
+    assert asked(pipe).packets == (b"abc",)
+    assert pipe.keys.count(b"\x03") == 1
+    fine = Typed(PACKET, damage=1)
+    assert asked(fine).packets == (b"abc",)
+    assert b"\x03" not in fine.keys  # a program's own prompt is not interrupted

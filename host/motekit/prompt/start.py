@@ -8,11 +8,10 @@ from collections.abc import Callable
 
 from motekit.transports import Pipe
 
-from .stopped import PROMPT
+from .stopped import CONTINUED, CTRL_C, PROMPT
 
 WAIT_S = 0.6
-CONTINUED = "... "
-_CTRL_B, _CTRL_C, _CTRL_D = b"\x02", b"\x03", b"\x04"
+_CTRL_B, _CTRL_D = b"\x02", b"\x04"
 
 
 def start_firmware(
@@ -29,7 +28,7 @@ def start_firmware(
         if found == PROMPT:
             break
     if found == CONTINUED:  # it took our greeting for the beginning of a statement
-        found = _answer(pipe, _CTRL_C, wait)
+        found = _answer(pipe, CTRL_C, wait)
     if found != PROMPT:
         return False
     before()

@@ -7,6 +7,7 @@ in lines that fit a board's input buffer, and comes as lines of text with a SHA-
 import binascii
 import hashlib
 import re
+import shlex
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -17,14 +18,18 @@ from motekit.transports import Pipe
 from motekit.transports.link import Log
 
 PROMPT = ">>> "
+CONTINUED = "... "
+CTRL_C = b"\x03"
 ASK_S = 5.0
+SETTLE_S = 0.6
+QUIET_S = 0.25
 BYTES_A_SECOND = 2_000  # a queue comes over at thrice that
 _TRIES = 3
 _HEAD_BYTES = 2
 _WHO = (
     "import machine,hashlib,binascii as _b;"
     "_r,_a,_u=getattr(globals().get('app'),'unsent',0)or[[b''],0,0];_p=len(_r[0]);"
-    "print('=',machine.unique_id().hex(),_u)"
+    "_w=machine.unique_id().hex(),_u;print('=',*(_w+_w))"
 )
 _QUEUE = (
     'exec("_h=hashlib.sha256()\\n'
@@ -32,7 +37,13 @@ _QUEUE = (
     " print('=',_b.b2a_base64(_c).decode(),end='');_a=(_a+n)%(_p*len(_r));_u-=n\\n"
     "print('#',_h.digest().hex())\")"
 )
-_WHOSE = re.compile(r"= ([0-9a-f]{2,64}) ([0-9]{1,7})")
+_WHOSE = re.compile(r"= ([0-9a-f]{2,64}) ([0-9]{1,7}) \1 \2")  # twice: a bad byte shows
+# What has not even these cannot run motefw. The names are ours: so no byte of them was lost.
+_FOREIGN = re.compile(
+    r"(ImportError|ModuleNotFoundError): [Nn]o module named '(machine|hashlib|binascii)'"
+    r"|AttributeError: .* has no attribute '(unique_id|hex)'.*"
+)
+_NOTHING = ("", 0)
 
 
 class ForeignError(LinkError):
@@ -81,26 +92,41 @@ def packets(data: bytes) -> tuple[list[bytes], int]:
 def ask(pipe: Pipe, check: Callable[[], None]) -> Left | None:
     """Return what a board at its prompt holds in RAM, None for nothing; `check` may end the wait.
 
-    LinkError if there is something that does not come over. Another program than ours has nothing.
+    Nothing is what is said twice, as a start loses the rest: what was typed may have suffered,
+    too. LinkError if there may be something that does not come over. Another program has nothing.
     """
-    size = 0
-    for _ in range(_TRIES):
+    size = garbled = empty = 0
+    while garbled < _TRIES:
+        if garbled:
+            _settle(pipe, check)
         told = _whose(_type(pipe, _WHO, ASK_S, check))
-        if told is None or not told[1]:
-            return None
+        if told is None:
+            garbled += 1
+            continue
         device, size = told
+        if not size:
+            empty += 1
+            if empty > 1:
+                return None
+            continue
         lines = _type(pipe, _QUEUE, ASK_S + size / BYTES_A_SECOND, check)
         data = _joined(lines)
         if data is not None and len(data) == size:
             found, rest = packets(data)
             return Left(device, tuple(found), rest)
+        garbled += 1
+    what = f"and holds {size:,} bytes of packets, which" if size else "and what it holds in RAM"
     raise LinkError(
-        f"{pipe.name}: its firmware was stopped and holds {size:,} bytes of packets, which came"
-        f" over garbled {_TRIES} times; it is left at its prompt; `motekit rescue` may do better"
+        f"{pipe.name}: its firmware was stopped {what} came over garbled {_TRIES} times; it"
+        " is left at its prompt, which loses nothing for ten minutes; try again with a shorter"
+        f" cable and no hub; `motekit rescue {shlex.quote(pipe.name)} --store FILE` may do better"
     )
 
 
 def _whose(lines: list[str]) -> tuple[str, int] | None:
+    """Return whose queue it is and its bytes; None if the answer is none, or was damaged."""
+    if any(_FOREIGN.fullmatch(line) for line in lines):
+        return _NOTHING
     found = next((match for line in lines if (match := _WHOSE.fullmatch(line))), None)
     return (found[1], int(found[2])) if found else None
 
@@ -114,15 +140,39 @@ def _joined(lines: list[str]) -> bytes | None:
     return data if f"# {hashlib.sha256(data).hexdigest()}" in lines else None
 
 
+def _settle(pipe: Pipe, check: Callable[[], None]) -> None:
+    """Have the prompt anew, which may be in the middle of a line that has lost a byte."""
+    _type(pipe, "", SETTLE_S, check)
+    if _last_line(pipe).startswith(CONTINUED):
+        pipe.typed(CTRL_C)
+        _type(pipe, "", SETTLE_S, check)
+
+
 def _type(pipe: Pipe, code: str, wait_s: float, check: Callable[[], None]) -> list[str]:
-    """Type a line at a prompt; return the lines that come before the next one."""
+    """Type a line at a prompt; return the lines that come before the next one.
+
+    Where noise is among what came, the link gives no lines out: they are in its tail then.
+    """
     now = pipe.clock.monotonic
     end = now() + wait_s
-    before = pipe.stats.bytes_in
+    begin, heard = pipe.tail(), pipe.stats.bytes_in
     pipe.typed(code.encode() + b"\r")
     lines: list[str] = []
-    while now() < end and not (pipe.stats.bytes_in > before and pipe.tail() == PROMPT):
+    before, quiet = heard, False
+    while now() < end and not (heard > before and _is_back(pipe, quiet)):
         check()
-        events = pipe.receive(min(0.25, max(end - now(), 0.0)))
+        events = pipe.receive(min(QUIET_S, max(end - now(), 0.0)))
         lines += [event.text for event in events if isinstance(event, Log)]
-    return lines
+        quiet = not events and pipe.stats.bytes_in == heard
+        heard = pipe.stats.bytes_in
+    return lines + pipe.tail().removeprefix(begin).splitlines()
+
+
+def _is_back(pipe: Pipe, quiet: bool) -> bool:
+    """Tell whether a prompt waits; one behind noise does when nothing has come for a while."""
+    waits = _last_line(pipe) if quiet else pipe.tail()
+    return waits == PROMPT or (waits.startswith(CONTINUED) and not waits.strip(". "))
+
+
+def _last_line(pipe: Pipe) -> str:
+    return pipe.tail().rpartition("\n")[2]
