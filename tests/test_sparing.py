@@ -8,12 +8,14 @@ import motekit
 from motefw.keys import DATA
 from motekit import plan
 from motekit.client import Client
+from motekit.errors import StoreError
 from motekit.flasher import flash
 from motekit.flasher.job import Spared
 from motekit.keys import Host, KeyStore
 from motekit.prompt.raw import PromptError, RawPrompt
-from motekit.provision import Records, sparing
-from motekit.provision.guard import RefusedError
+from motekit.provision import Options, Records, session, sparing
+from motekit.provision.guard import HoldsError, RefusedError
+from motekit.provision.look import Found
 from motekit.provision.sparing import Sparing
 from motekit.station import work
 from motekit.station.desk import Slot
@@ -218,3 +220,17 @@ def test_what_is_damaged_in_a_queue_is_kept_and_told(at_prompt, tmp_path):
     with Store.open(path, readonly=True) as store:
         kept = {each.data for each in store.quarantined()}
     assert kept == {bad, b"\xff\xffrest", b"\xff\xff" + good}
+
+
+@pytest.mark.parametrize("why", [PromptError("garbled 5 times"), StoreError("disk is full")])
+def test_provisioning_starts_no_board_whose_queue_is_not_kept(monkeypatch, tmp_path, why):
+    def fails(*_):
+        raise why
+
+    monkeypatch.setattr(session, "take_left", fails)
+    options = Options(store=tmp_path / "fleet.motekit")
+    shared = session.Shared(None, OURS, Records(tmp_path / "records.jsonl"), options)
+    one = session.Session("/dev/ttyX", shared, lambda _: None, lambda: False)
+    left = Found(DEVICE, generation=1, left_bytes=9)
+    with pytest.raises(HoldsError, match=f"{why}; {DEVICE} is left at its prompt"):
+        one._spare_left(Prompt(), left, asked=False)
