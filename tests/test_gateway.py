@@ -236,6 +236,47 @@ def test_times_are_utc_on_both_sides_of_a_sleep_of_the_machine(bench, store, tmp
     assert abs(max(times[31:]) - began - slept_s - 659) < 1.5
 
 
+def test_the_first_sample_after_a_sleep_of_the_machine_is_timed_after_it(tmp_path, store):
+    streaming = '[[sensor]]\ndriver = "adxl345"\noptions = { rate_hz = 200 }\n'
+    bench = Bench(tmp_path, CONFIG.replace(streaming, ""))
+    began = bench.clock.utc()
+    sleep, write = bench.clock.sleep, bench.adapter.writeto
+
+    def write_slowly(address, buffer):
+        bench.clock.now_us += 50_000
+        write(address, buffer)
+
+    def sleep_long(seconds):
+        sleep(seconds)
+        if bench.clock.monotonic() > 25:
+            bench.clock.slept_s = 3600
+
+    bench.clock.sleep, bench.adapter.writeto = sleep_long, write_slowly
+    with bench.gateway(store) as running:
+        running.run(40, lambda: False)
+    with motekit.open(tmp_path / "gateway.motekit") as opened:
+        times = opened.read(stream="sht4x")["time"].astype("int64") / 1e9 - began
+    assert max(times[times < 3600]) < 19.5
+    assert min(times[times >= 3600]) > 3619.5
+
+
+@pytest.mark.parametrize("pause_s", [31, 40, 1000])
+def test_a_pause_of_the_program_is_counted_as_loss_however_long(bench, store, tmp_path, pause_s):
+    """Stopped by a signal, or a bus that hangs: nothing ends a gateway as a watchdog would."""
+    began = bench.clock.utc()
+    with bench.gateway(store) as running:
+        running.run(30, lambda: False)
+        bench.clock.now_us += pause_s * 1_000_000
+        running.run(30, lambda: False)
+        lost = {stream.name: (stream.gaps, stream.lost) for stream in running.streams}
+    assert lost["sht4x"][0] == lost["adxl345"][0] == 1
+    assert abs(lost["sht4x"][1] - pause_s) <= 1
+    assert abs(lost["adxl345"][1] - 200 * pause_s) <= 64
+    with motekit.open(tmp_path / "gateway.motekit") as opened:
+        times = opened.read(stream="sht4x")["time"].astype("int64") / 1e9 - began
+    assert not ((times > 30.1) & (times < 29.9 + pause_s)).any()
+
+
 def test_a_part_that_does_not_answer_is_reported_retried_and_its_gap_told(bench, store):
     with bench.gateway(store) as running:
         running.run(5, lambda: False)

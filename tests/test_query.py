@@ -511,6 +511,59 @@ def test_a_crystal_that_is_far_off_is_believed():
     assert not clock.doubtful(np.array([0, 5 * TEN_MIN]) * 1000).any()
 
 
+HOUR = 3600 * SECOND
+DAY = 24 * HOUR
+
+
+def at(*told_us):
+    """Return anchors of (the board's time, by how much the host is off)."""
+    return [Anchor(time, UTC + time + off, 3, 1000) for time, off in told_us]
+
+
+@pytest.mark.parametrize(
+    ("anchors", "asked"),
+    [
+        (at((0, 0), (TEN_MIN, 0), (30 * DAY, HOUR)), 15 * DAY),
+        (at((0, 0), (TEN_MIN, 0), (30 * DAY, HOUR), (30 * DAY + TEN_MIN, HOUR)), 15 * DAY),
+        (at((0, 0), (HOUR, 0), (2 * HOUR, 10 * SECOND), (3 * HOUR, 10 * SECOND)), 3 * HOUR // 2),
+    ],
+)
+def test_what_no_crystal_does_is_in_doubt_after_a_long_silence_too(anchors, asked):
+    """A host that is an hour off after a month, or a board that stood still within an hour."""
+    clock = Clock(anchors)
+    times = np.array([asked * 1000])
+    assert clock.utc_ns(times) - times == UTC * 1000
+    assert clock.doubtful(times).all()
+    assert clock.refused == ()
+    assert clock.apart_us == anchors[-1].utc_us - anchors[-1].time_us - UTC
+
+
+def test_a_right_anchor_after_a_wrong_one_after_a_long_silence_refuses_it():
+    anchors = at((0, 0), (TEN_MIN, 0), (30 * DAY, HOUR), (30 * DAY + 2 * TEN_MIN, 0))
+    clock = Clock(anchors)
+    assert clock.refused == (anchors[2],)
+    times = np.arange(0, 30 * DAY, DAY) * 1000
+    assert (clock.utc_ns(times) - times == UTC * 1000).all()
+    assert not clock.doubtful(times).any()
+
+
+@pytest.mark.parametrize("every_us", [TEN_MIN, HOUR, DAY])
+@pytest.mark.parametrize("off", [2.9e-3, -2e-3, 250e-6])
+def test_a_crystal_that_is_far_off_all_the_time_bends_nothing(every_us, off):
+    clock = Clock(at(*((i * every_us, round(i * every_us * off)) for i in range(6))))
+    assert (clock.refused, clock.apart_us) == ((), 0)
+    times = np.arange(0, 5 * every_us, every_us // 7) * 1000
+    assert np.abs(clock.utc_ns(times) - UTC * 1000 - times * (1 + off)).max() < 2000
+    assert not clock.doubtful(times).any()
+
+
+@pytest.mark.parametrize("off", [2e-3, -0.05])
+def test_a_crystal_that_goes_far_off_for_a_while_has_no_anchor_refused(off):
+    late = [round(min(max(i - 2.5, 0), 3.3) * TEN_MIN * off) for i in range(9)]
+    clock = Clock([Anchor(*a) for a in told(*late)])
+    assert clock.refused == ()
+
+
 def test_any_number_of_anchors_that_all_contradict_each_other_is_looked_at_once():
     anchors = [Anchor(i * TEN_MIN, UTC + i * i % 977 * YEARS // 50, 3, 0) for i in range(20_000)]
     clock = Clock(anchors)

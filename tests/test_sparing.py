@@ -5,22 +5,27 @@ import json
 import pytest
 
 import motekit
+from motefw.keys import DATA
 from motekit import plan
 from motekit.client import Client
+from motekit.errors import StoreError
 from motekit.flasher import flash
 from motekit.flasher.job import Spared
 from motekit.keys import Host, KeyStore
-from motekit.prompt.raw import RawPrompt
-from motekit.provision import Records, sparing
-from motekit.provision.guard import RefusedError
+from motekit.prompt.raw import PromptError, RawPrompt
+from motekit.provision import Options, Records, session, sparing
+from motekit.provision.guard import HoldsError, RefusedError
+from motekit.provision.look import Found
 from motekit.provision.sparing import Sparing
 from motekit.station import work
 from motekit.station.desk import Slot
 from motekit.station.journal import Entry, Journal
 from motekit.station.reasons import headline
 from motekit.station.visit import Visit
+from motekit.store import Store
 from motekit.transports.patience import opened
 from motekit.transports.serial import SerialPipe
+from tests.model_board import note_packet
 
 NAME = "esp32-c3-devkitm-1"
 BOARD = f'[[board]]\nboard = "{NAME}"\n[[board.sensor]]\ndriver = "sht4x"\n'
@@ -137,3 +142,95 @@ def test_a_station_does_not_lose_what_a_board_has_from_elsewhere(ours, tmp_path,
         visited(1e9)
         journal.add(Entry("begun", ours.device))
         visited(0.0)
+
+
+DEVICE = "a0b1c2d3e4f5"
+
+
+class Prompt:
+    """A raw prompt whose board tells its id, and no more."""
+
+    name = "/dev/ttyX"
+
+    def __init__(self, device=DEVICE):
+        self._device = device
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def execute(self, _code):
+        return self._device + "\n"
+
+    def leave(self):
+        pass
+
+
+@pytest.fixture
+def at_prompt(monkeypatch):
+    """Return a function that sets what a prompt says: its queue, or an error."""
+
+    def says(queue, prompt):
+        def answer(what):
+            if isinstance(what, Exception):
+                raise what
+            return what
+
+        monkeypatch.setattr(sparing, "over_link", lambda *_, **__: None)
+        monkeypatch.setattr(sparing, "_prompt", lambda _port: answer(prompt))
+        monkeypatch.setattr(sparing.unsent, "queue", lambda _prompt: answer(queue))
+
+    return says
+
+
+def settled(**wishes):
+    return Sparing(OURS, **wishes)("/dev/ttyX", lambda: False, lambda _: None).unsent
+
+
+def test_a_prompt_that_answers_and_does_not_tell_is_not_unknown(at_prompt):
+    at_prompt(b"", PromptError("/dev/ttyX: no MicroPython prompt within 2 s"))
+    assert settled() == "unknown: no firmware answers"
+    for queue, prompt in [
+        (PromptError("/dev/ttyX: the queue came over garbled 5 times"), Prompt()),
+        (b"", Prompt("a0b1\x7f2d3e4f5")),
+    ]:
+        at_prompt(queue, prompt)
+        with pytest.raises(RefusedError, match=r"at its prompt.*garbled.*--discard"):
+            settled()
+        assert settled(discard=True) == "given up"
+
+
+def test_what_is_damaged_in_a_queue_is_kept_and_told(at_prompt, tmp_path):
+    tagger = OURS.tagger(DATA, DEVICE, 1)
+    good = note_packet(DEVICE, 1, 0, {}, generation=1, tagger=tagger)
+    bad = good[:-1] + bytes([good[-1] ^ 1])
+    queue = b"".join(len(each).to_bytes(2, "little") + each for each in (good, bad))
+    path = tmp_path / "fleet.motekit"
+    at_prompt(queue + b"\xff\xffrest", Prompt())
+    with pytest.raises(RefusedError, match="holds 2 packets and 6 bytes that are no packets"):
+        settled()
+    said = settled(store=path)
+    assert said == ("1 packets collected, 1 set aside, 6 bytes set aside that are no packets")
+    at_prompt(b"\xff\xff" + good, Prompt())
+    with pytest.raises(RefusedError, match="holds 0 packets and"):
+        settled()
+    assert settled(store=path).startswith("0 packets collected")
+    with Store.open(path, readonly=True) as store:
+        kept = {each.data for each in store.quarantined()}
+    assert kept == {bad, b"\xff\xffrest", b"\xff\xff" + good}
+
+
+@pytest.mark.parametrize("why", [PromptError("garbled 5 times"), StoreError("disk is full")])
+def test_provisioning_starts_no_board_whose_queue_is_not_kept(monkeypatch, tmp_path, why):
+    def fails(*_):
+        raise why
+
+    monkeypatch.setattr(session, "take_left", fails)
+    options = Options(store=tmp_path / "fleet.motekit")
+    shared = session.Shared(None, OURS, Records(tmp_path / "records.jsonl"), options)
+    one = session.Session("/dev/ttyX", shared, lambda _: None, lambda: False)
+    left = Found(DEVICE, generation=1, left_bytes=9)
+    with pytest.raises(HoldsError, match=f"{why}; {DEVICE} is left at its prompt"):
+        one._spare_left(Prompt(), left, asked=False)

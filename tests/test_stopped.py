@@ -14,19 +14,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from motefw.keys import DATA
 from motekit import client, own
 from motekit.client import Client, LeftError
 from motekit.clock import SYSTEM
 from motekit.collector import Collector, Limits
+from motekit.collector.session import Session
 from motekit.errors import LinkError
 from motekit.keys import Host, KeyStore
 from motekit.prompt import stopped as stopped_module
 from motekit.prompt.raw import RawPrompt
+from motekit.prompt.stopped import Left
 from motekit.store import Store
 from motekit.transports import transport
 from motekit.transports.link import Log, Stats
 from motekit.transports.patience import opened
 from motekit.transports.serial import SerialPipe
+from tests.model_board import note_packet
 
 FIRMWARE = Path(__file__).parents[1] / "firmware" / "motefw"
 BOARD = """
@@ -166,6 +170,7 @@ class Typed:
     """A board's prompt: answers lines from a script, a queue of `data` among them."""
 
     name = "/dev/ttyX"
+    nonce = 0
     clock = SYSTEM
 
     def __init__(self, data, damage=0, answers=(), tail=stopped_module.PROMPT):
@@ -198,6 +203,9 @@ class Typed:
     def tail(self):
         return self._tail
 
+    def wake(self):
+        pass
+
 
 PACKET = b"\x03\x00abc"
 
@@ -208,7 +216,7 @@ def asked(pipe):
 
 def test_a_damaged_queue_is_asked_for_again_and_never_given_up_in_silence():
     left = asked(Typed(PACKET * 2 + b"\x09", damage=2))
-    assert left == ("a0b1c2d3e4f5", (b"abc", b"abc"), 1)
+    assert left == ("a0b1c2d3e4f5", (b"abc", b"abc"), b"\x09")
     assert left.generations == frozenset()
     with pytest.raises(LinkError, match="garbled 3 times; it is left at its prompt"):
         asked(Typed(PACKET, damage=3))
@@ -260,3 +268,26 @@ def test_a_line_that_waits_for_more_is_ended_before_the_next_try():
     fine = Typed(PACKET, damage=1)
     assert asked(fine).packets == (b"abc",)
     assert b"\x03" not in fine.keys  # a program's own prompt is not interrupted
+
+
+def queue_of(key_store, device="a0b1c2d3e4f5"):
+    """Return a good packet and one whose tag does not hold."""
+    good = note_packet(device, 1, 0, {}, generation=1, tagger=key_store.tagger(DATA, device, 1))
+    return good, good[:-1] + bytes([good[-1] ^ 1])
+
+
+def test_what_is_damaged_in_ram_is_kept_and_told_before_the_board_starts(key_store, tmp_path):
+    good, bad = queue_of(key_store)
+    told = []
+    with Store.open(tmp_path / "fleet.motekit", create=True) as store:
+        hub = Collector(store, [], key_store, Host(tmp_path / "host.json"), told.append)
+        hub.submit = lambda arrivals: arrivals.session.committed(len(arrivals.packets), {})
+        Session(hub, Typed(b""))._client.keep(Left("a0b1c2d3e4f5", (good, bad), b"\xff\xffrest"))
+        assert [each.data for each in store.quarantined()] == [bad, b"\xff\xffrest"]
+    assert "1 packets taken out of its RAM, 1 set aside, 6 bytes set aside" in told[-1].text
+
+
+def test_a_queue_without_any_packet_is_not_started_over():
+    pipe = Typed(b"\xff\xff" + PACKET)
+    with pytest.raises(LeftError, match="holds 0 packets and 7 bytes that are no packets"):
+        Client(pipe, KeyStore.empty(), Host())._spare()

@@ -20,6 +20,7 @@ from .recorder import Recorder
 from .sampler import Stream
 from .uplink import Uplink
 
+_STEP_MAX_US = const(32_000_000)  # more than the watchdog lets a program stand still, 30 s
 _REST_BYTES = const(14336)  # what every board needs beside the queue
 
 
@@ -32,7 +33,7 @@ def parts(board):
     board.settings = _settings(board)
     board.log = log = _queue(board)
     board.nonce = port.random(8)
-    clock = Clock(port.ticks_us, port.ticks_diff)
+    clock = Clock(port.ticks_us, port.ticks_diff, _STEP_MAX_US)
     board.encoder, kernel = overlay.call("packet_setup", "select_kernel")
     who = board.identity
     board.recorder = Recorder(log, who, board.epoch, clock, kernel)

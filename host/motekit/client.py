@@ -141,10 +141,10 @@ class Client:
             self.keep(left)
 
     def _refuse(self, left: Left) -> None:
-        if max(left.generations, default=0):
+        if max(left.generations, default=0) or (left.rest and not left.packets):
             raise LeftError(
                 f"{self.pipe.name}: {left.device} is at its prompt, its firmware was stopped and "
-                f"holds {len(left.packets)} packets that no collector has taken: "
+                f"holds {left.contents} that no collector has taken: "
                 f"`motekit collect {self.pipe.name} --store FILE` takes them and starts it"
             )
 

@@ -259,7 +259,7 @@ BOARD = (
     Mutant(
         "clock: a jump of the ticks counts",
         _HOME + "clock.py",
-        "(passed if 0 < passed < _STEP_MAX_US else 0)",
+        "(passed if 0 < passed < self._step_max_us else 0)",
         "(passed if 0 < passed else 0)",
         "clock",
         ("test_a_jump_of_the_ticks_is_no_time_that_has_passed",),
@@ -267,8 +267,8 @@ BOARD = (
     Mutant(
         "clock: goes back",
         _HOME + "clock.py",
-        "(passed if 0 < passed < _STEP_MAX_US else 0)",
-        "(passed if passed < _STEP_MAX_US else 0)",
+        "(passed if 0 < passed < self._step_max_us else 0)",
+        "(passed if passed < self._step_max_us else 0)",
         "clock",
         ("test_it_never_goes_back",),
     ),

@@ -201,6 +201,14 @@ HOST = (
         ("test_anchors_that_those_around_them_contradict_are_refused",),
     ),
     Mutant(
+        "query: an hour in a month taken for drift",
+        _HOME + "query/clock.py",
+        "DRIFT_MAX = 300e-6",
+        "DRIFT_MAX = 3e-3",
+        "query",
+        ("test_what_no_crystal_does_is_in_doubt_after_a_long_silence_too",),
+    ),
+    Mutant(
         "query: times interpolated across a clock that was set",
         _HOME + "query/clock.py",
         "        if before:\n",

@@ -41,6 +41,7 @@ from motefw.sampler import Stream
 from motefw.uplink import Uplink
 
 assert asyncio
+STEP_MAX_US = 32_000_000  # as boot has it
 UNIQUE_ID = b"\x24\x0a\xc4\x00\x01\x02"
 
 
@@ -77,7 +78,7 @@ def reset(now_us=0, pages=16, key_file=None):
     time.off_us = 0
     bed.identity = identity.make(UNIQUE_ID, key_file)
     bed.log = RamLog(pages)
-    bed.clock = Clock(time.ticks_us, time.ticks_diff)
+    bed.clock = Clock(time.ticks_us, time.ticks_diff, STEP_MAX_US)
     bed.kernel = packet_setup.select_kernel()[1]
     bed.recorder = Recorder(bed.log, bed.identity, 7, bed.clock, bed.kernel, 4096)
     bed.said = []
@@ -106,7 +107,7 @@ def packets():
 def clock_reads(start_us, steps):
     """Return what the clock says after each step of microseconds."""
     time.now_us = start_us
-    clock = Clock(time.ticks_us, time.ticks_diff)
+    clock = Clock(time.ticks_us, time.ticks_diff, STEP_MAX_US)
     out = []
     for step in steps:
         time.now_us += step

@@ -16,7 +16,7 @@ from motekit.client import REQUEST_TRIES, CancelledError, Client, Greeting
 from motekit.errors import LinkError
 from motekit.hello import Hello
 from motekit.keys import Host, KeyStore
-from motekit.prompt.stopped import Left
+from motekit.prompt.stopped import NO_PACKETS, Left
 from motekit.store import Received, Store
 from motekit.transports import Ended, Pipe, Recorded
 from motekit.transports.link import Event, Log, Packet
@@ -315,7 +315,8 @@ class Session:
                 if verdict.skip:
                     self._skip(hello, event.number)
 
-    def _recorded(self, events: list[Recorded]) -> None:
+    def _recorded(self, events: list[Recorded]) -> int:
+        """Have packets stored; return how many were set aside instead."""
         intakes = self._intakes
         verdicts = judge(
             [
@@ -323,11 +324,12 @@ class Session:
                 for event in events
             ]
         )
-        if len(self._submit(verdicts)) == len(events):
-            return
-        for event, verdict in zip(events, verdicts, strict=True):
-            if not isinstance(verdict, Received):
-                self._set_aside(event.device, event.data, verdict.why)
+        taken = len(self._submit(verdicts))
+        if taken < len(events):
+            for event, verdict in zip(events, verdicts, strict=True):
+                if not isinstance(verdict, Received):
+                    self._set_aside(event.device, event.data, verdict.why)
+        return len(events) - taken
 
     def _begin_recorded(self, device: str) -> Intake:
         known = self._hub.store.acknowledged(device)
@@ -341,7 +343,9 @@ class Session:
         left.check_keys(self._hub.key_store, self.pipe.name)
         for data in left.packets:
             self._hub.record(left.device, data)
-        self._recorded([Recorded(left.device, data) for data in left.packets])
+        aside = self._recorded([Recorded(left.device, data) for data in left.packets])
+        if left.rest:
+            self._set_aside(left.device, left.rest, NO_PACKETS)
         end = self._now() + KEEP_S
         while self._settled < self._submitted:
             if self._hub.stopping():
@@ -349,11 +353,7 @@ class Session:
             if self._now() > end:
                 raise LinkError(f"{self.pipe.name}: the store takes nothing for {KEEP_S:.0f} s")
             self._clock.sleep(SOON_S)
-        self._tell(
-            "info",
-            f"{left.device} was at its prompt, its firmware stopped: {len(left.packets)} packets "
-            f"taken out of its RAM, now it is started",
-        )
+        self._tell("info", left.told(aside))
 
     def _submit(self, verdicts: list[Verdict]) -> list[Received]:
         """Have stored what is to be; return it."""

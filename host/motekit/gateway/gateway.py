@@ -8,6 +8,8 @@ the store, durably, before the next step. An epoch begins with each start, under
 
 import hashlib
 import importlib
+import math
+import operator
 import os
 import re
 from collections.abc import Callable
@@ -139,7 +141,7 @@ class Gateway:
     def _start(self, ticks: Ticks) -> None:
         module: Callable[[str], Any] = importlib.import_module  # MicroPython code: without types
         self._port.check()
-        clock = module("motefw.clock").Clock(ticks.us, ticks_diff)
+        clock = module("motefw.clock").Clock(ticks.whole_us, operator.sub, math.inf)
         _, kernel = module("motefw.packet_setup").select_kernel()
         tagger = Tagger(bytes(KEY_BYTES), self.device.encode())
         identity = Identity(self.device.encode(), 0, tagger, tagger, tagger)
@@ -214,9 +216,12 @@ class Gateway:
             self._clock.sleep(wait_s if end is None else min(wait_s, max(end - now, 0.0)))
 
     def step(self) -> float:
-        """Give each sensor its turn when it is due; return the seconds to the next one."""
+        """Give each sensor its turn when it is due; return the seconds to the next one.
+
+        The clock is tied before and after: what is sampled lies on one side of a step of it.
+        """
         wait_ms = round(_IDLE_S * 1000)
-        self._recorder.clock.tick()
+        self._tie()
         for i, stream in enumerate(self.streams):
             left_ms = ticks_diff(self._due_ms[i], self.ticks_ms())
             if left_ms <= 0:

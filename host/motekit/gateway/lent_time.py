@@ -37,7 +37,11 @@ class Ticks:
 
     def us(self) -> int:
         """As MicroPython's time.ticks_us()."""
-        return int(self._clock.monotonic() * 1_000_000) & _MASK
+        return self.whole_us() & _MASK
+
+    def whole_us(self) -> int:
+        """Return what `us` counts, without its wrap: a pause of any length is told by it."""
+        return int(self._clock.monotonic() * 1_000_000)
 
     def sleep_ms(self, ms: int) -> None:
         """As MicroPython's time.sleep_ms()."""

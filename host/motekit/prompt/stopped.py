@@ -44,6 +44,7 @@ _FOREIGN = re.compile(
     r"|AttributeError: .* has no attribute '(unique_id|hex)'.*"
 )
 _NOTHING = ("", 0)
+NO_PACKETS = "behind the last packet in a stopped firmware's queue: no packets (damaged length)"
 
 
 class ForeignError(LinkError):
@@ -51,11 +52,25 @@ class ForeignError(LinkError):
 
 
 class Left(NamedTuple):
-    """The packets of a board's queue, oldest first; `rest` bytes at its end are none."""
+    """The packets of a board's queue, oldest first; the `rest` at its end is none."""
 
     device: str
     packets: tuple[bytes, ...]
-    rest: int
+    rest: bytes
+
+    @property
+    def contents(self) -> str:
+        """Return what there is, to be told."""
+        damaged = f" and {len(self.rest)} bytes that are no packets" if self.rest else ""
+        return f"{len(self.packets)} packets{damaged}"
+
+    def told(self, aside: int) -> str:
+        """Return what to tell when all is kept, `aside` packets of it in quarantine."""
+        return (
+            f"{self.device} was at its prompt, its firmware stopped: "
+            f"{len(self.packets) - aside} packets taken out of its RAM"
+            f"{also_aside(aside, len(self.rest))}, now it is started"
+        )
 
     @property
     def generations(self) -> frozenset[int]:
@@ -76,8 +91,8 @@ class Left(NamedTuple):
             )
 
 
-def packets(data: bytes) -> tuple[list[bytes], int]:
-    """Return the packets of a queue, and how many bytes at its end are none."""
+def packets(data: bytes) -> tuple[list[bytes], bytes]:
+    """Return the packets of a queue, and what at its end is none: a length was damaged in RAM."""
     found: list[bytes] = []
     at = 0
     while at + _HEAD_BYTES <= len(data):
@@ -86,7 +101,13 @@ def packets(data: bytes) -> tuple[list[bytes], int]:
             break
         found.append(data[at + _HEAD_BYTES : at + _HEAD_BYTES + size])
         at += _HEAD_BYTES + size
-    return found, len(data) - at
+    return found, data[at:]
+
+
+def also_aside(packets: int, rest_bytes: int) -> str:
+    """Return what to tell of packets, and bytes that are none, which went into quarantine."""
+    told = f", {packets} set aside" if packets else ""
+    return told + (f", {rest_bytes} bytes set aside that are no packets" if rest_bytes else "")
 
 
 def ask(pipe: Pipe, check: Callable[[], None]) -> Left | None:

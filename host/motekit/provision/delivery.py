@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as LateError
 from pathlib import Path
+from typing import NamedTuple
 
 from motekit import unsent
 from motekit.collector import Collector
@@ -72,12 +73,29 @@ def deliver(port: str, device: str, store: Path, key_store: KeyStore) -> None:
             raise failures[0]
 
 
-def take_left(prompt: RawPrompt, device: str, store: Path, key_store: KeyStore) -> None:
-    """Take into a store what a firmware that was stopped has left in RAM.
+class TakenLeft(NamedTuple):
+    """What of a stopped firmware's queue the store has, and what it has in quarantine."""
+
+    packets: int
+    set_aside: int  # packets whose tags do not hold
+    rest_bytes: int  # that are no packets
+
+    @property
+    def damaged(self) -> bool:
+        """Tell whether something is in quarantine."""
+        return self.set_aside > 0 or self.rest_bytes > 0
+
+    def __str__(self) -> str:
+        aside = stopped.also_aside(self.set_aside, self.rest_bytes)
+        return f"{self.packets} packets collected{aside}"
+
+
+def take_left(prompt: RawPrompt, device: str, store: Path, key_store: KeyStore) -> TakenLeft:
+    """Take into a store what a firmware that was stopped has left in RAM, all of it.
 
     Raises PromptError where it does not come over, StoreError where it cannot be kept.
     """
-    found, _ = stopped.packets(unsent.queue(prompt))
+    found, rest = stopped.packets(unsent.queue(prompt))
     with (
         _one_writer,
         tempfile.TemporaryDirectory(prefix="motekit-") as folder,
@@ -85,7 +103,10 @@ def take_left(prompt: RawPrompt, device: str, store: Path, key_store: KeyStore) 
     ):
         path = Path(folder) / "unsent.jsonl"
         unsent.record(path, device, found)
-        unsent.replay(path, into, key_store)
+        if rest:
+            into.quarantine(device, rest, stopped.NO_PACKETS)
+        taken = unsent.replay(path, into, key_store)
+    return TakenLeft(len(found) - taken.set_aside, taken.set_aside, len(rest))
 
 
 def _reboot(collector: Collector, port: str, device: str, thread: threading.Thread) -> None:

@@ -150,7 +150,12 @@ class Session:
         options = self._shared.options
         if options.store is not None and found.left and not found.foreign:
             self._step("collecting")
-            take_left(prompt, found.device, options.store, self._shared.keys)
+            try:
+                taken = take_left(prompt, found.device, options.store, self._shared.keys)
+            except MotekitError as e:
+                raise HoldsError(f"{e}; {found.device} is left at its prompt") from e
+            if taken.damaged:
+                self._step(str(taken))
         elif not asked and not self._started:
             check_left(found, self._port, discard=options.discard)
 

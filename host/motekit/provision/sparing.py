@@ -6,6 +6,7 @@ unasked; what one of no fleet has measured in its bag may go. What nobody can as
 another program, a board that is broken) has nothing that could be kept.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +25,8 @@ from motekit.provision.look import LINK_S, Found, mapping, over_link
 from motekit.transports.patience import opened
 
 PROMPT_S = 2.5
+_DEVICE = "import machine\nprint(machine.unique_id().hex())"
+_ID = re.compile(r"[0-9a-f]{2,64}")
 _WAYS = "--store FILE collects them into a store first, --discard gives them up"
 
 
@@ -31,16 +34,18 @@ _WAYS = "--store FILE collects them into a store first, --discard gives them up"
 class Held:
     """What a board holds: `packets`, None where nobody can ask; `kept` if they may not be lost.
 
-    `stopped`: its firmware does not run. `foreign`: it is of another fleet. `blank`: it has no
-    program.
+    `rest_bytes` behind them are none. `stopped`: its firmware does not run. `foreign`: it is of
+    another fleet. `blank`: it has no program. `unread`: why a prompt that is there did not tell.
     """
 
     device: str = ""
     packets: int | None = None
+    rest_bytes: int = 0
     kept: bool = False
     stopped: bool = False
     foreign: bool = False
     blank: bool = False
+    unread: str = ""
     uptime_ms: int = 0
 
 
@@ -65,34 +70,41 @@ class Sparing:
         """Return what became of what a board holds, "" if that was nothing; RefusedError."""
         if held.blank:
             return ""
-        if held.packets is None and not held.foreign:
+        if held.packets is None and not held.foreign and not held.unread:
             return "unknown: no firmware answers"
-        if self.store is not None and held.packets and not held.foreign:
+        if self.store is not None and (held.packets or held.rest_bytes) and not held.foreign:
             on_step("collecting")
-            self._collect(port, held)
-            return f"{held.packets} packets collected"
+            return self._collect(port, held, self.store)
         if (held.foreign or held.kept) and not self.discard:
             raise RefusedError(f"{port}: {_said(held)}")
-        return f"{held.packets} packets given up" if held.packets else ""
+        return f"{_contents(held)} given up" if held.packets or held.rest_bytes else ""
 
-    def _collect(self, port: str, held: Held) -> None:
-        if self.store is None:
-            return
+    def _collect(self, port: str, held: Held, store: Path) -> str:
         if not held.stopped:
-            delivery.deliver(port, held.device, self.store, self.key_store)
-            return
+            delivery.deliver(port, held.device, store, self.key_store)
+            return f"{held.packets} packets collected"
         with _prompt(port) as prompt:
-            delivery.take_left(prompt, held.device, self.store, self.key_store)
+            return str(delivery.take_left(prompt, held.device, store, self.key_store))
+
+
+def _contents(held: Held) -> str:
+    damaged = f" and {held.rest_bytes} bytes that are no packets" if held.rest_bytes else ""
+    return f"{held.packets} packets{damaged}"
 
 
 def _said(held: Held) -> str:
+    if held.unread:
+        return (
+            "MicroPython is at its prompt, but does not tell what a stopped firmware has left in "
+            f"RAM, which a reset loses ({held.unread}): try again; --discard gives that up"
+        )
     if held.foreign:
         return (
             "it is of another fleet, so that nobody can tell what it holds and a reset would lose:"
             " set MOTEKIT_KEYS to the key store of its fleet; --discard gives that up"
         )
     where = "at its prompt, in RAM" if held.stopped else "that a reset loses"
-    return f"{held.device} holds {held.packets} packets {where}, which nobody has; {_WAYS}"
+    return f"{held.device} holds {_contents(held)} {where}, which nobody has; {_WAYS}"
 
 
 def ask(port: str, key_store: KeyStore, cancelled: Callable[[], bool]) -> Held:
@@ -117,26 +129,37 @@ def _greeted(client: Client, hello: Hello) -> Found:
 def _running(found: Found, hello: Hello) -> Held:
     packets = hello.next_seq - hello.tail_seq
     kept = packets > 0 and (hello.generation > 0 or found.taken)
-    return Held(hello.device, packets, kept, uptime_ms=hello.uptime_ms)
+    return Held(hello.device, packets, kept=kept, uptime_ms=hello.uptime_ms)
 
 
 def _prompt(port: str) -> RawPrompt:
     return opened(lambda: RawPrompt.open(port, PROMPT_S), port, known=True)
 
 
+def _left(prompt: RawPrompt) -> stopped.Left:
+    device = prompt.execute(_DEVICE).strip()
+    if not _ID.fullmatch(device):
+        raise PromptError(f"{prompt.name}: its id is garbled: {device[:40]!r}")
+    packets, rest = stopped.packets(unsent.queue(prompt))
+    return stopped.Left(device, tuple(packets), rest)
+
+
 def _at_prompt(port: str, key_store: KeyStore) -> Held:
     try:
-        with _prompt(port) as prompt:
-            data = unsent.queue(prompt)
-            device = prompt.execute("import machine\nprint(machine.unique_id().hex())").strip()
-            prompt.leave()
+        prompt = _prompt(port)
     except PromptError:
         return Held()
-    packets, rest = stopped.packets(data)
-    left = stopped.Left(device, tuple(packets), rest)
-    of_fleet = max(left.generations, default=0) > 0
+    try:
+        with prompt:
+            left = _left(prompt)
+            prompt.leave()
+    except PromptError as error:
+        return Held(unread=str(error).removeprefix(f"{port}: "), kept=True, stopped=True)
+    count, rest_bytes = len(left.packets), len(left.rest)
+    kept = max(left.generations, default=0) > 0 or rest_bytes > count == 0
+    held = Held(left.device, count, rest_bytes, kept, stopped=True)
     try:
         left.check_keys(key_store, port)
     except LinkError:
-        return Held(device, len(packets), of_fleet, stopped=True, foreign=True)
-    return Held(device, len(packets), of_fleet, stopped=True)
+        return replace(held, foreign=True)
+    return held

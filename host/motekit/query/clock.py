@@ -5,16 +5,17 @@ that lie far enough apart to tell it better than a crystal holds it, or at 1. On
 the best quality of the epoch count, and none that 64 bits of ns cannot hold. An epoch without
 anchors has no UTC.
 
-Two anchors agree that no more than drift lies between. Those that contradict others before and
+Two anchors agree that no more than drift of a crystal lies between; what runs further off is
+believed where the next anchors tell the same rate. Those that contradict others before and
 after, which agree, are of a host whose clock was wrong meanwhile: they are refused. Where those
 before agree among themselves and those after do, too, one of the clocks was set in between, the
-host's or the board's, and nothing tells which or when: up to the first after, time runs on from
-the last before, and is doubtful.
+host's or the board's, or the board's stood still, and nothing tells which or when: up to the
+first after, time runs on from the last before, and is doubtful.
 """
 
 from bisect import bisect
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,8 @@ Ints = NDArray[np.int64]
 
 CRYSTAL = 200e-6  # what a board's clock may be off, relative; a rate less certain is not used
 RATE_MAX = 1e-3  # a rate further off comes from a clock that was set, not from drift
-DRIFT_MAX = 3e-3  # as much between two anchors is taken for drift all the same
+DRIFT_MAX = 300e-6  # as much between two anchors is taken for drift, at any temperature
+STEADY_MAX = 3e-3  # as much is, too, where anchors tell it twice, one after the other
 SET_MIN_US = 1_000_000  # a clock that was set by less is not told from one that is corrected
 TIME_MAX_NS = (1 << 63) - 1
 US = 1000
@@ -43,7 +45,7 @@ class Clock:
         told = [a for a in anchors if max(a.time_us, a.utc_us) * US <= TIME_MAX_NS]
         best = max((anchor.quality for anchor in told), default=0)
         used = sorted(anchor for anchor in told if anchor.quality == best and best > 0)
-        runs = _trusted(used)
+        runs = _joined(_trusted(used))
         kept = {anchor for run in runs for anchor in run}
         self.quality = best
         self.refused = tuple(anchor for anchor in used if anchor not in kept)
@@ -107,12 +109,18 @@ class Clock:
 def _rate_off(nearest_first: Sequence[Anchor]) -> float:
     """Return by how much UTC runs faster than the board at the first of the anchors, relative."""
     for other in nearest_first[1:]:
-        first = nearest_first[0]
-        span = abs(other.time_us - first.time_us)
-        if (first.error_us + other.error_us) <= CRYSTAL * span:
-            off = (abs(other.utc_us - first.utc_us) - span) / span
+        off = _off(nearest_first[0], other)
+        if off is not None:
             return off if abs(off) <= RATE_MAX else 0.0
     return 0.0
+
+
+def _off(first: Anchor, other: Anchor) -> float | None:
+    """Return by how much UTC ran faster than the board between two anchors; None: not told."""
+    span = other.time_us - first.time_us
+    if not span or first.error_us + other.error_us > CRYSTAL * abs(span):
+        return None
+    return (other.utc_us - first.utc_us - span) / span
 
 
 def _apart_us(first: Anchor, other: Anchor) -> int:
@@ -145,6 +153,30 @@ def _trusted(anchors: Sequence[Anchor]) -> list[list[Anchor]]:
         if not any(run[0] < chain[-1] and chain[0] < run[-1] for run in around):
             runs.insert(at, chain)
     return runs
+
+
+def _joined(runs: Sequence[Sequence[Anchor]]) -> list[list[Anchor]]:
+    """Return the runs, those as one between which the board ran as far off as beside it.
+
+    A crystal that is far off is so all the time; a clock is set, or stands still, once.
+    """
+    anchors = [anchor for run in runs for anchor in run]
+    begins = set(accumulate(len(run) for run in runs[:-1]))
+    joined: list[list[Anchor]] = []
+    for i, anchor in enumerate(anchors):
+        if not joined or (i in begins and not _steady(anchors, i)):
+            joined.append([])
+        joined[-1].append(anchor)
+    return joined
+
+
+def _steady(anchors: Sequence[Anchor], i: int) -> bool:
+    """Tell whether the rate between anchors i - 1 and i is told by their neighbours, too."""
+    off = _off(anchors[i - 1], anchors[i])
+    beside = (_off(*anchors[at - 1 : at + 1]) for at in (i - 1, i + 1) if 0 < at < len(anchors))
+    if off is None or abs(off) > STEADY_MAX:
+        return False
+    return any(other is not None and abs(other - off) <= CRYSTAL for other in beside)
 
 
 def _knots(runs: Sequence[Sequence[Anchor]]) -> Iterator[tuple[int, int, bool]]:

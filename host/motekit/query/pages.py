@@ -65,7 +65,7 @@ class Notes:
             ),
             *(
                 f"{run}: {count} samples may be off by up to {apart_us / 1e6:,.0f} s: a clock was "
-                f"set, the host's or the board's, and nothing tells when"
+                f"set, the host's or the board's, or stood still, and nothing tells when"
                 for run, (count, apart_us) in self._doubtful.items()
             ),
         ]

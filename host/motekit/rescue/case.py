@@ -121,8 +121,10 @@ class Case:
         path = self.save(UNSENT_FILE, b"")
         unsent.record(path, self.found.device, found)
         if rest:
-            self.save("unsent-rest.bin", data[-rest:])
-            self.lost.append(f"{rest} bytes of the queue that are no packets (kept in a file)")
+            self.save("unsent-rest.bin", rest)
+            self.lost.append(
+                f"{len(rest)} bytes of the queue that are no packets (kept in a file)"
+            )
         if not found:
             return
         take = f"motekit collect replay:{shlex.quote(str(path))} --store FILE"
@@ -137,7 +139,7 @@ class Case:
         self.count(taken, f"; all are in {path}")
 
     def _are_foreign(self, found: Sequence[bytes]) -> bool:
-        left = stopped.Left(self.found.device, tuple(found), 0)
+        left = stopped.Left(self.found.device, tuple(found), rest=b"")
         try:
             left.check_keys(self.wishes.key_store, self.port)
         except stopped.ForeignError:
