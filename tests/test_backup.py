@@ -16,6 +16,7 @@ from motekit import plan as plans
 from motekit import provision
 from motekit.client import Client, NoReplyError
 from motekit.configuration import apply, backup_file, restore, target
+from motekit.configuration import backup as taking
 from motekit.configuration.backup_file import Backup, BackupError
 from motekit.keys import KeyStore
 from motekit.prompt.raw import RawPrompt
@@ -382,3 +383,40 @@ def test_a_lost_answer_is_no_board_that_went_back(fleet, home, monkeypatch, lost
     assert done.state == state, done
     assert ("keeps them" in done.error) == (state == "failed")
     assert at_prompt(virtual)["/notes.txt"] == b"1"
+
+
+class Unclear:
+    """A prompt that answers, and whose answer cannot be read; what it was left with."""
+
+    name = "tty0"
+    left = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+    def execute(self, _):
+        return "\x00?"
+
+    def restart(self):
+        self.left = "restart"
+
+    def leave(self):
+        self.left = "leave"
+
+
+@pytest.mark.parametrize("work", ["backup", "restore"])
+def test_a_stopped_board_that_cannot_be_read_keeps_what_is_in_its_ram(monkeypatch, work):
+    prompt = Unclear()
+    monkeypatch.setattr(RawPrompt, "open", lambda *_: prompt)
+    monkeypatch.setattr("motekit.provision.look.over_link", lambda *_, **__: None)
+    key_store = KeyStore.from_root(bytes(32))
+    if work == "backup":
+        done = taking.one("tty0", Path, taking.What(files=True), key_store)
+    else:
+        saved = Backup("0123456789ab", "", "", "", "", {"/notes.txt": b"x"})
+        done = restore.one("tty0", saved, key_store, restore.Options(), lambda *_: None)
+    assert done.error.startswith("says its id is")
+    assert prompt.left == "leave"

@@ -113,13 +113,14 @@ def _told(port: str, found: Found | None) -> Backup:
 def _read(
     port: str, what: What, told: Found | None, key_store: KeyStore
 ) -> tuple[Backup, tuple[str, ...]]:
-    """Read files at the prompt; the board restarts in any case."""
+    """Read files at the prompt; the board restarts, but for one that may hold what nobody has."""
     with RawPrompt.open(port, BOOT_S) as prompt:
-        leave = prompt.restart
+        leave = prompt.restart if told is not None else prompt.leave
         try:
             found = look.at_prompt(prompt, key_store)
             if told is None:
                 check_left(found, port, discard=what.discard)
+            leave = prompt.restart
             if told is not None and found.device != told.device:
                 raise LinkError(f"{port}: {told.device} was here, now it is {found.device}")
             if found.trial:

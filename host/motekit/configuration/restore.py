@@ -138,12 +138,13 @@ class _Restoring:
     def _bring(self, *, asked: bool) -> bool:
         """Bring what differs and put the board on trial; False if nothing differs."""
         with RawPrompt.open(self._port, BOOT_S) as prompt:
-            leave = prompt.restart
+            leave = prompt.restart if asked else prompt.leave  # what it holds is not known
             try:
                 found = look.at_prompt(prompt, self._keys)
                 self._device = found.device
                 if not asked:
                     check_left(found, self._port, discard=self._options.discard)
+                leave = prompt.restart
                 if not found.firmware:
                     raise RefusedError(
                         f"{self._port}: has no firmware that a backup could be brought to:"

@@ -195,9 +195,14 @@ class Session:
         except PromptError as e:
             raise LinkError(f"{e}; {flash_hint(self._port, self._shared.plan)}") from e
         with prompt:
-            leave = prompt.restart
+            asked = seen.hello is not None
+            leave = prompt.restart if asked else prompt.leave  # what it holds is not known
             try:
-                self._at_prompt(prompt, seen)
+                found = look.at_prompt(prompt, self._shared.keys)
+                self._meet(found)
+                self._spare_left(prompt, found, asked=asked)
+                leave = prompt.restart
+                self._at_prompt(prompt, found, seen)
             except HoldsError:
                 leave = prompt.leave
                 raise
@@ -209,10 +214,7 @@ class Session:
         known = bool(self._device)
         return opened(lambda: RawPrompt.open(self._port, BOOT_S), self._port, known=known)
 
-    def _at_prompt(self, prompt: RawPrompt, seen: Found) -> None:
-        found = look.at_prompt(prompt, self._shared.keys)
-        self._meet(found)
-        self._spare_left(prompt, found, asked=seen.hello is not None)
+    def _at_prompt(self, prompt: RawPrompt, found: Found, seen: Found) -> None:
         if not found.firmware:
             raise RefusedError(
                 f"{self._port}: has MicroPython, and no firmware that can be provisioned; "
