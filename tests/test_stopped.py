@@ -117,11 +117,11 @@ def test_two_ctrl_c_cut_nothing_short(fleet, key_store, tmp_path):
     """A board in Wi-Fi heeds Ctrl-C at any time; tools send two, and its flash may be slow."""
     slow = tmp_path / "ending.py"
     whole = (FIRMWARE / "ending.py").read_text("utf-8")
-    assert "    if board.epoch is None:\n" in whole
+    assert "    if board.log is None:\n" in whole
     slow.write_text(
         whole.replace(
-            "    if board.epoch is None:\n",
-            "    __import__('time').sleep_ms(400)\n    if board.epoch is None:\n",
+            "    if board.log is None:\n",
+            "    __import__('time').sleep_ms(400)\n    if board.log is None:\n",
         )
     )
     with own.taken((), (), {"motefw/ending.py": slow}):

@@ -87,7 +87,7 @@ class Board:
 
     def boot(self):
         """Make all parts, start the sensors."""
-        self.clock, self.uplink, self.link = overlay.call("boot", "parts", self)
+        self.log, self.clock, self.uplink, self.link = overlay.call("boot", "parts", self)
         overlay.call("boot", "begin", self)
         overlay.call("attach", "attach", self)
         overlay.call("boot", "finish", self)

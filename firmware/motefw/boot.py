@@ -25,20 +25,21 @@ _REST_BYTES = const(14336)  # what every board needs beside the queue
 
 
 def parts(board):
-    """Give the board its identity, settings and recorder; return (clock, uplink, link)."""
+    """Give the board its identity, settings and recorder; return (log, clock, uplink, link)."""
     port = board.port
     overlay.learn()
     _end_trial(board)
     board.previous_epoch = _identify(board)
     board.settings = _settings(board)
-    board.log = log = _queue(board)
+    log = _queue(board)
     board.nonce = port.random(8)
     clock = Clock(port.ticks_us, port.ticks_diff, _STEP_MAX_US)
     board.encoder, kernel = overlay.call("packet_setup", "select_kernel")
     who = board.identity
     board.recorder = Recorder(log, who, board.epoch, clock, kernel)
     uplink = Uplink(log, who.ack, who.generation, board.epoch, port.ticks_ms, port.ticks_diff)
-    return clock, uplink, SerialLink(port.serial, log, uplink, board, board.recorder.out)
+    link = SerialLink(port.serial, log, uplink, board, board.recorder.out)
+    return log, clock, uplink, link
 
 
 def _queue(board):

@@ -55,7 +55,7 @@ def leave(board):
     """Leave sensors quiet, and on the flash how far the numbering came."""
     for stream in board.streams:
         stream.stop()
-    if board.epoch is None:
+    if board.log is None:
         return  # interrupted before it had one
     try:
         end_epoch(board.port.root, board.epoch, board.log.next_seq - 1)

@@ -10,6 +10,7 @@ class Sampling:
     CODE = "i"  # of the arrays that hold its values: "h" or "H" where 16 bits do
     STREAMING = False
     TIMED = False  # samples come when the part likes: each carries a time of its own
+    address = None  # on its bus, where that has any
     FIFO = 1  # samples that wait in a streaming part before one is lost
 
     def measure(self):

@@ -56,7 +56,7 @@ class SerialLink:
         self._chunk = bytearray(64)
         self.taken = bytearray(_IN_BYTES)  # since the last zero
         self.have = 0
-        self._message = b""  # what is there of it; made for it, since most are short
+        self._message = bytearray()  # what is there of it; made for it, since most are short
         self._size = 0
         self._start = 0  # CRC of its first piece, and of that of the message before
         self._message_id = -1
@@ -276,7 +276,7 @@ class SerialLink:
         self._write(_CREDIT, number, index, 0, 3)
         if fresh and index == last:
             message = memoryview(self._message)[: self._size]
-            self._message = b""
+            self._message = bytearray()
             self._board.receive(message)
         return True
 
