@@ -48,6 +48,7 @@ board = 0
 @pytest.fixture
 def fan(tmp_path):
     (tmp_path / "fan.csv").write_text("time,x,y,z\n1,10,-20,250\n2,11.0,-21,251\n\n3,12,-22,252\n")
+    (tmp_path / "twice.csv").write_text("x,x,z\n10,-20,250\n")
 
 
 @pytest.mark.usefixtures("fan")
@@ -143,6 +144,8 @@ WRONG = [
     (HEAD + CLIMATE.replace("21.5", '"warm"'), "temperature: 'warm' is not a number"),
     (HEAD + ACCEL.replace("fan.csv", "fen.csv"), "fen.csv: cannot be read: No such file"),
     (HEAD + ACCEL.replace('"z"', '"w"'), "has no column 'w'"),
+    (HEAD + ACCEL.replace("fan.csv", "twice.csv"), "twice.csv: column x is there twice"),
+    ('[board]\nboard = "esp32-devkitc"', "board: is no list; [[board]] makes one of tables"),
     (HEAD + ACCEL.replace(', "z"', ""), "2 columns, adxl345 takes 3: accel_x"),
     (HEAD + ACCEL.replace('["x", "y", "z"]', "3"), "columns: 3 is not a list"),
     (HEAD + ACCEL + "source = { accel_x = 1 }", "one or the other"),

@@ -212,6 +212,7 @@ def test_a_file_that_is_no_store_is_left_alone(path, content, readonly):
     path.write_bytes(content)
     assert "no motekit store" in opened(path, readonly=readonly)
     assert path.read_bytes() == content
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_another_programs_database_is_left_alone(path):

@@ -130,7 +130,8 @@ class Fields:
         if value is None:
             return []
         if not isinstance(value, list):
-            raise self.fail(key, f"{value!r} is not a list")
+            hint = f"; [[{key}]] makes one of tables" if isinstance(value, Mapping) else ""
+            raise self.fail(key, f"is no list{hint}" if hint else f"{value!r} is not a list")
         return list(enumerate(cast("list[object]", value)))
 
     def done(self) -> None:

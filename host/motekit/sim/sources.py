@@ -156,6 +156,8 @@ def _open(fields: Fields, path: Path) -> tuple[list[str], list[tuple[int, list[s
         raise fields.fail("file", f"{str(path)!r}: {e}") from None
     if not header:
         raise fields.fail("file", f"{path} is empty, a line of column names expected")
+    if twice := {name for name in header if name and header.count(name) > 1}:
+        raise fields.fail("file", f"{path}: column {', '.join(sorted(twice))} is there twice")
     return header, rows
 
 

@@ -14,7 +14,8 @@ class WriterLock:
 
     def __init__(self, store: Path) -> None:
         self._connection: sqlite3.Connection | None = None
-        path = store.with_name(store.name + "-lock")
+        path = self._path = store.with_name(store.name + "-lock")
+        self._made = not path.exists()
         try:
             connection = sqlite3.connect(
                 path, timeout=0, isolation_level=None, check_same_thread=False
@@ -42,3 +43,9 @@ class WriterLock:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def withdraw(self) -> None:
+        """Leave nothing beside what turned out to be no store of ours."""
+        if self._made:
+            self._path.unlink(missing_ok=True)
+        self.release()

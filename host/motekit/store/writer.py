@@ -69,7 +69,7 @@ class Store(Reader):
                     store._load()
         except BaseException:
             if lock is not None:
-                lock.release()
+                lock.withdraw()
             raise
         return store
 
