@@ -28,7 +28,7 @@ FIRMWARE_LAYERS = (
     ("commands",),
     ("configure", "fit"),
     ("hello", "status", "schema"),
-    ("trouble", "start", "ending", "readings"),
+    ("trouble", "start", "ending", "readings", "relief"),
     ("tap",),
     ("app",),
     ("wifi",),

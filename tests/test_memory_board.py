@@ -12,6 +12,7 @@ import subprocess
 
 import pytest
 
+from motefw.sampler import NO_MEMORY
 from motekit import firmware
 from motekit.client import RefusedError
 from motekit.configuration import wire
@@ -38,6 +39,11 @@ sensor = [
     { driver = "sht4x", period_s = 1, source = { temperature = 21.5, humidity = 45 } },
     { driver = "pms5003", source = { pm2_5 = 12 } },
 ]
+"""
+MORE = """
+    { driver = "bme280", source = { temperature = 12 } },
+    { driver = "scd4x", source = { co2 = 500 } },
+    { driver = "sen55", source = { pm2_5 = 12 } },
 """
 FAULTS = """
 [[fault]]
@@ -214,6 +220,30 @@ def test_a_small_heap_has_room_for_wifi(asked):
         assert board("wifi.get")["state"] == "joined"
         assert board("wifi.scan")["heard"]
     board.check()
+
+
+def test_of_too_many_sensors_those_run_that_fit_and_one_can_be_taken_out(asked):
+    board = asked(SCENARIO.replace("\n]\n", MORE + "]\n"))
+    status = board("status")
+    states = {each["name"]: each["state"] for each in status["sensors"]}
+    assert len(states) == 6
+    assert set(states.values()) == {"ok", NO_MEMORY}
+    board.meet_anew()
+    config = board("config.get")
+    assert board("schema", {"schema": 0})["schema"]["name"] == "adxl345"
+    rows = board("readings")["readings"]
+    assert [row is not None for row in rows] == [
+        states[each["name"]] == "ok" for each in config["sensors"]
+    ]
+    config["sensors"] = config["sensors"][:3]
+    mark = wire.send(board, config, wire.marks(board))
+    board("reboot")
+    board.rest(10)
+    wire.keep(board, mark)
+    assert [each["state"] for each in board("status")["sensors"]] == ["ok"] * 3
+    assert board.board.counts.starts == 2
+    epochs = board.world.store.summary().devices[0]
+    assert epochs.missing == epochs.lost == 0
 
 
 @pytest.mark.parametrize(("sensors", "hours"), [(day.SLOW, 24), (day.FAST, 1)])

@@ -16,6 +16,7 @@ import micropython
 from . import control, overlay, packet_stream
 from .compat import const
 from .errors import MoteError
+from .sampler import NO_MEMORY
 
 WATCHDOG_MS = const(30000)
 HOLD_MINUTES = const(10)
@@ -70,12 +71,14 @@ class Board:
         self._watchdog = port.watchdog(WATCHDOG_MS)
         self.tasks = []
         self.streams = []
+        self.left_out = []  # (number, name, driver, why) of sensors for which there is no room
         self.due_ms = []  # when each of them wants to be looked after
         self.buses = {}
         self.tap = None  # what tells of the buses, while a recording is made
         self.counters = {}  # of hosts' requests
         self.refused = 0
         self.messages_bad = 0
+        self._starving = False
         self.starved = 0  # requests that found no room for their answer
         self.interrupts_ignored = 0
         self.interrupted_ms = None
@@ -170,6 +173,7 @@ class Board:
             self.tap.tick()
         if self._ticks % _COLLECT_TICKS == 0:
             gc.collect()
+            self._starving = False
             self.heap_min_bytes = min(self.heap_min_bytes, overlay.tidy())
         if self._stopping and not self._stopped_tick:
             self._stopped_tick = self._ticks
@@ -192,9 +196,30 @@ class Board:
         except MoteError:
             self.messages_bad += 1
         except MemoryError:
-            overlay.tidy(overlay.ALL_BYTES)
-            self.log.shrink()
-            self.starved += 1
+            self.starve()
+
+    def starve(self):
+        """Make room for a request that found none; its host makes it again."""
+        overlay.tidy(overlay.ALL_BYTES)
+        self.log.shrink()
+        self.starved += 1
+        if self._starving:  # for the second time in a minute: what asks again finds none either
+            self.leave_out()
+        self._starving = not self._starving
+
+    def leave_out(self):
+        """Let go of the last sensor, until the next boot; what it has sampled is logged."""
+        if not self.streams:
+            return
+        stream = self.streams.pop()
+        self.due_ms.pop()
+        self.left_out.append((stream.number, stream.name, stream.sensor["driver"], NO_MEMORY))
+        try:
+            stream.close()  # before there is a need for more
+            stream.stop()
+            overlay.call("relief", "tell", self, *self.left_out[-1])
+        except Exception as error:
+            self._complain(stream.name, error)
 
     # End.
 

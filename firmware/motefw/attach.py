@@ -1,31 +1,75 @@
-"""The sensors of a board, made and started one after the other at boot. Loaded for that alone."""
+"""The sensors of a board, made and started one after the other at boot. Loaded for that alone.
 
+One for which there is no room beside what requests need is left out and told of: a board answers
+in any case, so that somebody can take a sensor out.
+"""
+
+import json
+import os
+import sys
 from time import ticks_add
 
 from . import drivers, overlay
+from .compat import const
 from .errors import MoteError
-from .sampler import Stream
+from .files import WIFI_FILE
+from .sampler import NO_MEMORY, STARTING, Stream
+
+# In pieces of 128 bytes, see `overlay.spare`: what it takes to answer, and that more for each
+# sensor of the configuration, which a request may have to look through, and with Wi-Fi.
+_ANSWER = const(20)
+_SENSOR = const(2)
+_WIFI = const(8)
 
 
 def attach(board):
-    """Start each sensor of the settings, and log its table."""
+    """Start each sensor of the settings that there is room for, and log its table."""
     settings = board.settings
-    for number, sensor in enumerate(settings.pop("sensors")):
+    sensors = settings.pop("sensors")
+    for row in board.left_out:
+        _tell(board, row)
+    pieces = _ANSWER + _SENSOR * (len(sensors) + len(board.left_out))
+    wifi = WIFI_FILE in os.listdir(board.port.root)
+    overlay.reserve(pieces + (_WIFI if wifi else 0))
+    for number in range(len(sensors)):
+        sensor = json.loads(sensors.pop(0))
+        before = list(sys.modules)
+        why = NO_MEMORY
         try:
-            _add_stream(board, number, sensor, settings)
-        except (MemoryError, MoteError) as error:
-            board.config_error = f"{sensor['name']}: {type(error).__name__}: {error}"
-            board.report(board.config_error)
+            if _add_stream(board, number, sensor, settings):
+                continue
+        except MemoryError:
+            pass
+        except MoteError as error:
+            why = f"{type(error).__name__}: {error}"
+        overlay.unload(before)
+        board.left_out.append((number, sensor["name"], sensor["driver"], why))
+        _tell(board, board.left_out[-1])
+    overlay.reserve(pieces)
+
+
+def _tell(board, row):
+    try:
+        overlay.call("relief", "tell", board, *row)
+    except MemoryError:
+        pass  # `status` tells of it
 
 
 def _add_stream(board, number, sensor, settings):
-    """Start one sensor. No function of this module may stay with it: it would keep the module."""
+    """Start one sensor; tell whether there is room for it.
+
+    No function of this module may stay with it: it would keep the module.
+    """
     bus = sensor["bus"]
     spec = settings["buses"][bus]
     spec["name"] = bus
     cls = [drivers.load(sensor["driver"])]  # which the stream has alone, soon half of it
     stream = Stream(number, sensor, spec, cls.pop(), board.recorder, board, settings["packet"])
-    board.streams.append(stream)
     wait_ms = stream.step()
-    board.due_ms.append(ticks_add(board.ticks_ms(), wait_ms))
+    if stream.state in (STARTING, NO_MEMORY) and stream.block is None:
+        return False
+    overlay.insist(overlay.spare)
     board.recorder.note({"schema": overlay.call("schema", "table", stream)})
+    board.due_ms.append(ticks_add(board.ticks_ms(), wait_ms))
+    board.streams.append(stream)
+    return True

@@ -4,6 +4,7 @@ The epoch is on the flash before anything is sent under it; the log begins with 
 then the table of each sensor, there or not: `attach` makes them, when this is let go of.
 """
 
+import json
 import os
 
 import micropython
@@ -17,10 +18,11 @@ from .files import RECORD_FILE, TRIAL_FILE, WIFI_FILE, read_json
 from .links.serial import SerialLink
 from .log import PAGES_MAX, RamLog
 from .recorder import Recorder
-from .sampler import Stream
+from .sampler import NO_MEMORY, Stream
 from .uplink import Uplink
 
 _STEP_MAX_US = const(32_000_000)  # more than the watchdog lets a program stand still, 30 s
+_FIT = const(90)  # pieces
 _REST_BYTES = const(14336)  # what every board needs beside the queue
 
 
@@ -67,7 +69,11 @@ def finish(board):
     link = board.link
     for name, job in (("sample", board.sample), ("read", link.read), ("send", link.send)):
         board.tasks.append(Task(name, job, board.ticks_ms))
-    _begin_wifi(board)
+    try:
+        _begin_wifi(board)
+    except MemoryError:
+        board.leave_out()
+        _begin_wifi(board)
     overlay.shed(Board, RamLog, Clock, Recorder, Uplink, SerialLink, Stream, Task)
 
 
@@ -132,9 +138,16 @@ def _settings(board):
     try:
         found = overlay.call("stored", "begin", board.port.root)
         settings = overlay.call("config", "check", found, None)
-        overlay.call("fit", "fit", settings, drivers.load)
+        sensors = settings["sensors"]
+        overlay.reserve(_FIT)
+        count = overlay.call("fit", "fit", settings, drivers.load, overlay.spare)
+        while len(sensors) > count:
+            sensor = sensors.pop()
+            board.left_out.append((len(sensors), sensor["name"], sensor["driver"], NO_MEMORY))
+        # As texts they take a third of the room, until each has its turn.
+        settings["sensors"] = [json.dumps(sensor) for sensor in sensors]
         return settings
-    except (ConfigError, OSError) as error:
+    except (ConfigError, MemoryError, OSError) as error:
         board.config_error = str(error)
         board.report(f"no sensors: {error}")
         return overlay.call("config", "check", {"board": "unknown"}, None)

@@ -5,6 +5,7 @@ import sys
 
 from . import __version__
 from .compat import const
+from .sampler import NO_MEMORY
 
 _ARCHS = const(
     "- x86 x64 armv6 armv6m armv7m armv7em armv7emsp armv7emdp xtensa xtensawin rv32imc rv64imc"
@@ -54,4 +55,8 @@ def hello(board, args):
         }
         for stream in board.streams
     ]
+    for number, name, driver, _ in board.left_out:
+        row = {"stream": number, "name": name, "driver": driver, "schema": number}
+        row["state"] = NO_MEMORY
+        values["streams"].append(row)
     return values

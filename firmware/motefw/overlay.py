@@ -15,14 +15,15 @@ from .compat import const
 _ROOM_BYTES = const(32768)  # with more than this free, modules may stay
 _PLENTY_BYTES = const(65536)
 _CALL_BYTES = const(7168)  # the largest module and what it does
+_PIECE_BYTES = const(128)  # of a reply, which is the most that is needed at a stretch
 ALL_BYTES = const(0x3FFFFFFF)
 _DRIVERS = ".drivers"
 _PACKAGE = __name__.split(".")[0]
 _RARE = const(
     " actions attach authority boot commands config configure ending files fit hello identity "
-    "improv message networks options packet_anchor packet_linear packet_setup readings reply scan "
-    "schema start status stored trial trouble wlan accelerometer driver register sensirion "
-    "uart_asked uart_part "
+    "improv message networks options packet_anchor packet_linear packet_setup readings relief "
+    "reply scan schema start status stored trial trouble wlan accelerometer driver register "
+    "sensirion uart_asked uart_part "
 )  # the last six are what drivers have in common
 
 
@@ -33,6 +34,7 @@ def _unknown():
 # Who tells what is free: the port, once there is one; CPython cannot. What may be left of that.
 _measure = [getattr(gc, "mem_free", _unknown), 0]
 _lent = []  # what gives up room for a call, a piece at a time
+_kept = [0]  # pieces that nothing is to take which lasts
 
 
 def setup(heap):
@@ -103,6 +105,25 @@ def insist(make, *args):
                 raise
 
 
+def reserve(pieces):
+    """Have `spare` see to so many pieces."""
+    _kept[0] = pieces
+
+
+def spare(less=0):
+    """Raise MemoryError unless there is room for all pieces that are kept, but for so many.
+
+    They are taken and given back: what is free in holes that are smaller is of no use.
+    """
+    pieces = [None] * (_kept[0] - less)
+    try:
+        for i in range(len(pieces)):
+            pieces[i] = bytearray(_PIECE_BYTES)
+    finally:
+        for i in range(len(pieces)):  # something on the stack may still lead here
+            pieces[i] = None
+
+
 def learn():
     """Load each module once, if the heap is short, for the sake of the names in it.
 
@@ -161,7 +182,20 @@ def _let_go():
             package, _, last = name.rpartition(".")
             driver = package == _PACKAGE + _DRIVERS and last[0] != "_"  # that is half of one
             if driver or (package == _PACKAGE and " " + last + " " in _RARE):
-                del sys.modules[name]
-                delattr(sys.modules[package], last)
+                _unload(name)
                 return True
     return False
+
+
+def unload(before):
+    """Let go of the modules that have come since `sys.modules` was as that list."""
+    for name in list(sys.modules):
+        if name not in before and name.startswith(_PACKAGE):
+            _unload(name)
+    tidy(ALL_BYTES)
+
+
+def _unload(name):
+    package, _, last = name.rpartition(".")
+    del sys.modules[name]
+    delattr(sys.modules[package], last)

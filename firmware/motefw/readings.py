@@ -7,9 +7,12 @@ Loaded for a request. A block that has just become a packet still holds its firs
 def readings(board, args):
     """Tell the integers of a late sample of each stream, None for one that is invalid.
 
-    A stream that has none yet has None in its place.
+    A stream that has none yet has None in its place, as has a sensor that was left out.
     """
-    return {"readings": [_sample(stream) for stream in board.streams]}
+    rows = [None] * (len(board.streams) + len(board.left_out))
+    for stream in board.streams:
+        rows[stream.number] = _sample(stream)
+    return {"readings": rows}
 
 
 def _sample(stream):

@@ -19,6 +19,8 @@ START = const(0)
 POLL = const(1)
 READ = const(2)
 STOPPED = const(3)
+STARTING = "starting"
+NO_MEMORY = "no memory"  # the state of a sensor for which there is no room
 BACKOFF_MIN_MS = const(1000)
 POLL_MAX_MS = const(100)
 _PERIOD_MS = const(1000)
@@ -49,7 +51,7 @@ class Stream:
         self._rested = False  # since the last look, which is the first one then
         self.quiet_s = 0  # a streaming part that gives nothing for so long has stopped
         self.driver = self.block = self.last_error = None
-        self.state = "starting"
+        self.state = STARTING
         self.phase = START
         self.backoff_ms = BACKOFF_MIN_MS
         self.note = None  # to be logged
@@ -80,7 +82,10 @@ class Stream:
             return self._failed(error)
 
     def _start(self):
+        anew = not self.block
         self.driver, self.block = overlay.call("start", "begin", self)
+        if anew:
+            overlay.insist(overlay.spare)
         self.phase = POLL
         return self.poll_ms if self.cls.STREAMING else self.wait_ms()
 

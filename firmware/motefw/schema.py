@@ -28,7 +28,8 @@ def table(stream):
 def schema(board, args):
     """Tell the channel table of a schema."""
     number = args.get("schema")
-    count = len(board.streams)
-    if type(number) is not int or not 0 <= number < count:
-        raise MessageError(f"schema: {number!r}, and this board has {count} sensors from 0 on")
-    return {"schema": table(board.streams[number])}
+    for stream in board.streams:
+        if stream.number == number:
+            return {"schema": table(stream)}
+    there = [stream.number for stream in board.streams]
+    raise MessageError(f"schema: {number!r}, and this board has {len(there)} sensors: {there}")

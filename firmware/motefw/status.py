@@ -3,6 +3,8 @@
 import gc
 import os
 
+from .sampler import NO_MEMORY
+
 
 def status(board, args):
     """Tell how the board and its sensors are; with "files", what room its file system has."""
@@ -27,13 +29,19 @@ def status(board, args):
         "ignored_receipts": uplink.ignored,
         "restarted_tasks": sum(task.restarts for task in board.tasks),
         "config_error": board.config_error,
-        "sensors": [state(stream) for stream in board.streams],
+        "sensors": [state(stream) for stream in board.streams]
+        + [_left_out(*row) for row in board.left_out],
     }
     if args.get("files"):  # which takes littlefs a while
         room = os.statvfs(board.port.root)
         values["files_bytes"] = room[0] * room[2]
         values["files_free_bytes"] = room[0] * room[3]
     return values
+
+
+def _left_out(_, name, driver, why):
+    """Return less of one that was left out at boot."""
+    return {"name": name, "driver": driver, "state": NO_MEMORY, "errors": 1, "last_error": why}
 
 
 def state(stream):

@@ -6,7 +6,7 @@ What cannot be logged now is noted in the stream and logged later.
 
 from .compat import const
 from .errors import MoteError
-from .sampler import BACKOFF_MIN_MS, START, STOPPED
+from .sampler import BACKOFF_MIN_MS, NO_MEMORY, START, STOPPED
 
 _FAILURES_MAX = const(3)  # in a row, before a sensor is started again
 _BACKOFF_MAX_MS = const(30000)  # within a minute of the end of a fault all is well
@@ -159,6 +159,8 @@ def failed(stream, error):
         stream.missed = 1
     stream.phase = START
     try:
+        if state == NO_MEMORY:
+            _let_go(stream)
         if isinstance(error, OSError) and error.errno != _ENODEV:
             stream.hands.recover(stream.spec)
         stream.close()
@@ -168,6 +170,13 @@ def failed(stream, error):
     wait_ms = stream.backoff_ms
     stream.backoff_ms = min(2 * wait_ms, _BACKOFF_MAX_MS)
     return wait_ms
+
+
+def _let_go(stream):
+    """Give back what a sensor took of the heap that could not begin for want of room."""
+    if stream.block and not stream.samples:
+        driver, stream.driver, stream.block = stream.driver, None, None
+        driver.stop()
 
 
 def recover(stream):
@@ -186,6 +195,8 @@ def _count(stream, error):
 def _state_after(stream, error, known):
     if stream.phase != START:
         return "absent" if known and not stream.samples else "failing"
+    if isinstance(error, MemoryError):
+        return NO_MEMORY
     if isinstance(error, MoteError):
         return "wrong"
     return "absent" if isinstance(error, OSError) else "failing"

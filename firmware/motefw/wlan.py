@@ -6,6 +6,8 @@ over restarts, too.
 Ref: SPEC.md, section "Wi-Fi".
 """
 
+import sys
+
 import micropython
 
 from . import overlay
@@ -13,6 +15,7 @@ from .compat import const
 from .errors import ConfigError, MoteError
 
 _CTRL_C = const(3)
+_OWN_PIECES = const(8)  # that this module takes of what is spared
 _SCAN_MAX = const(24)  # what a reply has room for
 
 
@@ -98,12 +101,15 @@ def use(board, networks, former):
         if former or now.networks != networks or now.former != former:
             now.use(networks, former)  # on trial: tried at once, again, too
     elif networks:
+        before = list(sys.modules)
         try:
             now = _station(board, networks, former)
+            overlay.insist(overlay.spare, _OWN_PIECES)
             now.start()
             board.tasks.append(now)
         except MemoryError:
-            overlay.tidy(overlay.ALL_BYTES)
+            now = None
+            overlay.unload(before)  # the next boot leaves a sensor out for it
             return False
     return True
 

@@ -41,7 +41,8 @@ _PUBLIC = {
 _RARE = (
     *("actions", "attach", "authority", "boot", "commands", "config", "configure", "ending"),
     *("files", "fit", "hello", "identity", "improv", "message", "networks", "options"),
-    *("packet_anchor", "packet_linear", "packet_setup", "readings", "reply", "scan", "schema"),
+    *("packet_anchor", "packet_linear", "packet_setup", "readings", "relief", "reply"),
+    *("scan", "schema"),
     *("start", "status", "stored", "trial", "trouble", "wifi", "wlan"),
 )  # loaded when needed; with the core they know each other's attributes, and nobody else does
 _SHARED = ("identity", "authority", "message", "networks", "packet_anchor", "options", "files")

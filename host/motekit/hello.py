@@ -24,6 +24,7 @@ class Stream(NamedTuple):
     name: str
     driver: str
     schema: int
+    state: str | None = None  # of a sensor that the board has left out
 
 
 class Hello(NamedTuple):
@@ -104,6 +105,7 @@ def _stream(row: Any) -> Stream:
         fields.text("name"),
         fields.text("driver"),
         fields.number("schema", 15),
+        None if fields.get("state") is None else fields.text("state"),
     )
 
 

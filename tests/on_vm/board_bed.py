@@ -351,6 +351,7 @@ class FakeBoard:
         self.nonce = b"\1\2\3\4\5\6\7\x08"
         self.nonces = 0
         self.streams = []
+        self.left_out = []
         self.stopped = None
         self.port = self
         self.clock = bed.clock

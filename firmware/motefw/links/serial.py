@@ -258,6 +258,7 @@ class SerialLink:
             try:
                 self._message = bytearray(min((last + 1) * _IN_PIECE_BYTES, _MESSAGE_BYTES))
             except MemoryError:
+                self._board.starve()
                 return False  # the host sends it again
             self._size = self._expected = 0
             self._start = crc32(piece)

@@ -7,6 +7,7 @@ import typer
 from motekit import probe
 from motekit.cli import options, say, show
 from motekit.errors import LinkError
+from motekit.hello import Stream
 from motekit.keys import Host, KeyStore
 from motekit.probe import Port
 
@@ -40,6 +41,10 @@ def ports(
         raise LinkError("\n  ".join(f"{port.name}: {port.note}" for port in failed))
 
 
+def _stream(stream: Stream) -> str:
+    return f"{stream.name} ({stream.state})" if stream.state else stream.name
+
+
 _COLUMNS: show.Columns[Port] = (
     show.Column("port", lambda port: port.name),
     show.Column("usb", lambda port: port.usb, spare=2),
@@ -50,7 +55,7 @@ _COLUMNS: show.Columns[Port] = (
     ),
     show.Column(
         "streams",
-        lambda port: ", ".join(s.name for s in port.hello.streams) if port.hello else "",
+        lambda port: ", ".join(map(_stream, port.hello.streams)) if port.hello else "",
         fold=True,
     ),
 )

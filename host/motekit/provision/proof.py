@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeGuard, cast
 
+from motefw.sampler import NO_MEMORY
 from motekit import drivers, wifi
 from motekit.board import Sensor
 from motekit.client import Client, SilentError
@@ -161,7 +162,9 @@ def _ill(states: Mapping[str, _State], sensor: Sensor) -> bool:
 def _hopeless(states: Mapping[str, _State], sensor: Sensor) -> bool:
     """Tell whether waiting will not help: it is another part, or fails again and again."""
     state = states.get(sensor.name)
-    return state is None or (state.state in _BAD and state.errors >= _SURE_ERRORS)
+    if state is None or state.state == NO_MEMORY:
+        return True
+    return state.state in _BAD and state.errors >= _SURE_ERRORS
 
 
 def _why(states: Mapping[str, _State], sensor: Sensor, config_error: object) -> str:
@@ -172,6 +175,8 @@ def _why(states: Mapping[str, _State], sensor: Sensor, config_error: object) -> 
     if state.state == "ok":
         return f"{where}: gives no valid reading"
     why = state.last_error or "says nothing; is it wired, and has it power?"
+    if state.state == NO_MEMORY:
+        return f"{where}: the board's heap has no room for it beside the others; take one out"
     return f"{where} is {state.state}: {why}"
 
 

@@ -174,7 +174,7 @@ def _sensors(found: Evidence, _board: Board | None) -> str | None:
     if not bad:
         return None
     return "; ".join(
-        f"{row.get('name')} is {row.get('state')} ({row.get('last_error')})" for row in bad
+        f"{row.get('name')}: {row.get('state')} ({row.get('last_error')})" for row in bad
     )
 
 

@@ -60,17 +60,20 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class SensorState:
-    """How a sensor is, as its board tells: state is "ok", "absent", "wrong" or "failing"."""
+    """How a sensor is, as its board tells.
+
+    `state` is "ok", "starting", "absent", "wrong", "failing" or "no memory".
+    """
 
     name: str
     driver: str
     state: str
     errors: int
     last_error: str | None
-    samples: int
-    gaps: int
-    lost: int
-    bad: int  # replies or frames whose checksum was wrong
+    samples: int = 0
+    gaps: int = 0
+    lost: int = 0
+    bad: int = 0  # replies or frames whose checksum was wrong
 
 
 class NothingYetError(MotekitError):
