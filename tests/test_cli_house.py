@@ -149,3 +149,19 @@ def test_sensors_tells_of_channels_that_an_option_adds(name):
     assert {"gyro_x", "gyro_y", "gyro_z"} <= more.keys() or {"rotation_x"} <= more.keys()
     assert all(each["with"].startswith("gyro_dps = ") for each in more.values())
     assert next(iter(more)) in _run("sensors", name).stdout
+
+
+def test_a_table_in_a_pipe_is_no_wider_than_what_it_says(capsys):
+    columns = (
+        show.Column("what", lambda row: row[0]),
+        show.Column("found", lambda row: row[1], fold=True),
+        show.Column("count", lambda row: row[2], right=True),
+        show.Column("fix", lambda row: row[3], fold=True),
+    )
+    rows = [("VM", "a" * 300, "7", ""), ("Python", "ok", "1234567", "b" * 300)]
+    show.rows(columns, rows)
+    assert capsys.readouterr().out.splitlines() == [
+        "what    found    count  fix",
+        f"VM      {'a' * 300}        7",
+        f"Python  ok  1234567  {'b' * 300}",
+    ]

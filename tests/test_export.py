@@ -1,9 +1,11 @@
 """`motekit query` and `motekit export`, as a user runs them."""
 
+import fcntl
 import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -158,3 +160,47 @@ def test_query_as_json_lines_has_of_each_row_its_own_channels(path):
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert rows[-1] == {"device": OTHER, "stream": "adxl345", "time": None, "x": 2.5}
     assert list(rows[0]) == ["device", "stream", "time", "accel_x", "accel_y"]
+
+
+@pytest.mark.parametrize(
+    ("command", "head"),
+    [
+        (("query",), "device,stream,time,"),
+        (("query", "--json"), ""),
+        (("export",), "device,stream,time,"),
+    ],
+)
+def test_where_nothing_is_found_it_says_so_and_what_there_is(path, command, head):
+    until = ("--since", "2020-01-01", "--until", "2020-01-02", "--device", DEVICE)
+    done = motekit(*command, *until, store=path)
+    assert done.returncode == 0
+    assert done.stdout.startswith(head)
+    assert len(done.stdout.splitlines()) == bool(head)
+    said = done.stderr.splitlines()
+    assert said[0] == "nothing was found in this range; in all the store has"
+    assert any(DEVICE in each and "adxl345  packets of 2026-01-01" in each for each in said[1:])
+    assert not any(OTHER in each for each in said)
+
+
+@pytest.mark.parametrize(
+    "command", ["query", "export", "sensors", "boards", "status", "doctor", "--help"]
+)
+def test_a_reader_that_goes_away_ends_a_command_quietly(path, command):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "wb") as unread:
+        done = motekit(command, store=path, stdout=unread)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_a_reader_may_go_in_the_middle(path):
+    reader, writer = os.pipe()
+    if hasattr(fcntl, "F_SETPIPE_SZ"):  # else what it has to say must fill a larger one
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    with open(reader, "rb") as read, open(writer, "wb") as written:
+        head = ThreadPoolExecutor(1)
+        first = head.submit(lambda: (read.readline(), read.close())[0])
+        done = motekit("query", "--raw", "--stream", "adxl345", store=path, stdout=written)
+        head.shutdown()
+    assert first.result().startswith(b"device,stream,time")
+    assert (done.returncode, done.stderr) == (141, "")

@@ -5,7 +5,7 @@ of several), whose signature is its arguments and whose docstring is its help, o
 included. It is imported when it is asked for, so that start-up is quick and a missing extra breaks
 its own command alone.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted, 141 nobody reads the output any more.
 """
 
 import importlib
@@ -21,6 +21,7 @@ from motekit import __version__
 from motekit.cli import say
 
 INTERRUPTED = 130  # the exit code of a command that Ctrl-C ends
+UNREAD = 141  # and of one whose reader has gone, as a shell tells of what SIGPIPE ends
 COMMANDS = (
     ("collect", "motekit.cli.collect"),
     ("status", "motekit.cli.status"),
@@ -76,6 +77,16 @@ def _load(name: str, module: str) -> Any:
 class Commands(TyperGroup):
     """The commands of the table, in its order, imported when asked for."""
 
+    def main(self, *args: Any, **how: Any) -> Any:
+        """Run a command; where the reader of our output has gone, end as other tools do."""
+        try:
+            return super().main(*args, **how)
+        except SystemExit as e:
+            if isinstance(e.__context__, BrokenPipeError):  # click would have it a failure
+                _fall_silent()
+                sys.exit(UNREAD)
+            raise
+
     def list_commands(self, ctx: Any) -> list[str]:
         """Return all names, for --help and for suggestions."""
         del ctx
@@ -116,6 +127,11 @@ def motekit(
     """Collect from fleets of sensor boards that run motefw."""
 
 
+def _fall_silent() -> None:
+    """See that nothing is left to be flushed at exit to whom it cannot reach."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main() -> None:
     """Run the command line: every fault of a user, a file or a board ends here, in one line."""
     try:
@@ -124,9 +140,8 @@ def main() -> None:
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
-        # who read our output has gone: nothing to say, and nothing left to flush at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        _fall_silent()
+        sys.exit(UNREAD)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except MoteError as e:

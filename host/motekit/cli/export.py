@@ -51,7 +51,10 @@ def export(
     with open_archive(store) as archive:
         result = asked.ask(archive)
         rows = pour(result, path, name)
-    for line in result.notes.lines():
+        notes = result.notes.lines()
+        if not rows:
+            notes += asked.nothing(archive)
+    for line in notes:
         say.err(line)
     if path != "-":
         say.err(f"{path}: {rows} rows")

@@ -37,9 +37,11 @@ def query(
     with open_archive(store) as archive:
         if json or not Console().is_terminal:
             result = asked.ask(archive)
-            pour(result, "-", "jsonl" if json else "csv", own=True)
+            rows = pour(result, "-", "jsonl" if json else "csv", own=True)
             notes = result.notes.lines()
         else:
-            notes = readings.show_parts(asked.by_stream(archive), limit)
+            rows, notes = readings.show_parts(asked.by_stream(archive), limit)
+        if not rows:
+            notes += asked.nothing(archive)
     for line in notes:
         say.err(line)

@@ -28,18 +28,20 @@ class Row(NamedTuple):
     texts: tuple[str, ...]
 
 
-def show_parts(parts: Sequence[Part], limit: int) -> list[str]:
-    """Print the first rows of each stream; return what was left out of what was looked at."""
+def show_parts(parts: Sequence[Part], limit: int) -> tuple[int, list[str]]:
+    """Print the first rows of each stream; return how many, and what was left out of the rest."""
     notes: list[str] = []
+    count = 0
     for at, part in enumerate(parts):
         rows = _first(part, limit + 1)
+        count += len(rows)
         notes += part.result.notes.lines()
         say.out(("\n" if at else "") + _heading(part, rows))
         if rows:
             _table(part.result.layout, rows[:limit])
         if len(rows) > limit:
             say.out(f"... the first {limit} rows; --limit shows more, `export` writes all")
-    return notes
+    return count, notes
 
 
 def _first(part: Part, count: int) -> list[Row]:

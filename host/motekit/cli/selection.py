@@ -41,6 +41,17 @@ class Selection(NamedTuple):
             verified=self.verified,
         )
 
+    def nothing(self, archive: Archive) -> list[str]:
+        """Return what to say where nothing was found: that, and what there is."""
+        found = archive.held(*self._who())
+        what = "nothing verified" if self.verified else "nothing"
+        if not found:
+            return [f"{what} was found: the store has no samples yet"]
+        return [
+            f"{what} was found in this range; in all the store has",
+            *(f"  {line}" for line in found),
+        ]
+
     def _who(self) -> tuple[list[str] | None, list[str] | None]:
         """Return the devices and the streams that are meant, None for all."""
         more = named(self.where or ())

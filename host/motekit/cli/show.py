@@ -23,7 +23,6 @@ from motekit.plain import plain
 
 Item = TypeVar("Item")
 
-PIPE_COLUMNS = 10_000  # a pipe has no width: nothing is cut or folded
 GAP = 2
 FOLD_MIN = 12  # to this a folded column may shrink
 
@@ -58,9 +57,11 @@ def rows(
         for item in items:
             say.json_line(as_json(item))
         return
-    terminal = Console()
-    console = terminal if terminal.is_terminal else Console(width=PIPE_COLUMNS)
+    console = Console()
     cells = [[plain(column.say(item)) for column in columns] for item in items]
+    if not console.is_terminal:
+        _lines(columns, cells)
+        return
     shown = fitting(columns, cells, console.width)
     titled = any(column.title for column in columns)
     table = Table(box=None, pad_edge=False, header_style="bold", show_header=titled)
@@ -76,6 +77,22 @@ def rows(
         table.add_row(*(escape(row[at]) for at in shown))
     console.print(table)
     tell_left_out([columns[at].title for at in range(len(columns)) if at not in shown], elsewhere)
+
+
+def _lines(columns: Columns[Item], cells: Sequence[Sequence[str]]) -> None:
+    """Print a line a row, words below each other; texts are as long as they are."""
+    titles = [column.title for column in columns]
+    lines = [titles, *cells] if any(titles) else cells
+    rooms = [
+        0 if column.fold else max((cell_len(line[at]) for line in lines), default=0)
+        for at, column in enumerate(columns)
+    ]
+    for line in lines:
+        fields: list[str] = []
+        for column, text, room in zip(columns, line, rooms, strict=True):
+            padding = " " * (room - cell_len(text))
+            fields.append(padding + text if column.right else text + padding)
+        say.out((" " * GAP).join(fields).rstrip())
 
 
 def fitting(

@@ -23,6 +23,7 @@ from . import columnar
 from .batch import DEVICE, MONOTONIC, STREAM, TIME, Batch, Column, Layout, Mask
 from .bounds import Bounds, bounds, duration_ns
 from .devices import labels
+from .held import held
 from .pages import Notes, batches
 from .resample import Run, resample, resampled_layout
 from .series import Series, layout, overlap_ns, select
@@ -155,6 +156,11 @@ class Archive:
             Part(device, called[device], stream, self._result(asked, series))
             for (device, stream), series in parts.items()
         ]
+
+    def held(self, device: Names = None, stream: Names = None) -> list[str]:
+        """Return from when to when there are samples, a line of text for each stream."""
+        chosen = bounds(0, None, None, device, stream)
+        return held(select(self._store, chosen), labels(self._store))
 
     def _result(self, asked: "_Asked", series: list[Series]) -> Result:
         columns = layout(series, asked.raw)
