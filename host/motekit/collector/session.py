@@ -138,6 +138,7 @@ class Session:
         return answer
 
     def _step(self) -> list[Any]:
+        self._client.keep_alive()  # first, since it tells how long nothing is due
         return list(self._client.step(self._patience_s()))
 
     def _replay(self) -> list[Any]:
@@ -395,7 +396,7 @@ class Session:
         return max(min(self._client.due_at(), self._caretaker.due_at()) - self._now(), SOON_S)
 
     def _send_acks(self) -> None:
-        if not self._recognition.certain:
+        if not (self._acks and self._recognition.certain):
             return
         with self._lock:
             acks, self._acks = self._acks, {}

@@ -20,9 +20,10 @@ import contextlib
 import hashlib
 import tempfile
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from threading import Semaphore
 from typing import Any, Self
 
 from motekit import disk
@@ -174,7 +175,17 @@ class World:
             raise ScenarioError("duration_s: missing, so the scenario has no end to run to")
         until_ms = None if until_s is None else round(until_s * 1000)
         while not self._over(until_ms):
-            self._round(self._next_ms(until_ms))
+            end_ms = self._next_ms(until_ms)
+            self._round(end_ms, self._far_ms(until_ms) or end_ms)
+
+    def _far_ms(self, until_ms: int | None) -> int | None:
+        """Return where this run ends for sure, so that a board may be ahead that far."""
+        if self.scenario.duration_s is None:
+            return until_ms
+        over_ms = round(self.scenario.duration_s * 1000)
+        if self._time.now_ms >= over_ms:
+            return None
+        return over_ms if until_ms is None else min(over_ms, until_ms)
 
     def _next_ms(self, until_ms: int | None) -> int:
         """Return where the next round ends."""
@@ -194,17 +205,12 @@ class World:
             for board in self.boards
         )
 
-    def _round(self, end_ms: int) -> None:
-        """Let all go on to `end_ms`, stopping for commits."""
+    def _round(self, end_ms: int, far_ms: int) -> None:
+        """Let all go on to `end_ms`, stopping for commits; a board that is alone, to `far_ms`."""
         self._midway = True
         if not self.collector.stopping():
             self.collector.step(self._sessions)
-        while True:
-            self._sessions.run(end_ms)
-            due_ms = self.collector.due_ms()
-            if due_ms is None or due_ms > end_ms:
-                break
-            self.collector.commit(due_ms)
+        self._sessions.run(end_ms, far_ms, self.collector)
         for board in self.boards:
             while board.now_ms < end_ms:
                 board.step(end_ms)
@@ -217,7 +223,8 @@ class World:
         for _ in range(_FAREWELL_ROUNDS):
             if self._sessions.ended():
                 break
-            self._round(self._time.now_ms + LAST_ROUND_MS)
+            end_ms = self._time.now_ms + LAST_ROUND_MS
+            self._round(end_ms, end_ms)
 
     def collect(self) -> None:
         """Start another collector in the place of one that was ended; it knows but the store."""
@@ -317,6 +324,9 @@ class _Sessions:
         self._time = time
         self._turns: list[Turn] = []
         self._turn: Turn | None = None  # who has it
+        self._order: Iterator[Turn] = iter(())
+        self._over = Semaphore(0)  # a round, or a session
+        self._failure: BaseException | None = None
         self._threads = ThreadPoolExecutor(2 * len(boards), "session")
 
     # As the collector's transport
@@ -338,21 +348,51 @@ class _Sessions:
 
     def submit(self, work: Callable[..., None], *args: Any) -> Future[None]:
         """Have a session begin with the next round."""
-        turn = Turn(self._time.now_ms, self._threads, lambda: work(*args), self._time.jumps)
+        turn = Turn(
+            self._time.now_ms,
+            self._threads,
+            lambda: work(*args),
+            self._following,
+            self._time.jumps,
+        )
         self._turns.append(turn)
         return turn.future
 
-    def run(self, end_ms: int) -> None:
-        """Let the sessions go on to `end_ms` that wait for nothing."""
-        for turn in self._turns:
-            if turn.now_ms < end_ms and not turn.waiting:
-                self._turn = turn
-                turn.give(end_ms)
+    def run(self, end_ms: int, far_ms: int, collector: _VirtualCollector) -> None:
+        """Let the sessions go on to `end_ms`, stopping for commits; each passes on to the next."""
+        self._order = self._ordered(end_ms, far_ms, collector)
+        while turn := self._following():
+            turn.give(self._over)
+            self._over.acquire()
+        if self._failure:
+            failure, self._failure = self._failure, None
+            raise failure
         self._turn = None
         self._turns = [turn for turn in self._turns if not turn.future.done()]
 
+    def _ordered(self, end_ms: int, far_ms: int, collector: _VirtualCollector) -> Iterator[Turn]:
+        """Give out whose turn it is, one after the other; whoever asks commits what is due."""
+        while True:
+            for turn in self._turns:
+                if turn.now_ms < end_ms and not (turn.waiting or turn.future.done()):
+                    self._turn = turn
+                    turn.end_ms, turn.far_ms = end_ms, far_ms
+                    yield turn
+            due_ms = collector.due_ms()
+            if due_ms is None or due_ms > end_ms:
+                return
+            collector.commit(due_ms)
+
+    def _following(self) -> Turn | None:
+        try:
+            return next(self._order, None)
+        except BaseException as e:  # is raised where the round began
+            self._failure = e
+            return None
+
     def close(self) -> None:
         """End sessions that have not come to their end."""
+        self._order = iter(())
         for turn in self._turns:
             turn.abandon()
         self._threads.shutdown()
