@@ -11,6 +11,7 @@ import time
 import pytest
 
 from motekit.errors import ScenarioError
+from motekit.sim.stepped_vm import SteppedVm
 from motekit.sim.world import World
 from motekit.store import Store
 
@@ -59,6 +60,14 @@ at_s = 12
 for_s = 4
 board = 1
 """
+CREDITS_LOST = """
+[[fault]]
+kind = "link_loss"
+rate = 0.02
+at_s = 3.0
+for_s = 4.0
+board = 0
+"""
 BARE = '[[board]]\nboard = "esp32-c3-devkitm-1"\n'
 
 
@@ -103,9 +112,11 @@ def test_another_seed_gives_other_packets(write_scenario, tmp_path):
 
 
 def test_where_a_run_is_interrupted_makes_no_difference(write_scenario, tmp_path):
-    plan = write_scenario(scenario(duration_s=12))
+    plan = write_scenario(scenario(count=2, duration_s=8, faults=CREDITS_LOST))
+    crumbs = [at_ms / 1000 for at_ms in range(17, 7900, 97)]
+    parts = (0.3, 0.301, 4.7, 5.123, 7)
     seen = set()
-    for name, stops in (("whole", ()), ("parts", (0.3, 0.301, 4.7, 5.123, 11))):
+    for name, stops in (("whole", ()), ("parts", parts), ("crumbs", crumbs)):
         path = tmp_path / name
         with World(plan, store=path) as world:
             for stop in stops:
@@ -114,6 +125,24 @@ def test_where_a_run_is_interrupted_makes_no_difference(write_scenario, tmp_path
             world.run()
         seen.add(hashlib.sha256(path.read_bytes()).hexdigest())
     assert len(seen) == 1
+
+
+def test_a_board_with_nothing_to_say_is_hardly_disturbed(write_scenario, monkeypatch):
+    granted = []
+    grant = SteppedVm.grant
+
+    def noted(self, end_ms, *args):
+        granted.append(end_ms)
+        grant(self, end_ms, *args)
+
+    monkeypatch.setattr(SteppedVm, "grant", noted)
+    with World(write_scenario(BARE)) as world:
+        world.run(until_s=40)
+        granted.clear()
+        world.run(until_s=100)
+    print(granted)
+    # The host says every 3 s that it is there, and asks once a minute how the board is.
+    assert len(granted) <= 60 / 3 + 5
 
 
 @pytest.mark.parametrize("bits", [32, 64])

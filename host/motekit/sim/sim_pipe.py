@@ -91,6 +91,11 @@ class Turn(VirtualTime):
         self.waiting = True
         self.end_ms = min(self.end_ms, at_ms)
 
+    def go_on(self, at_ms: int) -> None:
+        """Have turns again, from the moment of the commit on."""
+        self.waiting = False
+        self.now_ms = max(self.now_ms, at_ms)
+
     def pass_on(self) -> None:
         """Wait for the next turn; called by the thread itself. PortGoneError: there is none."""
         giver = self._giver

@@ -25,6 +25,7 @@ _HEAD = struct.Struct("<II")
 _INPUT = struct.Struct("<IH")
 _RECORD = struct.Struct("<BIH")
 _WRITTEN, _CREDITED, _TOLD = b"oct"
+_LATER = 0xFFFFFFFF  # in the place of a size: what was written is not to be heard yet
 _CREDIT = 0xFFFF  # in the place of an input's length
 _READ_BYTES = 1 << 16
 
@@ -95,6 +96,8 @@ class SteppedVm:
         """Wait until the board has used its time; StuckError, EndedError."""
         data = self._receive()
         size, now_ms = _HEAD.unpack_from(data)
+        if size == _LATER:
+            return Report(now_ms, [], b"", [], [])
         credited: list[tuple[int, bytes]] = []
         written: list[tuple[int, bytes]] = []
         told: list[str] = []
@@ -115,7 +118,7 @@ class SteppedVm:
         data = b""
         used_s: list[float] = []  # of a processor, at each look
         try:
-            while len(data) < _HEAD.size or len(data) < _HEAD.size + _HEAD.unpack_from(data)[0]:
+            while len(data) < _HEAD.size or len(data) < _size(data):
                 try:
                     more = self._control.recv(_READ_BYTES)
                 except TimeoutError:
@@ -164,6 +167,12 @@ class SteppedVm:
         self._process.wait()
         self._control.close()
         os.close(self._printed)
+
+
+def _size(data: bytes) -> int:
+    """Return how many bytes a report has, of which its head is there."""
+    size, _ = _HEAD.unpack_from(data)
+    return _HEAD.size + (0 if size == _LATER else size)
 
 
 def _start(

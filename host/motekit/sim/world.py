@@ -19,7 +19,7 @@ wall time.
 import contextlib
 import hashlib
 import tempfile
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -30,7 +30,7 @@ from motekit import disk
 from motekit.collector import Collector
 from motekit.collector.collector import GROUP_MAX
 from motekit.collector.session import Arrivals, Notice
-from motekit.errors import ScenarioError
+from motekit.errors import MotekitError, ScenarioError
 from motekit.keys import Host, KeyStore
 from motekit.sim import vm as vms
 from motekit.sim.nursery import Nurseries
@@ -99,7 +99,7 @@ class World:
                 self._check_store(path)
             self._sessions = _Sessions(self.boards, scenario.seed, self._time)
             self._keys = key_store or KeyStore.empty()
-            self._host = _VirtualHost(scenario.seed)
+            self._host = _VirtualHost(scenario.seed, self._sessions.speaking_to)
             self.collector = self._new_collector()
         except BaseException:
             self._stack.close()
@@ -253,17 +253,22 @@ class World:
 
 
 class _VirtualHost(Host):
-    """A host whose id and counter are of the scenario, not of this machine."""
+    """A host whose id and counters are of the scenario, not of this machine.
 
-    def __init__(self, seed: int) -> None:
+    Each board has a counter of its own: whose session comes first is nothing that a board sees.
+    """
+
+    def __init__(self, seed: int, speaking_to: Callable[[], str]) -> None:
         super().__init__(Path())
         self._identity = _number(f"host {seed}", 4)
-        self._counter = 0
+        self._speaking_to = speaking_to
+        self._counters: Counter[str] = Counter()
 
     def ticket(self) -> tuple[int, int]:
-        """Return (the host's id, a counter that no request of it has carried)."""
-        self._counter += 1
-        return self._identity, self._counter
+        """Return (the host's id, a counter that no request of it to this board has carried)."""
+        board = self._speaking_to()
+        self._counters[board] += 1
+        return self._identity, self._counters[board]
 
 
 def _number(seed: str, size_bytes: int) -> int:
@@ -290,12 +295,12 @@ class _VirtualCollector(Collector):
 
     def commit(self, due_ms: int) -> None:
         """Make durable what waits for the commit of this moment."""
-        arrived = sorted((e[1:] for e in self._arrived if e[0] == due_ms), key=lambda e: e[0])
+        arrived = sorted((e[1:] for e in self._arrived if e[0] == due_ms), key=_order)
         self._arrived = [each for each in self._arrived if each[0] != due_ms]
         batches: list[Arrivals] = []
         packets = 0
         for _, arrivals in arrived:
-            _turn(arrivals).waiting = False
+            _turn(arrivals).go_on(due_ms)
             if batches and packets + len(arrivals.packets) > GROUP_MAX:
                 self.commit_group(batches)
                 batches, packets = [], 0
@@ -303,6 +308,12 @@ class _VirtualCollector(Collector):
             packets += len(arrivals.packets)
         if batches:
             self.commit_group(batches)
+
+
+def _order(arrived: tuple[int, Arrivals]) -> tuple[int, str]:
+    """Return what comes first: not who had the turn first, which depends on where rounds end."""
+    at_ms, arrivals = arrived
+    return at_ms, arrivals.session.pipe.name
 
 
 def _turn(arrivals: Arrivals) -> Turn:
@@ -320,13 +331,14 @@ class _Sessions:
     def __init__(self, boards: list[WorldBoard], seed: int, time: VirtualTime) -> None:
         self._boards = {f"sim:{board.device}": board for board in boards}
         self._seed = seed
-        self._opened = 0
+        self._opened: Counter[str] = Counter()
+        self._names: dict[Turn, str] = {}
         self._time = time
         self._turns: list[Turn] = []
         self._turn: Turn | None = None  # who has it
         self._order: Iterator[Turn] = iter(())
         self._over = Semaphore(0)  # a round, or a session
-        self._failure: BaseException | None = None
+        self._failure: MotekitError | None = None
         self._threads = ThreadPoolExecutor(2 * len(boards), "session")
 
     # As the collector's transport
@@ -339,10 +351,14 @@ class _Sessions:
         """Open a board's line; called by a session's thread in its turn."""
         if self._turn is None:
             raise RuntimeError("nobody has the turn")
-        self._opened += 1
-        return SimPipe(
-            name, self._boards[name], self._turn, _number(f"{self._seed} {self._opened}", 2)
-        )
+        self._opened[name] += 1
+        self._names[self._turn] = name
+        nonce = _number(f"{self._seed} {name} {self._opened[name]}", 2)
+        return SimPipe(name, self._boards[name], self._turn, nonce)
+
+    def speaking_to(self) -> str:
+        """Return the name of the board whose session has the turn."""
+        return self._names[self._turn] if self._turn else ""
 
     # As the collector's threads
 
@@ -368,7 +384,9 @@ class _Sessions:
             failure, self._failure = self._failure, None
             raise failure
         self._turn = None
-        self._turns = [turn for turn in self._turns if not turn.future.done()]
+        for turn in [turn for turn in self._turns if turn.future.done()]:
+            self._turns.remove(turn)
+            self._names.pop(turn, None)
 
     def _ordered(self, end_ms: int, far_ms: int, collector: _VirtualCollector) -> Iterator[Turn]:
         """Give out whose turn it is, one after the other; whoever asks commits what is due."""
@@ -386,7 +404,7 @@ class _Sessions:
     def _following(self) -> Turn | None:
         try:
             return next(self._order, None)
-        except BaseException as e:  # is raised where the round began
+        except MotekitError as e:  # a store that fails: it is raised where the round began
             self._failure = e
             return None
 

@@ -3,7 +3,8 @@
     supervisor -> board   end_ms:u32 size:u32, then size bytes of input records:
                           at_ms:u32 length:u16 data; length 0xFFFF: the rest is the credit
                           with which the grant lasts until at_ms
-    board -> supervisor   size:u32 now_ms:u32, then size bytes of records:
+    board -> supervisor   size:u32 now_ms:u32, then size bytes of records; size 0xFFFFFFFF: none,
+                          nor is what was printed to be heard yet
                           kind:u8 at_ms:u32 length:u16 data
                           kind 'o' bytes that left on the line from at_ms on, 't' a line of text,
                           'c' the credit
@@ -34,6 +35,7 @@ _OUT_BYTES = const(4096)
 _HEAD_BYTES = const(8)
 _RECORD_BYTES = const(7)
 _CREDIT = const(0xFFFF)
+_LATER = const(0xFFFFFFFF)
 _CTRL_C = const(3)
 _RESERVE_BYTES = const(1024)
 
@@ -166,7 +168,7 @@ def _end():
         _report()
         return
     clock.cancel(_end)
-    struct.pack_into("<II", _head, 0, 0, clock.now_ms())
+    struct.pack_into("<II", _head, 0, _LATER, clock.now_ms())
     _stream.write(_head)
     _take_grant()
 
