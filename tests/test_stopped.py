@@ -281,7 +281,7 @@ def test_what_is_damaged_in_ram_is_kept_and_told_before_the_board_starts(key_sto
     told = []
     with Store.open(tmp_path / "fleet.motekit", create=True) as store:
         hub = Collector(store, [], key_store, Host(tmp_path / "host.json"), told.append)
-        hub.submit = lambda arrivals: arrivals.session.committed(len(arrivals.packets), {})
+        hub.submit = lambda arrivals: arrivals.sender.committed(len(arrivals.packets), {})
         Session(hub, Typed(b""))._client.keep(Left("a0b1c2d3e4f5", (good, bad), b"\xff\xffrest"))
         assert [each.data for each in store.quarantined()] == [bad, b"\xff\xffrest"]
     assert "1 packets taken out of its RAM, 1 set aside, 6 bytes set aside" in told[-1].text

@@ -14,6 +14,7 @@ from motekit.errors import ScenarioError
 from motekit.sim.stepped_vm import SteppedVm
 from motekit.sim.world import World
 from motekit.store import Store
+from tests.programs import started
 
 SHAKER = """
 [[board]]
@@ -67,6 +68,11 @@ rate = 0.02
 at_s = 3.0
 for_s = 4.0
 board = 0
+"""
+RARE = """
+  [[board.sensor]]
+  driver = "sht4x"
+  period_s = 60
 """
 BARE = '[[board]]\nboard = "esp32-c3-devkitm-1"\n'
 
@@ -136,11 +142,10 @@ def test_a_board_with_nothing_to_say_is_hardly_disturbed(write_scenario, monkeyp
         grant(self, end_ms, *args)
 
     monkeypatch.setattr(SteppedVm, "grant", noted)
-    with World(write_scenario(BARE)) as world:
+    with World(write_scenario(BARE + RARE)) as world:
         world.run(until_s=40)
         granted.clear()
         world.run(until_s=100)
-    print(granted)
     # The host says every 3 s that it is there, and asks once a minute how the board is.
     assert len(granted) <= 60 / 3 + 5
 
@@ -259,7 +264,7 @@ def test_ctrl_c_ends_it_with_what_has_come(tmp_path, wait_s):
     path.write_text('duration_s = 9e6\n[[board]]\ncount = 2\nboard = "esp32-c3-devkitm-1"\n')
     argv = [sys.executable, "-m", "motekit", "sim", "--scenario", str(path)]
     argv += ["--store", str(tmp_path / "some.motekit")]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+    with started(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
         assert run.stdout.readline()
         time.sleep(wait_s)
         run.send_signal(signal.SIGINT)

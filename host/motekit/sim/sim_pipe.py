@@ -66,6 +66,7 @@ class Turn(VirtualTime):
         jumps: tuple[Fault, ...] = (),
     ) -> None:
         super().__init__(now_ms, jumps)
+        self.name = ""  # of its line, once it is open
         self.end_ms = now_ms  # of its turn
         self.far_ms = now_ms  # as far as its board may be let run, which nobody else speaks to
         self.waiting = False  # for a commit

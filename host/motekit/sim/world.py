@@ -29,7 +29,7 @@ from typing import Any, Self
 from motekit import disk
 from motekit.collector import Collector
 from motekit.collector.collector import GROUP_MAX
-from motekit.collector.session import Arrivals, Notice
+from motekit.collector.hub import Arrivals, Notice
 from motekit.errors import MotekitError, ScenarioError
 from motekit.keys import Host, KeyStore
 from motekit.sim import vm as vms
@@ -313,11 +313,11 @@ class _VirtualCollector(Collector):
 def _order(arrived: tuple[int, Arrivals]) -> tuple[int, str]:
     """Return what comes first: not who had the turn first, which depends on where rounds end."""
     at_ms, arrivals = arrived
-    return at_ms, arrivals.session.pipe.name
+    return at_ms, _turn(arrivals).name
 
 
 def _turn(arrivals: Arrivals) -> Turn:
-    turn = arrivals.session.pipe.clock
+    turn = arrivals.sender.clock
     if not isinstance(turn, Turn):
         raise TypeError("a session of another world")
     return turn
@@ -332,7 +332,6 @@ class _Sessions:
         self._boards = {f"sim:{board.device}": board for board in boards}
         self._seed = seed
         self._opened: Counter[str] = Counter()
-        self._names: dict[Turn, str] = {}
         self._time = time
         self._turns: list[Turn] = []
         self._turn: Turn | None = None  # who has it
@@ -352,13 +351,13 @@ class _Sessions:
         if self._turn is None:
             raise RuntimeError("nobody has the turn")
         self._opened[name] += 1
-        self._names[self._turn] = name
+        self._turn.name = name
         nonce = _number(f"{self._seed} {name} {self._opened[name]}", 2)
         return SimPipe(name, self._boards[name], self._turn, nonce)
 
     def speaking_to(self) -> str:
         """Return the name of the board whose session has the turn."""
-        return self._names[self._turn] if self._turn else ""
+        return self._turn.name if self._turn else ""
 
     # As the collector's threads
 
@@ -384,9 +383,7 @@ class _Sessions:
             failure, self._failure = self._failure, None
             raise failure
         self._turn = None
-        for turn in [turn for turn in self._turns if turn.future.done()]:
-            self._turns.remove(turn)
-            self._names.pop(turn, None)
+        self._turns = [turn for turn in self._turns if not turn.future.done()]
 
     def _ordered(self, end_ms: int, far_ms: int, collector: _VirtualCollector) -> Iterator[Turn]:
         """Give out whose turn it is, one after the other; whoever asks commits what is due."""
