@@ -376,9 +376,12 @@ class _Sessions:
     def run(self, end_ms: int, far_ms: int, collector: _VirtualCollector) -> None:
         """Let the sessions go on to `end_ms`, stopping for commits; each passes on to the next."""
         self._order = self._ordered(end_ms, far_ms, collector)
-        while turn := self._following():
-            turn.give(self._over)
-            self._over.acquire()
+        try:
+            while turn := self._following():
+                turn.give(self._over)
+                self._over.acquire()
+        finally:
+            self._order = iter(())  # after a Ctrl-C nobody passes on
         if self._failure:
             failure, self._failure = self._failure, None
             raise failure
@@ -407,7 +410,6 @@ class _Sessions:
 
     def close(self) -> None:
         """End sessions that have not come to their end."""
-        self._order = iter(())
         for turn in self._turns:
             turn.abandon()
         self._threads.shutdown()
