@@ -83,8 +83,8 @@ HOST = (
     Mutant(
         "session: quarantine skipped",
         _HOME + "collector/session.py",
-        "        self._hub.store.quarantine(device, data, why)\n",
-        "",
+        "        if self._hub.store.quarantine(device, data, why, once=once):\n",
+        "        if once:\n",
         "collector",
         ("test_a_rotten_record_is_set_aside_and_skipped_after_three_deliveries",),
     ),

@@ -328,7 +328,7 @@ class Session:
         if taken < len(events):
             for event, verdict in zip(events, verdicts, strict=True):
                 if not isinstance(verdict, Received):
-                    self._set_aside(event.device, event.data, verdict.why)
+                    self._set_aside(event.device, event.data, verdict.why, once=True)
         return len(events) - taken
 
     def _begin_recorded(self, device: str) -> Intake:
@@ -345,7 +345,7 @@ class Session:
             self._hub.record(left.device, data)
         aside = self._recorded([Recorded(left.device, data) for data in left.packets])
         if left.rest:
-            self._set_aside(left.device, left.rest, NO_PACKETS)
+            self._set_aside(left.device, left.rest, NO_PACKETS, once=True)
         end = self._now() + KEEP_S
         while self._settled < self._submitted:
             if self._hub.stopping():
@@ -364,9 +364,10 @@ class Session:
             self._hub.submit(Arrivals(self, taken))
         return taken
 
-    def _set_aside(self, device: str, data: bytes, why: str) -> None:
-        self._hub.store.quarantine(device, data, why)
-        self._hub.live.count(device, quarantined=1)
+    def _set_aside(self, device: str, data: bytes, why: str, *, once: bool = False) -> None:
+        """Have a packet set aside; `once`: unless it is already, from when this was last tried."""
+        if self._hub.store.quarantine(device, data, why, once=once):
+            self._hub.live.count(device, quarantined=1)
         self._tell("warning", f"a packet of {len(data)} bytes was set aside: {why}")
 
     def _skip(self, hello: Hello, number: int) -> None:
