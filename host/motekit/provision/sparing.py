@@ -67,7 +67,7 @@ class Sparing:
     ) -> Spared:
         """Return what became of what a board holds; RefusedError."""
         if self.discard:
-            return Spared("given up")
+            return Spared("given up", given_up=True)
         held = ask(port, self.key_store, cancelled)
         return Spared(self.settle(port, held, on_step), held.blank)
 

@@ -131,7 +131,8 @@ class Work:
             visit.tell(step.what, step.done, step.total)
 
         def spared(*_: object) -> Spared:
-            return Spared(blank=visit.blank)  # what it holds was asked before
+            # what it holds was asked before
+            return Spared(blank=visit.blank, given_up=self._spare.discard)
 
         result = flash.one(
             *(visit.port, choose, tell, visit.stopped, self._keys),
