@@ -15,7 +15,7 @@ from motekit.flash import filesystem, merged, partitions
 from motekit.flash.image import ImageError
 from motekit.flasher import esptool, flash, remains
 from motekit.flasher import history as history_of
-from motekit.flasher.job import Job
+from motekit.flasher.job import Job, Spared
 from motekit.prompt.raw import RawPrompt
 from motekit.sim import scenario as scenarios
 from motekit.sim.fleet import running as fleet_of
@@ -238,10 +238,11 @@ def test_a_table_in_another_place_is_something_else():
             reads.append(offset)
             return bytes(content[offset : offset + size])
 
-    def is_blank(*, replace=False, empty=False):
+    def is_blank(*, replace=False, blank=False):
+        spared = Spared(blank=blank, given_up=True)
         work = flash._Flashing("/dev/ttyX", None, None, None, None, None)
         work._job, work._tool = Job(BOARD, release(), replace=replace), Tool()
-        return work._is_blank(b"\xff" * partitions.TABLE_BYTES, empty=empty), work._erase
+        return work._is_blank(b"\xff" * partitions.TABLE_BYTES, spared), work._erase
 
     assert is_blank() == (True, False)
     content[0xF000 : 0xF000 + partitions.TABLE_BYTES] = partitions.build(
@@ -251,7 +252,7 @@ def test_a_table_in_another_place_is_something_else():
         is_blank()
     assert is_blank(replace=True) == (True, True)
     reads.clear()
-    assert is_blank(empty=True) == (True, False)
+    assert is_blank(blank=True) == (True, False)
     assert not reads
 
 
