@@ -142,22 +142,23 @@ class Esptool:
 
     def differing(self, regions: Sequence[Region]) -> tuple[str, ...]:
         """Return the names of those that flash does not hold just so, by their MD5."""
-        words = ""
+        if not regions:
+            return ()
+        verdicts: list[str] = []
+
+        def listen(line: str) -> None:
+            verdicts.extend(_VERIFIED.findall(line))
+
+        how = {"before": self.before, "after": "no-reset-stub"}
         with _files(regions) as arguments:
             try:
-                words = self._run(
-                    ["verify-flash", *arguments], before=self.before, after="no-reset-stub"
-                )
-            except EsptoolError as e:
-                words = e.words
-                if len(_VERIFIED.findall(words)) != len(regions):
+                self._run(["verify-flash", *arguments], **how, listen=listen)
+            except EsptoolError:
+                if len(verdicts) != len(regions):  # else it says that one is not the same
                     raise
-        said = _VERIFIED.findall(words)
-        if len(said) != len(regions):
-            raise EsptoolError(
-                f"{self.port}: {len(said)} of {len(regions)} pieces compared", words
-            )
-        pairs = zip(regions, said, strict=True)
+        if len(verdicts) != len(regions):
+            raise EsptoolError(f"{self.port}: {len(verdicts)} of {len(regions)} pieces compared")
+        pairs = zip(regions, verdicts, strict=True)
         return tuple(each.name for each, verdict in pairs if verdict == "failed")
 
     def let_go(self) -> None:
