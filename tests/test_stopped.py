@@ -282,7 +282,7 @@ def test_what_is_damaged_in_ram_is_kept_and_told_before_the_board_starts(key_sto
     told = []
     with Store.open(tmp_path / "fleet.motekit", create=True) as store:
         hub = Collector(store, [], key_store, Host(tmp_path / "host.json"), told.append)
-        hub.submit = lambda arrivals: arrivals.session.committed(len(arrivals.packets), {})
+        hub.submit = lambda arrivals: arrivals.sender.committed(len(arrivals.packets), {})
         Session(hub, Typed(b""))._client.keep(Left("a0b1c2d3e4f5", (good, bad), b"\xff\xffrest"))
         assert [each.data for each in store.quarantined()] == [bad, b"\xff\xffrest"]
     assert "1 packets taken out of its RAM, 1 set aside, 6 bytes set aside" in told[-1].text
@@ -292,7 +292,7 @@ def test_what_is_damaged_is_set_aside_once_however_often_the_store_fails(
     key_store, tmp_path, monkeypatch
 ):
     """By a collector, and by who has the prompt."""
-    monkeypatch.setattr("motekit.collector.session.KEEP_S", 0.0)
+    monkeypatch.setattr("motekit.collector.recorded.KEEP_S", 0.0)
     good, bad = queue_of(key_store)
     rest = b"\xff\xffrest"
     whole = b"".join(len(each).to_bytes(2, "little") + each for each in (good, bad)) + rest

@@ -13,6 +13,7 @@ import pytest
 from motekit.errors import ScenarioError
 from motekit.sim.world import World
 from motekit.store import Store
+from tests.programs import started
 
 SHAKER = """
 [[board]]
@@ -230,7 +231,7 @@ def test_ctrl_c_ends_it_with_what_has_come(tmp_path, wait_s):
     path.write_text('duration_s = 9e6\n[[board]]\ncount = 2\nboard = "esp32-c3-devkitm-1"\n')
     argv = [sys.executable, "-m", "motekit", "sim", "--scenario", str(path)]
     argv += ["--store", str(tmp_path / "some.motekit")]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+    with started(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
         assert run.stdout.readline()
         time.sleep(wait_s)
         run.send_signal(signal.SIGINT)

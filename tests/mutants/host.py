@@ -63,8 +63,8 @@ HOST = (
         ("test_what_nobody_sends_again_is_given_up",),
     ),
     Mutant(
-        "session: ack before commit",
-        _HOME + "collector/session.py",
+        "delivery: ack before commit",
+        _HOME + "collector/delivery.py",
         "            self._hub.submit(Arrivals(self, taken))\n",
         "            self._hub.submit(Arrivals(self, taken))\n"
         "            heads = [each.header for each in taken if each.header is not None]\n"
@@ -81,8 +81,8 @@ HOST = (
         _ALL_STORED,
     ),
     Mutant(
-        "session: quarantine skipped",
-        _HOME + "collector/session.py",
+        "delivery: quarantine skipped",
+        _HOME + "collector/delivery.py",
         "        if self._hub.store.quarantine(device, data, why, once=once):\n",
         "        if once:\n",
         "collector",

@@ -28,7 +28,7 @@ from typing import Any, Self
 from motekit import disk
 from motekit.collector import Collector
 from motekit.collector.collector import GROUP_MAX
-from motekit.collector.session import Arrivals, Notice
+from motekit.collector.hub import Arrivals, Notice
 from motekit.errors import ScenarioError
 from motekit.keys import Host, KeyStore
 from motekit.sim import vm as vms
@@ -299,7 +299,7 @@ class _VirtualCollector(Collector):
 
 
 def _turn(arrivals: Arrivals) -> Turn:
-    turn = arrivals.session.pipe.clock
+    turn = arrivals.sender.clock
     if not isinstance(turn, Turn):
         raise TypeError("a session of another world")
     return turn
