@@ -11,6 +11,7 @@ import time
 import pytest
 
 from motekit.errors import ScenarioError
+from motekit.sim.stepped_vm import SteppedVm
 from motekit.sim.world import World
 from motekit.store import Store
 from tests.programs import started
@@ -60,6 +61,19 @@ at_s = 12
 for_s = 4
 board = 1
 """
+CREDITS_LOST = """
+[[fault]]
+kind = "link_loss"
+rate = 0.02
+at_s = 3.0
+for_s = 4.0
+board = 0
+"""
+RARE = """
+  [[board.sensor]]
+  driver = "sht4x"
+  period_s = 60
+"""
 BARE = '[[board]]\nboard = "esp32-c3-devkitm-1"\n'
 
 
@@ -104,9 +118,11 @@ def test_another_seed_gives_other_packets(write_scenario, tmp_path):
 
 
 def test_where_a_run_is_interrupted_makes_no_difference(write_scenario, tmp_path):
-    plan = write_scenario(scenario(duration_s=12))
+    plan = write_scenario(scenario(count=2, duration_s=8, faults=CREDITS_LOST))
+    crumbs = [at_ms / 1000 for at_ms in range(17, 7900, 97)]
+    parts = (0.3, 0.301, 4.7, 5.123, 7)
     seen = set()
-    for name, stops in (("whole", ()), ("parts", (0.3, 0.301, 4.7, 5.123, 11))):
+    for name, stops in (("whole", ()), ("parts", parts), ("crumbs", crumbs)):
         path = tmp_path / name
         with World(plan, store=path) as world:
             for stop in stops:
@@ -115,6 +131,24 @@ def test_where_a_run_is_interrupted_makes_no_difference(write_scenario, tmp_path
             world.run()
         seen.add(hashlib.sha256(path.read_bytes()).hexdigest())
     assert len(seen) == 1
+
+
+def test_a_board_with_nothing_to_say_is_hardly_disturbed(write_scenario, monkeypatch):
+    granted = []
+    grant = SteppedVm.grant
+
+    def noted(self, end_ms, *args):
+        granted.append(end_ms)
+        grant(self, end_ms, *args)
+
+    monkeypatch.setattr(SteppedVm, "grant", noted)
+    with World(write_scenario(BARE + RARE)) as world:
+        world.run(until_s=40)
+        granted.clear()
+        world.run(until_s=100)
+    # The host says every 3 s that it is there, greets a silent board every 15 s, and asks once a
+    # minute how it is; an answer of many frames takes two exchanges.
+    assert len(granted) <= 60 / 3 + 3 * (60 / 15 + 1)
 
 
 @pytest.mark.parametrize("bits", [32, 64])
@@ -243,9 +277,11 @@ def test_ctrl_c_ends_it_with_what_has_come(tmp_path, wait_s):
 def test_ctrl_c_while_a_session_has_its_turn_ends_it_at_once(write_scenario):
     """Nobody takes leave of boards that somebody is talking to: two would wait for one answer."""
     main = threading.main_thread().ident
+    told = []
 
     def interrupt(notice):
-        if world.now_s > 3 and "sht4x" in notice.text:
+        if world.now_s > 3 and "sht4x" in notice.text and not told:
+            told.append(notice)
             signal.pthread_kill(main, signal.SIGINT)
 
     fault = '[[fault]]\nkind = "i2c_nack"\nsensor = "sht4x"\nat_s = 6\nfor_s = 9\n'
