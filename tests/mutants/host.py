@@ -99,7 +99,7 @@ HOST = (
     Mutant(
         "collector: one device from two ports",
         _HOME + "collector/collector.py",
-        "if owner is not session:",
+        "if owner is not contact:",
         "if owner is None:",
         "collector",
         ("test_two_ports_with_one_device_id_are_told_apart",),
