@@ -249,7 +249,7 @@ def test_of_too_many_sensors_those_run_that_fit_and_one_can_be_taken_out(asked):
 @pytest.mark.parametrize(("sensors", "hours"), [(day.SLOW, 24), (day.FAST, 1)])
 def test_a_day_and_an_hour_at_200_hz_leave_the_heap_as_it_was(sensors, hours):
     """`make nightly` has a day of it at 200 Hz."""
-    found = day.live(sensors, hours, bits=32)
+    found = day.live(sensors, hours, bits=32, heap_bytes=day.TIGHT_BYTES)
     assert found.growth_bytes <= day.GROWTH_BYTES, found.free
     assert found.samples[len(sensors) - 1] > hours * 350
     if sensors is day.FAST:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from motekit.collector import Collector, Limits
-from motekit.collector.session import Notice
+from motekit.collector.hub import Notice
 from motekit.hello import Hello
 from motekit.keys import Host, KeyStore
 from motekit.prompt.raw import PromptError, RawPrompt, literal
