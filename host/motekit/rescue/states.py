@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import motefw
+from motefw.sampler import NO_MEMORY
 from motekit import board as boards
 from motekit.board import Board
 from motekit.errors import BoardError
@@ -174,7 +175,10 @@ def _sensors(found: Evidence, _board: Board | None) -> str | None:
     if not bad:
         return None
     return "; ".join(
-        f"{row.get('name')}: {row.get('state')} ({row.get('last_error')})" for row in bad
+        f"{row.get('name')} has no room in the board's heap beside the others"
+        if row.get("state") == NO_MEMORY
+        else f"{row.get('name')} is {row.get('state')} ({row.get('last_error')})"
+        for row in bad
     )
 
 
