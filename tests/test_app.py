@@ -1,11 +1,13 @@
 """The firmware as a whole, in virtual time: boot, interruption, supervision, reboot."""
 
+import itertools
 import json
 import re
 
 import pytest
 
 from motefw import frame_host, message, message_host, packet
+from motefw.log import PAGES_MAX, PAGES_MIN
 from tests.board_line import TAGGER, Host, assemble
 from tests.coprocess import CoProcess
 
@@ -187,3 +189,14 @@ def test_a_flash_that_cannot_be_written_does_not_keep_it_from_rebooting(vm, tmp_
     run = vm.call("run", 20)
     assert run["ended"] == "reset"
     assert any("epoch" in line for line in run["said"])
+
+
+def test_the_queue_takes_pages_back_one_a_minute_where_there_is_room(vm):
+    pages = vm.call("pages_after_shrinking", 16 << 10)
+    assert pages[0] == PAGES_MIN
+    assert all(after - before in (0, 1) for before, after in itertools.pairwise(pages))
+    assert PAGES_MIN < pages[-1] <= PAGES_MAX  # full all the time, it rarely has a place for one
+
+
+def test_the_queue_takes_no_page_that_would_soon_be_wanted(vm):
+    assert set(vm.call("pages_after_shrinking", 9 << 10)) == {PAGES_MIN}

@@ -22,19 +22,20 @@ OPERATIONS = st.lists(
         st.tuples(st.just("peek"), st.integers(0, 40), st.integers(0, 60)),
         st.tuples(st.just("read"), st.integers(0, 40), st.just(0)),
         st.tuples(st.just("shrink"), st.just(0), st.just(0)),
+        st.tuples(st.just("grow"), st.just(0), st.just(0)),
     ),
     min_size=8,
     max_size=60,
 )
 
 
-def expected(size, operations, shrunk):
-    """What a queue does, said the simple way; `shrunk` tells which page it could give up."""
+def expected(size, operations, turned):
+    """What a queue does, said the simple way; `turned` tells which page it could give or take."""
     held = deque()
     tail = 0
     dropped = 0
     out = []
-    for (name, a, b), gave in zip(operations, shrunk, strict=True):
+    for (name, a, b), gave in zip(operations, turned, strict=True):
         if name == "append":
             held.append(bytes([(a + i) & 0xFF for i in range(b)]))
             while sum(len(p) + 2 for p in held) > size:
@@ -47,9 +48,9 @@ def expected(size, operations, shrunk):
             tail += result
             for _ in range(result):
                 held.popleft()
-        elif name == "shrink":
+        elif name in ("shrink", "grow"):
             result = gave
-            size -= PAGE_BYTES * gave
+            size += PAGE_BYTES * gave * (1 if name == "grow" else -1)
         else:
             data = held[a - tail] if 0 <= a - tail < len(held) else b""
             part = data if name == "read" else data[b // 3 : b // 3 + b]
@@ -102,6 +103,23 @@ def test_a_page_that_holds_something_stays():
     log.ack(2)
     assert log.shrink()
     assert (log.size_bytes, log.next_seq, log.dropped) == (200, 3, 0)
+
+
+def test_it_takes_a_page_where_that_parts_no_packet():
+    log = RamLog(4, 40)
+    log.append(bytes(100), 100)
+    log.append(bytes(50), 50)
+    log.ack(0)
+    log.append(bytes(range(60)), 60)  # from 154 to 160, and from 0 to 56; the tail is at 102
+    assert log.grow()  # at 80
+    out = bytearray(60)
+    assert log.peek(2, 0, out, 0, 60) == 60
+    assert out == bytes(range(60))
+    log.append(bytes(70), 70)  # up to 128, and the tail is at 142
+    assert not log.grow()
+    log.ack(3)
+    assert log.grow()
+    assert (log.size_bytes, log.used_bytes, log.dropped) == (240, 0, 0)
 
 
 def test_a_packet_that_can_never_fit_is_refused():

@@ -334,3 +334,28 @@ def test_schemas_tell_units_and_rates(vm):
     assert sht["period_ms"] == 1000
     assert sht["id"] == sht["stream"] == 1
     assert len(pms["channels"]) == 12
+
+
+@pytest.mark.parametrize("sensor", [ADXL, SHT])
+@pytest.mark.parametrize("refused", [1, 2, 5])
+def test_samples_that_find_no_room_are_counted_and_told(vm, sensor, refused):
+    vm.call("add", sensor, 128, 2000)
+    vm.call("advance", 10_000)
+    vm.call("no_room", refused)
+    vm.call("advance", 60_000)
+    vm.call("stop")
+    streams, notes = taken(vm)
+    state = vm.call("status")[0]
+    lost = {gap["index"]: gap["lost"] for gap in gaps(notes)}
+    told = sum(gap["lost"] for gap in gaps(notes) if gap["why"] == "memory")
+    assert told > 0
+    following = 0
+    for p in streams[0]:
+        while following in lost:
+            following += lost[following]
+        assert p.header.index == following
+        following += p.header.count
+    assert state["lost"] == sum(lost.values())
+    assert state["gaps"] == len(lost)
+    assert state["samples"] == sum(p.header.count for p in streams[0]) + told
+    assert state["state"] == "ok"

@@ -112,6 +112,7 @@ def test_a_store_of_before_is_read_as_it_is_and_changed_by_who_writes(path):
     fill(path, DEVICE, 0)
     with sqlite3.connect(path) as db:
         db.execute("DROP TABLE succession")
+        db.execute("DROP TABLE health")
         db.execute("PRAGMA user_version = 1")
     db.close()
     assert len(seconds(path, device="roof")[DEVICE]) == 10

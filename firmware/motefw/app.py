@@ -16,6 +16,7 @@ import micropython
 from . import control, overlay, packet_stream
 from .compat import const
 from .errors import MoteError
+from .log import PAGES_MAX
 from .sampler import NO_MEMORY
 
 WATCHDOG_MS = const(30000)
@@ -24,6 +25,7 @@ _TICK_MS = const(1000)
 _COLLECT_TICKS = const(60)
 _GRACE_MS = const(10000)  # how late a task may be before the watchdog starves
 _FLUSH_TICKS = const(10)
+_GROW_BYTES = const(11264)  # what is free is much more than a page is given up for
 _LINE_CHARS = const(200)
 _REQUEST = const(0x71)  # message.REQUEST
 _SAMPLES = const(256)  # of a block, unless the configuration says otherwise
@@ -175,6 +177,8 @@ class Board:
             gc.collect()
             self._starving = False
             self.heap_min_bytes = min(self.heap_min_bytes, overlay.tidy())
+            if len(self.log.pages) < PAGES_MAX and overlay.roomy(_GROW_BYTES):
+                overlay.call("relief", "grow", self.log)
         if self._stopping and not self._stopped_tick:
             self._stopped_tick = self._ticks
             for stream in self.streams:
@@ -215,8 +219,13 @@ class Board:
         self.due_ms.pop()
         self.left_out.append((stream.number, stream.name, stream.sensor["driver"], NO_MEMORY))
         try:
-            stream.close()  # before there is a need for more
+            stream.close()  # which takes the least
             stream.stop()
+        except Exception as error:
+            self._complain(stream.name, error)
+        stream.driver = stream.block = None  # there is room for what is told of it now
+        try:
+            stream.close()
             overlay.call("relief", "tell", self, *self.left_out[-1])
         except Exception as error:
             self._complain(stream.name, error)

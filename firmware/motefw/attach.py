@@ -68,8 +68,12 @@ def _add_stream(board, number, sensor, settings):
     wait_ms = stream.step()
     if stream.state in (STARTING, NO_MEMORY) and stream.block is None:
         return False
-    overlay.insist(overlay.spare)
-    board.recorder.note({"schema": overlay.call("schema", "table", stream)})
+    try:
+        overlay.insist(overlay.spare)
+        board.recorder.note({"schema": overlay.call("schema", "table", stream)})
+    except MemoryError:
+        stream.stop()
+        raise
     board.due_ms.append(ticks_add(board.ticks_ms(), wait_ms))
     board.streams.append(stream)
     return True

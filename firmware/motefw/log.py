@@ -2,7 +2,8 @@
 
 A record is a packet; records have consecutive sequence numbers. `append` adds one, `size` and
 `peek` read any that is held, `ack` lets go of all up to one. When there is no room the oldest
-goes, counted. A board that is short of heap gives up pages (`shrink`) for what it needs more.
+goes, counted. A board that is short of heap gives up pages (`shrink`) for what it needs more, and
+takes others when there is room again (`grow`).
 
 A KeyboardInterrupt comes at a jump or within a call that waits: there is neither between the
 assignments that belong together, so that a record is there whole or not at all.
@@ -34,12 +35,27 @@ class RamLog:
         self.dropped = 0
 
     def grow(self):
-        """Take another page, before the first packet; False if there is no room for one."""
+        """Take another page where it parts no packet; False if there is no room, or no such place.
+
+        It is put behind the last page, or between the end and the beginning of what is held.
+        """
+        page_bytes = self._page_bytes
+        if not self.used_bytes:
+            self.tail = 0
+        tail = self.tail
+        at = len(self.pages)
+        end = tail + self.used_bytes - self.size_bytes
+        if end > 0:  # it goes on at the beginning
+            at = (end + page_bytes - 1) // page_bytes
+            if at * page_bytes > tail:
+                return False
+            tail += page_bytes
         try:
-            self.pages.append(memoryview(bytearray(self._page_bytes)))
+            self.pages.insert(at, memoryview(bytearray(page_bytes)))
         except MemoryError:
             return False
-        self.size_bytes += self._page_bytes
+        self.size_bytes += page_bytes
+        self.tail = tail
         return True
 
     def shrink(self):

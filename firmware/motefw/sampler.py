@@ -63,6 +63,7 @@ class Stream:
         self.first = 0  # index of the block's first sample
         self.after = 0  # index beyond the block that was last being logged
         self.errors = self.samples = self.gaps = self.lost = 0
+        self.unlogged = 0  # samples before `first` that found no room in the log: not told yet
         self._s = self._us = 0  # time of the block's first sample
         self.seen_s = self.seen_us = 0  # time of the last drain
         self.heard_s = 0  # second of the last drain or start
@@ -103,19 +104,28 @@ class Stream:
             overlay.call("trouble", "stop", self)
 
     def close(self):
-        """Make a packet of the block, if it holds anything."""
+        """Make a packet of the block, if it holds anything; what finds no room is told of."""
         block = self.block
         if block is None or not block.count:
+            self._tell_unlogged()
             return
         self.after = self.first + block.count
         try:
+            self._tell_unlogged()
             self.log(block, self.first, self._s * 1000000 + self._us)
         except Exception:
+            n = self.after - self.first
+            self.lost += n
+            self.unlogged += n
             self.first = self.after
             raise
         finally:
             if self.first == self.after:
                 block.clear()
+
+    def _tell_unlogged(self):
+        if self.unlogged:
+            overlay.call("trouble", "tell_unlogged", self)
 
     def log(self, block, index, time_us):
         """Log a block; one that fits in no packet is cut in two."""

@@ -121,6 +121,16 @@ def _count_gap(stream, why, lost):
     stream.lost += lost
 
 
+def tell_unlogged(stream):
+    """Log a note of the samples before `first` that are counted, and found no room in the log."""
+    _tell(stream)
+    lost = stream.unlogged
+    gap = {"stream": stream.number, "index": stream.first - lost, "lost": lost, "why": "memory"}
+    stream.recorder.note({"gap": gap})
+    stream.unlogged = 0
+    stream.gaps += 1
+
+
 def _tell(stream):
     """Log the note that waits, if any."""
     if stream.note:
@@ -151,7 +161,7 @@ def failed(stream, error):
     _count(stream, error)
     stream.reading = False
     stream.failures += 1
-    known = isinstance(error, (OSError, MoteError))
+    known = isinstance(error, (MemoryError, OSError, MoteError))
     if stream.phase != START and known and stream.failures < _FAILURES_MAX:
         return stream.poll_ms
     state = _state_after(stream, error, known)

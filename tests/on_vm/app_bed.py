@@ -285,6 +285,29 @@ def run(interrupt_after=2):
     }
 
 
+def pages_after_shrinking(free_bytes):
+    """Have the queue give up what it can, then so much be free; return its pages by the minute."""
+    port = bed.port
+    feed = port.feed
+    pages = []
+    bed.free_bytes = 1 << 20
+    port.heap = lambda: bed.free_bytes
+
+    def watched():
+        log = bed.board.log
+        if port.fed == 0:
+            while log.shrink():
+                pass
+            bed.free_bytes = free_bytes
+        if port.fed % 60 == 30:
+            pages.append(len(log.pages))
+        feed()
+
+    port.feed = watched
+    run(10 * 60)
+    return pages
+
+
 def reboot_after_hello():
     """Ask for a reboot, as its command does, after a few samples."""
 

@@ -130,6 +130,8 @@ def log_run(pages, page_bytes, operations):
             result = log.ack(a)
         elif name == "shrink":
             result = log.shrink()
+        elif name == "grow":
+            result = log.grow()
         else:
             offset, most = (0, size) if name == "read" else (b // 3, b)
             data = bytearray(most + 2)
@@ -204,6 +206,21 @@ def jump(ms):
 
 def status():
     return [told.state(stream) for stream, _ in bed.streams]
+
+
+def no_room(packets):
+    """Have the log refuse that many packets, notes as well, as for want of memory."""
+    append = bed.recorder._append
+    left = [packets]
+
+    def refuse(n):
+        left[0] -= 1
+        if left[0] < 0:
+            bed.recorder._append = append
+            return append(n)
+        raise MemoryError
+
+    bed.recorder._append = refuse
 
 
 def schemas():

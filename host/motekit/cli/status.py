@@ -70,7 +70,27 @@ def _board(row: _Row) -> str:
 
 
 def _streams(device: DeviceSummary) -> str:
-    return ", ".join(stream.name for stream in device.streams)
+    """Return the streams, with what is amiss with the sensors, as their board said last."""
+    sensors = device.health.sensors if device.health else ()
+    states = {each.name: each.state for each in sensors if each.state != "ok"}
+    names = dict.fromkeys([*(stream.name for stream in device.streams), *states])
+    return ", ".join(f"{name} ({states[name]})" if name in states else name for name in names)
+
+
+def _queue(device: DeviceSummary) -> str:
+    """Return what of its queue a board had used, as it said last."""
+    told = device.health
+    if told is None or told.queue_bytes is None or told.queue_size_bytes is None:
+        return ""
+    return f"{told.queue_bytes / 1024:.1f}/{told.queue_size_bytes / 1024:.0f} KiB"
+
+
+def _health(device: DeviceSummary) -> dict[str, Any] | None:
+    if device.health is None:
+        return None
+    told = device.health._asdict()
+    told["time"] = utc_text(told.pop("utc_us") * 1000)
+    return {**told, "sensors": [each._asdict() for each in device.health.sensors]}
 
 
 _COLUMNS: show.Columns[_Row] = (
@@ -82,6 +102,7 @@ _COLUMNS: show.Columns[_Row] = (
     show.Column("gaps", lambda row: str(row.summary.gaps), right=True),
     show.Column("missing", lambda row: str(row.summary.missing), right=True),
     show.Column("lost", lambda row: _lost(row.summary), right=True),
+    show.Column("queue", lambda row: _queue(row.summary), right=True, spare=4),
     show.Column("starts", lambda row: str(row.summary.epochs), right=True, spare=3),
     show.Column("last data", lambda row: _ago(row.heard_ns), right=True),
 )
@@ -92,4 +113,10 @@ def _record(row: _Row) -> dict[str, Any]:
     heard = None if row.heard_ns is None else utc_text(row.heard_ns)
     streams = [stream._asdict() for stream in device.streams]
     retired_from = {} if row.former is None else {"retired_from": row.former}
-    return {**device._asdict(), "streams": streams, "last_data": heard, **retired_from}
+    return {
+        **device._asdict(),
+        "streams": streams,
+        "health": _health(device),
+        "last_data": heard,
+        **retired_from,
+    }

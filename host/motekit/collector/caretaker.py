@@ -135,6 +135,7 @@ class Caretaker:
             frames_bad = self._client.pipe.stats.frames_bad
             ailing = _ailing(status)
             self._live.set(hello.device, errors=ailing, frames_bad=frames_bad)
+            self._store.told(hello.device, status, round(self._utc() * 1e6))
             if any(each.endswith(f": {STARTING}") for each in ailing):  # which soon is not so
                 self._status_due_at = self._status_at + STATUS_REST_S
 

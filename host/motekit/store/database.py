@@ -12,7 +12,7 @@ from pathlib import Path
 from motekit.errors import StoreError
 
 APPLICATION_ID = 0x4D4F5445  # "MOTE"
-FORMAT = 2  # user_version; a store of a higher one is not touched
+FORMAT = 3  # user_version; a store of a higher one is not touched
 BUSY_TIMEOUT_S = 5.0  # only ever waited for another process's checkpoint or recovery
 
 # groups     what came since the last sealing, a row a commit, appended; see tail.py. It is also
@@ -24,6 +24,7 @@ BUSY_TIMEOUT_S = 5.0  # only ever waited for another process's checkpoint or rec
 # schemas    one row a content; `announced` says which number stands for which one in an epoch
 # anchors    (monotonic, UTC) pairs of an epoch
 # succession which device has a role from when on; see succession.py
+# health     how each board said last that it is, JSON; see health.py
 TABLES = """
 CREATE TABLE devices (id INTEGER PRIMARY KEY, device TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE epochs (
@@ -64,6 +65,9 @@ CREATE TABLE succession (
     role TEXT NOT NULL, since_us INTEGER NOT NULL, device TEXT NOT NULL,
     PRIMARY KEY (role, since_us)
 ) STRICT, WITHOUT ROWID;
+""",
+    3: """
+CREATE TABLE health (device TEXT PRIMARY KEY, told TEXT NOT NULL) STRICT, WITHOUT ROWID;
 """,
 }
 

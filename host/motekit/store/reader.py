@@ -17,6 +17,7 @@ from typing import Any, Self
 from . import schema, segment
 from .database import translated
 from .header import heads
+from .health import Health, load
 from .records import Anchor, Epoch, Quarantined, Stored, Stream
 from .schema import Schema
 from .seen import Progress, Seen
@@ -72,6 +73,11 @@ class Reader:
         """Return which device has had which role, by role and time."""
         with self._snapshot() as db:
             return terms(db)
+
+    def health(self) -> dict[str, Health]:
+        """Return how each board said last that it is, by device."""
+        with self._snapshot() as db:
+            return load(db)
 
     def epochs(self, device: str | None = None) -> list[Epoch]:
         """Return the runs of one device, or of all, in the order in which they were met."""

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from .gap import gap_of
 from .header import heads
+from .health import Health
 from .reader import Reader
 from .records import CONTROL, Epoch, Stream
 
@@ -37,6 +38,7 @@ class DeviceSummary(NamedTuple):
     gaps: int  # holes in streams that the board told of
     lost_samples: int  # of these holes, as far as the board knew
     streams: tuple[StreamSummary, ...]
+    health: Health | None  # as it said last; None if it was never asked
 
 
 class Summary(NamedTuple):
@@ -57,8 +59,12 @@ def summarise(store: Reader, sealing_error: str | None = None) -> Summary:
     streams: dict[str, list[Stream]] = {}
     for stream in store.streams():
         streams.setdefault(stream.device, []).append(stream)
+    told = store.health()
     return Summary(
-        tuple(_device(store, runs, streams.get(device, [])) for device, runs in epochs.items()),
+        tuple(
+            _device(store, runs, streams.get(device, []), told.get(device))
+            for device, runs in epochs.items()
+        ),
         store.counter("quarantined"),
         store.counter("quarantine_dropped"),
         store.path.stat().st_size,
@@ -66,7 +72,9 @@ def summarise(store: Reader, sealing_error: str | None = None) -> Summary:
     )
 
 
-def _device(store: Reader, epochs: list[Epoch], streams: list[Stream]) -> DeviceSummary:
+def _device(
+    store: Reader, epochs: list[Epoch], streams: list[Stream], told: Health | None
+) -> DeviceSummary:
     last = epochs[-1]
     boots = [epoch.boot for epoch in epochs if epoch.boot]
     return DeviceSummary(
@@ -84,6 +92,7 @@ def _device(store: Reader, epochs: list[Epoch], streams: list[Stream]) -> Device
         _untold(epochs),
         *_gaps(store, epochs),
         _streams(store, epochs, streams),
+        told,
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from motekit.errors import StoreError
 
+from . import health
 from .database import check_path, connect, translated
 from .group import Group
 from .ledger import Ledger
@@ -39,6 +40,7 @@ class Store(Reader):
         self._writer = lock
         self._ledger = Ledger(connection)
         self._quarantine = Quarantine()
+        self._told: dict[str, health.Health] = {}  # not written yet
         self._tail_bytes = 0
         self._last_group = 0
         self._seal_at_bytes = 0
@@ -76,6 +78,8 @@ class Store(Reader):
     def close(self) -> None:
         """Release the file; SQLite folds its write-ahead log in."""
         try:
+            if self._told:
+                self._write_told()
             super().close()
         finally:
             if self._writer is not None:
@@ -93,7 +97,12 @@ class Store(Reader):
         with self._changing() as db:
             taken = Group(db, self._ledger, self._quarantine)
             taken.take(group)
+            if self._told:
+                if not db.in_transaction:
+                    db.execute("BEGIN IMMEDIATE")
+                health.save(db, self._told)
             appended = taken.write(self._last_group + 1, committing)
+            self._told = {}
         if appended.new:
             self._last_group += 1
             self._tail_bytes += appended.size
@@ -129,6 +138,19 @@ class Store(Reader):
         with self._transaction():
             seen = self._ledger.known(key) or self._ledger.enter(key)
             self._ledger.set_about(seen.id, json.dumps(about))
+
+    def told(self, device: str, status: Mapping[str, Any], utc_us: int) -> None:
+        """Keep how a board says that it is, with what is written next."""
+        with self._lock:
+            overdue = device in self._told  # nothing was, since it said so the last time
+            self._told[device] = health.parse(status, utc_us)
+        if overdue:
+            self._write_told()
+
+    def _write_told(self) -> None:
+        with self._transaction() as db:
+            health.save(db, self._told)
+            self._told = {}
 
     def add_schema(self, device: str, epoch: int, table: dict[str, Any]) -> None:
         """Keep a schema that a board told when asked; SchemaError says what is wrong with it."""
