@@ -114,6 +114,7 @@ def test_sensor_faults_find_the_parts_that_can_have_them(write_scenario):
 
 WRONG = [
     ("nonsense", "not TOML"),
+    ("a = " + "[" * 5000, "not TOML"),
     ("seed = 1", "board: missing"),
     (HEAD + "colour = 3", "unknown key; known: board, chip, count, flash, name, recording"),
     (HEAD.replace("seed = 7", 'seed = "x"'), "seed: 'x' is not an integer"),
@@ -200,11 +201,26 @@ def test_names_the_row_that_a_part_cannot_produce(write_scenario, tmp_path, row,
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"x,y,z\n", b"\xff\xfe\x00", b"x,y,z\n1,2,\x00\n"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"x,y,z\n",
+        b"\xff\xfe\x00",
+        b"x,y,z\n1,2,\x00\n",
+        b"x,y,z\n1,2," + b" " * 70000 + b"3\n",
+    ],
+)
 def test_a_file_that_is_no_recording_is_named(write_scenario, tmp_path, content):
     (tmp_path / "fan.csv").write_bytes(content)
     with pytest.raises(ScenarioError, match=r"fan\.csv"):
         write_scenario(HEAD + ACCEL)
+
+
+@pytest.mark.timeout(30)
+def test_a_file_without_an_end_is_not_read_to_it(write_scenario):
+    with pytest.raises(ScenarioError, match="/dev/zero: not CSV: a line of more than 65536"):
+        write_scenario(HEAD + ACCEL.replace("fan.csv", "/dev/zero"))
 
 
 SEEN = [

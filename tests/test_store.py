@@ -386,6 +386,23 @@ def test_a_time_that_no_clock_tells_is_set_aside(store):
     assert store.append([received(samples(seq=0, time_us=(1 << 62) - 1))]).new == 1
 
 
+@pytest.mark.parametrize("at_most", [3, 10])
+def test_what_is_to_be_in_quarantine_once_is(path, at_most):
+    """As long as it is there: what had to make room comes back."""
+    packets = [bytes([at]) * 100 for at in range(5)]
+    for _ in range(2):
+        with Store.open(path, create=True) as store:
+            store._quarantine.max_bytes = at_most * (100 + ROW_BYTES)
+            for data in (*packets, packets[-1]):
+                store.quarantine(DEVICE, data, "a test", once=True)
+            kept = [one.data for one in store.quarantined() if one.device == DEVICE]
+            assert sorted(kept) == packets[-at_most:]
+            assert not store.quarantine(DEVICE, packets[-1], "another time", once=True)
+    with Store.open(path) as store:
+        assert store.quarantine(DEVICE[::-1], packets[-1], "of another", once=True)
+        assert store.quarantine(DEVICE, packets[-1], "one more time")
+
+
 def test_quarantine_is_bounded_oldest_out_and_counted(path):
     with Store.open(path, create=True) as store:
         store._quarantine = Quarantine(10 * (100 + ROW_BYTES))

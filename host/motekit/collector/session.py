@@ -85,6 +85,7 @@ class Session:
         return answer
 
     def _step(self) -> list[Any]:
+        self._client.keep_alive()  # first, since it tells how long nothing is due
         return list(self._client.step(self._patience_s()))
 
     def _replay(self) -> list[Any]:

@@ -104,7 +104,7 @@ def take_left(prompt: RawPrompt, device: str, store: Path, key_store: KeyStore) 
         path = Path(folder) / "unsent.jsonl"
         unsent.record(path, device, found)
         if rest:
-            into.quarantine(device, rest, stopped.NO_PACKETS)
+            into.quarantine(device, rest, stopped.NO_PACKETS, once=True)
         taken = unsent.replay(path, into, key_store)
     return TakenLeft(len(found) - taken.set_aside, taken.set_aside, len(rest))
 

@@ -36,7 +36,10 @@ class Files:
 
 @dataclass(frozen=True)
 class Flash:
-    """A chip's flash as its loader tells of it; each `.._fault` is "" for what is whole."""
+    """A chip's flash as its loader tells of it; each `.._fault` is "" for what is whole.
+
+    `blank`: its beginning is; `remains` is what lies further on all the same, "" for nothing.
+    """
 
     blank: bool = False
     bootloader_fault: str = ""
@@ -44,6 +47,7 @@ class Flash:
     table_fault: str = ""
     app_fault: str = ""
     other_chip: str = ""  # the chip that bootloader or program are for, if it is not this one
+    remains: str = ""
 
 
 @dataclass

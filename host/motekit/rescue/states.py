@@ -309,6 +309,13 @@ def _wrong_chip(found: Evidence, board: Board | None) -> str | None:
     return None
 
 
+def _half_erased(found: Evidence, _board: Board | None) -> str | None:
+    if found.chip and found.flash and found.flash.remains:
+        lies = found.flash.remains
+        return f"an {found.chip.name} that has lost its program; {lies} may hold data"
+    return None
+
+
 def _blank(found: Evidence, _board: Board | None) -> str | None:
     if found.chip and found.flash and found.flash.blank:
         return f"an {found.chip.name} with nothing in its flash"
@@ -404,6 +411,7 @@ STATES = (
         "no answer", _no_answer, "hold BOOT, press RESET, let go of BOOT; motekit doctor {port}"
     ),
     State("wrong board", _wrong_chip, "motekit doctor {port}"),
+    State("erased by half", _half_erased, _RESCUE, WHOLE),
     State("blank", _blank, _FLASH, WHOLE),
     State("wrong image", _wrong_image, _RESCUE, WHOLE),
     State("flashed by half", _cut_off, _RESCUE, WHOLE),

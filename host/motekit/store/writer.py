@@ -135,10 +135,17 @@ class Store(Reader):
         with self._transaction():
             self._ledger.announce(device, epoch, table)
 
-    def quarantine(self, device: str, data: bytes, why: str) -> None:
-        """Set a packet aside: bounded, the oldest go and are counted."""
+    def quarantine(self, device: str, data: bytes, why: str, *, once: bool = False) -> bool:
+        """Set a packet aside: bounded, the oldest go and are counted.
+
+        `once`: not what is there already, as what was set aside before something failed and all
+        is tried again; False then.
+        """
         with self._transaction() as db:
+            if once and self._quarantine.has(db, device, data):
+                return False
             self._quarantine.add(db, device, data, why)
+            return True
 
     def seal(self) -> int:
         """Sort what is unsealed by stream and compress it; return how many packets that were."""
