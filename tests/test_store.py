@@ -538,6 +538,7 @@ def test_threads_may_share_a_store(store, monkeypatch):
     monkeypatch.setattr(store, "tail_max_bytes", 1000)  # it is sealed between them, too
     usual_s = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
+
     def work(epoch):
         for seq in range(20):
             store.append([received(samples(epoch=epoch, seq=seq))])
