@@ -455,6 +455,14 @@ def test_a_full_file_system_is_given_room_by_what_was_saved(chip, wishes):
     assert report.packets > 0
 
 
+def test_of_a_full_board_that_runs_it_is_said_what_names_its_files():
+    status = {"files_free_bytes": 100}
+    rows = states.diagnose(Evidence("/dev/ttyX", status=status), BOARD)
+    full = next(row for row in rows if row.state == "full")
+    assert "motekit rescue stops it, names the largest and asks" in full.found
+    assert full.fix.startswith("motekit rescue /dev/ttyX")
+
+
 def test_a_port_that_cannot_be_opened_is_told_with_what_to_type(fleet):
     (gone,) = states.diagnose(look("/dev/ttyNOSE"))
     assert (gone.state, gone.fix) == ("no port", "motekit ports")
