@@ -534,16 +534,23 @@ def test_an_append_says_what_was_new_with_headers(store):
     assert store.append([]).new == 0
 
 
-def test_threads_may_share_a_store(store):
+def test_threads_may_share_a_store(store, monkeypatch):
+    monkeypatch.setattr(store, "tail_max_bytes", 1000)  # it is sealed between them, too
+    usual_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+
     def work(epoch):
         for seq in range(20):
             store.append([received(samples(epoch=epoch, seq=seq))])
 
     threads = [threading.Thread(target=work, args=(epoch,)) for epoch in range(1, 5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(usual_s)
     assert {ack[1:] for ack in store.acknowledged(DEVICE)} == {
         (epoch, 19) for epoch in range(1, 5)
     }
