@@ -241,7 +241,7 @@ def test_what_was_collected_is_recorded_and_shown(motekit, tmp_path):
     table = motekit("status", "--store", store).stdout.splitlines()
     assert table[0].split() == [
         *("board", "device", "streams", "samples", "bytes/sample"),
-        *("gaps", "missing", "lost", "starts", "last", "data"),
+        *("gaps", "missing", "lost", "queue", "starts", "last", "data"),
     ]
     assert table[1].split()[:4] == ["model", DEVICE, "adxl345", "180"]
 
@@ -366,6 +366,18 @@ def test_a_narrow_terminal_shows_a_row_a_line_and_says_what_it_leaves_out(enviro
     assert "no room" not in wide
     status = on_terminal(environment, 60, "status", "--store", store).splitlines()
     assert status[1].split()[:2] == ["mill", BOARD]
+
+
+def test_status_tells_which_sensor_is_not_well(motekit, tmp_path):
+    store = tmp_path / "x"
+    told = {"sensor": {"stream": 0, "name": "sht\x1b4x", "state": "failing", "error": "EIO"}}
+    with Store.open(store, create=True) as opened:
+        opened.append([received(note({"boot": {"board": "model"}}, seq=0))])
+        opened.append([received(note(told, seq=1))])
+    done = motekit("status", "--store", store)
+    assert f"model ({BOARD}): sht\\x1b4x: failing" in done.stderr
+    assert done.stdout.startswith("board")
+    assert json.loads(motekit("status", "--store", store, "--json").stdout)["ailing"]
 
 
 def test_a_reader_that_goes_away_is_no_traceback(environment, tmp_path, collected):

@@ -160,9 +160,12 @@ WRONG = [
     (HEAD.replace("count = 2", "") + DOWN.replace("board = 0", "board = 7"), "is 1 board, 0"),
     (HEAD + '[[board.sensor]]\ndriver = "sht4x"\nqqq = 1', "name, options, period_s, replay"),
     (HEAD + '[[fault]]\nkind = "reboot"', "fault[0].at_s: missing"),
+    (HEAD + '[[fault]]\nkind = "reboot"\nat_s = 1\nfor_s = 9', "reboot takes no time"),
+    (HEAD + '[[fault]]\nkind = "link_down"\nfor_s = 0', "0 s of link_down is none"),
+    ('[[bord]]\nboard = "esp32-devkitc"', "bord: unknown key; did you mean board?"),
     (HEAD + DOWN + "rate = 0.1", "fault[0].rate: link_down has none; only link_corrupt"),
     (HEAD + DOWN + 'sensor = "sht4x"', "fault[0].sensor: link_down befalls the line"),
-    (HEAD + CLIMATE + '[[fault]]\nkind = "uart_garbage"', "no sensor (sht4x) of board 0 can have"),
+    (HEAD + CLIMATE + '[[fault]]\nkind = "uart_garbage"', "can have uart_garbage; sht4x: i2c"),
     (HEAD + CLIMATE + '[[fault]]\nkind = "i2c_nack"\nsensor = "s"', "board 0 has no 's'"),
     (
         HEAD + CLIMATE + '[[fault]]\nkind = "i2c_nack"\nsensor = 1',
@@ -371,7 +374,8 @@ NEEDED = {
 
 
 def of_kind(kind, more=""):
-    return f'[[fault]]\nkind = "{kind}"\nat_s = 5\nfor_s = 1\n{NEEDED.get(kind, "")}\n{more}\n'
+    lasts = "" if faults.KINDS[kind].lasts is None else "for_s = 1"
+    return f'[[fault]]\nkind = "{kind}"\nat_s = 5\n{lasts}\n{NEEDED.get(kind, "")}\n{more}\n'
 
 
 @pytest.mark.parametrize("driver", models.NAMES)

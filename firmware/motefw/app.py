@@ -213,22 +213,17 @@ class Board:
 
     def leave_out(self):
         """Let go of the last sensor, until the next boot; what it has sampled is logged."""
-        if not self.streams:
-            return
-        stream = self.streams.pop()
-        self.due_ms.pop()
-        self.left_out.append((stream.number, stream.name, stream.sensor["driver"], NO_MEMORY))
-        try:
-            stream.close()  # which takes the least
-            stream.stop()
-        except Exception as error:
-            self._complain(stream.name, error)
-        stream.driver = stream.block = None  # there is room for what is told of it now
-        try:
-            stream.close()
-            overlay.call("relief", "tell", self, *self.left_out[-1])
-        except Exception as error:
-            self._complain(stream.name, error)
+        if self.streams:
+            stream = self.streams.pop()
+            self.due_ms.pop()
+            self.left_out.append((stream.number, stream.name, stream.sensor["driver"], NO_MEMORY))
+            try:
+                try:
+                    stream.close()  # which takes the least
+                finally:
+                    overlay.call("relief", "part", self, stream)
+            except Exception as error:
+                self._complain(stream.name, error)
 
     # End.
 

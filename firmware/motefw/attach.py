@@ -13,7 +13,7 @@ from . import drivers, overlay
 from .compat import const
 from .errors import MoteError
 from .files import WIFI_FILE
-from .sampler import NO_MEMORY, STARTING, Stream
+from .sampler import NO_MEMORY, Stream
 
 # In pieces of 128 bytes, see `overlay.spare`: what it takes to answer, and that more for each
 # sensor of the configuration, which a request may have to look through, and with Wi-Fi.
@@ -66,8 +66,8 @@ def _add_stream(board, number, sensor, settings):
     cls = [drivers.load(sensor["driver"])]  # which the stream has alone, soon half of it
     stream = Stream(number, sensor, spec, cls.pop(), board.recorder, board, settings["packet"])
     wait_ms = stream.step()
-    if stream.state in (STARTING, NO_MEMORY) and stream.block is None:
-        return False
+    if stream.block is None and stream.state not in ("absent", "wrong", "failing"):
+        return False  # not even room to say what is the matter, maybe
     try:
         overlay.insist(overlay.spare)
         board.recorder.note({"schema": overlay.call("schema", "table", stream)})

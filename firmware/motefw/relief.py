@@ -7,6 +7,14 @@ from .sampler import NO_MEMORY
 _PIECES = const(-16)  # that must be free beside those that requests need
 
 
+def part(board, stream):
+    """Stop a sensor that was left out, and say what is lost of it."""
+    stream.stop()
+    stream.driver = stream.block = None  # so there is room for what is said
+    stream.close()
+    tell(board, *board.left_out[-1])
+
+
 def tell(board, number, name, _driver, why):
     """Say of a sensor that it is left out, on the line and in the log: see `attach`."""
     board.report(f"{name}: {NO_MEMORY} ({why})")

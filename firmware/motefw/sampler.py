@@ -19,8 +19,9 @@ START = const(0)
 POLL = const(1)
 READ = const(2)
 STOPPED = const(3)
-STARTING = "starting"
 NO_MEMORY = "no memory"  # the state of a sensor for which there is no room
+FAILED = const(1)  # what a streaming part has lost samples by
+SILENT = const(2)
 BACKOFF_MIN_MS = const(1000)
 POLL_MAX_MS = const(100)
 _PERIOD_MS = const(1000)
@@ -50,15 +51,16 @@ class Stream:
         self.poll_ms = self.rest_ms = POLL_MAX_MS  # between two looks; after one that found some
         self._rested = False  # since the last look, which is the first one then
         self.quiet_s = 0  # a streaming part that gives nothing for so long has stopped
+        self.late_s = 0  # and one that has been silent for more than so long has lost some
         self.driver = self.block = self.last_error = None
-        self.state = STARTING
+        self.state = "starting"
         self.phase = START
         self.backoff_ms = BACKOFF_MIN_MS
         self.note = None  # to be logged
         self.reading = False  # in the driver, whose next sample may be lost by an interrupt
         self.cut = False  # it may have been
         self.failures = 0  # in a row
-        self.missed = 0  # polled: slots that went by; streaming: 1 after a failure
+        self.missed = 0  # polled: slots that went by; streaming: FAILED, SILENT or 0
         self.held = 0  # samples in the block before it was asked
         self.first = 0  # index of the block's first sample
         self.after = 0  # index beyond the block that was last being logged
@@ -106,13 +108,13 @@ class Stream:
     def close(self):
         """Make a packet of the block, if it holds anything; what finds no room is told of."""
         block = self.block
-        if block is None or not block.count:
-            self._tell_unlogged()
-            return
-        self.after = self.first + block.count
+        n = block.count if block else 0
+        self.after = self.first + n
         try:
-            self._tell_unlogged()
-            self.log(block, self.first, self._s * 1000000 + self._us)
+            if self.unlogged:
+                overlay.call("trouble", "tell_unlogged", self)
+            if n:
+                self.log(block, self.first, self._s * 1000000 + self._us)
         except Exception:
             n = self.after - self.first
             self.lost += n
@@ -120,12 +122,8 @@ class Stream:
             self.first = self.after
             raise
         finally:
-            if self.first == self.after:
+            if n and self.first == self.after:
                 block.clear()
-
-    def _tell_unlogged(self):
-        if self.unlogged:
-            overlay.call("trouble", "tell_unlogged", self)
 
     def log(self, block, index, time_us):
         """Log a block; one that fits in no packet is cut in two."""
@@ -156,8 +154,11 @@ class Stream:
             # What is there at the first look came earlier than it need have.
             wait_ms = self.rest_ms // 2 if self._rested else self.rest_ms
             wait_ms = max(wait_ms, self.poll_ms)
-        elif self._clock.s - self.heard_s >= self.quiet_s:
-            raise SensorError(f"{self.name}: no sample for {self.quiet_s} s")
+        elif self._clock.s - self.heard_s >= self.late_s:
+            if self._clock.s - self.heard_s >= self.quiet_s:
+                raise SensorError(f"{self.name}: no sample for {self.quiet_s} s")
+            if self.samples:  # the first may take its time
+                self.missed = self.missed or SILENT
         self._rested = n > 0
         if block.count and self._age_ms() + wait_ms > self._latency_ms:
             self.close()

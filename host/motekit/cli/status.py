@@ -32,6 +32,9 @@ def status(
             for device in summary.devices
         ]
     show.rows(_COLUMNS, rows, as_json=_record if as_json else None)
+    for row in rows:
+        if row.summary.ailing and row.former is None and not as_json:
+            say.err(f"{_board(row)} ({row.summary.device}): {', '.join(row.summary.ailing)}")
     if summary.quarantined and not as_json:
         say.err(
             f"{summary.quarantined} packets were set aside, {summary.quarantine_dropped} of them "
@@ -70,11 +73,7 @@ def _board(row: _Row) -> str:
 
 
 def _streams(device: DeviceSummary) -> str:
-    """Return the streams, with what is amiss with the sensors, as their board said last."""
-    sensors = device.health.sensors if device.health else ()
-    states = {each.name: each.state for each in sensors if each.state != "ok"}
-    names = dict.fromkeys([*(stream.name for stream in device.streams), *states])
-    return ", ".join(f"{name} ({states[name]})" if name in states else name for name in names)
+    return ", ".join(stream.name for stream in device.streams)
 
 
 def _queue(device: DeviceSummary) -> str:
@@ -89,8 +88,7 @@ def _health(device: DeviceSummary) -> dict[str, Any] | None:
     if device.health is None:
         return None
     told = device.health._asdict()
-    told["time"] = utc_text(told.pop("utc_us") * 1000)
-    return {**told, "sensors": [each._asdict() for each in device.health.sensors]}
+    return {"time": utc_text(told.pop("utc_us") * 1000), **told}
 
 
 _COLUMNS: show.Columns[_Row] = (

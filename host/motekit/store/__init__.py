@@ -2,11 +2,11 @@
 
 from .fresh import collecting_into as collecting_into
 from .fresh import remove as remove
-from .gap import gap_of as gap_of
 from .header import Head as Head
 from .header import read_header as read_header
 from .header import read_headers as read_headers
 from .health import Health as Health
+from .notes import gap_of as gap_of
 from .records import Anchor as Anchor
 from .records import Appended as Appended
 from .records import Epoch as Epoch

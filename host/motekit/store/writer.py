@@ -103,9 +103,9 @@ class Store(Reader):
                 health.save(db, self._told)
             appended = taken.write(self._last_group + 1, committing)
             self._told = {}
-        if appended.new:
-            self._last_group += 1
-            self._tail_bytes += appended.size
+            if appended.new:
+                self._last_group += 1
+                self._tail_bytes += appended.size
         if self._tail_bytes >= max(self.tail_max_bytes, self._seal_at_bytes):
             self._try_to_seal()
         return appended
@@ -174,7 +174,7 @@ class Store(Reader):
         with self._transaction() as db:
             count, epochs = seal(db, self._last_group)
             self._ledger.save(epochs)
-        self._tail_bytes = 0
+            self._tail_bytes = 0
         self.checkpoint()
         return count
 
