@@ -189,14 +189,14 @@ class Board:
                 return
         self._watchdog.feed()
 
-    def receive(self, data):
-        """Take a message from the host; without room for an answer the host has to ask again."""
+    def receive(self, box):
+        """Take a message out of its list; without room for an answer the host has to ask again."""
         try:
-            if data[0] == _REQUEST:
+            if box[0][0] == _REQUEST:
                 self.link.reply(())  # who asks has the answer before, or is not waiting for it
-                self.link.reply(control.handle(self, data))
+                self.link.reply(control.handle(self, box))
             else:
-                self.uplink.receipt(data)
+                self.uplink.receipt(box.pop())
         except MoteError:
             self.messages_bad += 1
         except MemoryError:

@@ -27,10 +27,10 @@ def attach(board):
     settings = board.settings
     sensors = settings.pop("sensors")
     for row in board.left_out:
-        _tell(board, row)
+        _relieve("tell", board, *row)
     pieces = _ANSWER + _SENSOR * (len(sensors) + len(board.left_out))
     wifi = WIFI_FILE in os.listdir(board.port.root)
-    overlay.reserve(pieces + (_WIFI if wifi else 0))
+    overlay.kept[0] = pieces + (_WIFI if wifi else 0)
     for number in range(len(sensors)):
         sensor = json.loads(sensors.pop(0))
         before = list(sys.modules)
@@ -42,17 +42,17 @@ def attach(board):
             pass
         except MoteError as error:
             why = f"{type(error).__name__}: {error}"
-        overlay.unload(before)
         board.left_out.append((number, sensor["name"], sensor["driver"], why))
-        _tell(board, board.left_out[-1])
-    overlay.reserve(pieces)
+        _relieve("unload", before)
+        _relieve("tell", board, *board.left_out[-1])
+    overlay.kept[0] = pieces
 
 
-def _tell(board, row):
+def _relieve(function, *args):
     try:
-        overlay.call("relief", "tell", board, *row)
+        overlay.call("relief", function, *args)
     except MemoryError:
-        pass  # `status` tells of it
+        pass  # `status` tells what is left out
 
 
 def _add_stream(board, number, sensor, settings):

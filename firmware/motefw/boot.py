@@ -139,7 +139,7 @@ def _settings(board):
         found = overlay.call("stored", "begin", board.port.root)
         settings = overlay.call("config", "check", found, None)
         sensors = settings["sensors"]
-        overlay.reserve(_FIT)
+        overlay.kept[0] = _FIT
         count = overlay.call("fit", "fit", settings, drivers.load, overlay.spare)
         while len(sensors) > count:
             sensor = sensors.pop()

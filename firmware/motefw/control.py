@@ -16,14 +16,19 @@ _HEAD_BYTES = const(11)  # of message.REQUEST_LAYOUT
 _TAG_BYTES = const(8)
 
 
-def handle(board, data):
-    """Return the reply to a request, in pieces; MessageError if it is not even one."""
+def handle(board, box):
+    """Return the reply to the request in the list, in pieces; MessageError if it is not even one.
+
+    It is taken out of the list: a large one is let go of once it has been opened.
+    """
+    data = box.pop()
     call = _read(data)
     number, name, nonce = overlay.call("authority", "ask", board, data, call)
     ok = False
     try:
         module, function, guarded = overlay.call("commands", "find", name)
         result = overlay.call("authority", "open_request", board, data, nonce, guarded, call.pop())
+        data = None
         result = carry_out(board, module, function, result)
         ok = True
     except MemoryError:

@@ -34,7 +34,7 @@ def _unknown():
 # Who tells what is free: the port, once there is one; CPython cannot. What may be left of that.
 _measure = [getattr(gc, "mem_free", _unknown), 0]
 _lent = []  # what gives up room for a call, a piece at a time
-_kept = [0]  # pieces that nothing is to take which lasts
+kept = [0]  # pieces that nothing is to take which lasts: see `attach`
 
 
 def setup(heap):
@@ -105,17 +105,12 @@ def insist(make, *args):
                 raise
 
 
-def reserve(pieces):
-    """Have `spare` see to so many pieces."""
-    _kept[0] = pieces
-
-
 def spare(less=0):
     """Raise MemoryError unless there is room for all pieces that are kept, but for so many.
 
     They are taken and given back: what is free in holes that are smaller is of no use.
     """
-    pieces = [None] * (_kept[0] - less)
+    pieces = [None] * (kept[0] - less)
     try:
         for i in range(len(pieces)):
             pieces[i] = bytearray(_PIECE_BYTES)
@@ -182,20 +177,7 @@ def _let_go():
             package, _, last = name.rpartition(".")
             driver = package == _PACKAGE + _DRIVERS and last[0] != "_"  # that is half of one
             if driver or (package == _PACKAGE and " " + last + " " in _RARE):
-                _unload(name)
+                del sys.modules[name]
+                delattr(sys.modules[package], last)
                 return True
     return False
-
-
-def unload(before):
-    """Let go of the modules that have come since `sys.modules` was as that list."""
-    for name in list(sys.modules):
-        if name not in before and name.startswith(_PACKAGE):
-            _unload(name)
-    tidy(ALL_BYTES)
-
-
-def _unload(name):
-    package, _, last = name.rpartition(".")
-    del sys.modules[name]
-    delattr(sys.modules[package], last)

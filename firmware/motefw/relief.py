@@ -1,5 +1,7 @@
 """What a board gives up in order to be reachable, and takes back: loaded for that alone."""
 
+import sys
+
 from . import overlay
 from .compat import const
 from .sampler import NO_MEMORY
@@ -29,3 +31,14 @@ def grow(log):
             overlay.spare(_PIECES)
         except MemoryError:
             log.shrink()
+
+
+def unload(before):
+    """Let go of the modules that have come since `sys.modules` was as that list."""
+    root = __name__.split(".")[0]
+    for name in list(sys.modules):
+        if name not in before and name.startswith(root) and name != __name__:
+            package, _, last = name.rpartition(".")
+            del sys.modules[name]
+            delattr(sys.modules[package], last)
+    overlay.tidy(overlay.ALL_BYTES)

@@ -410,12 +410,12 @@ def connect(root=""):
     bed.bad = 0
     bed.handled = []
 
-    def handle(data):
-        data = bytes(data)
+    def handle(box):
+        data = bytes(box[0])
         bed.handled.append(data.hex())
         try:
             if data[0] == message.REQUEST:
-                bed.link.reply(control.handle(bed.board, data))
+                bed.link.reply(control.handle(bed.board, box))
             else:
                 bed.uplink.receipt(data)
         except MoteError:

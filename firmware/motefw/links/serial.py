@@ -276,7 +276,7 @@ class SerialLink:
             self._expected += 1
         self._write(_CREDIT, number, index, 0, 3)
         if fresh and index == last:
-            message = memoryview(self._message)[: self._size]
+            message = [memoryview(self._message)[: self._size]]  # to be taken out of it
             self._message = bytearray()
             self._board.receive(message)
         return True
