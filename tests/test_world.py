@@ -198,6 +198,13 @@ def test_a_program_that_never_looks_at_its_clock_is_reset(write_scenario, monkey
     assert "reset: watchdog" in events
 
 
+def test_a_board_that_resets_itself_for_ever_starts_as_often_as_a_real_one(write_scenario):
+    files = {"/boot.py": b"", "/main.py": b"import machine\nmachine.reset()\n"}
+    with World(write_scenario(f"seed = 1\n{BARE}"), files=files) as world:
+        world.run(until_s=6)
+        assert 10 <= world.boards[0].counts.starts <= 21
+
+
 def of_folder(folder):
     """Return the processes whose command line names a folder."""
     found = []
