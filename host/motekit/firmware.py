@@ -75,6 +75,14 @@ def mpy_version() -> str:
     return found[1]
 
 
+@cache
+def names() -> frozenset[str]:
+    """Return what the firmware's modules are called on a board, as motefw/clock.py."""
+    package = resources.firmware_package()
+    found = (f"motefw/{p.relative_to(package).as_posix()}" for p in _modules(package))
+    return frozenset(name for name in found if not _HOST_ONLY.search(name))
+
+
 def compile_to(folder: Path, march: str | None = None) -> Path:
     """Compile package `motefw` for an architecture (None: bytecode alone) into folder/motefw.
 
