@@ -24,7 +24,7 @@ from motekit.provision.sparing import Sparing
 from motekit.rescue import rescue as rescuer
 from motekit.rescue import salvage, settings, states
 from motekit.rescue.case import Wishes
-from motekit.rescue.evidence import Evidence
+from motekit.rescue.evidence import Evidence, Files
 from motekit.rescue.look import HEAD_BYTES, beginnings, examine, look, remains
 from motekit.sim.loader import synthetic
 from motekit.station.reasons import headline
@@ -455,6 +455,14 @@ def test_a_full_file_system_is_given_room_by_what_was_saved(chip, wishes):
     assert report.packets > 0
 
 
+def test_of_a_full_board_that_runs_it_is_said_what_names_its_files():
+    status = {"files_free_bytes": 100}
+    rows = states.diagnose(Evidence("/dev/ttyX", status=status), BOARD)
+    full = next(row for row in rows if row.state == "full")
+    assert "motekit rescue stops it, names the largest and asks" in full.found
+    assert full.fix.startswith("motekit rescue /dev/ttyX")
+
+
 def test_a_port_that_cannot_be_opened_is_told_with_what_to_type(fleet):
     (gone,) = states.diagnose(look("/dev/ttyNOSE"))
     assert (gone.state, gone.fix) == ("no port", "motekit ports")
@@ -525,6 +533,33 @@ def test_settings_that_cannot_be_believed_are_named(name, data, says):
     (why,) = settings.faults({name: data}, DEVICE).values()
     assert says in why
     assert "canaryword" not in why
+
+
+@pytest.mark.parametrize(
+    ("root", "mark", "says"),
+    [
+        (ROOT, {}, ""),
+        (bytes(32), {}, "keys of generation 3"),
+        (None, {"unit": "roof", "keys": "5f1a2b3c"}, "3 of key store 5f1a2b3c, as roof"),
+        (None, {"unit": ["\x1b[2J"]}, "as ['"),
+    ],
+)
+def test_a_stopped_board_of_another_fleet_is_told_from_ours(root, mark, says):
+    read = {"/keys.json": key_file(3), "/provision.json": json.dumps(mark).encode()}
+    key_store = KeyStore.from_root(root) if root else KeyStore.empty()
+    whose = settings.elsewhere(read, DEVICE, key_store)
+    assert says in whose
+    assert bool(whose) == bool(says)
+    assert "\x1b" not in whose
+    names = ("/lib/motefw/app.mpy", "/config.json")
+    files = Files(True, free_bytes=1 << 20, names=names, read=read)
+    found = Evidence("/dev/ttyX", prompt="waiting", elsewhere=whose, files=files)
+    (row,) = states.diagnose(found, BOARD)
+    assert row.state == ("keys elsewhere" if says else "firmware stopped")
+    assert ("export MOTEKIT_KEYS=FILE" in row.fix) == bool(says)
+    assert "motekit rescue /dev/ttyX" in row.fix
+    assert settings.elsewhere({}, DEVICE, key_store) == ""
+    assert settings.elsewhere({"/keys.json": b"{"}, DEVICE, key_store) == ""
 
 
 def test_a_driver_that_the_board_alone_has_is_no_fault():

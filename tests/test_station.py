@@ -249,6 +249,19 @@ def test_a_board_that_never_says_who_it_is_counts_once_while_it_stays_plugged():
     assert tally.of(tries).failed == 1
     assert tally.of([*tries, Entry("failed", port="tty0", plug="2")]).failed == 2
     assert tally.of([*tries, Entry("failed", port="tty1", plug="1")]).failed == 2
+    found = tally.of([*tries, Entry("passed", "a0", "tty0", plug="1")])
+    assert (found.failed, found.passed) == (0, 1)  # it has said so after all
+    found = tally.of([*tries, Entry("passed", "a0", "tty0", plug="2")])
+    assert (found.failed, found.passed) == (1, 1)
+
+
+def test_where_no_plug_is_told_a_board_without_a_name_counts_until_another_one_has_one():
+    """So that it is not one more each time that the station is started."""
+    tries = [Entry("failed", port="socket://x:1")] * 3
+    assert tally.of(tries).failed == 1
+    more = [*tries, Entry("passed", "a0", "socket://x:1")]
+    assert tally.of(more).failed == 1
+    assert tally.of([*more, *tries]).failed == 2
 
 
 def test_a_board_that_was_pulled_and_comes_again_is_counted_by_what_became_of_it():

@@ -525,6 +525,19 @@ def test_a_summary_counts_the_gaps_that_a_board_told_of(store):
     assert (device.gaps, device.lost_samples) == (3, 24)
 
 
+def sensor_note(name, state, **where):
+    return received(note({"sensor": {"stream": 0, "name": name, "state": state}}, **where))
+
+
+def test_a_summary_tells_which_sensors_were_not_well_at_last(store):
+    store.append([sensor_note("sht4x", "absent", epoch=1, seq=0)])
+    states = [("sht4x", "ok"), ("pms5003", "failing"), ("adxl345", "failing"), ("adxl345", "ok")]
+    store.append([sensor_note(*each, epoch=2, seq=seq) for seq, each in enumerate(states)])
+    assert store.summary().devices[0].ailing == ("pms5003: failing",)
+    store.append([sensor_note("sht4x", "ok", epoch=3, seq=0)])
+    assert store.summary().devices[0].ailing == ()
+
+
 def test_an_append_says_what_was_new_with_headers(store):
     group = [received(packet_of((DEVICE, 0, 1), seq)) for seq in (0, 1, 2, 2)]
     done = store.append(group)

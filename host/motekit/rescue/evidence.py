@@ -62,6 +62,7 @@ class Evidence:
     locked: str = ""  # a board under keys that this host has not: what to do
     unread: int = 0  # replies of a firmware that could not be read
     heard: str = ""  # what it says by itself
+    elsewhere: str = ""  # whose keys a stopped board has, if they are not this host's
     prompt: str = ""  # "waiting", or "interrupted": a program ran, and was stopped to look
     device: str = ""
     unsent_bytes: int = 0  # what the queue of a stopped firmware holds

@@ -77,6 +77,7 @@ def look(
             _listen(found, on_step)
             if not _conclusive(found.heard) or BROKEN_FILES in found.heard:
                 _ask_prompt(found, board, on_step, resume=resume)
+                _ask_whose(found, keys)
             if not found.prompt or _is_unknown(found):
                 _ask_loader(found, board, on_step)
     except PortGoneError as e:
@@ -221,6 +222,13 @@ def _ask_prompt(
                 prompt.leave()
     except PromptError:
         found.prompt = ""  # none, or one that does not do what it is told: the loader is next
+
+
+def _ask_whose(found: Evidence, keys: KeyStore | None) -> None:
+    """Find out whether a board that was looked at from its prompt is of another fleet."""
+    if found.files:
+        store = keys or KeyStore.load()
+        found.elsewhere = settings.elsewhere(found.files.read, found.device, store)
 
 
 # The loader.

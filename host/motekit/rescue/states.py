@@ -198,7 +198,9 @@ def _full(found: Evidence, _board: Board | None) -> str | None:
         return None
     free = max(free, 0)  # a littlefs that is full counts below none
     said = f"its file system is full: {free:,} bytes are free, {ROOM_BYTES:,} are needed"
-    largest = found.files.largest if found.files else ()
+    if found.files is None:  # a firmware that runs tells no names, and is not stopped to look
+        return f"{said}; motekit rescue stops it, names the largest and asks before it removes any"
+    largest = found.files.largest
     return f"{said}; files that are not motekit's: {named(largest)}" if largest else said
 
 
@@ -280,6 +282,15 @@ def _nameless(found: Evidence, _board: Board | None) -> str | None:
 def _no_settings(found: Evidence, _board: Board | None) -> str | None:
     if found.files and settings.CONFIG not in found.files.names:
         return f"it has no {settings.CONFIG}: started, it would measure nothing{_unsent(found)}"
+    return None
+
+
+def _elsewhere(found: Evidence, _board: Board | None) -> str | None:
+    if found.prompt and found.elsewhere:
+        return (
+            f"its firmware does not run, and has {found.elsewhere}, which are not those of this"
+            f" host's key store{_unsent(found)}"
+        )
     return None
 
 
@@ -405,6 +416,13 @@ STATES = (
     State("settings damaged", _settings, _RESCUE, FILES, ends=False),
     State("no configuration", _no_settings, _RESCUE, FILES, ends=False),
     State("old firmware", _old, _RESCUE, FILES, alone=True),
+    State(
+        "keys elsewhere",
+        _elsewhere,
+        "export MOTEKIT_KEYS=FILE, the key store of its fleet; then " + _RESCUE,
+        START,
+        alone=True,
+    ),
     State("firmware stopped", _stopped, _RESCUE, START, alone=True),
     # A chip of which only the loader answers.
     State(
