@@ -519,6 +519,25 @@ def test_a_simulation_has_them(tmp_path, capsys):
         assert set(archive.read(stream="tmp117")["temperature"]) == {-3.0}
 
 
+def test_a_mistake_in_a_model_is_told_as_one(project):
+    own_files(project, "tmp117.py", "tmp117_model.py")
+    path = project.path / "tmp117_model.py"
+    path.write_text(path.read_text().replace("        word = 0\n", "        word = wrod\n"))
+    result = project(
+        """
+        def test_it(virtual_board):
+            board = virtual_board(
+                [{"driver": "tmp117"}], drivers=["tmp117.py"], models=["tmp117_model.py"]
+            )
+            board.run(5)
+            said = board.sensor("tmp117").last_error
+            assert said.startswith("ModelError: the chip's model, tmp117_model.py, line 30, in ")
+            assert said.endswith("read_into: NameError: name 'wrod' isn't defined")
+        """
+    )
+    result.assert_outcomes(passed=1)
+
+
 def test_files_are_taken_in_until_the_end_and_no_longer(project):
     before = drivers.names(), models.names(), set(sys.modules)
     with own.taken([EXAMPLE / "tmp117.py"], [EXAMPLE / "tmp117_model.py"]):

@@ -195,7 +195,11 @@ def test_a_program_that_never_looks_at_its_clock_is_reset(write_scenario, monkey
         world.run(until_s=40)
         assert world.boards[0].counts.resets["watchdog"] == 1
         assert world.boards[0].counts.stuck == 1
-    assert "reset: watchdog" in events
+        assert "its program stood still once" in world.boards[0].words()
+    assert events[:2] == [
+        "stuck: the program did not look at its clock for 0.5 s",
+        "reset: watchdog",
+    ]
 
 
 def of_folder(folder):
