@@ -3,15 +3,15 @@
 With `hz` a transaction takes its time on the bus: nine clocks a byte, addresses included.
 """
 
-from array import array
-
-from .fast import FIFO_WORDS, advance, pop
+from . import fifo
+from .fast import advance
+from .fifo import read
 
 _ENODEV = 19  # not acknowledged
 _ETIMEDOUT = 110  # a line is held low
 _TIMEOUT_US = 50000  # of port_esp32's buses
 _OVERFLOWING_BYTES = 16
-_NO_FIFO = array("i", bytes(4 * FIFO_WORDS))
+_NO_FIFO = fifo.new(0, 0, 0)
 
 
 class I2CBus:
@@ -26,12 +26,9 @@ class I2CBus:
     def __init__(self, models, hz=0):
         self._models = dict(models)
         self._byte_us = 9000000 // hz if hz else 0
-        fifos = [(a, m.burst) for a, m in self._models.items() if hasattr(m, "burst")]
-        self._fifos = [(a << 8 | burst[0], burst[1]) for a, burst in fifos]
-        for _, state in self._fifos:
-            state[9] = 9 * self._byte_us
+        self._fifos = [(a, m.quick) for a, m in self._models.items() if hasattr(m, "quick")]
         # That of one part is quick, as long as the wires are sound.
-        self._state, self._entries = fifos[0][1][1:] if fifos else (_NO_FIFO, b"")
+        self._fifo = self._fifos[0][1] if self._fifos else _NO_FIFO
         self._pointer = bytearray(1)
         self.faults = set()
         self._let()
@@ -43,12 +40,12 @@ class I2CBus:
     @property
     def transactions(self):
         """How many there were."""
-        return self._transactions + sum([state[7] for _, state in self._fifos])
+        return self._transactions + sum([each[0][fifo.READS] for _, each in self._fifos])
 
     def _let(self):
         """Let FIFOs be read the quick way while nothing is wrong with the wires."""
-        for key, state in self._fifos:
-            state[8] = 0 if self.faults else key
+        for address, each in self._fifos:
+            fifo.attach(each, None if self.faults else address, self._byte_us)
 
     def fault(self, kind, on=True):
         """Begin or end a fault of the wires; ValueError for an unknown kind."""
@@ -94,9 +91,9 @@ class I2CBus:
         """Write several buffers as one."""
         return self.writeto(addr, b"".join(bytes(part) for part in vector))
 
-    def readfrom_mem_into(self, addr, memaddr, buf, *, addrsize=8):
+    def readfrom_mem_into(self, addr, memaddr, buf, addrsize=8):
         """Set the register pointer and fill the buffer, in one go."""
-        if not pop(self._state, self._entries, addr << 8 | memaddr, buf):
+        if not read(self._fifo, addr << 8 | memaddr, buf):
             self._check(addrsize)
             self._read_mem(addr, memaddr, buf)
 

@@ -26,6 +26,13 @@ _TURN = 1 << 30
 over = False  # the scenario's time is up: all parts fall silent
 
 
+def end():
+    """Have all parts fall silent."""
+    global over
+    over = True
+    fast.TIME[7] = 1
+
+
 def make(spec, interval_us, cursor):
     """Return the source of a specification made by motekit.sim.sources."""
     if "file" in spec:
