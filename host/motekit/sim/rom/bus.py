@@ -162,6 +162,7 @@ class Uart:
         self._line = bytearray(0)
         self._rx = bytearray(0)
         self._last_us = clock_us()
+        self._punctual = hasattr(model, "due_us")
         self.dropped = 0
 
     def fault(self, kind, on=True):
@@ -172,26 +173,36 @@ class Uart:
 
     def any(self):
         """Return the number of bytes that can be read."""
-        self._pump()
+        now = self._clock_us()
+        if self._line or not self._punctual or now >= self._model.due_us:
+            self._pump(now)
+        else:
+            self._last_us = now
         return len(self._rx)
 
     def read(self, nbytes=None):
         """Return at most `nbytes` bytes that have come, or None."""
-        self._pump()
-        n = len(self._rx) if nbytes is None else min(nbytes, len(self._rx))
-        if not n:
-            return None
-        data = bytes(self._rx[:n])
-        self._rx = self._rx[n:]
-        return data
+        n = self.any()
+        data = bytearray(n if nbytes is None else min(nbytes, n))
+        return bytes(data) if self._take(data, len(data)) else None
 
     def readinto(self, buf, nbytes=None):
         """Read into a buffer; return the number of bytes, or None."""
-        data = self.read(len(buf) if nbytes is None else min(nbytes, len(buf)))
-        if data is None:
+        n = min(self.any(), len(buf) if nbytes is None else min(nbytes, len(buf)))
+        return self._take(buf, n)
+
+    def _take(self, buf, n):
+        """Move n bytes that have come into a buffer; return how many, None for none."""
+        if not n:
             return None
-        buf[: len(data)] = data
-        return len(data)
+        received = self._rx
+        if n == len(received) == len(buf):
+            buf[:] = received
+            self._rx = bytearray(0)
+        else:
+            buf[:n] = received[:n]
+            self._rx = received[n:]
+        return n
 
     def write(self, buf):
         """Send to the part; return the number of bytes."""
@@ -202,8 +213,7 @@ class Uart:
     def _garble(self, data):
         return bytes(b * 37 + 11 & 0xFF for b in data)
 
-    def _pump(self):
-        now = self._clock_us()
+    def _pump(self, now):
         sent = self._model.poll(now)
         if sent:
             self._line += self._garble(sent) if self._garbled else sent
@@ -215,6 +225,9 @@ class Uart:
     def _arrive(self, n):
         """Take n bytes from the line, as far as there is room for them."""
         self._last_us += n * self._byte_us
+        if n == len(self._line) and not self._rx and n <= self._room:
+            self._rx, self._line = self._line, self._rx
+            return
         fits = min(n, max(0, self._room - len(self._rx)))
         self.dropped += n - fits
         self._rx += self._line[:fits]

@@ -282,6 +282,26 @@ def crc8(data, n: int) -> int:
 
 
 @micropython.viper
+def put_word(data, at: int, word: int):
+    """Put a word into data[at:] as Sensirion's parts say it: high byte, low byte, their CRC."""
+    d = ptr8(data)
+    d[at] = word >> 8
+    d[at + 1] = word & 0xFF
+    crc = 0xFF
+    i = 0
+    while i < 2:
+        crc ^= d[at + i]
+        i += 1
+        bit = 0
+        while bit < 8:
+            crc <<= 1
+            if crc & 0x100:
+                crc ^= 0x131
+            bit += 1
+    d[at + 2] = crc
+
+
+@micropython.viper
 def noise(state) -> int:
     """Return the sum of four uniform numbers less its mean; `state` is [seed]."""
     x = ptr32(state)

@@ -88,6 +88,7 @@ def _wire(spec):
         _sources[name] = source
         _models[name] = model
         wired[sensor["bus"]].append((sensor["address"], model))
+        gc.collect()  # what was worked out on the way leaves no holes beneath what follows
     for name in spec["buses"]:
         kind, hz = spec["buses"][name]
         if kind == "i2c":

@@ -64,11 +64,16 @@ def run_until_complete(main_task=None):
                 task.coro.send(None)
         except (core.CancelledError, Exception) as ended:
             if task is main_task:
-                core.cur_task = None
-                if isinstance(ended, StopIteration):
-                    return ended.value
-                raise
+                return _result(ended)
             _end(task, ended, error)
+
+
+def _result(ended):
+    """Return what a coroutine returned, or raise what ended it."""
+    core.cur_task = None
+    if isinstance(ended, StopIteration):
+        return ended.value
+    raise ended
 
 
 def _end(task, ended, error):
