@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from motekit.at_once import at_once
+from tests.programs import started
 
 HOST = Path(__file__).parents[1] / "host"
 PROGRAM = r"""
@@ -65,7 +66,7 @@ def test_a_fault_of_ours_is_raised_once_the_others_are_done():
 
 
 def test_an_interrupt_waits_for_the_end_of_all():
-    with subprocess.Popen(
+    with started(
         [sys.executable, "-c", PROGRAM],
         env={**os.environ, "PYTHONPATH": f"{HOST}{os.pathsep}{HOST.parent / 'firmware'}"},
         stdout=subprocess.PIPE,

@@ -20,6 +20,7 @@ from motekit.transports.replay import Recorder
 from tests.model_board import SCHEMA, ModelBoard, PtyBoard, note_packet, samples_packet
 from tests.packets import DEVICE as BOARD
 from tests.packets import anchor, note, received, samples, schema
+from tests.programs import started
 
 DEVICE = "0123456789ab"
 
@@ -198,14 +199,16 @@ def screen(text):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_on_a_terminal_a_live_table_until_ctrl_c_which_ends_cleanly(environment, tmp_path, number):
     master, slave = pty.openpty()
-    with PtyBoard(ModelBoard(packets=log())) as wire:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "motekit", "collect", wire.path, "--store", tmp_path / "x"],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            env={**environment, "TERM": "xterm"},
-        )
+    board = PtyBoard(ModelBoard(packets=log()))
+    command = [sys.executable, "-m", "motekit", "collect", board.path]
+    program = started(
+        [*command, "--store", tmp_path / "x"],
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        env={**environment, "TERM": "xterm"},
+    )
+    with board as wire, program as process:
         os.close(slave)
         end = time.monotonic() + 90
         while wire.board.tail < 20 and time.monotonic() < end:
@@ -264,7 +267,7 @@ def test_tail_shows_the_newest_reading_and_follows(environment, motekit, tmp_pat
         refused = motekit("tail", "--store", store, "--for", "0", option, "none")
         assert refused.returncode == 2
         assert f"none: not in this store; there are: {known}" in refused.stderr
-    with subprocess.Popen(
+    with started(
         [sys.executable, "-m", "motekit", "tail", "--store", store],
         stdout=subprocess.PIPE,
         text=True,
@@ -325,16 +328,16 @@ def test_collecting_with_nothing_attached_says_that_it_waits(motekit, tmp_path):
 def on_terminal(environment, columns, *args):
     """Return what a command shows on a terminal so wide, without its colours."""
     master, slave = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "motekit", *map(str, args)],
+    with started(
+        [sys.executable, "-m", "motekit", *args],
         stdin=slave,
         stdout=slave,
         stderr=slave,
         env={**environment, "TERM": "xterm", "COLUMNS": str(columns)},
-    )
-    os.close(slave)
-    text = read_terminal(master, process)
-    assert process.wait(90) == 0, text
+    ) as process:
+        os.close(slave)
+        text = read_terminal(master, process)
+        assert process.wait(90) == 0, text
     os.close(master)
     return re.sub(r"\x1b\[[0-9;]*m", "", text).replace("\r\n", "\n")
 
@@ -363,6 +366,18 @@ def test_a_narrow_terminal_shows_a_row_a_line_and_says_what_it_leaves_out(enviro
     assert "no room" not in wide
     status = on_terminal(environment, 60, "status", "--store", store).splitlines()
     assert status[1].split()[:2] == ["mill", BOARD]
+
+
+def test_status_tells_which_sensor_is_not_well(motekit, tmp_path):
+    store = tmp_path / "x"
+    told = {"sensor": {"stream": 0, "name": "sht\x1b4x", "state": "failing", "error": "EIO"}}
+    with Store.open(store, create=True) as opened:
+        opened.append([received(note({"boot": {"board": "model"}}, seq=0))])
+        opened.append([received(note(told, seq=1))])
+    done = motekit("status", "--store", store)
+    assert f"model ({BOARD}): sht\\x1b4x: failing" in done.stderr
+    assert done.stdout.startswith("board")
+    assert json.loads(motekit("status", "--store", store, "--json").stdout)["ailing"]
 
 
 def test_a_reader_that_goes_away_is_no_traceback(environment, tmp_path, collected):

@@ -21,6 +21,7 @@ from motekit.flasher import manifest, ports
 from motekit.prompt.raw import RawPrompt
 from motekit.sim.loader import synthetic
 from motekit.transports.patience import opened
+from tests.programs import started
 
 ROOT = Path(__file__).parents[1]
 NAME = "esp32-c3-devkitm-1"
@@ -130,9 +131,7 @@ def test_killed_at_any_moment_the_next_run_ends_in_the_same_state(
         if n % 2 == 0:
             virtual.flash.erase(0, virtual.flash.size_bytes)
         argv = [sys.executable, "-m", "motekit", *map(str, (*flash, other if n % 2 else image))]
-        with subprocess.Popen(
-            argv, env=environment, cwd=tmp_path, stdout=subprocess.DEVNULL
-        ) as running:
+        with started(argv, env=environment, cwd=tmp_path, stdout=subprocess.DEVNULL) as running:
             end = virtual.flash.written_bytes + moment.random() * 100_000
             last_s = time.monotonic() + moment.random() * 4
             while virtual.flash.written_bytes < end and time.monotonic() < last_s:

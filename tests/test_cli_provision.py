@@ -22,6 +22,7 @@ from motekit.client import Client
 from motekit.keys import Host, KeyStore
 from motekit.prompt.raw import RawPrompt
 from motekit.transports.serial import SerialPipe
+from tests.programs import started, wait_until_it_sleeps
 
 ROOT = Path(__file__).parents[1]
 NAME = "esp32-c3-devkitm-1"
@@ -159,16 +160,16 @@ def test_no_secret_gets_out(fleet, motekit, home, tmp_path):
     motekit("keys", "init")
     argv = ["provision", "fleet.toml", *(each.serial for each in virtuals), "--json"]
     argv += ["--labels", "out/labels", "--sheet", "out/all.pdf", "--records", "out/records.jsonl"]
-    process = subprocess.Popen(
+    with started(
         [sys.executable, "-m", "motekit", *argv],
         cwd=tmp_path,
         env={**home, "MOTEKIT_DEBUG": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
-    )
-    seen = seen_everywhere(process)
-    stdout, stderr = process.communicate()
+    ) as process:
+        seen = seen_everywhere(process)
+        stdout, stderr = process.communicate(timeout=240)
     found = [json.loads(row) for row in stdout.splitlines()]
     assert [row["state"] for row in found] == ["provisioned", "provisioned", "failed"], stderr
     assert process.returncode == 1
@@ -221,7 +222,7 @@ def test_ctrl_c_leaves_the_board_as_it_was(fleet, home, motekit, tmp_path):
     virtual = fleet(BOARD, folder=tmp_path / "flash").boards[0]
     motekit("keys", "init")
     (tmp_path / "fleet.toml").write_text(PLAN.replace("sht4x", "pms5003"))
-    process = subprocess.Popen(
+    with started(
         [sys.executable, "-m", "motekit", "provision", "fleet.toml", virtual.serial],
         cwd=tmp_path,
         env=home,
@@ -229,12 +230,12 @@ def test_ctrl_c_leaves_the_board_as_it_was(fleet, home, motekit, tmp_path):
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
         text=True,
-    )
-    for line in process.stderr:
-        if line.endswith(": sensors\n"):
-            break
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    ) as process:
+        for line in process.stderr:
+            if line.endswith(": sensors\n"):
+                break
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "interrupted; the same again goes on" in said
     pipe = SerialPipe(virtual.serial)
@@ -251,12 +252,10 @@ def test_killed_at_any_moment_it_is_repeated_safely(fleet, home, motekit, fleet_
     motekit("keys", "init")
     argv = [sys.executable, "-m", "motekit", "provision", "fleet.toml", virtual.serial]
     for delay_s in (0.9, 1.3, 1.8):
-        process = subprocess.Popen(
+        with started(
             argv, cwd=tmp_path, env=home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        time.sleep(delay_s)
-        process.kill()
-        process.wait()
+        ):
+            time.sleep(delay_s)
     done = motekit(*argv[3:], "--json")
     assert (rows(done)[0]["error"], done.returncode) == ("", 0)
     done = motekit(*argv[3:], "--json")
@@ -267,7 +266,7 @@ def test_without_a_plan_it_asks_with_defaults(fleet, home, tmp_path):
     """Over a terminal, as over SSH: Enter nearly all the way; what is wrong is asked again."""
     virtual = fleet(BOARD).boards[0]
     master, slave = pty.openpty()
-    process = subprocess.Popen(
+    program = started(
         [sys.executable, "-m", "motekit", "provision", virtual.serial, "--json"],
         cwd=tmp_path,
         env={**home, "TERM": "dumb"},
@@ -276,7 +275,6 @@ def test_without_a_plan_it_asks_with_defaults(fleet, home, tmp_path):
         stderr=slave,
         start_new_session=True,
     )
-    os.close(slave)
     said = ""
     answers = (
         ("Make one in", ""),
@@ -291,7 +289,8 @@ def test_without_a_plan_it_asks_with_defaults(fleet, home, tmp_path):
         ("Password of attic", PASSWORD),
         ("Provision /dev", ""),
     )
-    try:
+    with program as process:
+        os.close(slave)
         for question, answer in answers:
             while not re.search(rf"{question}.*: ?$", said.rpartition("\n")[2]):
                 assert select.select([master], [], [], 60)[0], said
@@ -300,12 +299,8 @@ def test_without_a_plan_it_asks_with_defaults(fleet, home, tmp_path):
                 time.sleep(0.01)  # what is typed ahead of a hidden question is thrown away
             os.write(master, answer.encode() + b"\n")
             said += "\n"
-        with process:
-            out, _ = process.communicate(timeout=100)
-    finally:
-        process.kill()
-        process.wait()
-        os.close(master)
+        out, _ = process.communicate(timeout=100)
+    os.close(master)
     row = json.loads(out)
     assert (row["error"], row["state"], row["name"]) == ("", "provisioned", "attic-1")
     assert row["wifi"] == "attic"
@@ -318,7 +313,7 @@ def test_without_a_plan_it_asks_with_defaults(fleet, home, tmp_path):
 
 def test_ctrl_c_at_a_question_ends_it_as_anywhere_else(home, tmp_path):
     master, slave = pty.openpty()
-    with subprocess.Popen(
+    with started(
         [sys.executable, "-m", "motekit", "provision", "/dev/null"],
         cwd=tmp_path,
         env={**home, "TERM": "dumb"},
@@ -331,6 +326,7 @@ def test_ctrl_c_at_a_question_ends_it_as_anywhere_else(home, tmp_path):
         while not said.endswith(b": "):
             assert select.select([master], [], [], 60)[0], said
             said += os.read(master, 1000)
+        wait_until_it_sleeps(process)
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
     os.close(master)

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from terminal import Terminal
 
+from tests.programs import started
+
 ROOT = Path(__file__).parents[1]
 SECRET = "right horse"
 BOARD = f"""
@@ -113,7 +115,7 @@ def seen(terminal, process, text):
 def test_the_password_is_asked_for_and_not_shown(port, run):
     master, slave = os.openpty()
     try:
-        with subprocess.Popen(
+        with started(
             [
                 *("sh", "-c", f'exec "$@" <>{os.ttyname(slave)} >&0 2>&0', "sh"),
                 *(sys.executable, "-m", "motekit", "wifi", "set", port, "site"),

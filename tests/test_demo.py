@@ -17,6 +17,7 @@ from motekit.errors import StoreError
 from motekit.sim import scenario
 from motekit.store import Store
 from tests.packets import DEVICE, received, samples
+from tests.programs import started
 
 ROOT = Path(__file__).parents[1]
 SHORT = """
@@ -117,7 +118,7 @@ OTHERS = {
 
 def _demo(*args):
     path = os.pathsep.join((str(ROOT / "host"), str(ROOT / "firmware")))
-    return subprocess.Popen(
+    return started(
         [sys.executable, "-m", "motekit", "demo", *args],
         env={**os.environ, "PYTHONPATH": path},
         stdout=subprocess.PIPE,

@@ -45,6 +45,7 @@ HOST_LAYERS = (
     ("board", "firmware", "store", "transports", "recording"),
     ("own", "config", "plan", "flash", "client", "wifi", "improv", "prompt", "query"),
     ("probe", "bus_scan", *(f"collector.{part}" for part in ("inbox", "intake", "live"))),
+    tuple(f"collector.{p}" for p in ("hub", "delivery", "recorded")),
     tuple(f"collector.{p}" for p in ("session", "questions", "recognition", "caretaker")),
     ("sim", "sinks", "bundle", "flasher", "recording.recorder", "gateway"),
     ("collector", "doctor", "provision", "unsent"),

@@ -220,7 +220,7 @@ def test_a_small_heap_has_room_for_wifi(asked):
 @pytest.mark.parametrize(("sensors", "hours"), [(day.SLOW, 24), (day.FAST, 1)])
 def test_a_day_and_an_hour_at_200_hz_leave_the_heap_as_it_was(sensors, hours):
     """`make nightly` has a day of it at 200 Hz."""
-    found = day.live(sensors, hours, bits=32)
+    found = day.live(sensors, hours, bits=32, heap_bytes=day.TIGHT_BYTES)
     assert found.growth_bytes <= day.GROWTH_BYTES, found.free
     assert found.samples[len(sensors) - 1] > hours * 350
     if sensors is day.FAST:

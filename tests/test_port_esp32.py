@@ -7,13 +7,14 @@ import pytest
 
 from motekit.sim import vm
 from tests.coprocess import ON_VM, PATHS
+from tests.programs import started
 
 
 @pytest.mark.parametrize("bits", [32, 64])
 def test_what_lies_behind_a_ctrl_c_is_left_on_the_line(bits):
     """It may be the prompt's: nothing can be put back."""
     environment = {**os.environ, "MICROPYPATH": ":".join(str(p) for p in PATHS)}
-    with subprocess.Popen(
+    with started(
         [*vm.find(bits).argv, str(ON_VM / "port_bed.py"), "3"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

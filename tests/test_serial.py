@@ -21,6 +21,7 @@ from motekit.transports import serial as serial_module
 from motekit.transports.link import Packet
 from motekit.transports.serial import PortBusyError, PortGoneError, SerialPipe
 from tests.model_board import ModelBoard, PtyBoard, note_packet, zero_key
+from tests.programs import started
 
 DEVICE = "0123456789ab"
 
@@ -85,7 +86,7 @@ def test_no_such_port_names_those_that_are_there(monkeypatch):
 
 def test_a_busy_port_names_who_holds_it(pty):
     code = f"import fcntl; f = open({pty.path!r}); fcntl.flock(f, 2); print(flush=True); input()"
-    with subprocess.Popen(
+    with started(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as other:
         other.stdout.readline()

@@ -16,6 +16,7 @@ from terminal import Terminal
 from motekit.cli.sim import sim
 from motekit.errors import StoreError
 from motekit.store import Store
+from tests.programs import started
 
 BOARD = """
 [[board]]
@@ -324,15 +325,13 @@ def test_every_child_ends_with_its_supervisor(tmp_path, how, main):
         "        print('up', flush=True)\n        await asyncio.sleep(60)\n"
         "asyncio.run(main())\n"
     )
-    supervisor = subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    assert supervisor.stdout.readline() == b"up\n"
-    boards = children(supervisor.pid)
-    assert len(boards) == 2
-    supervisor.send_signal(how)
-    supervisor.wait(90)
-    supervisor.stdout.close()
+    argv = [sys.executable, "-c", program]
+    with started(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as supervisor:
+        assert supervisor.stdout.readline() == b"up\n"
+        boards = children(supervisor.pid)
+        assert len(boards) == 2
+        supervisor.send_signal(how)
+        supervisor.wait(90)
     until(lambda: not any(alive(pid) for pid in boards))
 
 
@@ -343,9 +342,8 @@ def alive(pid):
         return False
 
 
-@contextlib.contextmanager
 def motekit(*args, **options):
-    program = subprocess.Popen(
+    return started(
         [sys.executable, "-m", "motekit", *args],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -353,11 +351,6 @@ def motekit(*args, **options):
         env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
         **options,
     )
-    with program:
-        try:
-            yield program
-        finally:
-            program.kill()
 
 
 def test_command_tells_each_board_s_port_and_ends_by_ctrl_c(tmp_path):

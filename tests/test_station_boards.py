@@ -23,6 +23,7 @@ from motekit import keys
 from motekit.prompt.raw import RawPrompt
 from motekit.sim.loader import synthetic
 from motekit.transports.patience import opened
+from tests.programs import started
 
 ROOT = Path(__file__).parents[1]
 NAME = "esp32-c3-devkitm-1"
@@ -84,7 +85,7 @@ class Bench:
         return done, {each["port"]: each for each in rows if each["event"] in ends}
 
     def start(self, *more, **options):
-        return subprocess.Popen(
+        return started(
             self.command("--json", *more),
             cwd=self.folder,
             env=self.environment,
@@ -332,7 +333,7 @@ def on_a_terminal(bench, *more):
         except OSError:
             return
 
-    with subprocess.Popen(
+    with started(
         argv,
         cwd=bench.folder,
         env={**bench.environment, "TERM": "xterm-256color"},

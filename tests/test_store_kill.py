@@ -12,6 +12,7 @@ import pytest
 
 from motekit.store import Store
 from tests.packets import DEVICE
+from tests.programs import started
 
 ROOT = Path(__file__).parents[1]
 KILLS = 12
@@ -24,9 +25,7 @@ def run_and_kill(path, first, group, after_s):
         "PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in ("host", "firmware", "."))
     }
     command = [sys.executable, str(ROOT / "tests" / "kill_child.py"), str(path), str(first)]
-    with subprocess.Popen(
-        [*command, str(group)], stdout=subprocess.PIPE, env=env, text=True
-    ) as child:
+    with started([*command, str(group)], stdout=subprocess.PIPE, env=env, text=True) as child:
         try:
             line = child.stdout.readline()
             time.sleep(after_s)

@@ -22,6 +22,7 @@ from motekit.sim import models, scenario, vm
 from motekit.sim.world import World
 from motekit.store import Store
 from motekit.testing import readings
+from tests.programs import started
 
 pytest_plugins = ("pytester",)
 
@@ -585,11 +586,12 @@ def board_on_a_port(folder, sensors):
     plan = folder / "real.toml"
     plan.write_text(f'seed = 5\nclock = "real"\n[[board]]\nboard = "esp32-devkitc"\n{sensors}')
     argv = [sys.executable, "-m", "motekit", "sim", "--scenario", str(plan)]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as running:
+    with started(argv, stdout=subprocess.PIPE, text=True) as running:
         try:
             yield running.stdout.readline().split()[-1]
         finally:
             running.terminate()
+            running.wait(90)
 
 
 def test_the_same_test_runs_on_a_real_board(project):

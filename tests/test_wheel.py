@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from motekit import board, drivers
+from tests.programs import started
 
 ROOT = Path(__file__).parents[1]
 SCENARIO = """
@@ -118,13 +119,14 @@ def test_virtual_boards_run(installed, tmp_path):
     environment = {**os.environ, "XDG_CACHE_HOME": str(installed.home / "cache")}
     environment.pop("PYTHONPATH", None)
     environment |= _machines()
-    with subprocess.Popen(
+    with started(
         argv, cwd=installed.home, env=environment, stdout=subprocess.PIPE, text=True
     ) as running:
         try:
             lines = [json.loads(running.stdout.readline()) for _ in range(2)]
         finally:
             running.terminate()
+            running.wait(90)
     assert [line["board"] for line in lines] == ["esp32-c3-devkitm-1"] * 2
     assert len({line["device"] for line in lines}) == len({line["serial"] for line in lines}) == 2
 

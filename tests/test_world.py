@@ -1,18 +1,23 @@
 """Worlds: boards, lines, faults and the real collector in one virtual time, the same each time."""
 
+import contextlib
 import hashlib
 import json
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from motekit.errors import ScenarioError
+from motekit.sim.stepped_vm import SteppedVm
 from motekit.sim.world import World
 from motekit.store import Store
+from tests.programs import started
 
 SHAKER = """
 [[board]]
@@ -59,6 +64,19 @@ at_s = 12
 for_s = 4
 board = 1
 """
+CREDITS_LOST = """
+[[fault]]
+kind = "link_loss"
+rate = 0.02
+at_s = 3.0
+for_s = 4.0
+board = 0
+"""
+RARE = """
+  [[board.sensor]]
+  driver = "sht4x"
+  period_s = 60
+"""
 BARE = '[[board]]\nboard = "esp32-c3-devkitm-1"\n'
 
 
@@ -103,9 +121,11 @@ def test_another_seed_gives_other_packets(write_scenario, tmp_path):
 
 
 def test_where_a_run_is_interrupted_makes_no_difference(write_scenario, tmp_path):
-    plan = write_scenario(scenario(duration_s=12))
+    plan = write_scenario(scenario(count=2, duration_s=8, faults=CREDITS_LOST))
+    crumbs = [at_ms / 1000 for at_ms in range(17, 7900, 97)]
+    parts = (0.3, 0.301, 4.7, 5.123, 7)
     seen = set()
-    for name, stops in (("whole", ()), ("parts", (0.3, 0.301, 4.7, 5.123, 11))):
+    for name, stops in (("whole", ()), ("parts", parts), ("crumbs", crumbs)):
         path = tmp_path / name
         with World(plan, store=path) as world:
             for stop in stops:
@@ -114,6 +134,24 @@ def test_where_a_run_is_interrupted_makes_no_difference(write_scenario, tmp_path
             world.run()
         seen.add(hashlib.sha256(path.read_bytes()).hexdigest())
     assert len(seen) == 1
+
+
+def test_a_board_with_nothing_to_say_is_hardly_disturbed(write_scenario, monkeypatch):
+    granted = []
+    grant = SteppedVm.grant
+
+    def noted(self, end_ms, *args):
+        granted.append(end_ms)
+        grant(self, end_ms, *args)
+
+    monkeypatch.setattr(SteppedVm, "grant", noted)
+    with World(write_scenario(BARE + RARE)) as world:
+        world.run(until_s=40)
+        granted.clear()
+        world.run(until_s=100)
+    # The host says every 3 s that it is there, greets a silent board every 15 s, and asks once a
+    # minute how it is; an answer of many frames takes two exchanges.
+    assert len(granted) <= 60 / 3 + 3 * (60 / 15 + 1)
 
 
 @pytest.mark.parametrize("bits", [32, 64])
@@ -158,6 +196,42 @@ def test_a_program_that_never_looks_at_its_clock_is_reset(write_scenario, monkey
         assert world.boards[0].counts.resets["watchdog"] == 1
         assert world.boards[0].counts.stuck == 1
     assert "reset: watchdog" in events
+
+
+def of_folder(folder):
+    """Return the processes whose command line names a folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            if os.fsencode(folder) in path.read_bytes():
+                found.append(int(path.parent.name))
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing tells a VM of its parent")
+@pytest.mark.parametrize("count", [1, 4])
+def test_boards_that_never_look_up_end_with_a_world_that_is_killed(tmp_path, count):
+    plan, folder = tmp_path / "plan.toml", tmp_path / "boards"
+    plan.write_text(f"seed = 1\n{BARE}count = {count}\n")
+    program = [sys.executable, Path(__file__).with_name("looping_boards.py"), plan, folder]
+    said = folder / "board-0" / "serial.txt"
+    end = time.monotonic() + 60
+    try:
+        with started(program) as run:
+            while not (said.exists() and b"looping" in said.read_bytes()):
+                assert run.poll() is None
+                assert time.monotonic() < end
+                time.sleep(0.02)
+            assert len(of_folder(folder / "board-0")) >= 1
+            run.kill()
+            run.wait()
+        while of_folder(folder):
+            assert time.monotonic() < end
+            time.sleep(0.02)
+    finally:
+        for pid in of_folder(folder):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def test_a_program_that_fails_leaves_a_prompt_and_the_board_stays(write_scenario, tmp_path):
@@ -230,7 +304,7 @@ def test_ctrl_c_ends_it_with_what_has_come(tmp_path, wait_s):
     path.write_text('duration_s = 9e6\n[[board]]\ncount = 2\nboard = "esp32-c3-devkitm-1"\n')
     argv = [sys.executable, "-m", "motekit", "sim", "--scenario", str(path)]
     argv += ["--store", str(tmp_path / "some.motekit")]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+    with started(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
         assert run.stdout.readline()
         time.sleep(wait_s)
         run.send_signal(signal.SIGINT)
@@ -242,9 +316,11 @@ def test_ctrl_c_ends_it_with_what_has_come(tmp_path, wait_s):
 def test_ctrl_c_while_a_session_has_its_turn_ends_it_at_once(write_scenario):
     """Nobody takes leave of boards that somebody is talking to: two would wait for one answer."""
     main = threading.main_thread().ident
+    told = []
 
     def interrupt(notice):
-        if world.now_s > 3 and "sht4x" in notice.text:
+        if world.now_s > 3 and "sht4x" in notice.text and not told:
+            told.append(notice)
             signal.pthread_kill(main, signal.SIGINT)
 
     fault = '[[fault]]\nkind = "i2c_nack"\nsensor = "sht4x"\nat_s = 6\nfor_s = 9\n'

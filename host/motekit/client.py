@@ -311,7 +311,7 @@ class Client:
     def step(self, timeout_s: float) -> list[Event | Recorded | Ended | Greeting]:
         """Wait for events, no longer than timeout_s; keep the board informed that we are here."""
         if not self._backlog:
-            self._keep_alive(self._now())
+            self.keep_alive()
             self._receive(timeout_s)
         events = list(self._backlog)
         self._backlog.clear()
@@ -321,7 +321,9 @@ class Client:
         """Return when `step` has something to send, whatever comes."""
         return self._sent_at + KEEP_ALIVE_S
 
-    def _keep_alive(self, now: float) -> None:
+    def keep_alive(self) -> None:
+        """Tell the board that we are here, if nothing else has for some time."""
+        now = self._now()
         if now - self._sent_at < KEEP_ALIVE_S:
             return
         silent_s = now - max(self._heard_at, self._hello_at)

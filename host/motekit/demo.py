@@ -7,7 +7,7 @@ from pathlib import Path
 
 from motekit import places
 from motekit.collector import Collector
-from motekit.collector.session import Notice
+from motekit.collector.hub import Notice
 from motekit.errors import StoreError
 from motekit.keys import Host, KeyStore
 from motekit.sim import fleet, scenario

@@ -63,8 +63,8 @@ HOST = (
         ("test_what_nobody_sends_again_is_given_up",),
     ),
     Mutant(
-        "session: ack before commit",
-        _HOME + "collector/session.py",
+        "delivery: ack before commit",
+        _HOME + "collector/delivery.py",
         "            self._hub.submit(Arrivals(self, taken))\n",
         "            self._hub.submit(Arrivals(self, taken))\n"
         "            heads = [each.header for each in taken if each.header is not None]\n"
@@ -81,10 +81,10 @@ HOST = (
         _ALL_STORED,
     ),
     Mutant(
-        "session: quarantine skipped",
-        _HOME + "collector/session.py",
-        "        self._hub.store.quarantine(device, data, why)\n",
-        "",
+        "delivery: quarantine skipped",
+        _HOME + "collector/delivery.py",
+        "        if self._hub.store.quarantine(device, data, why, once=once):\n",
+        "        if once:\n",
         "collector",
         ("test_a_rotten_record_is_set_aside_and_skipped_after_three_deliveries",),
     ),
@@ -99,7 +99,7 @@ HOST = (
     Mutant(
         "collector: one device from two ports",
         _HOME + "collector/collector.py",
-        "if owner is not session:",
+        "if owner is not contact:",
         "if owner is None:",
         "collector",
         ("test_two_ports_with_one_device_id_are_told_apart",),

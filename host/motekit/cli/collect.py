@@ -10,7 +10,7 @@ import typer
 from motekit.cli import INTERRUPTED, options
 from motekit.cli.collect_view import View
 from motekit.collector import Collector, Limits
-from motekit.collector.session import Notice
+from motekit.collector.hub import Notice
 from motekit.keys import Host, KeyStore
 from motekit.query import store_path
 from motekit.store import collecting_into

@@ -9,7 +9,7 @@ from rich.live import Live as LiveDisplay
 from motekit.cli import say
 from motekit.cli.live_table import LiveTable
 from motekit.collector import Collector
-from motekit.collector.session import Notice
+from motekit.collector.hub import Notice
 from motekit.plain import plain
 from motekit.store import Store
 

@@ -11,7 +11,7 @@ import typer
 from motekit import demo as demos
 from motekit.cli import INTERRUPTED, options, say, show
 from motekit.cli.collect_view import View
-from motekit.collector.session import Notice
+from motekit.collector.hub import Notice
 from motekit.demo import Flow, Outcome
 from motekit.errors import MotekitError
 

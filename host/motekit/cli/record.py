@@ -8,7 +8,7 @@ import typer
 from motekit.cli import options, say
 from motekit.clock import SYSTEM
 from motekit.collector import Collector
-from motekit.collector.session import Notice
+from motekit.collector.hub import Notice
 from motekit.keys import Host, KeyStore
 from motekit.recording.recorder import PACKETS_FILE, SCENARIO_FILE, STORE_FILE, BusRecorder, Result
 from motekit.store import collecting_into

@@ -25,9 +25,10 @@ from motekit.transports import Transport
 from motekit.transports.replay import Recorder
 from motekit.transports.serial import PortGoneError
 
+from .hub import Acks, Arrivals, Contact, Notice, Sender
 from .inbox import Inbox
 from .live import Live
-from .session import Acks, Arrivals, Notice, Session
+from .session import Session
 
 QUEUE_MAX = 4096  # packets that wait to be committed
 GROUP_MAX = 1024  # packets of one commit
@@ -114,7 +115,7 @@ class Collector:
         self._recorder = recorder
         self._lock = threading.Lock()
         self._lines: dict[str, _Line] = {}
-        self._devices: dict[str, Session] = {}
+        self._devices: dict[str, Contact] = {}
         self._met_at = 0.0
         self._inbox: Inbox[Arrivals] = Inbox(queue_max)
         self._group_max = group_max
@@ -129,14 +130,14 @@ class Collector:
             if self._inbox.put(arrivals, len(arrivals.packets), wait_s=0.25):
                 return
 
-    def claim(self, device: str, session: Session) -> None:
-        """Take a device for a session; LinkError if another port has it."""
+    def claim(self, device: str, contact: Contact) -> None:
+        """Take a device for a contact; LinkError if another port has it."""
         with self._lock:
-            owner = self._devices.setdefault(device, session)
+            owner = self._devices.setdefault(device, contact)
             self._met_at = self._met_at or self._now()
-        if owner is not session:
+        if owner is not contact:
             raise LinkError(
-                f"{session.pipe.name}: {device} is collected from {owner.pipe.name} already: "
+                f"{contact.pipe.name}: {device} is collected from {owner.pipe.name} already: "
                 f"two cables to one board, or two boards with one id; this port is left alone"
             )
 
@@ -175,10 +176,10 @@ class Collector:
         Raises LinkError for a board without contact.
         """
         with self._lock:
-            session = self._devices.get(device)
-        if session is None:
+            contact = self._devices.get(device)
+        if contact is None:
             raise LinkError(f"{device}: no collector is in contact with it")
-        return session.ask(name, args or {}, tries)
+        return contact.ask(name, args or {}, tries)
 
     # -- running ----------------------------------------------------------------------------
 
@@ -319,12 +320,12 @@ class Collector:
         group = [received for batch in batches for received in batch.packets]
         appended = self.store.append(group, self._inbox.forget)
         self.live.stored(appended.stored)
-        counts: dict[Session, int] = {}
-        for session, packets in batches:
-            counts[session] = counts.get(session, 0) + len(packets)
+        counts: dict[Sender, int] = {}
+        for sender, packets in batches:
+            counts[sender] = counts.get(sender, 0) + len(packets)
         acks: dict[str, Acks] = {}
         for (device, generation, epoch), seq in appended.acks.items():
             if seq is not None:
                 acks.setdefault(device, {})[generation, epoch] = seq
-        for session, count in counts.items():
-            session.committed(count, acks.get(session.device or "", {}))
+        for sender, count in counts.items():
+            sender.committed(count, acks.get(sender.device or "", {}))

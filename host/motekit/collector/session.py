@@ -7,81 +7,32 @@ when the committer has made them durable it leaves the acks here and wakes the p
 """
 
 import re
-import threading
 from concurrent.futures import Future
 from itertools import groupby
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 from motekit.client import REQUEST_TRIES, CancelledError, Client, Greeting
 from motekit.errors import LinkError
 from motekit.hello import Hello
-from motekit.keys import Host, KeyStore
-from motekit.prompt.stopped import NO_PACKETS, Left
-from motekit.store import Received, Store
+from motekit.store import Received
 from motekit.transports import Ended, Pipe, Recorded
 from motekit.transports.link import Event, Log, Packet
 
 from .caretaker import Caretaker
+from .delivery import Delivery
+from .hub import Acks, Hub
 from .intake import Intake, SetAside, Verdict, judge
-from .live import Live
 from .questions import Questions
 from .recognition import SENT_FIRST, Recognition
+from .recorded import RecordedPackets
 
 SOON_S = 0.01
 STEP_S = 0.5  # while something may be wrong
 STUCK_S = 2.0  # packets came, but not the next in order: ask where the board's queue begins
 OVERFLOW_S = 0.25  # between two hellos where a packet shows that the queue has overflowed
 FAREWELL_S = 1.0
-KEEP_S = 30.0  # until what was taken out of a board's RAM is on the disk
 WINDOW = 8
 BOOT_LINE = re.compile(r"motefw: \S+ device [0-9a-f]+ epoch ")
-
-Acks = dict[tuple[int, int], int]
-
-
-class Arrivals(NamedTuple):
-    """Packets for the committer, and who wants to know when they are durable."""
-
-    session: "Session"
-    packets: list[Received]
-
-
-class Notice(NamedTuple):
-    """Something to tell the user: kind is "info", "warning" or "log" (the board's own words)."""
-
-    kind: str
-    port: str
-    device: str | None
-    text: str
-
-
-class Hub(Protocol):
-    """What a session needs of its collector."""
-
-    store: Store
-    live: Live
-    key_store: KeyStore
-    host: Host
-
-    def submit(self, arrivals: Arrivals) -> None:
-        """Queue packets to be stored; waits while the queue is full."""
-        ...
-
-    def claim(self, device: str, session: "Session") -> None:
-        """Take a device for this session; LinkError if another port has it."""
-        ...
-
-    def record(self, device: str, data: bytes) -> None:
-        """Write a packet as it came to the recording, if one is made."""
-        ...
-
-    def report(self, notice: Notice, /) -> None:
-        """Tell the user."""
-        ...
-
-    def stopping(self) -> bool:
-        """Tell whether the collector ends."""
-        ...
 
 
 class Session:
@@ -89,27 +40,23 @@ class Session:
 
     def __init__(self, hub: Hub, pipe: Pipe) -> None:
         self.pipe = pipe
-        self.device: str | None = None
-        self._clock = pipe.clock
         self._now = pipe.clock.monotonic
         self._hub = hub
         self._client = Client(pipe, hub.key_store, hub.host, hub.stopping)
         self._intake: Intake | None = None
-        self._intakes: dict[str, Intake] = {}
-        self._lock = threading.Lock()
-        self._acks: Acks = {}
-        self._submitted = 0
-        self._settled = 0
+        self._delivery = Delivery(hub, pipe)
+        self._tell = self._delivery.tell
+        self._recorded = RecordedPackets(hub, self._delivery, pipe.name)
         self._acked: Acks = {}
         self._highest = -1
         self._moved_at = 0.0
         self._asked_at = 0.0
-        self._recognition = Recognition(hub.store, pipe.name, self._clock)
+        self._recognition = Recognition(hub.store, pipe.name, pipe.clock)
         self._introduced = self._told_time = False  # since the board started
         self._questions = Questions()
-        self._caretaker = Caretaker(self._client, hub.store, hub.live, self._tell, self._clock)
+        self._caretaker = Caretaker(self._client, hub.store, hub.live, self._tell, pipe.clock)
         self._client.between = self._send_acks
-        self._client.keep = self._keep
+        self._client.keep = self._recorded.keep
 
     def run(self) -> None:
         """Collect; return when the collector stops or a recording ends, LinkError otherwise."""
@@ -138,24 +85,21 @@ class Session:
         return answer
 
     def _step(self) -> list[Any]:
+        self._client.keep_alive()  # first, since it tells how long nothing is due
         return list(self._client.step(self._patience_s()))
 
     def _replay(self) -> list[Any]:
         return list(self.pipe.receive(STEP_S))
 
     @property
+    def device(self) -> str | None:
+        """Return who is at the pipe, once that is known."""
+        return self._delivery.device
+
+    @property
     def certain(self) -> bool:
         """Tell whether the board was met, in a run that may go on: a known or a new one."""
         return self._recognition.certain
-
-    # -- called by the committer ------------------------------------------------------------
-
-    def committed(self, packets: int, acks: Acks) -> None:
-        """Note that packets of this session are durable, and how far each epoch is complete."""
-        with self._lock:
-            self._settled += packets
-            self._acks.update(acks)
-        self.pipe.wake()
 
     # -- events -----------------------------------------------------------------------------
 
@@ -167,7 +111,7 @@ class Session:
             if kind is Packet:
                 self._packets(list(run))
             elif kind is Recorded:
-                self._recorded(list(run))
+                self._recorded.take(list(run))
             else:
                 for event in run:
                     self._handle(event)
@@ -181,9 +125,6 @@ class Session:
             if BOOT_LINE.match(event.text):
                 self._client.say_hello()  # it has just started and waits for a host
 
-    def _tell(self, kind: str, text: str) -> None:
-        self._hub.report(Notice(kind, self.pipe.name, self.device, text))
-
     def _meet(self, greeting: Greeting) -> None:
         """Learn where the board stands, and if it goes on where the store does, tell it where."""
         hello = greeting.hello
@@ -193,7 +134,7 @@ class Session:
             )
         first = self.device is None
         self._hub.claim(hello.device, self)
-        self.device = hello.device
+        self._delivery.device = hello.device
         self._hub.live.met(hello, self.pipe.name)
         if first or greeting.restarted:
             self._begin(hello, self._hub.store.acknowledged(hello.device))
@@ -230,10 +171,9 @@ class Session:
             self._tell("warning", f"{lost} packets of earlier runs are gone: it has started anew")
 
     def _begin(self, hello: Hello, known: list[tuple[int, int, int | None]]) -> None:
-        provisioned = hello.generation > 0 or (any(generation for generation, _, _ in known))
-        self._intake = Intake(
-            self._hub.key_store, hello.device, hello.generation, provisioned
-        )  # fmt: skip
+        provisioned = hello.generation > 0 or any(generation for generation, _, _ in known)
+        key_store = self._hub.key_store
+        self._intake = Intake(key_store, hello.device, hello.generation, provisioned)
         self._recognition.begin()
         self._told_time = False
         self._acked = {}
@@ -297,7 +237,7 @@ class Session:
         """Have stored what is to be, and set aside the rest."""
         for event in events:
             self._hub.record(hello.device, event.data)
-        taken = self._submit(verdicts)
+        taken = self._delivery.submit(verdicts)
         key = (hello.generation, hello.epoch)
         for header in [received.header for received in taken if received.header is not None]:
             if (header.generation, header.epoch) == key:
@@ -311,63 +251,9 @@ class Session:
             self._caretaker.saw(header)
         for event, verdict in zip(events, verdicts, strict=True):
             if isinstance(verdict, SetAside):
-                self._set_aside(hello.device, event.data, verdict.why)
+                self._delivery.set_aside(hello.device, event.data, verdict.why)
                 if verdict.skip:
                     self._skip(hello, event.number)
-
-    def _recorded(self, events: list[Recorded]) -> int:
-        """Have packets stored; return how many were set aside instead."""
-        intakes = self._intakes
-        verdicts = judge(
-            [
-                (intakes.get(event.device) or self._begin_recorded(event.device), event.data)
-                for event in events
-            ]
-        )
-        taken = len(self._submit(verdicts))
-        if taken < len(events):
-            for event, verdict in zip(events, verdicts, strict=True):
-                if not isinstance(verdict, Received):
-                    self._set_aside(event.device, event.data, verdict.why)
-        return len(events) - taken
-
-    def _begin_recorded(self, device: str) -> Intake:
-        known = self._hub.store.acknowledged(device)
-        provisioned = any(generation for generation, _, _ in known)
-        intake = self._intakes[device] = Intake(self._hub.key_store, device, 0, provisioned)
-        self._hub.live.set(device, port=self.pipe.name, state="recorded")
-        return intake
-
-    def _keep(self, left: Left) -> None:
-        """Make durable what a stopped firmware has left in RAM, before it is started."""
-        left.check_keys(self._hub.key_store, self.pipe.name)
-        for data in left.packets:
-            self._hub.record(left.device, data)
-        aside = self._recorded([Recorded(left.device, data) for data in left.packets])
-        if left.rest:
-            self._set_aside(left.device, left.rest, NO_PACKETS)
-        end = self._now() + KEEP_S
-        while self._settled < self._submitted:
-            if self._hub.stopping():
-                raise CancelledError(f"{self.pipe.name}: given up")
-            if self._now() > end:
-                raise LinkError(f"{self.pipe.name}: the store takes nothing for {KEEP_S:.0f} s")
-            self._clock.sleep(SOON_S)
-        self._tell("info", left.told(aside))
-
-    def _submit(self, verdicts: list[Verdict]) -> list[Received]:
-        """Have stored what is to be; return it."""
-        taken = [verdict for verdict in verdicts if isinstance(verdict, Received)]
-        if taken:
-            with self._lock:
-                self._submitted += len(taken)
-            self._hub.submit(Arrivals(self, taken))
-        return taken
-
-    def _set_aside(self, device: str, data: bytes, why: str) -> None:
-        self._hub.store.quarantine(device, data, why)
-        self._hub.live.count(device, quarantined=1)
-        self._tell("warning", f"a packet of {len(data)} bytes was set aside: {why}")
 
     def _skip(self, hello: Hello, number: int) -> None:
         """Have the board skip a rotten record; its seq follows from the link, not from itself."""
@@ -397,9 +283,7 @@ class Session:
     def _send_acks(self) -> None:
         if not self._recognition.certain:
             return
-        with self._lock:
-            acks, self._acks = self._acks, {}
-        for key, seq in acks.items():
+        for key, seq in self._delivery.take_acks().items():
             if self._acked.get(key, -1) < seq:
                 self._moved_at = self._now()
             self._acked[key] = seq
@@ -433,9 +317,7 @@ class Session:
     def _farewell(self) -> None:
         """Give the committer a moment, and tell the board what has become durable."""
         try:
-            end = self._now() + FAREWELL_S
-            while self._now() < end and self._settled < self._submitted:
-                self._clock.sleep(0.01)
+            self._delivery.settled(FAREWELL_S)
             if self.pipe.live and self._client.hello is not None:
                 self._send_acks()
                 self.pipe.receive(0.1)

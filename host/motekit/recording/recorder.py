@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from motekit import board as boards
-from motekit.collector.session import Notice
+from motekit.collector.hub import Notice
 from motekit.errors import LinkError, UsageError
 from motekit.recording.file import Header, Writer
 from motekit.recording.tap import TapReader

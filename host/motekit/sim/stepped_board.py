@@ -11,7 +11,7 @@ from motekit.sim.child import read_last_words
 from motekit.sim.nursery import Nursery
 from motekit.sim.plan import BoardPlan
 from motekit.sim.preparation import Prepared
-from motekit.sim.stepped_vm import EndedError, Report, SteppedVm, StuckError
+from motekit.sim.stepped_vm import Awaited, EndedError, Report, SteppedVm, StuckError
 from motekit.sim.vm import Vm
 from motekit.sim.wire import Wire
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _TAIL_BYTES = 20_000
 _TAIL_LINES = 3
+_HEARD_MS = 2  # after a credit was written: rom/lockstep.py _QUIET_MS
 _BOOT_MS = 5  # nothing that a host says first has arrived by then: a hello takes 8 ms
 
 
@@ -76,15 +77,15 @@ class WorldBoard:
         self._process = SteppedVm(self._vm, self._prepared, spec, self._nursery)
         self._nursery = None
 
-    def step(self, until_ms: int) -> None:
-        """Let the board run until then, or until it has something to say."""
+    def step(self, until_ms: int, awaited: Awaited | None = None) -> None:
+        """Let the board run until then, or until it has something to say but what is awaited."""
         process = self._process
         if process is None or until_ms <= self._spec["start_ms"]:
             self.now_ms = until_ms  # it has crashed, or has no power
             return
         try:
             if not self._booting:
-                process.grant(until_ms, self._take_inputs(until_ms))
+                process.grant(until_ms, self._take_inputs(until_ms), awaited)
             self._booting = False
             report = process.report()
         except EndedError:
@@ -102,16 +103,19 @@ class WorldBoard:
         return due
 
     def _take(self, report: Report) -> None:
-        self.now_ms = report.now_ms
+        self.now_ms = now_ms = report.now_ms
+        for at_ms, data in report.credited:
+            self._say(at_ms, data, at_ms + _HEARD_MS)
         if report.printed:
-            self._say(self.now_ms, report.printed.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
+            lines = report.printed.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+            self._say(now_ms, lines, now_ms)
         for at_ms, data in report.written:
-            self._say(at_ms, data)
+            self._say(at_ms, data, now_ms)
         for line in report.told:
             self._obey(*line.partition(" ")[::2])
 
-    def _say(self, at_ms: int, data: bytes) -> None:
-        for arrives_ms, arrived in self.wire.to_host(at_ms, data, self.now_ms):
+    def _say(self, at_ms: int, data: bytes, heard_ms: int) -> None:
+        for arrives_ms, arrived in self.wire.to_host(at_ms, data, heard_ms):
             if self.listener:
                 self.listener(arrives_ms, arrived)
             else:

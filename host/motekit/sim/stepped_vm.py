@@ -24,7 +24,9 @@ _STARVED_LOOKS = 24  # two minutes, after which nobody waits any longer
 _HEAD = struct.Struct("<II")
 _INPUT = struct.Struct("<IH")
 _RECORD = struct.Struct("<BIH")
-_WRITTEN, _TOLD = b"ot"
+_WRITTEN, _CREDITED, _TOLD = b"oct"
+_LATER = 0xFFFFFFFF  # in the place of a size: what was written is not to be heard yet
+_CREDIT = 0xFFFF  # in the place of an input's length
 _READ_BYTES = 1 << 16
 
 
@@ -36,10 +38,21 @@ class StuckError(VmError):
     """The program runs on without looking at its clock."""
 
 
+class Awaited(NamedTuple):
+    """The credit that the host waits for, and how long it waits for more if that comes."""
+
+    frame: bytes
+    end_ms: int
+
+
 class Report(NamedTuple):
-    """What a board did with its time: until when, what it wrote on the line when, what it told."""
+    """What a board did with its time: until when, what it wrote on the line when, what it told.
+
+    `credited`: what it wrote before all others, and was heard in time.
+    """
 
     now_ms: int
+    credited: list[tuple[int, bytes]]
     printed: bytes
     written: list[tuple[int, bytes]]
     told: list[str]
@@ -67,9 +80,13 @@ class SteppedVm:
             theirs.close()
         self._control.settimeout(STUCK_S / _LOOKS)
 
-    def grant(self, end_ms: int, inputs: list[tuple[int, bytes]]) -> None:
+    def grant(
+        self, end_ms: int, inputs: list[tuple[int, bytes]], awaited: Awaited | None = None
+    ) -> None:
         """Let the board run until `end_ms`, or until what it writes is to be heard."""
-        body = b"".join(_INPUT.pack(at_ms, len(data)) + data for at_ms, data in inputs)
+        body = b"".join([_INPUT.pack(at_ms, len(data)) + data for at_ms, data in inputs])
+        if awaited:
+            body += _INPUT.pack(awaited.end_ms, _CREDIT) + awaited.frame
         try:
             self._control.sendall(_HEAD.pack(end_ms, len(body)) + body)
         except OSError as e:
@@ -79,6 +96,9 @@ class SteppedVm:
         """Wait until the board has used its time; StuckError, EndedError."""
         data = self._receive()
         size, now_ms = _HEAD.unpack_from(data)
+        if size == _LATER:
+            return Report(now_ms, [], b"", [], [])
+        credited: list[tuple[int, bytes]] = []
         written: list[tuple[int, bytes]] = []
         told: list[str] = []
         at = _HEAD.size
@@ -88,15 +108,17 @@ class SteppedVm:
             record = data[at - n : at]
             if kind == _WRITTEN:
                 written.append((at_ms, record))
+            elif kind == _CREDITED:
+                credited.append((at_ms, record))
             elif kind == _TOLD:
                 told.append(record.decode())
-        return Report(now_ms, self._take_printed(), written, told)
+        return Report(now_ms, credited, self._take_printed(), written, told)
 
     def _receive(self) -> bytes:
         data = b""
         used_s: list[float] = []  # of a processor, at each look
         try:
-            while len(data) < _HEAD.size or len(data) < _HEAD.size + _HEAD.unpack_from(data)[0]:
+            while len(data) < _HEAD.size or len(data) < _size(data):
                 try:
                     more = self._control.recv(_READ_BYTES)
                 except TimeoutError:
@@ -145,6 +167,12 @@ class SteppedVm:
         self._process.wait()
         self._control.close()
         os.close(self._printed)
+
+
+def _size(data: bytes) -> int:
+    """Return how many bytes a report has, of which its head is there."""
+    size, _ = _HEAD.unpack_from(data)
+    return _HEAD.size + (0 if size == _LATER else size)
 
 
 def _start(

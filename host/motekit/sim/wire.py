@@ -38,6 +38,13 @@ class Wire:
         """Return how many bytes were under way while the line was down."""
         return self._in.cut_bytes + self._out.cut_bytes
 
+    def sound(self, from_ms: int, to_ms: int) -> bool:
+        """Tell whether no fault is on in all of this time."""
+        return all(
+            to_ms < begins_ms or (ends_ms is not None and ends_ms <= from_ms)
+            for begins_ms, ends_ms in self._spans.values()
+        )
+
     def _on(self, at_ms: int) -> list[int]:
         """Return which faults last."""
         return [
@@ -62,6 +69,9 @@ class Wire:
 
     def to_host(self, at_ms: int, data: bytes, heard_ms: int) -> Arrivals:
         """Return what the host gets of what the board wrote, heard of at `heard_ms`, and when."""
+        if not self._spans:
+            self._heard_ms = max(self._heard_ms, heard_ms)
+            return [(self._heard_ms, data)]
         on = self._on(at_ms)
         arrived = self._out.carry(data, on)
         if not arrived:

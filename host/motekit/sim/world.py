@@ -19,17 +19,18 @@ wall time.
 import contextlib
 import hashlib
 import tempfile
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from threading import Semaphore
 from typing import Any, Self
 
 from motekit import disk
 from motekit.collector import Collector
 from motekit.collector.collector import GROUP_MAX
-from motekit.collector.session import Arrivals, Notice
-from motekit.errors import ScenarioError
+from motekit.collector.hub import Arrivals, Notice
+from motekit.errors import MotekitError, ScenarioError
 from motekit.keys import Host, KeyStore
 from motekit.sim import vm as vms
 from motekit.sim.nursery import Nurseries
@@ -98,7 +99,7 @@ class World:
                 self._check_store(path)
             self._sessions = _Sessions(self.boards, scenario.seed, self._time)
             self._keys = key_store or KeyStore.empty()
-            self._host = _VirtualHost(scenario.seed)
+            self._host = _VirtualHost(scenario.seed, self._sessions.speaking_to)
             self.collector = self._new_collector()
         except BaseException:
             self._stack.close()
@@ -174,7 +175,17 @@ class World:
             raise ScenarioError("duration_s: missing, so the scenario has no end to run to")
         until_ms = None if until_s is None else round(until_s * 1000)
         while not self._over(until_ms):
-            self._round(self._next_ms(until_ms))
+            end_ms = self._next_ms(until_ms)
+            self._round(end_ms, self._far_ms(until_ms) or end_ms)
+
+    def _far_ms(self, until_ms: int | None) -> int | None:
+        """Return where this run ends for sure, so that a board may be ahead that far."""
+        if self.scenario.duration_s is None:
+            return until_ms
+        over_ms = round(self.scenario.duration_s * 1000)
+        if self._time.now_ms >= over_ms:
+            return None
+        return over_ms if until_ms is None else min(over_ms, until_ms)
 
     def _next_ms(self, until_ms: int | None) -> int:
         """Return where the next round ends."""
@@ -194,17 +205,12 @@ class World:
             for board in self.boards
         )
 
-    def _round(self, end_ms: int) -> None:
-        """Let all go on to `end_ms`, stopping for commits."""
+    def _round(self, end_ms: int, far_ms: int) -> None:
+        """Let all go on to `end_ms`, stopping for commits; a board that is alone, to `far_ms`."""
         self._midway = True
         if not self.collector.stopping():
             self.collector.step(self._sessions)
-        while True:
-            self._sessions.run(end_ms)
-            due_ms = self.collector.due_ms()
-            if due_ms is None or due_ms > end_ms:
-                break
-            self.collector.commit(due_ms)
+        self._sessions.run(end_ms, far_ms, self.collector)
         for board in self.boards:
             while board.now_ms < end_ms:
                 board.step(end_ms)
@@ -217,7 +223,8 @@ class World:
         for _ in range(_FAREWELL_ROUNDS):
             if self._sessions.ended():
                 break
-            self._round(self._time.now_ms + LAST_ROUND_MS)
+            end_ms = self._time.now_ms + LAST_ROUND_MS
+            self._round(end_ms, end_ms)
 
     def collect(self) -> None:
         """Start another collector in the place of one that was ended; it knows but the store."""
@@ -246,17 +253,22 @@ class World:
 
 
 class _VirtualHost(Host):
-    """A host whose id and counter are of the scenario, not of this machine."""
+    """A host whose id and counters are of the scenario, not of this machine.
 
-    def __init__(self, seed: int) -> None:
+    Each board has a counter of its own: whose session comes first is nothing that a board sees.
+    """
+
+    def __init__(self, seed: int, speaking_to: Callable[[], str]) -> None:
         super().__init__(Path())
         self._identity = _number(f"host {seed}", 4)
-        self._counter = 0
+        self._speaking_to = speaking_to
+        self._counters: Counter[str] = Counter()
 
     def ticket(self) -> tuple[int, int]:
-        """Return (the host's id, a counter that no request of it has carried)."""
-        self._counter += 1
-        return self._identity, self._counter
+        """Return (the host's id, a counter that no request of it to this board has carried)."""
+        board = self._speaking_to()
+        self._counters[board] += 1
+        return self._identity, self._counters[board]
 
 
 def _number(seed: str, size_bytes: int) -> int:
@@ -283,12 +295,12 @@ class _VirtualCollector(Collector):
 
     def commit(self, due_ms: int) -> None:
         """Make durable what waits for the commit of this moment."""
-        arrived = sorted((e[1:] for e in self._arrived if e[0] == due_ms), key=lambda e: e[0])
+        arrived = sorted((e[1:] for e in self._arrived if e[0] == due_ms), key=_order)
         self._arrived = [each for each in self._arrived if each[0] != due_ms]
         batches: list[Arrivals] = []
         packets = 0
         for _, arrivals in arrived:
-            _turn(arrivals).waiting = False
+            _turn(arrivals).go_on(due_ms)
             if batches and packets + len(arrivals.packets) > GROUP_MAX:
                 self.commit_group(batches)
                 batches, packets = [], 0
@@ -298,8 +310,14 @@ class _VirtualCollector(Collector):
             self.commit_group(batches)
 
 
+def _order(arrived: tuple[int, Arrivals]) -> tuple[int, str]:
+    """Return what comes first: not who had the turn first, which depends on where rounds end."""
+    at_ms, arrivals = arrived
+    return at_ms, _turn(arrivals).name
+
+
 def _turn(arrivals: Arrivals) -> Turn:
-    turn = arrivals.session.pipe.clock
+    turn = arrivals.sender.clock
     if not isinstance(turn, Turn):
         raise TypeError("a session of another world")
     return turn
@@ -313,10 +331,13 @@ class _Sessions:
     def __init__(self, boards: list[WorldBoard], seed: int, time: VirtualTime) -> None:
         self._boards = {f"sim:{board.device}": board for board in boards}
         self._seed = seed
-        self._opened = 0
+        self._opened: Counter[str] = Counter()
         self._time = time
         self._turns: list[Turn] = []
         self._turn: Turn | None = None  # who has it
+        self._order: Iterator[Turn] = iter(())
+        self._over = Semaphore(0)  # a round, or a session
+        self._failure: MotekitError | None = None
         self._threads = ThreadPoolExecutor(2 * len(boards), "session")
 
     # As the collector's transport
@@ -329,27 +350,63 @@ class _Sessions:
         """Open a board's line; called by a session's thread in its turn."""
         if self._turn is None:
             raise RuntimeError("nobody has the turn")
-        self._opened += 1
-        return SimPipe(
-            name, self._boards[name], self._turn, _number(f"{self._seed} {self._opened}", 2)
-        )
+        self._opened[name] += 1
+        self._turn.name = name
+        nonce = _number(f"{self._seed} {name} {self._opened[name]}", 2)
+        return SimPipe(name, self._boards[name], self._turn, nonce)
+
+    def speaking_to(self) -> str:
+        """Return the name of the board whose session has the turn."""
+        return self._turn.name if self._turn else ""
 
     # As the collector's threads
 
     def submit(self, work: Callable[..., None], *args: Any) -> Future[None]:
         """Have a session begin with the next round."""
-        turn = Turn(self._time.now_ms, self._threads, lambda: work(*args), self._time.jumps)
+        turn = Turn(
+            self._time.now_ms,
+            self._threads,
+            lambda: work(*args),
+            self._following,
+            self._time.jumps,
+        )
         self._turns.append(turn)
         return turn.future
 
-    def run(self, end_ms: int) -> None:
-        """Let the sessions go on to `end_ms` that wait for nothing."""
-        for turn in self._turns:
-            if turn.now_ms < end_ms and not turn.waiting:
-                self._turn = turn
-                turn.give(end_ms)
+    def run(self, end_ms: int, far_ms: int, collector: _VirtualCollector) -> None:
+        """Let the sessions go on to `end_ms`, stopping for commits; each passes on to the next."""
+        self._order = self._ordered(end_ms, far_ms, collector)
+        try:
+            while turn := self._following():
+                turn.give(self._over)
+                self._over.acquire()
+        finally:
+            self._order = iter(())  # after a Ctrl-C nobody passes on
+        if self._failure:
+            failure, self._failure = self._failure, None
+            raise failure
         self._turn = None
         self._turns = [turn for turn in self._turns if not turn.future.done()]
+
+    def _ordered(self, end_ms: int, far_ms: int, collector: _VirtualCollector) -> Iterator[Turn]:
+        """Give out whose turn it is, one after the other; whoever asks commits what is due."""
+        while True:
+            for turn in self._turns:
+                if turn.now_ms < end_ms and not (turn.waiting or turn.future.done()):
+                    self._turn = turn
+                    turn.end_ms, turn.far_ms = end_ms, far_ms
+                    yield turn
+            due_ms = collector.due_ms()
+            if due_ms is None or due_ms > end_ms:
+                return
+            collector.commit(due_ms)
+
+    def _following(self) -> Turn | None:
+        try:
+            return next(self._order, None)
+        except MotekitError as e:  # a store that fails: it is raised where the round began
+            self._failure = e
+            return None
 
     def close(self) -> None:
         """End sessions that have not come to their end."""

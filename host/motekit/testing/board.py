@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from motekit.errors import LinkError, MotekitError
 
 if TYPE_CHECKING:
-    from motekit.collector.session import Notice
+    from motekit.collector.hub import Notice
     from motekit.query import Archive
     from motekit.sim.vm import Vm
     from motekit.store import DeviceSummary, Store, Summary

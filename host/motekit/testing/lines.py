@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from motekit.collector import Collector
-from motekit.collector.session import Notice
+from motekit.collector.hub import Notice
 from motekit.errors import LinkError, MotekitError
 from motekit.keys import Host, KeyStore
 from motekit.store import Store

@@ -17,6 +17,8 @@ Ref: SPEC.md, section "Link".
 import struct
 from collections import deque
 from dataclasses import dataclass
+from functools import cache
+from math import inf
 from typing import NamedTuple
 
 from motefw import frame_host, message
@@ -129,11 +131,30 @@ class Link:
         """Return when time alone makes something due, if no byte comes; infinity if nothing."""
         if self._queue and not self._current:
             return 0.0
-        due = min(self.packets.due_at(), self._messages.due_at())
-        due = max(due, self._asked_at + ASK_INTERVAL_S)
+        due = inf
+        if self.packets.busy or self._messages.busy:
+            due = min(self.packets.due_at(), self._messages.due_at())
+            due = max(due, self._asked_at + ASK_INTERVAL_S)
         if self._current:
             due = min(due, self._current.sent_at + CREDIT_TIMEOUT_S)
         return min(due, self._heard_at + QUIET_S) if self._pending else due
+
+    def awaited(self) -> tuple[bytes, float] | None:
+        """Return the credit after which there is nothing due, and when what it is for was sent.
+
+        None: there is none under way, or something else is.
+        """
+        current = self._current
+        if (
+            current is None
+            or current.index < current.last
+            or self._queue
+            or self._pending
+            or self.packets.busy
+            or self._messages.busy
+        ):
+            return None
+        return _credit_frame(current.number, current.index), current.sent_at
 
     def send(self, data: bytes, key: str | None = None) -> None:
         """Queue a message; one of the same key that still waits is replaced.
@@ -158,6 +179,8 @@ class Link:
 
     def take(self) -> bytes:
         """Return the bytes to write now, once."""
+        if not self._out:
+            return b""
         data = bytes(self._out)
         self._out.clear()
         return data
@@ -238,8 +261,9 @@ class Link:
     def poll(self, now: float) -> list[Event]:
         """Do what is due at `now`; return what came of it."""
         events: list[Event] = []
-        self._poll_outbox(events, now)
-        if now - self._asked_at >= ASK_INTERVAL_S:
+        if self._current or self._queue:
+            self._poll_outbox(events, now)
+        if (self.packets.busy or self._messages.busy) and now - self._asked_at >= ASK_INTERVAL_S:
             self._ask(now)
         if self._pending and now - self._heard_at >= QUIET_S:
             self._lines(events)
@@ -279,6 +303,11 @@ class Link:
         if text is not None:
             events.extend(Log(line[:LINE_MAX_CHARS]) for line in text.splitlines() if line)
             del self._pending[:end]
+
+
+@cache
+def _credit_frame(number: int, index: int) -> bytes:
+    return frame_host.encode(bytes((_CREDIT, number, index)))
 
 
 def _text(data: bytes) -> str | None:

@@ -9,7 +9,8 @@ from builtins import len
 
 from .fast import TIME, advance, const, micropython, ptr8, ptr16, ptr32, uint
 
-DEPTH = const(32)
+DEPTH = const(33)  # 32, and one in the output filter
+RING = const(64)  # entries of the memory that it is in
 BATCH = const(128)  # samples that are prepared at once
 _ENTRY_BYTES = const(6)  # an entry is 3 words of 16 bits
 _MASK = const(0x3FFFFFFF)
@@ -51,7 +52,7 @@ def new(data, count, events):
     state[DATA] = data
     state[COUNT] = count
     state[EVENTS] = events
-    return state, array("h", bytes(_ENTRY_BYTES * DEPTH)), array("h", bytes(_ENTRY_BYTES * BATCH))
+    return state, array("h", bytes(_ENTRY_BYTES * RING)), array("h", bytes(_ENTRY_BYTES * BATCH))
 
 
 def attach(fifo, address, byte_us):
@@ -89,7 +90,7 @@ def read(fifo, key: int, buf) -> int:
         word = source[at + 2]
         target[4] = word & 0xFF
         target[5] = word >> 8 & 0xFF
-        f[FIRST] = (first + 1) & (DEPTH - 1)
+        f[FIRST] = (first + 1) & (RING - 1)
         f[ENTRIES] = f[ENTRIES] - 1
         f[OVERRUN] = 0
         f[READS] = f[READS] + 1
@@ -159,10 +160,10 @@ def push(state: ptr32, entries: ptr16, rows: ptr16, at: int, n: int):
     while n > 0:
         n -= 1
         if count == DEPTH:
-            first = (first + 1) & (DEPTH - 1)
+            first = (first + 1) & (RING - 1)
             count -= 1
             state[LOST] = state[LOST] + 1
-        to = ((first + count) & (DEPTH - 1)) * 3
+        to = ((first + count) & (RING - 1)) * 3
         entries[to] = rows[at]
         entries[to + 1] = rows[at + 1]
         entries[to + 2] = rows[at + 2]

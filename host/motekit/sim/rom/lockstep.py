@@ -1,15 +1,22 @@
 """A board in step with its world: the supervisor grants it time, it reports what it wrote.
 
     supervisor -> board   end_ms:u32 size:u32, then size bytes of input records:
-                          at_ms:u32 length:u16 data
-    board -> supervisor   size:u32 now_ms:u32, then size bytes of records:
+                          at_ms:u32 length:u16 data; length 0xFFFF: the rest is the credit
+                          with which the grant lasts until at_ms
+    board -> supervisor   size:u32 now_ms:u32, then size bytes of records; size 0xFFFFFFFF: none,
+                          nor is what was printed to be heard yet
                           kind:u8 at_ms:u32 length:u16 data
-                          kind 'o' bytes that left on the line from at_ms on, 't' a line of text
+                          kind 'o' bytes that left on the line from at_ms on, 't' a line of text,
+                          'c' the credit
 
 A report is made when what the board wrote is to be heard: when its line falls idle, or
 `_LINGER_MS` after the first byte, so that the many frames of a packet cost few reports. Where a
 grant ends makes no difference: a report that it forces leaves out what is not to be heard yet.
 Both are events of the clock like any other: time stands still in them.
+
+A credit is all that the board has to say to an ack, and the host has no answer to it: it waits in
+the board until there is more to report. Without it the host would have to ask again, at the end
+of the grant.
 
 Text: run WHO | prompt | intr N | hello | watchdog MS | reset {...} | left N | done N
 """
@@ -27,6 +34,8 @@ _RING_BYTES = const(260)  # ports/esp32: what the UART's interrupt handler can k
 _OUT_BYTES = const(4096)
 _HEAD_BYTES = const(8)
 _RECORD_BYTES = const(7)
+_CREDIT = const(0xFFFF)
+_LATER = const(0xFFFFFFFF)
 _CTRL_C = const(3)
 _RESERVE_BYTES = const(1024)
 
@@ -40,6 +49,8 @@ _head = bytearray(_HEAD_BYTES)
 _due = []  # (at_ms, bytes) under way to the board
 _first_ms = -1  # when the first bytes of this report were written
 _soon_ms = 0  # when it is made
+_credit = b""  # that the host waits for, if nothing is on the line before it
+_credited_ms = 0  # when the grant ends with it
 _running = False
 _intr = _CTRL_C
 
@@ -105,6 +116,13 @@ def _record(kind, data):
 
 def wrote(data, free_ms):
     """Send bytes out on the line, which is idle again in free_ms."""
+    global _credit
+    if _first_ms < 0 and data == _credit:
+        _credit = b""
+        _record(0x63, data)
+        clock.cancel(_end)
+        clock.at(_credited_ms, _end)
+        return
     _record(0x6F, data)
     touch(free_ms)
 
@@ -150,16 +168,18 @@ def _end():
         _report()
         return
     clock.cancel(_end)
-    struct.pack_into("<II", _head, 0, 0, clock.now_ms())
+    struct.pack_into("<II", _head, 0, _LATER, clock.now_ms())
     _stream.write(_head)
     _take_grant()
 
 
 def _take_grant():
+    global _credit, _credited_ms
     if _stream.readinto(_head) != _HEAD_BYTES:
         sys.exit()
     end_ms, size = struct.unpack("<II", _head)
     clock.at(end_ms, _end)
+    _credit = b""
     if size:
         pressed = board.reserve is not None
         board.reserve = None
@@ -167,6 +187,10 @@ def _take_grant():
         at = 0
         while at < size:
             at_ms, n = struct.unpack_from("<IH", data, at)
+            if n == _CREDIT:
+                _credit = data[at + 6 :]
+                _credited_ms = at_ms
+                break
             _due.append((at_ms, data[at + 6 : at + 6 + n]))
             clock.at(at_ms, _feed)
             at += 6 + n

@@ -3,7 +3,8 @@
 Source: ADXL345 datasheet Rev. G, "Register Map", "FIFO", "Data Formatting of Upper Data Rates".
 Samples that are due are worked out from the clock when the bus looks: an idle part costs nothing.
 As the driver sets it up (stream mode, full resolution, no offsets) samples come many at once, and
-the bus reads them straight out of `quick` (see `fifo`).
+the bus reads them straight out of `quick` (see `fifo`). The FIFO holds 32, and the output filter
+one more, so that FIFO_STATUS tells of 33 at most (Register 0x39, "Entries Bits").
 
 Modelled: every register's reset value, rates with turn-on time, range, full and 10-bit resolution,
 justification, offsets, the zero last bit above 800 Hz, bypass, FIFO and stream mode, watermark,
@@ -326,7 +327,7 @@ class Adxl345(Faults):
         state[OVERRUN] = 0
         if state[ENTRIES]:
             state[ENTRIES] -= 1
-            state[FIRST] = (state[FIRST] + 1) % DEPTH
+            state[FIRST] = (state[FIRST] + 1) % fifo.RING
 
 
 CHIP = Adxl345
