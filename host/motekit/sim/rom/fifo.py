@@ -74,7 +74,8 @@ def read(fifo, key: int, buf) -> int:
         if f[ENTRIES] == 0:
             return 0
         t = ptr32(TIME)
-        if (t[0] - f[LOOKED_US]) & _MASK >= f[FULL_US]:
+        us = f[BYTE_US] * 9
+        if (t[0] + us - f[LOOKED_US]) & _MASK >= f[FULL_US]:
             return 0
         first = f[FIRST]
         source = ptr16(fifo[1])
@@ -94,7 +95,6 @@ def read(fifo, key: int, buf) -> int:
         f[ENTRIES] = f[ENTRIES] - 1
         f[OVERRUN] = 0
         f[READS] = f[READS] + 1
-        us = f[BYTE_US] * 9
         part = t[2] + us
         if part < 1000:
             t[0] = (t[0] + us) & _MASK

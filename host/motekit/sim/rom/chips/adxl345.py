@@ -91,6 +91,7 @@ class Adxl345(Faults):
 
     def fault(self, kind, on=True):
         """Begin or end a fault; a brownout is over at once."""
+        self._advance()  # what was due before was as it was
         super().fault(kind, on)
         if kind == "brownout" and on:
             self.faults.discard(kind)
