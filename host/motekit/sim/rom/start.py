@@ -10,6 +10,8 @@ from . import board, clock, control
 
 _STONE_BYTES = const(64)
 _SECTOR_BYTES = const(4096)
+# Before each of its own modules the VM looks for a file of that name, whenever it is imported.
+_BUILT_IN = ("array", "binascii", "hashlib", "io", "json", "os", "struct")
 _CORRUPTED = """import time
 while True:
     print("The filesystem appears to be corrupted. (It is left as it is.)")
@@ -119,11 +121,13 @@ def mount(flash, anew=False):
     """
     import vfs
 
+    built_in = {name: __import__(name) for name in _BUILT_IN}
     vfs.umount("/")
     sys.path[:] = ["", ".frozen", "/lib"]
     if not anew:
         try:
             vfs.mount(vfs.VfsLfs2(flash), "/")
+            _keep(built_in)
             return True
         except OSError:
             first = bytearray(_SECTOR_BYTES)
@@ -131,8 +135,21 @@ def mount(flash, anew=False):
             if bytes(first).strip(b"\xff"):
                 return False
     vfs.VfsLfs2.mkfs(flash)
-    vfs.mount(vfs.VfsLfs2(flash), "/")
+    vfs.mount(vfs.VfsLfs2(flash, mtime=False), "/")
     return True
+
+
+def _keep(built_in):
+    """Have the VM find its own modules at once, but for those that the board has a file of."""
+    sys.modules.update(built_in)
+    for folder in ("/", "/lib"):
+        try:
+            for name, *_ in built_in["os"].ilistdir(folder):
+                name = name.split(".")[0]
+                if name in built_in:
+                    del sys.modules[name]
+        except OSError:
+            pass  # there is no such folder
 
 
 def _fence(at_bytes):
