@@ -135,21 +135,21 @@ def mount(flash, anew=False):
             if bytes(first).strip(b"\xff"):
                 return False
     vfs.VfsLfs2.mkfs(flash)
-    vfs.mount(vfs.VfsLfs2(flash, mtime=False), "/")
+    vfs.mount(vfs.VfsLfs2(flash, mtime=not anew), "/")
     return True
 
 
 def _keep(built_in):
     """Have the VM find its own modules at once, but for those that the board has a file of."""
-    sys.modules.update(built_in)
+    ilistdir = built_in["os"].ilistdir
     for folder in ("/", "/lib"):
         try:
-            for name, *_ in built_in["os"].ilistdir(folder):
-                name = name.split(".")[0]
-                if name in built_in:
-                    del sys.modules[name]
+            found = list(ilistdir(folder))
         except OSError:
-            pass  # there is no such folder
+            continue  # there is no such folder
+        for entry in found:
+            built_in.pop(entry[0].split(".")[0], None)
+    sys.modules.update(built_in)
 
 
 def _fence(at_bytes):
