@@ -75,7 +75,8 @@ class TestAdxl345:
         assert counts(got[5]) == [3, -3, 6]
         assert int(got[7], 16) & 0x81 == 0
 
-    def test_fifo_mode_keeps_the_first_32(self):
+    def test_fifo_mode_keeps_the_first_33(self):
+        """32, and one in the output filter: datasheet, register 0x39, "Entries Bits"."""
         got = adxl(
             ["write", "3840"],
             MEASURE,
@@ -85,10 +86,10 @@ class TestAdxl345:
             ["write", "32"],
             ["read", 6],
         )
-        assert got[4] == "20"
+        assert got[4] == "21"
         assert counts(got[6]) == [1, -1, 2]
 
-    def test_stream_mode_keeps_the_latest_32(self):
+    def test_stream_mode_keeps_the_latest_33(self):
         got = adxl(
             ["write", "3880"],
             MEASURE,
@@ -100,16 +101,16 @@ class TestAdxl345:
             ["write", "39"],
             ["read", 1],
         )
-        assert got[4] == "20"
-        assert counts(got[6]) == [9, -9, 18]
-        assert got[8] == "1f"
+        assert got[4] == "21"
+        assert counts(got[6]) == [8, -8, 16]
+        assert got[8] == "20"
 
     def test_watermark_and_overrun(self):
         ops = [["write", "3890"], MEASURE]
-        for wait in (1100 + 150_000, 10_000, 150_000, 10_000):
+        for wait in (1100 + 150_000, 10_000, 160_000, 10_000):
             ops += [["wait", wait], ["write", "30"], ["read", 1]]
         got = [int(x, 16) & 0x03 for x in adxl(*ops)[4::3]]
-        assert got == [0, 2, 2, 3]  # 15, 16, 31 and 32 samples
+        assert got == [0, 2, 2, 3]  # 15, 16, 32 and 33 samples
 
     @pytest.mark.parametrize(
         ("data_format", "word"),

@@ -83,6 +83,13 @@ def test_a_part_that_still_measures_does_not_answer(vm):
     assert caught.value.kind == "OSError"
 
 
+def test_a_slow_part_is_waited_for(vm):
+    """Zephyr's driver waits 23 ms for a CHT8305C, as the maker's own does more than 20."""
+    begin(vm, [[5, 6]])
+    vm.call("fault", "slow")
+    assert vm.call("measure") == [[5, 6]]
+
+
 def test_a_brownout_changes_nothing_that_is_needed(vm):
     begin(vm, [[5, 6]] * 2)
     vm.call("fault", "brownout")

@@ -368,6 +368,18 @@ def test_a_narrow_terminal_shows_a_row_a_line_and_says_what_it_leaves_out(enviro
     assert status[1].split()[:2] == ["mill", BOARD]
 
 
+def test_status_tells_which_sensor_is_not_well(motekit, tmp_path):
+    store = tmp_path / "x"
+    told = {"sensor": {"stream": 0, "name": "sht\x1b4x", "state": "failing", "error": "EIO"}}
+    with Store.open(store, create=True) as opened:
+        opened.append([received(note({"boot": {"board": "model"}}, seq=0))])
+        opened.append([received(note(told, seq=1))])
+    done = motekit("status", "--store", store)
+    assert f"model ({BOARD}): sht\\x1b4x: failing" in done.stderr
+    assert done.stdout.startswith("board")
+    assert json.loads(motekit("status", "--store", store, "--json").stdout)["ailing"]
+
+
 def test_a_reader_that_goes_away_is_no_traceback(environment, tmp_path, collected):
     recipe = (
         f"{sys.executable} -m motekit collect replay:{collected} --store {tmp_path / 'x'} 2>&1;"

@@ -519,7 +519,8 @@ def test_packets_of_a_recording_are_checked_like_any_others(store, collect, tmp_
 
 
 @pytest.mark.parametrize(
-    "line", [b"{", b"[]", b'{"device": 1}', b'{"device": "ab", "packet": "?"}', b"x" * 9000]
+    "line",
+    [b"{", b"[]", b'{"device": 1}', b'{"device": "ab", "packet": "?"}', b"x" * 9000, b"[" * 8000],
 )
 def test_a_recording_that_is_none_names_the_line(collect, tmp_path, line):
     path = tmp_path / "bad.jsonl"

@@ -12,8 +12,12 @@ from typer.testing import CliRunner
 from motekit.cli import app
 from motekit.configuration import apply, paths, target
 from motekit.configuration.outcome import Wanted
+from motekit.errors import LinkError
 from motekit.keys import KeyStore
+from motekit.prompt.raw import RawPrompt
 from motekit.store import Store
+from motekit.transports.patience import opened
+from tests.model_board import ModelBoard, PtyBoard, note_packet
 
 ROOT = Path(__file__).parents[1]
 BOARD = "esp32-c3-devkitm-1"
@@ -158,3 +162,40 @@ def test_ports_that_are_no_boards_hold_up_nobody(fleet, tmp_path):
     assert bad.state == "failed"
     assert "no such port" in bad.error
     assert good.state == "differs"
+
+
+def test_a_stopped_board_is_collected_from_started_and_changed(fleet, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    (board,) = fleet(boards(1)).boards
+    assert not apply.plan([board.serial], to_be("name=roof"), KeyStore.empty())[
+        0
+    ].failed  # it runs
+    with opened(lambda: RawPrompt.open(board.serial, 40), board.serial, known=True) as prompt:
+        assert prompt.execute("print(app.unsent[2] > 0)") == "True\n"
+        prompt.leave()
+    monkeypatch.setattr("motekit.probe.WAIT_S", 0.1)  # nobody says hello
+    monkeypatch.setattr("motekit.client.HELLO_WAIT_S", 0.2)
+    path = tmp_path / "fleet.motekit"
+    (done,) = apply.apply([board.serial], to_be("name=roof"), KeyStore.empty(), path)
+    assert (done.error, done.state) == ("", "applied")
+    with Store.open(path, readonly=True) as store:
+        (found,) = store.summary().devices
+    assert (found.lost, found.untold, found.missing, found.epochs) == (0, 0, 0, 3)
+
+
+def test_of_a_board_that_is_refused_nothing_is_collected(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    board = ModelBoard(packets=[note_packet("0123456789ab", 7, 0, {"text": "mine"})])
+
+    def other(hello):
+        raise LinkError(f"is an {hello.board}, another one is meant")
+
+    path = tmp_path / "fleet.motekit"
+    with PtyBoard(board) as there:
+        (done,) = apply.apply(
+            [there.path], to_be("name=roof"), KeyStore.empty(), path, admit=other
+        )
+    assert (done.state, done.error) == ("failed", "is an model, another one is meant")
+    assert board.tail == 0
+    with Store.open(path, readonly=True) as store:
+        assert store.summary().devices == ()

@@ -272,6 +272,34 @@ def test_delays_on_a_port_with_virtual_time_are_refused(tmp_path):
         pass
 
 
+ALIKE = (  # a long fault, and a short one within it that breaks the same
+    ("i2c_nack", "", "sensor_absent", ""),
+    ("i2c_shorted", "", "i2c_shorted", ""),
+    ("i2c_stretch", "delay_s = 0.1", "i2c_stretch", "delay_s = 0.01"),
+    ("memory_pressure", "free_bytes = 4096", "memory_pressure", "free_bytes = 8192"),
+    ("uart_overflow", "", "uart_overflow", ""),
+)
+
+
+def test_the_end_of_a_fault_does_not_end_another(tmp_path):
+    """A board with a long fault and a short one in it is like one with the long one alone."""
+    faults = []
+    for number, (kind, more, other, others) in enumerate(ALIKE):
+        lasts = f"for_s = {2 * FOR_S}"
+        faults.append(fault(kind, f"{lasts}\n{more}", [2 * number, 2 * number + 1]))
+        faults.append(fault(other, f"for_s = 1\n{others}", 2 * number + 1, AT_S + 2))
+    plan = write(tmp_path, 2 * len(ALIKE), faults)
+    with World(plan) as world:
+        world.run(until_s=AT_S + 2 * FOR_S - 1)
+        told = ask(world, "status", world.boards)
+    for number, (kind, *_) in enumerate(ALIKE):
+        alone, both = told[2 * number : 2 * number + 2]
+        counts = [[each["samples"] for each in status["sensors"]] for status in (alone, both)]
+        assert counts[0] == pytest.approx(counts[1], abs=3), kind
+        if kind == "memory_pressure":
+            assert both["heap_free"] < 8192, "as the harder one leaves"
+
+
 def test_a_wire_that_is_held_low_is_told_and_well_again(tmp_path):
     (tmp_path / "wire.toml").write_text(
         'duration_s = 90\n[[board]]\nboard = "esp32-devkitc"\n'

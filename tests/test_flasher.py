@@ -5,15 +5,17 @@ import random
 import shutil
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from motekit import board as boards
 from motekit import places
 from motekit.chips import CHIPS
 from motekit.flash import filesystem, merged, partitions
 from motekit.flash.image import ImageError
-from motekit.flasher import esptool, flash
+from motekit.flasher import esptool, flash, remains
 from motekit.flasher import history as history_of
-from motekit.flasher.job import Job
+from motekit.flasher.job import Job, Spared
 from motekit.prompt.raw import RawPrompt
 from motekit.sim import scenario as scenarios
 from motekit.sim.fleet import running as fleet_of
@@ -45,6 +47,62 @@ def flashed(virtuals, board=BOARD, version="1.28.0", steps=None, **options):
     ports = [each if isinstance(each, str) else each.serial for each in virtuals]
     job = Job(board, release(board, version), **options)
     return flash.flash(ports, job, steps.append if steps is not None else lambda _: None)
+
+
+class Compared:
+    """A chip's flash as `remains` asks esptool for it."""
+
+    def __init__(self, content):
+        self._content = bytes(content)
+
+    def read(self, offset, size):
+        return self._content[offset : offset + size]
+
+    def differing(self, regions):
+        return [
+            each.name for each in regions if self.read(each.offset, len(each.data)) != each.data
+        ]
+
+
+COMING = merged.regions(BOARD, release(), Job(BOARD, release()).files)
+PLACES = {each.name: each for each in BOARD.partitions}
+
+
+def left(*pieces):
+    """Return what is found in a flash that holds these pieces, by offset."""
+    content = bytearray(b"\xff" * BOARD.flash_bytes)
+    for offset, data in pieces:
+        content[offset : offset + len(data)] = data
+    return remains.found(Compared(content), BOARD, COMING)
+
+
+@given(st.integers(0, len(COMING[0].data)), st.integers(0, 255))
+def test_what_a_flash_that_was_cut_off_has_left_is_nobodys(size, mask):
+    """Down to the byte that it was about to write."""
+    files = COMING[0].data
+    cut = files[:size] + bytes(each | mask for each in files[size : size + 1])
+    assert left((COMING[0].offset, cut)) == ""
+
+
+@given(
+    st.sampled_from(["log", "vfs"]), st.integers(0, PLACES["vfs"].size - 1), st.integers(0, 254)
+)
+def test_any_other_byte_may_be_somebodys(name, at, value):
+    offset = PLACES[name].offset
+    ours = COMING[0].data[at : at + 1]
+    assume(name == "log" or value & ours[0] != ours[0] if ours else True)
+    what = {"log": "a log", "vfs": "a file system"}[name]
+    assert left((offset + at, bytes((value,)))) == f"{what} at 0x{offset:x}"
+
+
+def test_the_chip_itself_compares(fleet):
+    virtual = fleet(BLANK).boards[0]
+    tool = esptool.Esptool(virtual.serial)
+    tool.identify(partitions.TABLE_OFFSET, partitions.TABLE_BYTES)
+    blank = [merged.Region(str(n), n << 20, b"\xff" * 4096) for n in range(3)]
+    assert tool.differing(blank) == ()
+    virtual.flash.program((1 << 20) + 4095, b"\x7f")
+    assert tool.differing(blank) == ("1",)
 
 
 def test_a_blank_board_runs_what_was_flashed(fleet):
@@ -180,10 +238,11 @@ def test_a_table_in_another_place_is_something_else():
             reads.append(offset)
             return bytes(content[offset : offset + size])
 
-    def is_blank(*, replace=False, empty=False):
+    def is_blank(*, replace=False, blank=False):
+        spared = Spared(blank=blank, given_up=True)
         work = flash._Flashing("/dev/ttyX", None, None, None, None, None)
         work._job, work._tool = Job(BOARD, release(), replace=replace), Tool()
-        return work._is_blank(b"\xff" * partitions.TABLE_BYTES, empty=empty), work._erase
+        return work._is_blank(b"\xff" * partitions.TABLE_BYTES, spared), work._erase
 
     assert is_blank() == (True, False)
     content[0xF000 : 0xF000 + partitions.TABLE_BYTES] = partitions.build(
@@ -193,7 +252,7 @@ def test_a_table_in_another_place_is_something_else():
         is_blank()
     assert is_blank(replace=True) == (True, True)
     reads.clear()
-    assert is_blank(empty=True) == (True, False)
+    assert is_blank(blank=True) == (True, False)
     assert not reads
 
 

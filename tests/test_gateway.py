@@ -370,6 +370,24 @@ def test_a_uart_reads_what_is_there():
         os.close(slave)
 
 
+def test_a_uart_has_its_port_alone():
+    """Two readers would have half of each frame."""
+    master, slave = os.openpty()
+    plan = config.BusPlan("uart", 9600, port=os.ttyname(slave))
+    first, second = port_blinka.SerialUart(plan), port_blinka.SerialUart(plan)
+    try:
+        assert first.any() == 0
+        with pytest.raises(OSError, match="exclusively lock"):
+            second.any()
+        first.recover()
+        assert second.any() == 0
+    finally:
+        first.recover()
+        second.recover()
+        os.close(master)
+        os.close(slave)
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [

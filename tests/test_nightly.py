@@ -66,6 +66,6 @@ def test_a_failure_names_its_seed_and_how_to_repeat_it(monkeypatch, capsys):
     said = capsys.readouterr()
     assert "seed 6 FAILED: RideError: at " in said.out
     assert "not well -10 s after {'kind': " in said.out
-    assert "repeat: python -m tests.nightly --seed 6 --hours 0.4\n" in said.out
+    assert "repeat: make nightly ARGS='--seed 6 --hours 0.4'\n" in said.out
     assert "0 ridden out, 1 failed" in said.out
     assert said.err == "failed seeds: 6\n"

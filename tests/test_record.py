@@ -227,6 +227,7 @@ class TestReplay:
             ({"us": 9000, "address": 200}, "address 200"),
             ({"us": 9000, "read": "0"}, "no line of a recording"),
             ({"us": 9000, "size": 6}, "size 6, and 0 bytes read"),
+            ({"us": 1 << 61}, "us 2305843009213693952, 9000 at least"),
         ],
     )
     def test_a_line_that_cannot_be_is_refused_with_its_number(
@@ -234,6 +235,13 @@ class TestReplay:
     ):
         write_recording(tmp_path, [*START, row])
         with pytest.raises(ScenarioError, match=rf"bus.jsonl:8: .*{said}"):
+            write_scenario(REPLAYED)
+
+    def test_a_line_of_nothing_but_brackets_is_refused(self, write_scenario, tmp_path):
+        write_recording(tmp_path, START)
+        with (tmp_path / "bus.jsonl").open("a") as file:
+            file.write("[" * 60000)
+        with pytest.raises(ScenarioError, match=r"bus.jsonl:8: .* is no JSON object"):
             write_scenario(REPLAYED)
 
     def test_a_recording_has_its_own_sensors(self, write_scenario, tmp_path):

@@ -20,12 +20,14 @@ from motekit.flasher.job import Job
 from motekit.keys import KeyStore
 from motekit.prompt import stopped
 from motekit.prompt.raw import RawPrompt
+from motekit.provision.sparing import Sparing
 from motekit.rescue import rescue as rescuer
 from motekit.rescue import salvage, settings, states
 from motekit.rescue.case import Wishes
-from motekit.rescue.evidence import Evidence
-from motekit.rescue.look import HEAD_BYTES, examine, look
+from motekit.rescue.evidence import Evidence, Files
+from motekit.rescue.look import HEAD_BYTES, beginnings, examine, look, remains
 from motekit.sim.loader import synthetic
+from motekit.station.reasons import headline
 from motekit.store import Store
 from motekit.transports.serial import open_port
 
@@ -381,16 +383,36 @@ def test_a_broken_file_system_is_written_anew_with_what_can_be_found_in_it(dead,
     assert vfs.stat().st_mode & 0o077 == Path(report.folder).stat().st_mode & 0o077 == 0
 
 
-def test_a_flash_that_was_cut_off_keeps_the_files_that_are_there(dead, wishes):
-    content = torn(image(**{"/wifi.json": WIFI}), partitions.TABLE_OFFSET, 0x1000)
+def test_a_flash_that_was_erased_by_half_keeps_the_files_that_are_there(dead, wishes):
+    content = torn(image(**{"/wifi.json": WIFI}), 0, APP.offset + APP.size)
     log = next(each for each in BOARD.partitions if each.name == "log")
     content[log.offset + 0x5000] = 0x17
     virtual = dead(content)
     report = mended(virtual, wishes)
-    assert report.was == ("flashed by half",)
+    assert report.was == ("erased by half",)
     assert kept_of(virtual).items() >= files(**{"/wifi.json": WIFI}).items()
     assert (Path(report.folder) / "log.img").read_bytes()[0x5000] == 0x17
     assert "canaryword" not in repr(report)
+
+
+def test_a_board_that_was_erased_by_half_is_not_blank(chip):
+    """Its ROM finds no program; that it has files is seen before anything is written."""
+    virtual = chip(torn(image(**{"/keys.json": key_file(3)}), 0, 0x20_0000))
+    done = flasher.one(virtual.serial, Job(BOARD, RELEASE), spare=Sparing(KeyStore.empty()))
+    assert f"a file system at 0x{VFS.offset:x} may hold data; nothing was written" in done.error
+    assert f"motekit rescue {virtual.serial} --board {NAME}" in done.error
+    assert headline("flash", done.error) == "HAS DATA"
+    assert virtual.flash.read(0, VFS.offset).strip(b"\xff") == b""
+
+
+def test_a_log_is_seen_further_on_too():
+    content = torn(image(), 0, BOARD.flash_bytes)
+    log = next(each for each in BOARD.partitions if each.name == "log")
+    there = beginnings(Chip("esp32c3", DEVICE, 0), None)
+    assert remains(Content(content), there) == ""
+    content[log.offset + 9] = 0
+    assert remains(Content(content), there) == f"a log at 0x{log.offset:x}"
+    assert beginnings(Chip("esp32c6", DEVICE, 4 << 20), None) == {}  # no known one is so small
 
 
 def test_a_program_that_takes_no_interrupt_goes_and_all_else_stays(dead, wishes):
@@ -431,6 +453,14 @@ def test_a_full_file_system_is_given_room_by_what_was_saved(chip, wishes):
     assert not saved.strip(b"\0")
     assert kept_of(virtual)["/mine.txt"] == b"mine"
     assert report.packets > 0
+
+
+def test_of_a_full_board_that_runs_it_is_said_what_names_its_files():
+    status = {"files_free_bytes": 100}
+    rows = states.diagnose(Evidence("/dev/ttyX", status=status), BOARD)
+    full = next(row for row in rows if row.state == "full")
+    assert "motekit rescue stops it, names the largest and asks" in full.found
+    assert full.fix.startswith("motekit rescue /dev/ttyX")
 
 
 def test_a_port_that_cannot_be_opened_is_told_with_what_to_type(fleet):
@@ -503,6 +533,33 @@ def test_settings_that_cannot_be_believed_are_named(name, data, says):
     (why,) = settings.faults({name: data}, DEVICE).values()
     assert says in why
     assert "canaryword" not in why
+
+
+@pytest.mark.parametrize(
+    ("root", "mark", "says"),
+    [
+        (ROOT, {}, ""),
+        (bytes(32), {}, "keys of generation 3"),
+        (None, {"unit": "roof", "keys": "5f1a2b3c"}, "3 of key store 5f1a2b3c, as roof"),
+        (None, {"unit": ["\x1b[2J"]}, "as ['"),
+    ],
+)
+def test_a_stopped_board_of_another_fleet_is_told_from_ours(root, mark, says):
+    read = {"/keys.json": key_file(3), "/provision.json": json.dumps(mark).encode()}
+    key_store = KeyStore.from_root(root) if root else KeyStore.empty()
+    whose = settings.elsewhere(read, DEVICE, key_store)
+    assert says in whose
+    assert bool(whose) == bool(says)
+    assert "\x1b" not in whose
+    names = ("/lib/motefw/app.mpy", "/config.json")
+    files = Files(True, free_bytes=1 << 20, names=names, read=read)
+    found = Evidence("/dev/ttyX", prompt="waiting", elsewhere=whose, files=files)
+    (row,) = states.diagnose(found, BOARD)
+    assert row.state == ("keys elsewhere" if says else "firmware stopped")
+    assert ("export MOTEKIT_KEYS=FILE" in row.fix) == bool(says)
+    assert "motekit rescue /dev/ttyX" in row.fix
+    assert settings.elsewhere({}, DEVICE, key_store) == ""
+    assert settings.elsewhere({"/keys.json": b"{"}, DEVICE, key_store) == ""
 
 
 def test_a_driver_that_the_board_alone_has_is_no_fault():

@@ -137,6 +137,36 @@ def test_an_overrun_is_a_gap_as_long_as_what_was_lost(vm):
     assert vm.call("status")[0]["lost"] == gap["lost"]
 
 
+@pytest.mark.parametrize("kind", ["silent", "bad_sum"])
+def test_a_part_that_is_silent_for_seconds_has_lost_what_it_would_have_said(vm, kind):
+    """It is not failing yet, and says itself when it speaks: only time tells."""
+    vm.call("add", PMS)
+    vm.call("advance", 8_000)
+    vm.call("fault", 0, kind, True)
+    vm.call("advance", 8_000)
+    vm.call("fault", 0, kind, False)
+    vm.call("advance", 10_000)
+    vm.call("stop")
+    streams, notes = taken(vm)
+    (gap,) = gaps(notes)
+    assert gap["why"] == "silence"
+    assert abs(gap["lost"] - 8) <= 1
+    indexes = [p.header.index + i for p in streams[0] for i in range(p.header.count)]
+    assert indexes[-1] == len(indexes) - 1 + gap["lost"]
+    assert vm.call("status")[0]["state"] == "ok"
+
+
+def test_a_part_whose_bytes_waited_for_the_program_has_lost_nothing(vm):
+    vm.call("add", PMS)
+    vm.call("advance", 8_000)
+    vm.call("advance", 6_000, 6_000)  # nothing runs for 6 s: the UART's buffer holds the frames
+    vm.call("advance", 10_000)
+    vm.call("stop")
+    streams, notes = taken(vm)
+    assert gaps(notes) == []
+    assert len(rows(streams[0])) >= 14
+
+
 @pytest.mark.parametrize("jump_ms", [400_000, -400_000])
 def test_a_jump_of_the_ticks_is_no_loss_and_no_time(vm, jump_ms):
     """Of no part: neither are samples missing that a clock went past, nor do times go with it."""

@@ -114,6 +114,7 @@ def test_sensor_faults_find_the_parts_that_can_have_them(write_scenario):
 
 WRONG = [
     ("nonsense", "not TOML"),
+    ("a = " + "[" * 5000, "not TOML"),
     ("seed = 1", "board: missing"),
     (HEAD + "colour = 3", "unknown key; known: board, chip, count, flash, name, recording"),
     (HEAD.replace("seed = 7", 'seed = "x"'), "seed: 'x' is not an integer"),
@@ -159,9 +160,12 @@ WRONG = [
     (HEAD.replace("count = 2", "") + DOWN.replace("board = 0", "board = 7"), "is 1 board, 0"),
     (HEAD + '[[board.sensor]]\ndriver = "sht4x"\nqqq = 1', "name, options, period_s, replay"),
     (HEAD + '[[fault]]\nkind = "reboot"', "fault[0].at_s: missing"),
+    (HEAD + '[[fault]]\nkind = "reboot"\nat_s = 1\nfor_s = 9', "reboot takes no time"),
+    (HEAD + '[[fault]]\nkind = "link_down"\nfor_s = 0', "0 s of link_down is none"),
+    ('[[bord]]\nboard = "esp32-devkitc"', "bord: unknown key; did you mean board?"),
     (HEAD + DOWN + "rate = 0.1", "fault[0].rate: link_down has none; only link_corrupt"),
     (HEAD + DOWN + 'sensor = "sht4x"', "fault[0].sensor: link_down befalls the line"),
-    (HEAD + CLIMATE + '[[fault]]\nkind = "uart_garbage"', "no sensor (sht4x) of board 0 can have"),
+    (HEAD + CLIMATE + '[[fault]]\nkind = "uart_garbage"', "can have uart_garbage; sht4x: i2c"),
     (HEAD + CLIMATE + '[[fault]]\nkind = "i2c_nack"\nsensor = "s"', "board 0 has no 's'"),
     (
         HEAD + CLIMATE + '[[fault]]\nkind = "i2c_nack"\nsensor = 1',
@@ -197,11 +201,26 @@ def test_names_the_row_that_a_part_cannot_produce(write_scenario, tmp_path, row,
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"x,y,z\n", b"\xff\xfe\x00", b"x,y,z\n1,2,\x00\n"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"x,y,z\n",
+        b"\xff\xfe\x00",
+        b"x,y,z\n1,2,\x00\n",
+        b"x,y,z\n1,2," + b" " * 70000 + b"3\n",
+    ],
+)
 def test_a_file_that_is_no_recording_is_named(write_scenario, tmp_path, content):
     (tmp_path / "fan.csv").write_bytes(content)
     with pytest.raises(ScenarioError, match=r"fan\.csv"):
         write_scenario(HEAD + ACCEL)
+
+
+@pytest.mark.timeout(30)
+def test_a_file_without_an_end_is_not_read_to_it(write_scenario):
+    with pytest.raises(ScenarioError, match="/dev/zero: not CSV: a line of more than 65536"):
+        write_scenario(HEAD + ACCEL.replace("fan.csv", "/dev/zero"))
 
 
 SEEN = [
@@ -355,7 +374,8 @@ NEEDED = {
 
 
 def of_kind(kind, more=""):
-    return f'[[fault]]\nkind = "{kind}"\nat_s = 5\nfor_s = 1\n{NEEDED.get(kind, "")}\n{more}\n'
+    lasts = "" if faults.KINDS[kind].lasts is None else "for_s = 1"
+    return f'[[fault]]\nkind = "{kind}"\nat_s = 5\n{lasts}\n{NEEDED.get(kind, "")}\n{more}\n'
 
 
 @pytest.mark.parametrize("driver", models.NAMES)

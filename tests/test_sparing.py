@@ -7,15 +7,16 @@ import pytest
 import motekit
 from motefw.keys import DATA
 from motekit import plan
-from motekit.client import Client
+from motekit.client import CancelledError, Client
 from motekit.errors import StoreError
 from motekit.flasher import flash
 from motekit.flasher.job import Spared
 from motekit.keys import Host, KeyStore
+from motekit.prompt import repl
 from motekit.prompt.raw import PromptError, RawPrompt
 from motekit.provision import Options, Records, session, sparing
 from motekit.provision.guard import HoldsError, RefusedError
-from motekit.provision.look import Found
+from motekit.provision.look import Found, Heard, over_link
 from motekit.provision.sparing import Sparing
 from motekit.station import work
 from motekit.station.desk import Slot
@@ -25,7 +26,7 @@ from motekit.station.visit import Visit
 from motekit.store import Store
 from motekit.transports.patience import opened
 from motekit.transports.serial import SerialPipe
-from tests.model_board import note_packet
+from tests.model_board import ModelBoard, PtyBoard, note_packet
 
 NAME = "esp32-c3-devkitm-1"
 BOARD = f'[[board]]\nboard = "{NAME}"\n[[board.sensor]]\ndriver = "sht4x"\n'
@@ -179,7 +180,7 @@ def at_prompt(monkeypatch):
             return what
 
         monkeypatch.setattr(sparing, "over_link", lambda *_, **__: None)
-        monkeypatch.setattr(sparing, "_prompt", lambda _port: answer(prompt))
+        monkeypatch.setattr(sparing, "_prompt", lambda _port, _wait_s: answer(prompt))
         monkeypatch.setattr(sparing.unsent, "queue", lambda _prompt: answer(queue))
 
     return says
@@ -191,7 +192,7 @@ def settled(**wishes):
 
 def test_a_prompt_that_answers_and_does_not_tell_is_not_unknown(at_prompt):
     at_prompt(b"", PromptError("/dev/ttyX: no MicroPython prompt within 2 s"))
-    assert settled() == "unknown: no firmware answers"
+    assert settled() == "unknown: nothing answers"
     for queue, prompt in [
         (PromptError("/dev/ttyX: the queue came over garbled 5 times"), Prompt()),
         (b"", Prompt("a0b1\x7f2d3e4f5")),
@@ -200,6 +201,86 @@ def test_a_prompt_that_answers_and_does_not_tell_is_not_unknown(at_prompt):
         with pytest.raises(RefusedError, match=r"at its prompt.*garbled.*--discard"):
             settled()
         assert settled(discard=True) == "given up"
+
+
+class Line:
+    """An open port at which somebody says something once, and never gives a prompt."""
+
+    def __init__(self, said):
+        self._said = said
+
+    @property
+    def in_waiting(self):
+        return len(self._said)
+
+    def read(self, _n):
+        said, self._said = self._said, b""
+        return said
+
+    def write(self, _data):
+        pass
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def line(monkeypatch):
+    """Return a function that sets what is said at the port; it is no prompt, and no hello."""
+    monkeypatch.setattr(sparing, "PROMPT_S", 0.2)
+    monkeypatch.setattr(sparing, "SPOKE_S", 0.2)
+
+    def says(said, *, before=False):
+        def over_link(*_, heard, **__):
+            heard.speaks = before
+
+        monkeypatch.setattr(sparing, "over_link", over_link)
+        monkeypatch.setattr(repl, "open_port", lambda _name: Line(said))
+
+    return says
+
+
+@pytest.mark.parametrize("said", [b"motefw: interrupted", b"\r\nKeyboardInterrupt:", b">>> \x07"])
+def test_who_speaks_as_ours_do_and_comes_to_no_prompt_is_left_alone(line, said):
+    line(said)
+    with pytest.raises(RefusedError, match=r"heard there.*does not tell what it holds.*--discard"):
+        settled()
+    line(b"", before=True)
+    with pytest.raises(RefusedError, match=r"heard there.*--discard") as refused:
+        settled()
+    assert headline("look", str(refused.value)) == "HAS DATA"
+    assert settled(discard=True) == "given up"
+
+
+@pytest.mark.parametrize("said", [b"", b"temperature: 21 C\r\n", b"Guru Meditation Error"])
+def test_another_program_is_no_obstacle(line, said):
+    line(said)
+    assert settled() == "unknown: nothing answers"
+
+
+def silent(_data):
+    return b""
+
+
+def damaged(data):
+    return data.replace(b"C", b"D")
+
+
+@pytest.mark.parametrize("noise", [bytes, damaged])
+def test_a_firmware_that_does_not_get_to_its_hello_is_heard(noise):
+    """By its credits, intact or not."""
+    board = ModelBoard()
+    board.mute = ("hello",)
+    heard = Heard()
+    with PtyBoard(board, noise) as there, pytest.raises(CancelledError):
+        over_link(there.path, OURS, lambda: heard.speaks, 60, known=True, heard=heard)
+
+
+def test_on_a_line_that_carries_nothing_nobody_is_heard():
+    heard = Heard()
+    with PtyBoard(ModelBoard(), silent) as there:
+        assert over_link(there.path, OURS, bool, 0.1, known=True, heard=heard) is None
+    assert not heard.speaks
 
 
 def test_what_is_damaged_in_a_queue_is_kept_and_told(at_prompt, tmp_path):

@@ -14,15 +14,18 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from motekit import plan as plans
 from motekit.errors import LinkError, MotekitError, UsageError
-from motekit.provision import Outcome
+from motekit.keys import KeyStore
+from motekit.provision import Outcome, Records
+from motekit.provision.look import Found
 from motekit.station import run as running
-from motekit.station import tally
+from motekit.station import tally, work
 from motekit.station.desk import ENDS, FLICKER_S, Desk
 from motekit.station.journal import Entry, Journal, JournalError
 from motekit.station.labels import Labels
 from motekit.station.run import Station
 from motekit.station.visit import AlreadyError, Step
 from motekit.station.watch import Plug, Watch
+from motekit.station.work import Work
 
 PORTS = tuple(f"tty{n}" for n in range(5))
 AT_ONCE = 2
@@ -246,6 +249,19 @@ def test_a_board_that_never_says_who_it_is_counts_once_while_it_stays_plugged():
     assert tally.of(tries).failed == 1
     assert tally.of([*tries, Entry("failed", port="tty0", plug="2")]).failed == 2
     assert tally.of([*tries, Entry("failed", port="tty1", plug="1")]).failed == 2
+    found = tally.of([*tries, Entry("passed", "a0", "tty0", plug="1")])
+    assert (found.failed, found.passed) == (0, 1)  # it has said so after all
+    found = tally.of([*tries, Entry("passed", "a0", "tty0", plug="2")])
+    assert (found.failed, found.passed) == (1, 1)
+
+
+def test_where_no_plug_is_told_a_board_without_a_name_counts_until_another_one_has_one():
+    """So that it is not one more each time that the station is started."""
+    tries = [Entry("failed", port="socket://x:1")] * 3
+    assert tally.of(tries).failed == 1
+    more = [*tries, Entry("passed", "a0", "socket://x:1")]
+    assert tally.of(more).failed == 1
+    assert tally.of([*more, *tries]).failed == 2
 
 
 def test_a_board_that_was_pulled_and_comes_again_is_counted_by_what_became_of_it():
@@ -524,6 +540,25 @@ def test_two_boards_of_one_id_are_not_made_alike(bag):
     (failed,) = (each for each in station.desk.slots.values() if each.state == "failed")
     assert "one of them is a copy" in failed.why
     assert bag.provisioned == ["a0"]
+
+
+def test_blank_chips_are_not_alike(bag, plan, tmp_path, monkeypatch):
+    """On a busy machine the boot ROM may be heard late: chips have no id yet then."""
+    monkeypatch.setattr(work, "_cannot_boot", lambda _port: b"")
+    monkeypatch.setattr(work.look, "over_link", lambda *_, **__: Found("", blank=True))
+    records = Records(tmp_path / "records.jsonl")
+    blank = {}
+
+    def flash(visit):
+        blank[visit.port] = visit.blank
+
+    with Journal(tmp_path / "other") as journal:
+        keys = KeyStore.from_root(bytes(range(32)))
+        look = Work(plan, {}, keys=keys, records=records, journal=journal).steps()[0]
+    bag.plugged = dict.fromkeys(PORTS, "?")
+    station, _ = served(bag, steps=(look, Step("flash", flash)))
+    assert {each.why for each in station.desk.slots.values()} == {""}
+    assert blank == dict.fromkeys(PORTS, True)
 
 
 def test_a_board_that_is_pulled_is_named_so_and_finished_the_next_time(bag):

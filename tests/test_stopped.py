@@ -25,6 +25,7 @@ from motekit.keys import Host, KeyStore
 from motekit.prompt import stopped as stopped_module
 from motekit.prompt.raw import RawPrompt
 from motekit.prompt.stopped import Left
+from motekit.provision import delivery
 from motekit.store import Store
 from motekit.transports import transport
 from motekit.transports.link import Log, Stats
@@ -285,6 +286,29 @@ def test_what_is_damaged_in_ram_is_kept_and_told_before_the_board_starts(key_sto
         Session(hub, Typed(b""))._client.keep(Left("a0b1c2d3e4f5", (good, bad), b"\xff\xffrest"))
         assert [each.data for each in store.quarantined()] == [bad, b"\xff\xffrest"]
     assert "1 packets taken out of its RAM, 1 set aside, 6 bytes set aside" in told[-1].text
+
+
+def test_what_is_damaged_is_set_aside_once_however_often_the_store_fails(
+    key_store, tmp_path, monkeypatch
+):
+    """By a collector, and by who has the prompt."""
+    monkeypatch.setattr("motekit.collector.recorded.KEEP_S", 0.0)
+    good, bad = queue_of(key_store)
+    rest = b"\xff\xffrest"
+    whole = b"".join(len(each).to_bytes(2, "little") + each for each in (good, bad)) + rest
+    path = tmp_path / "fleet.motekit"
+    with Store.open(path, create=True) as store:
+        hub = Collector(store, [], key_store, Host(tmp_path / "host.json"), lambda _: None)
+        hub.submit = lambda _: None
+        for _ in range(2):
+            with pytest.raises(LinkError, match="the store takes nothing"):
+                Session(hub, Typed(b""))._client.keep(Left("a0b1c2d3e4f5", (good, bad), rest))
+    monkeypatch.setattr(delivery.unsent, "queue", lambda _: whole)
+    taken = delivery.take_left(None, "a0b1c2d3e4f5", path, key_store)
+    assert (taken.packets, taken.set_aside, taken.rest_bytes) == (1, 1, 6)
+    with Store.open(path, readonly=True) as store:
+        assert [each.data for each in store.quarantined()] == [bad, rest]
+        assert store.counter("quarantined") == 2
 
 
 def test_a_queue_without_any_packet_is_not_started_over():

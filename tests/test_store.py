@@ -386,6 +386,23 @@ def test_a_time_that_no_clock_tells_is_set_aside(store):
     assert store.append([received(samples(seq=0, time_us=(1 << 62) - 1))]).new == 1
 
 
+@pytest.mark.parametrize("at_most", [3, 10])
+def test_what_is_to_be_in_quarantine_once_is(path, at_most):
+    """As long as it is there: what had to make room comes back."""
+    packets = [bytes([at]) * 100 for at in range(5)]
+    for _ in range(2):
+        with Store.open(path, create=True) as store:
+            store._quarantine.max_bytes = at_most * (100 + ROW_BYTES)
+            for data in (*packets, packets[-1]):
+                store.quarantine(DEVICE, data, "a test", once=True)
+            kept = [one.data for one in store.quarantined() if one.device == DEVICE]
+            assert sorted(kept) == packets[-at_most:]
+            assert not store.quarantine(DEVICE, packets[-1], "another time", once=True)
+    with Store.open(path) as store:
+        assert store.quarantine(DEVICE[::-1], packets[-1], "of another", once=True)
+        assert store.quarantine(DEVICE, packets[-1], "one more time")
+
+
 def test_quarantine_is_bounded_oldest_out_and_counted(path):
     with Store.open(path, create=True) as store:
         store._quarantine = Quarantine(10 * (100 + ROW_BYTES))
@@ -508,6 +525,19 @@ def test_a_summary_counts_the_gaps_that_a_board_told_of(store):
     assert (device.gaps, device.lost_samples) == (3, 24)
 
 
+def sensor_note(name, state, **where):
+    return received(note({"sensor": {"stream": 0, "name": name, "state": state}}, **where))
+
+
+def test_a_summary_tells_which_sensors_were_not_well_at_last(store):
+    store.append([sensor_note("sht4x", "absent", epoch=1, seq=0)])
+    states = [("sht4x", "ok"), ("pms5003", "failing"), ("adxl345", "failing"), ("adxl345", "ok")]
+    store.append([sensor_note(*each, epoch=2, seq=seq) for seq, each in enumerate(states)])
+    assert store.summary().devices[0].ailing == ("pms5003: failing",)
+    store.append([sensor_note("sht4x", "ok", epoch=3, seq=0)])
+    assert store.summary().devices[0].ailing == ()
+
+
 def test_an_append_says_what_was_new_with_headers(store):
     group = [received(packet_of((DEVICE, 0, 1), seq)) for seq in (0, 1, 2, 2)]
     done = store.append(group)
@@ -517,16 +547,23 @@ def test_an_append_says_what_was_new_with_headers(store):
     assert store.append([]).new == 0
 
 
-def test_threads_may_share_a_store(store):
+def test_threads_may_share_a_store(store, monkeypatch):
+    monkeypatch.setattr(store, "tail_max_bytes", 1000)  # it is sealed between them, too
+    usual_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+
     def work(epoch):
         for seq in range(20):
             store.append([received(samples(epoch=epoch, seq=seq))])
 
     threads = [threading.Thread(target=work, args=(epoch,)) for epoch in range(1, 5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(usual_s)
     assert {ack[1:] for ack in store.acknowledged(DEVICE)} == {
         (epoch, 19) for epoch in range(1, 5)
     }

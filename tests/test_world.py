@@ -1,12 +1,15 @@
 """Worlds: boards, lines, faults and the real collector in one virtual time, the same each time."""
 
+import contextlib
 import hashlib
 import json
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -194,6 +197,42 @@ def test_a_program_that_never_looks_at_its_clock_is_reset(write_scenario, monkey
         assert world.boards[0].counts.resets["watchdog"] == 1
         assert world.boards[0].counts.stuck == 1
     assert "reset: watchdog" in events
+
+
+def of_folder(folder):
+    """Return the processes whose command line names a folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            if os.fsencode(folder) in path.read_bytes():
+                found.append(int(path.parent.name))
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing tells a VM of its parent")
+@pytest.mark.parametrize("count", [1, 4])
+def test_boards_that_never_look_up_end_with_a_world_that_is_killed(tmp_path, count):
+    plan, folder = tmp_path / "plan.toml", tmp_path / "boards"
+    plan.write_text(f"seed = 1\n{BARE}count = {count}\n")
+    program = [sys.executable, Path(__file__).with_name("looping_boards.py"), plan, folder]
+    said = folder / "board-0" / "serial.txt"
+    end = time.monotonic() + 60
+    try:
+        with started(program) as run:
+            while not (said.exists() and b"looping" in said.read_bytes()):
+                assert run.poll() is None
+                assert time.monotonic() < end
+                time.sleep(0.02)
+            assert len(of_folder(folder / "board-0")) >= 1
+            run.kill()
+            run.wait()
+        while of_folder(folder):
+            assert time.monotonic() < end
+            time.sleep(0.02)
+    finally:
+        for pid in of_folder(folder):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def test_a_program_that_fails_leaves_a_prompt_and_the_board_stays(write_scenario, tmp_path):

@@ -19,6 +19,8 @@ START = const(0)
 POLL = const(1)
 READ = const(2)
 STOPPED = const(3)
+FAILED = const(1)  # what a streaming part has lost samples by
+SILENT = const(2)
 BACKOFF_MIN_MS = const(1000)
 POLL_MAX_MS = const(100)
 _PERIOD_MS = const(1000)
@@ -48,6 +50,7 @@ class Stream:
         self.poll_ms = self.rest_ms = POLL_MAX_MS  # between two looks; after one that found some
         self._rested = False  # since the last look, which is the first one then
         self.quiet_s = 0  # a streaming part that gives nothing for so long has stopped
+        self.late_s = 0  # and one that has been silent for more than so long has lost some
         self.driver = self.block = self.last_error = None
         self.state = "starting"
         self.phase = START
@@ -56,7 +59,7 @@ class Stream:
         self.reading = False  # in the driver, whose next sample may be lost by an interrupt
         self.cut = False  # it may have been
         self.failures = 0  # in a row
-        self.missed = 0  # polled: slots that went by; streaming: 1 after a failure
+        self.missed = 0  # polled: slots that went by; streaming: FAILED, SILENT or 0
         self.held = 0  # samples in the block before it was asked
         self.first = 0  # index of the block's first sample
         self.after = 0  # index beyond the block that was last being logged
@@ -141,8 +144,11 @@ class Stream:
             # What is there at the first look came earlier than it need have.
             wait_ms = self.rest_ms // 2 if self._rested else self.rest_ms
             wait_ms = max(wait_ms, self.poll_ms)
-        elif self._clock.s - self.heard_s >= self.quiet_s:
-            raise SensorError(f"{self.name}: no sample for {self.quiet_s} s")
+        elif self._clock.s - self.heard_s >= self.late_s:
+            if self._clock.s - self.heard_s >= self.quiet_s:
+                raise SensorError(f"{self.name}: no sample for {self.quiet_s} s")
+            if self.samples:  # the first may take its time
+                self.missed = self.missed or SILENT
         self._rested = n > 0
         if block.count and self._age_ms() + wait_ms > self._latency_ms:
             self.close()

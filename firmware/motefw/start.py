@@ -8,6 +8,7 @@ from .sampler import POLL_MAX_MS
 
 _SILENCE_S = const(5)
 _REST_MAX_MS = const(1000)
+_LATE_PERIODS = const(3)  # parts that decide themselves take up to 2.3 (PMS5003)
 _NEVER_S = const(0x3FFFFFFF)
 
 
@@ -67,6 +68,8 @@ def _block(stream, cls, driver):
         stream.rest_ms = rest_ms if cls.TIMED else stream.poll_ms
     # An I2C part that is silent for long has stopped; parts on a line tell.
     stream.quiet_s = max(_SILENCE_S, period_us // 50000) if cls.BUS == "i2c" else _NEVER_S
+    late_s = _LATE_PERIODS * -(-period_us // 1000000) + 1  # a second more, as they are whole ones
+    stream.late_s = late_s if cls.TIMED else stream.quiet_s
     channels = len(channels_of(cls, stream.sensor.get("options", {})))
     most = limits["samples"] * 3 // max(channels, 3)  # a packet holds no more, nor has a heap room
     n = max(1, min(latency_ms * 1000 // period_us + 1, most))

@@ -3,7 +3,7 @@
 A host brings NAME.try for each of them, then this, which is the one moment that decides:
 
     trial.json {"step": "apply", "files": [NAME...], "had": [NAMEs that there were before],
-                "mark": {"plan", "unit", "at"}}
+                "mark": {"plan", "unit", "keys", "at"}}
 
 From then on each boot carries out what it says, so that a power cut finds no way between: "apply"
 puts the new files in the place of the old ones, which become NAME.old; "keep" drops those and

@@ -6,7 +6,7 @@ What cannot be logged now is noted in the stream and logged later.
 
 from .compat import const
 from .errors import MoteError
-from .sampler import BACKOFF_MIN_MS, START, STOPPED
+from .sampler import BACKOFF_MIN_MS, FAILED, START, STOPPED
 
 _FAILURES_MAX = const(3)  # in a row, before a sensor is started again
 _BACKOFF_MAX_MS = const(30000)  # within a minute of the end of a fault all is well
@@ -94,7 +94,7 @@ def lose(stream, n):
     if counted < _RATE_SAMPLES or span_us <= 0:  # else by the sensor's own clock, as measured
         counted = 1
         span_us = stream.driver.period_us
-    why = "restart" if stream.missed else "overrun"
+    why = ("overrun", "restart", "silence")[stream.missed]
     _gap(stream, why, max(elapsed_us * counted // span_us - n, 1))
 
 
@@ -156,7 +156,7 @@ def failed(stream, error):
         return stream.poll_ms
     state = _state_after(stream, error, known)
     if stream.cls.STREAMING and stream.samples:
-        stream.missed = 1
+        stream.missed = FAILED
     stream.phase = START
     try:
         if isinstance(error, OSError) and error.errno != _ENODEV:

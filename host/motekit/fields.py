@@ -20,7 +20,7 @@ def read_toml(path: Path, error: type[MotekitError], data: bytes | None = None) 
         return Fields(str(path), tomllib.loads(held.decode("utf-8")), error)
     except OSError as err:
         raise error(f"{path}: cannot be read: {err.strerror or err}") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as err:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as err:
         raise error(f"{path}: not TOML: {err}") from None
 
 

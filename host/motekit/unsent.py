@@ -6,7 +6,7 @@ and its packets go through the ordinary intake, each with its tag.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -72,7 +72,7 @@ def _piece(prompt: RawPrompt, at: int) -> bytes:
     )
 
 
-def record(path: Path, device: str, found: list[bytes]) -> None:
+def record(path: Path, device: str, found: Sequence[bytes]) -> None:
     """Write packets as a recording, which `motekit collect replay:FILE` takes."""
     recorder = Recorder(path)
     for each in found:

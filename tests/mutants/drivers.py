@@ -40,6 +40,14 @@ DRIVERS = (
         ("test_an_overrun_is_a_gap_and_the_latest_samples_are_kept",),
     ),
     Mutant(
+        "adxl345: no room for the sample in the output filter",
+        _DRIVERS + "adxl345.py",
+        "_MOST = const(33)",
+        "_MOST = const(32)",
+        "adxl345",
+        ("test_an_overrun_is_a_gap_and_the_latest_samples_are_kept",),
+    ),
+    Mutant(
         "adxl345: wrong scale in the channel table",
         _DRIVERS + "adxl345.py",
         "_G = 1 / 256",

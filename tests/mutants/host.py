@@ -83,8 +83,8 @@ HOST = (
     Mutant(
         "delivery: quarantine skipped",
         _HOME + "collector/delivery.py",
-        "        self._hub.store.quarantine(device, data, why)\n",
-        "",
+        "        if self._hub.store.quarantine(device, data, why, once=once):\n",
+        "        if once:\n",
         "collector",
         ("test_a_rotten_record_is_set_aside_and_skipped_after_three_deliveries",),
     ),
@@ -99,7 +99,7 @@ HOST = (
     Mutant(
         "collector: one device from two ports",
         _HOME + "collector/collector.py",
-        "if owner is not session:",
+        "if owner is not contact:",
         "if owner is None:",
         "collector",
         ("test_two_ports_with_one_device_id_are_told_apart",),

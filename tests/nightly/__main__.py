@@ -1,7 +1,7 @@
 """make nightly: rides random schedules of faults; says which seed fails, and how to repeat it.
 
-python -m tests.nightly --count 20 --long 0 --day 0    the first twenty of two hours each
-python -m tests.nightly --seed 123                     one of them alone
+make nightly ARGS='--count 20 --long 0 --day 0'    the first twenty of two hours each
+make nightly ARGS='--seed 123'                     one of them alone
 """
 
 import argparse
@@ -75,7 +75,7 @@ def _ride_all(
         failed[seed] = str(found)
         length = f"--days {hours / 24:g}" if seed > LONG else f"--hours {hours:g}"
         print(f"seed {seed} FAILED: {type(found).__name__}: {found}", flush=True)
-        print(f"  repeat: python -m tests.nightly --seed {seed} {length}", flush=True)
+        print(f"  repeat: make nightly ARGS='--seed {seed} {length}'", flush=True)
     return outcomes, failed
 
 

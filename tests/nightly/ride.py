@@ -104,7 +104,8 @@ class _Rider:
             world.run(until_s=end_s)
             told = [*told[-1:], status] if status else []
         self.slowest_s = max(self.slowest_s, late_s)
-        self._weigh(told[-1])
+        if all(fault["kind"] != "memory_pressure" for fault in episode.faults):
+            self._weigh(told[-1])  # else no rare module is there, and all later ones weigh more
 
     def _ask(self, until_s: float) -> dict[str, Any] | None:
         """Return the board's status, None if it does not come in time."""

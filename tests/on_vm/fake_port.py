@@ -50,6 +50,14 @@ class Line:
         self._in += data
         self._event.set()
 
+    def take(self):
+        """Return the next byte that waits, -1 if none does."""
+        if not self._in:
+            return -1
+        b = self._in[0]
+        self._in = self._in[1:]
+        return b
+
     async def readinto(self, buf):
         while not self._in:
             self._event.clear()

@@ -4,12 +4,13 @@ Maker: Analog Devices (US)
 Bus: I2C 0x53, 0x1D
 Source: ADXL345 datasheet Rev. G, "Register Map", "FIFO", "I2C"
 Rates: 25, 50, 100, 200, 400, 800 Hz
-Unverified: a FIFO of exactly 32 sets the overrun bit: a gap, though none may be lost
+Unverified: a FIFO that is just full sets the overrun bit: a gap, though none may be lost
 
 1600 and 3200 Hz are refused: over I2C at 400 kHz the datasheet allows at most 800 Hz, and in
 proportion less on a slower bus (200 Hz at 100 kHz). The FIFO streams, it keeps the latest 32
-samples. Each read of the six data bytes takes one sample out, and the next may begin 5 us later:
-the address bytes of an I2C read alone take 45 us at 400 kHz.
+samples, and the output filter holds one more (Register 0x39, "Entries Bits"). Each read of the six
+data bytes takes one sample out, and the next may begin 5 us later: the address bytes of an I2C
+read alone take 45 us at 400 kHz.
 """
 
 from motefw.compat import const
@@ -32,6 +33,7 @@ _OVERRUN = const(0x01)
 _WATERMARK = const(0x02)
 _FULL_RESOLUTION = const(0x08)
 _DEPTH = const(32)
+_MOST = const(33)  # that can wait
 _BYPASS = const(0x00)
 _STREAM = const(0x80)
 
@@ -74,11 +76,11 @@ class ADXL345(Driver):
     def pending(self):
         """Return how many samples wait; set `gap` if the FIFO ran over before them."""
         waiting = self._get(_FIFO_STATUS) & 0x3F
-        if waiting > _DEPTH:
-            raise self.error(f"{waiting} samples wait, at most 32 expected")
+        if waiting > _MOST:
+            raise self.error(f"{waiting} samples wait, at most 33 expected")
         if not waiting and not self._get(_POWER_CTL) & _MEASURE:
             raise self.error("it has stopped measuring (supply interrupted?)")
-        if waiting == _DEPTH:
+        if waiting >= _DEPTH:
             self._ran_over()
         return waiting
 

@@ -3,8 +3,9 @@
 Maker: Sensylink (CN)
 Bus: I2C 0x40, 0x41, 0x42, 0x43
 Source: CHT8305 datasheet, "Register map", "Configuration register"
-Rates: on demand, at most one a second (it heats itself); one measurement takes 13 ms
-Unverified: the two lowest bits of a word are 0 at 14 bits; time that a reset takes (5 ms)
+Rates: on demand, at most one a second (it heats itself); one measurement takes 13 to 23 ms
+Unverified: the two lowest bits of a word are 0 at 14 bits; time that a reset takes (5 ms); that a
+    CHT8305C is done within 23 ms (Zephyr's driver, after the maker's code)
 
 It resembles the HDC1080, which answers at 0x40 too and is told by its maker's id. The heater has
 no option here, and start and stop put it off.
@@ -53,7 +54,7 @@ class CHT8305(Driver):
     def measure(self):
         """Begin one measurement; return the milliseconds it takes."""
         self.bus.writeto(self.address, _POINT_AT_DATA)
-        return 20
+        return 25
 
     def read(self, block):
         """Append (temperature, humidity); nothing is appended when it raises."""

@@ -4,7 +4,8 @@ Maker: Plantower (CN)
 Bus: UART 9600 8N1
 Source: PMS5003 series data manual V2.3, Appendices I and II
 Rates: as the part decides, every 0.2 to 2.3 s; on request in passive mode
-Unverified: lengths of the variants' frames (from public drivers), by which they are refused
+Unverified: lengths of the variants' frames (from public drivers), by which they are refused; that
+    a fan running up has zeros for the version, too: published frames of nothing but zeros have one
 
 Frames come when the part likes, among whatever else is on the line: a window over the bytes moves
 on by one until header, length and sum agree, so garbage costs no frame that came whole. What comes

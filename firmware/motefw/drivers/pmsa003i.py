@@ -4,7 +4,8 @@ Maker: Plantower (CN)
 Bus: I2C 0x12, at most 100 kHz
 Source: PMSA003I series data manual V2.6, "I2C protocol"
 Rates: on demand; the part measures every 0.2 to 2.3 s
-Unverified: that it does not acknowledge until it is up
+Unverified: that it does not acknowledge until it is up; that a fan running up has zeros for the
+    version, too
 
 Each reading is the part's latest frame. What is read in the first `warmup_s` after the start, and
 a payload of nothing but zeros, is the fan running up and not air: marked invalid.

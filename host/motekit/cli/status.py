@@ -32,6 +32,9 @@ def status(
             for device in summary.devices
         ]
     show.rows(_COLUMNS, rows, as_json=_record if as_json else None)
+    for row in rows:
+        if row.summary.ailing and row.former is None and not as_json:
+            say.err(f"{_board(row)} ({row.summary.device}): {', '.join(row.summary.ailing)}")
     if summary.quarantined and not as_json:
         say.err(
             f"{summary.quarantined} packets were set aside, {summary.quarantine_dropped} of them "

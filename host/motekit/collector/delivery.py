@@ -34,10 +34,13 @@ class Delivery:
             self._hub.submit(Arrivals(self, taken))
         return taken
 
-    def set_aside(self, device: str, data: bytes, why: str) -> None:
-        """Put into quarantine what must not be stored, and tell."""
-        self._hub.store.quarantine(device, data, why)
-        self._hub.live.count(device, quarantined=1)
+    def set_aside(self, device: str, data: bytes, why: str, *, once: bool = False) -> None:
+        """Put into quarantine what must not be stored, and tell.
+
+        `once`: unless it is there already, from when all of it was last tried.
+        """
+        if self._hub.store.quarantine(device, data, why, once=once):
+            self._hub.live.count(device, quarantined=1)
         self.tell("warning", f"a packet of {len(data)} bytes was set aside: {why}")
 
     def tell(self, kind: str, text: str) -> None:

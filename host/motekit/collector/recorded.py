@@ -29,7 +29,7 @@ class RecordedPackets:
         if taken < len(events):
             for event, verdict in zip(events, verdicts, strict=True):
                 if not isinstance(verdict, Received):
-                    self._delivery.set_aside(event.device, event.data, verdict.why)
+                    self._delivery.set_aside(event.device, event.data, verdict.why, once=True)
         return len(events) - taken
 
     def keep(self, left: Left) -> None:
@@ -43,7 +43,7 @@ class RecordedPackets:
             self._hub.record(left.device, data)
         aside = self.take([Recorded(left.device, data) for data in left.packets])
         if left.rest:
-            self._delivery.set_aside(left.device, left.rest, NO_PACKETS)
+            self._delivery.set_aside(left.device, left.rest, NO_PACKETS, once=True)
         if not self._delivery.settled(KEEP_S, self._hub.stopping):
             if self._hub.stopping():
                 raise CancelledError(f"{self._port}: given up")

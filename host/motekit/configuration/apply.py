@@ -13,7 +13,7 @@ from motekit.keys import KeyStore
 
 from . import wire
 from .diff import changes, completed
-from .lines import Line, Opened, each, opened
+from .lines import Line, Opened, anybody, each, opened
 from .outcome import Outcome, Steps, Target
 from .rotation import Rotation
 from .trial import Trial
@@ -36,18 +36,20 @@ def apply(
     on_step: Steps = lambda _port, _what: None,
     *,
     discard: bool = False,
+    admit: Callable[[Hello], None] = anybody,
 ) -> list[Outcome]:
     """Change the boards at some ports, all at once; return what became of each.
 
     With a store what the boards hold is collected into it before they boot; without one a
-    provisioned board that holds anything is left as it is, unless that may be discarded.
+    provisioned board that holds anything is left as it is, unless that may be discarded. `admit`
+    raises MotekitError for a board of which nothing is even to be collected.
     """
     safe = discard or store is not None
 
     def work(line: Line) -> Outcome:
         return change(line, target, key_store, on_step, discard=safe)
 
-    with opened(ports, key_store, store) as lines:
+    with opened(ports, key_store, store, discard=discard, admit=admit) as lines:
         return each(ports, lambda port: _safely(lines, port, work))
 
 

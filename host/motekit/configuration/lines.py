@@ -1,13 +1,14 @@
 """Many boards at once, by the ports they are at: asked directly, or through a collector.
 
 Directly, a port is opened for one board after the other thread's; what a board has not sent yet
-is lost when it boots. Through a collector all of it goes into a store first.
+is lost when it boots. Through a collector all of it goes into a store first, and so does what a
+stopped firmware has left in RAM, before it is started.
 """
 
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import TimeoutError as LateError
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -19,6 +20,8 @@ from motekit.errors import LinkError, MotekitError
 from motekit.hello import Hello
 from motekit.keys import Host, KeyStore
 from motekit.probe import Port, probe
+from motekit.prompt.stopped import Left
+from motekit.provision.delivery import keep_left
 from motekit.store import collecting_into
 from motekit.transports import transport
 from motekit.transports.serial import SerialPipe
@@ -47,15 +50,23 @@ class Line(Protocol):
         ...
 
 
+def _lose(left: Left) -> None:
+    """Have lost what a stopped firmware has left."""
+    del left
+
+
 class DirectLine:
     """A board at a port that is ours; after a boot it is greeted anew."""
 
     clock: Clock = SYSTEM
 
-    def __init__(self, port: str, key_store: KeyStore, host: Host) -> None:
+    def __init__(
+        self, port: str, key_store: KeyStore, host: Host, *, discard: bool = False
+    ) -> None:
         self.port = port
         self._keys = key_store
         self._host = host
+        self._discard = discard  # what a stopped firmware has left in RAM
         self._pipe: SerialPipe | None = None
         self._client: Client | None = None
         self.hello = self._open()
@@ -64,6 +75,8 @@ class DirectLine:
         self.close()
         self._pipe = SerialPipe(self.port)
         self._client = Client(self._pipe, self._keys, self._host)
+        if self._discard:
+            self._client.keep = _lose
         return self._client.connect()
 
     def ask(self, name: str, args: Mapping[str, Any], /) -> Any:
@@ -115,6 +128,30 @@ def each(ports: Sequence[str], work: Callable[[str], T]) -> list[T]:
     return at_once(ports, lambda port, _: work(port), end_s=_END_S)
 
 
+def _met(port: Port, store: Path, key_store: KeyStore, admit: Callable[[Hello], None]) -> Port:
+    """Return a port with the board that may be asked there, or with why there is none.
+
+    One that waits at its prompt is started, once what it has in RAM is in the store.
+    """
+
+    def keep(left: Left) -> None:
+        left.check_keys(key_store, port.name)
+        keep_left(left, store, key_store)
+
+    try:
+        hello = port.hello
+        if hello is None and not port.failed:
+            with closing(SerialPipe(port.name)) as pipe:
+                client = Client(pipe, key_store, Host())
+                client.keep = keep
+                hello = client.connect()
+        if hello is not None:
+            admit(hello)
+    except MotekitError as error:
+        return port._replace(hello=None, note=str(error).removeprefix(f"{port.name}: "))
+    return port._replace(hello=hello)
+
+
 class Opened(Protocol):
     """What hands out lines."""
 
@@ -134,13 +171,14 @@ class Direct:
 
     clock: Clock = SYSTEM
 
-    def __init__(self, key_store: KeyStore) -> None:
+    def __init__(self, key_store: KeyStore, *, discard: bool = False) -> None:
         self._keys = key_store
         self._host = Host()
+        self._discard = discard
 
     def line(self, port: str) -> DirectLine:
         """Open a port and greet the board."""
-        return DirectLine(port, self._keys, self._host)
+        return DirectLine(port, self._keys, self._host, discard=self._discard)
 
     def release(self, line: Line) -> None:
         """Close its port."""
@@ -173,17 +211,34 @@ class Collecting:
         """Leave it to the collector."""
 
 
+def anybody(hello: Hello) -> None:
+    """Admit any board."""
+    del hello
+
+
 @contextmanager
-def opened(ports: Sequence[str], key_store: KeyStore, store: Path | None) -> Generator[Opened]:
+def opened(
+    ports: Sequence[str],
+    key_store: KeyStore,
+    store: Path | None,
+    *,
+    discard: bool = False,
+    admit: Callable[[Hello], None] = anybody,
+) -> Generator[Opened]:
     """Make boards ready to be asked; with a store, what they hold is collected into it meanwhile.
+
+    `admit` raises MotekitError for a board of which nothing is to be collected. `discard`: what
+    a stopped firmware has left in RAM may be lost, where there is no store.
 
     Raises MotekitError for a store that cannot be written.
     """
     if store is None:
-        yield Direct(key_store)
+        yield Direct(key_store, discard=discard)
         return
     host = Host()
-    found = probe([Port(port, "", None, "") for port in ports], key_store, host)
+    heard = probe([Port(port, "", None, "") for port in ports], key_store, host)
+    named = {port.name: port for port in heard}
+    found = each([*named], lambda name: _met(named[name], store, key_store, admit))
     there = [port.name for port in found if port.hello is not None]
     with collecting_into(store) as into:
         sources = [transport(f"serial:{port}") for port in there]

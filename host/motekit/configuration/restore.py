@@ -14,12 +14,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from motefw import keys
 from motekit import board as boards
 from motekit.client import Client, NoReplyError
 from motekit.errors import BoardError, LinkError, MotekitError
+from motekit.hello import Hello
 from motekit.keys import Host, KeyStore
 from motekit.prompt.raw import NEW, PromptError, RawPrompt
 from motekit.provision import look, proof, transaction
@@ -35,6 +35,7 @@ from . import apply as applying
 from .backup_file import CONFIG, JSON_FILES, KEYS, WIFI, Backup, parsed
 from .diff import Change, changes, completed
 from .outcome import Outcome, Steps, Wanted
+from .paths import Config
 
 BOOT_S = 20.0
 BACKUP = "the backup's"  # what stands for a file's content
@@ -56,21 +57,33 @@ def one(
 ) -> Outcome:
     """Bring a backup onto the board at a port; nothing is raised."""
     if set(backup.files) == {CONFIG}:
-
-        def target(hello: Any, held: Any) -> Wanted:
-            del held
-            _check_chip(hello.board, backup)
-            return Wanted(backup.config)
-
-        (outcome,) = applying.apply(
-            [port], target, key_store, options.store, on_step, discard=options.discard
-        )
-        return outcome
+        return _configure(port, backup, key_store, options, on_step)
     work = _Restoring(port, backup, key_store, options, on_step)
     try:
         return work.run()
     except (MotekitError, OSError) as e:
         return work.outcome("failed", str(e).removeprefix(f"{port}: "))
+
+
+def _configure(
+    port: str, backup: Backup, key_store: KeyStore, options: Options, on_step: Steps
+) -> Outcome:
+    """Bring back a configuration alone."""
+
+    def check(hello: Hello) -> None:
+        _check_chip(hello.board, backup)
+
+    def target(hello: Hello, held: Config) -> Wanted:
+        del held
+        check(hello)
+        return Wanted(backup.config)
+
+    (outcome,) = applying.apply(
+        *([port], target, key_store, options.store, on_step),
+        discard=options.discard,
+        admit=check,
+    )
+    return outcome
 
 
 class _Restoring:

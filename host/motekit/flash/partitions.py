@@ -20,7 +20,7 @@ APP, DATA = 0, 1
 # Where else a bootloader may have been built to look (CONFIG_PARTITION_TABLE_OFFSET).
 ELSEWHERE_OFFSET = 0x9000
 ELSEWHERE_BYTES = 0x8000
-_SECTOR_BYTES = 0x1000
+SECTOR_BYTES = 0x1000
 _MAGIC = b"\xaa\x50"
 _MD5_MARK = b"\xeb\xeb" + b"\xff" * 14
 _ENTRY = struct.Struct("<2sBBII16sI")
@@ -101,7 +101,7 @@ def elsewhere(data: bytes) -> tuple[int, tuple[Entry, ...]] | None:
 
     `data` is what lies from ELSEWHERE_OFFSET on.
     """
-    for at in range(0, len(data), _SECTOR_BYTES):
+    for at in range(0, len(data), SECTOR_BYTES):
         if data[at : at + len(_MAGIC)] == _MAGIC:
             try:
                 return ELSEWHERE_OFFSET + at, read(data[at : at + TABLE_BYTES])

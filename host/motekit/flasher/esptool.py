@@ -5,6 +5,7 @@ address written) is checked, and what it says last is passed on when it fails. I
 it has found before it writes, and is ended there if that is not the one that is meant.
 """
 
+import contextlib
 import os
 import queue
 import re
@@ -13,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,7 @@ _SIZE = re.compile(r"Auto-detected flash size:\s+(\d+)MB")
 _AT = re.compile(r"Writing at 0x([0-9a-f]+)")
 _WROTE = re.compile(r"Wrote (\d+) bytes(?: \((\d+) compressed\))? at 0x([0-9a-f]+)")
 _SKIPPED = re.compile(r"at 0x([0-9a-f]+) already in flash")
+_VERIFIED = re.compile(r"Verification (successful|failed) \(")
 _LINE = (
     "the line lost bytes: use a shorter cable and no hub, close what else has the port, try again"
 )
@@ -138,6 +140,27 @@ class Esptool:
                 f"{self.port}: {len(data)} of {size} bytes read at 0x{offset:x}", said
             )
 
+    def differing(self, regions: Sequence[Region]) -> tuple[str, ...]:
+        """Return the names of those that flash does not hold just so, by their MD5."""
+        if not regions:
+            return ()
+        verdicts: list[str] = []
+
+        def listen(line: str) -> None:
+            verdicts.extend(_VERIFIED.findall(line))
+
+        how = {"before": self.before, "after": "no-reset-stub"}
+        with _files(regions) as arguments:
+            try:
+                self._run(["verify-flash", *arguments], **how, listen=listen)
+            except EsptoolError:
+                if len(verdicts) != len(regions):  # else it says that one is not the same
+                    raise
+        if len(verdicts) != len(regions):
+            raise EsptoolError(f"{self.port}: {len(verdicts)} of {len(regions)} pieces compared")
+        pairs = zip(regions, verdicts, strict=True)
+        return tuple(each.name for each, verdict in pairs if verdict == "failed")
+
     def let_go(self) -> None:
         """Reset a chip that was looked at into what is in its flash."""
         self._run(["read-mac"], after="hard-reset")
@@ -163,12 +186,8 @@ class Esptool:
             _follow(line, regions, done, written)
             on_bytes(sum(done.values()))
 
-        with tempfile.TemporaryDirectory(prefix="motekit-") as folder:
-            arguments = ["write-flash", *_how(regions, erase, before)]
-            for i, region in enumerate(regions):
-                path = Path(folder) / str(i)
-                path.write_bytes(region.data)
-                arguments += [hex(region.offset), str(path)]
+        with _files(regions) as files:
+            arguments = ["write-flash", *_how(regions, erase, before), *files]
             self._run(arguments, before=self.before, after="hard-reset", listen=listen)
         return written
 
@@ -228,6 +247,18 @@ class Esptool:
                 f"{self.port}: chip {self.mac} was here, now it is {found[1].replace(':', '')}:"
                 " boards were exchanged; flash again"
             )
+
+
+@contextlib.contextmanager
+def _files(regions: Sequence[Region]) -> Generator[list[str]]:
+    """Have regions in files, as long as esptool runs; give its arguments for them."""
+    with tempfile.TemporaryDirectory(prefix="motekit-") as folder:
+        arguments: list[str] = []
+        for i, region in enumerate(regions):
+            path = Path(folder) / str(i)
+            path.write_bytes(region.data)
+            arguments += [hex(region.offset), str(path)]
+        yield arguments
 
 
 def _how(regions: Sequence[Region], erase: bool, before: Mapping[str, Path] | None) -> list[str]:

@@ -6,12 +6,13 @@
              -> anything else:    refused, unless it may be erased
 
 The table goes last: a chip that has it has all the rest, so a flash that was interrupted is seen
-for what it is, a blank chip, and begun again.
+for what it is, a blank chip, and begun again. What a blank one holds otherwise is somebody's.
 """
 
 import contextlib
 import hashlib
 import os
+import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -24,9 +25,9 @@ from motekit.client import Client
 from motekit.errors import LinkError, MotekitError
 from motekit.flash import partitions
 from motekit.flash.merged import Region
-from motekit.flasher import history
-from motekit.flasher.esptool import SLOW_BAUD, Chip, Esptool, EsptoolError
-from motekit.flasher.job import CONFIG, Job, Progress, Result, Spare, Step, spare_nothing
+from motekit.flasher import history, remains
+from motekit.flasher.esptool import RESET, SLOW_BAUD, Chip, Esptool, EsptoolError
+from motekit.flasher.job import CONFIG, Job, Progress, Result, Spare, Spared, Step, spare_nothing
 from motekit.hello import Hello
 from motekit.keys import Host, KeyStore
 from motekit.prompt.raw import NEW, RawPrompt
@@ -125,7 +126,7 @@ class _Flashing:
         try:
             self._job = self._choose(self.chip)
             self._check_fits()
-            blank = self._is_blank(table, empty=spared.blank)
+            blank = self._is_blank(table, spared)
         except MotekitError:
             with contextlib.suppress(LinkError):
                 self._tool.let_go()  # it runs again what it ran before
@@ -197,17 +198,17 @@ class _Flashing:
         """Tell whether waiting helps: a port that was never there is a typing error."""
         return bool(self.chip.mac) or os.path.lexists(self._port)
 
-    def _is_blank(self, data: bytes, *, empty: bool) -> bool:
-        """Tell whether all is to be written; refuse a chip that holds something else.
-
-        `empty`: its boot ROM has said that there is nothing to start.
-        """
+    def _is_blank(self, data: bytes, spared: Spared) -> bool:
+        """Tell whether all is to be written; refuse a chip that holds something else."""
         self._erase = self._job.erase
         if self._erase:
             return True
         if not data.strip(b"\xff"):
-            if not empty:
+            self._tool.baud = self._job.baud
+            if not spared.blank:
                 self._look_elsewhere()
+            if not (spared.given_up or self._job.replace):
+                self._look_further()
             return True
         try:
             there = partitions.read(data)
@@ -225,11 +226,22 @@ class _Flashing:
 
         Without any table nothing starts: what else is there was left by a flash that was cut off.
         """
-        self._tool.baud = self._job.baud
         where, size = partitions.ELSEWHERE_OFFSET, partitions.ELSEWHERE_BYTES
         found = partitions.elsewhere(self._again(lambda: self._tool.read(where, size)))
         if found is not None:
             self._give_up(found[1], f" with its table at 0x{found[0]:x}")
+
+    def _look_further(self) -> None:
+        """Refuse a chip that was erased by half, or lost its beginning: its data may be there."""
+        board = self._job.board
+        there = self._again(lambda: remains.found(self._tool, board, self._job.regions))
+        if there:
+            port, name = shlex.quote(self._port), shlex.quote(board.name)
+            raise RefusedError(
+                f"{self._port}: starts nothing, but {there} may hold data; nothing was written;"
+                f" motekit rescue {port} --board {name} saves it and makes the board whole,"
+                " --discard gives it up"
+            )
 
     def _give_up(self, there: Sequence[partitions.Entry], where: str = "") -> None:
         """Have all of a chip erased that holds something else, or refuse to."""
@@ -258,7 +270,7 @@ class _Flashing:
         for _ in range(_TRIES - 1):
             with contextlib.suppress(EsptoolError):
                 return do()
-            self._tool.baud = SLOW_BAUD
+            self._tool.baud, self._tool.before = SLOW_BAUD, RESET  # it may not be in its loader
             self._tell("looking")
             self.chip, _ = self._look()
         return do()

@@ -60,10 +60,14 @@ Progress = Callable[[Step], None]
 
 
 class Spared(NamedTuple):
-    """What became of the packets in a board's RAM; `blank`: its boot ROM finds no program."""
+    """What became of the packets in a board's RAM; `blank`: its boot ROM finds no program.
+
+    `given_up`: so is what lies in its flash, too, if nothing starts from there.
+    """
 
     unsent: str = ""
     blank: bool = False
+    given_up: bool = False
 
 
 # Called with a port before its board is reset, `cancelled`, and what tells what is done; raises

@@ -215,8 +215,8 @@ class SerialUart:
 
     def _open(self) -> serial.Serial:
         if self._port is None:
-            self._port = serial.Serial(
-                self._plan.port, self._plan.speed, timeout=0, write_timeout=1
+            self._port = serial.Serial(  # alone: two readers would have half of each frame
+                self._plan.port, self._plan.speed, timeout=0, write_timeout=1, exclusive=True
             )
         return self._port
 

@@ -23,14 +23,27 @@ _TRY_S = 1.5
 _BETWEEN_S = 0.1  # two interrupts that are apart are meant; one may be noise
 _TAIL_BYTES = 200
 _SAID_MAX_BYTES = 1 << 20  # of one answer; what never ends has to
+_SIGNS = (
+    *(b">>> ", b"raw REPL", b"MicroPython v", b"motefw"),
+    *(b"KeyboardInterrupt", b"Traceback (most recent call last)"),
+)
 
 
 class PromptError(LinkError):
-    """No prompt, or what was run there failed; `raised` is the board's traceback, "" if none."""
+    """No prompt, or what was run there failed.
 
-    def __init__(self, text: str, raised: str = "") -> None:
+    `raised` is the board's traceback, "" if none; `heard` all that came where no prompt did.
+    """
+
+    def __init__(self, text: str, raised: str = "", heard: bytes = b"") -> None:
         super().__init__(text)
         self.raised = raised
+        self.heard = heard
+
+
+def is_micropython(heard: bytes) -> bool:
+    """Tell whether MicroPython, or motekit's firmware on it, has said what came over a line."""
+    return any(sign in heard for sign in _SIGNS)
 
 
 class Repl:
@@ -75,7 +88,8 @@ class Repl:
         raise PromptError(
             f"{self.name}: no MicroPython prompt within {wait_s:.0f} s; last heard:"
             f" {bytes(self._held[-_TAIL_BYTES:])!r}; is it the right port, and not held by a"
-            " program that takes Ctrl-C?"
+            " program that takes Ctrl-C?",
+            heard=bytes(self._held),
         )
 
     def execute(self, code: str, wait_s: float = EXECUTE_S, what: str = "") -> str:
@@ -160,7 +174,10 @@ class Repl:
             if time.monotonic() > end:
                 return None
             if len(self._held) > _SAID_MAX_BYTES:
-                raise PromptError(f"{self.name}: says more than {_SAID_MAX_BYTES:,} bytes")
+                raise PromptError(
+                    f"{self.name}: says more than {_SAID_MAX_BYTES:,} bytes",
+                    heard=bytes(self._held),
+                )
             self._more()
         found, _, rest = bytes(self._held).partition(mark)
         self._held[:] = rest

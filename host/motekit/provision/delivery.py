@@ -96,17 +96,22 @@ def take_left(prompt: RawPrompt, device: str, store: Path, key_store: KeyStore) 
     Raises PromptError where it does not come over, StoreError where it cannot be kept.
     """
     found, rest = stopped.packets(unsent.queue(prompt))
+    return keep_left(stopped.Left(device, tuple(found), rest), store, key_store)
+
+
+def keep_left(left: stopped.Left, store: Path, key_store: KeyStore) -> TakenLeft:
+    """Put into a store what a stopped firmware had in RAM; StoreError where it cannot be kept."""
     with (
         _one_writer,
         tempfile.TemporaryDirectory(prefix="motekit-") as folder,
         collecting_into(store) as into,
     ):
         path = Path(folder) / "unsent.jsonl"
-        unsent.record(path, device, found)
-        if rest:
-            into.quarantine(device, rest, stopped.NO_PACKETS)
+        unsent.record(path, left.device, left.packets)
+        if left.rest:
+            into.quarantine(left.device, left.rest, stopped.NO_PACKETS, once=True)
         taken = unsent.replay(path, into, key_store)
-    return TakenLeft(len(found) - taken.set_aside, taken.set_aside, len(rest))
+    return TakenLeft(len(left.packets) - taken.set_aside, taken.set_aside, len(left.rest))
 
 
 def _reboot(collector: Collector, port: str, device: str, thread: threading.Thread) -> None:

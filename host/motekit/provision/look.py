@@ -14,6 +14,7 @@ from motekit.errors import BoardError, LinkError
 from motekit.hello import Hello
 from motekit.keys import Host, KeyStore
 from motekit.prompt.raw import RawPrompt
+from motekit.prompt.repl import is_micropython
 from motekit.provision.wanted import CONFIG, KEYS, WIFI, Wanted, same
 from motekit.transports.link import Log
 from motekit.transports.patience import opened
@@ -73,6 +74,26 @@ class Found:
         return self.left_bytes if own and not self.trial else 0
 
 
+@dataclass
+class Heard:
+    """What a line says, whether or not anybody answers.
+
+    `complaints` are those of a chip's boot ROM that finds nothing to start. `speaks`: frames
+    came, intact or not, or what MicroPython says.
+    """
+
+    complaints: int = 0
+    speaks: bool = False
+
+    def listen(self, client: Client) -> None:
+        """Take note of what has come."""
+        lines = [event.text for event in client.step(0.0) if isinstance(event, Log)]
+        self.complaints += sum(sign in line for line in lines for sign in _ROM_SIGNS)
+        stats, said = client.pipe.stats, "\n".join((*lines, client.pipe.tail()))
+        frames = stats.frames + stats.frames_bad
+        self.speaks = self.speaks or frames > 0 or is_micropython(said.encode())
+
+
 def over_link(
     port: str,
     key_store: KeyStore,
@@ -81,25 +102,22 @@ def over_link(
     *,
     known: bool,
     ask: Callable[[Client, Hello], Found] | None = None,
+    heard: Heard | None = None,
 ) -> Found | None:
     """Ask who is there and disturb nothing; None if nothing that runs there answers.
 
     A board under keys of somebody else's is `foreign`, and its device "" if it did not tell.
-    `ask` has one that answers tell about itself, `told` by default.
+    `ask` has one that answers tell about itself, `told` by default. `heard` takes what else came.
     """
     pipe = opened(lambda: SerialPipe(port), port, known=known)
-    complaints = 0
-
-    def hear() -> None:
-        nonlocal complaints
-        complaints += _no_program(client)
+    line = heard or Heard()
 
     def given_up() -> bool:
-        return max(complaints, client.bad_messages) >= _CERTAIN or cancelled()
+        return max(line.complaints, client.bad_messages) >= _CERTAIN or cancelled()
 
     try:
         client = Client(pipe, key_store, Host(), given_up)
-        client.between = hear
+        client.between = lambda: line.listen(client)
         try:
             hello = client.probe(wait_s)
         except NoKeyError:
@@ -111,18 +129,12 @@ def over_link(
         if hello is None and client.bad_messages:
             return Found("", foreign=True)
         if hello is None:
-            hear()
-            return Found("", blank=True) if complaints else None
+            line.listen(client)
+            return Found("", blank=True) if line.complaints else None
         client.between = lambda: None
         return (ask or told)(client, hello)
     finally:
         pipe.close()
-
-
-def _no_program(client: Client) -> int:
-    """Count how often a chip's boot ROM has said that it finds nothing to start."""
-    lines = [event.text for event in client.step(0.0) if isinstance(event, Log)]
-    return sum(sign in line for line in lines for sign in _ROM_SIGNS)
 
 
 def told(client: Client, hello: Hello) -> Found:

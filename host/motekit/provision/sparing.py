@@ -2,8 +2,9 @@
 
 A queue lies in RAM, and a reset empties it. So the firmware is asked first, or the prompt that it
 was stopped at. Of a board in a fleet, or one that a collector has taken from, nothing is lost
-unasked; what one of no fleet has measured in its bag may go. What nobody can ask (a blank chip,
-another program, a board that is broken) has nothing that could be kept.
+unasked; what one of no fleet has measured in its bag may go. Who speaks as motekit's firmware or
+MicroPython does is waited for, and is left alone where it does not tell. What says nothing of that
+kind (a blank chip, another program, a board that hangs) has nothing that could be kept.
 """
 
 import re
@@ -19,12 +20,16 @@ from motekit.hello import Hello
 from motekit.keys import KeyStore
 from motekit.prompt import stopped
 from motekit.prompt.raw import PromptError, RawPrompt
+from motekit.prompt.repl import is_micropython
 from motekit.provision import delivery
 from motekit.provision.guard import RefusedError
-from motekit.provision.look import LINK_S, Found, mapping, over_link
+from motekit.provision.look import LINK_S, Found, Heard, mapping, over_link
 from motekit.transports.patience import opened
 
-PROMPT_S = 2.5
+# Of who has said nothing. With LINK_S it is longer than a firmware that runs lets one of its tasks
+# be late (motefw.app, 10 s): one that is later is not spared by its own watchdog either.
+PROMPT_S = 8.0
+SPOKE_S = 25.0  # of who has said something: a slow flash, a sensor that holds everything up
 _DEVICE = "import machine\nprint(machine.unique_id().hex())"
 _ID = re.compile(r"[0-9a-f]{2,64}")
 _WAYS = "--store FILE collects them into a store first, --discard gives them up"
@@ -35,7 +40,7 @@ class Held:
     """What a board holds: `packets`, None where nobody can ask; `kept` if they may not be lost.
 
     `rest_bytes` behind them are none. `stopped`: its firmware does not run. `foreign`: it is of
-    another fleet. `blank`: it has no program. `unread`: why a prompt that is there did not tell.
+    another fleet. `blank`: it has no program. `unread`: why somebody who is there did not tell.
     """
 
     device: str = ""
@@ -62,7 +67,7 @@ class Sparing:
     ) -> Spared:
         """Return what became of what a board holds; RefusedError."""
         if self.discard:
-            return Spared("given up")
+            return Spared("given up", given_up=True)
         held = ask(port, self.key_store, cancelled)
         return Spared(self.settle(port, held, on_step), held.blank)
 
@@ -71,7 +76,7 @@ class Sparing:
         if held.blank:
             return ""
         if held.packets is None and not held.foreign and not held.unread:
-            return "unknown: no firmware answers"
+            return "unknown: nothing answers"
         if self.store is not None and (held.packets or held.rest_bytes) and not held.foreign:
             on_step("collecting")
             return self._collect(port, held, self.store)
@@ -83,7 +88,7 @@ class Sparing:
         if not held.stopped:
             delivery.deliver(port, held.device, store, self.key_store)
             return f"{held.packets} packets collected"
-        with _prompt(port) as prompt:
+        with _prompt(port, SPOKE_S) as prompt:
             return str(delivery.take_left(prompt, held.device, store, self.key_store))
 
 
@@ -94,9 +99,15 @@ def _contents(held: Held) -> str:
 
 def _said(held: Held) -> str:
     if held.unread:
+        who = (
+            "MicroPython is at its prompt, but"
+            if held.stopped
+            else "motekit's firmware or MicroPython is heard there, but neither says hello nor"
+            " comes to its prompt, and"
+        )
         return (
-            "MicroPython is at its prompt, but does not tell what a stopped firmware has left in "
-            f"RAM, which a reset loses ({held.unread}): try again; --discard gives that up"
+            f"{who} does not tell what it holds in RAM, which a reset loses ({held.unread}): try "
+            "again; --discard gives that up"
         )
     if held.foreign:
         return (
@@ -109,9 +120,10 @@ def _said(held: Held) -> str:
 
 def ask(port: str, key_store: KeyStore, cancelled: Callable[[], bool]) -> Held:
     """Return what the board at a port holds; nothing is changed, but that another program ends."""
-    found = over_link(port, key_store, cancelled, LINK_S, known=False, ask=_greeted)
+    heard = Heard()
+    found = over_link(port, key_store, cancelled, LINK_S, known=False, ask=_greeted, heard=heard)
     if found is None:
-        return _at_prompt(port, key_store)
+        return _at_prompt(port, key_store, speaks=heard.speaks)
     if found.hello is None:
         return Held(foreign=found.foreign, blank=found.blank)
     return _running(found, found.hello)
@@ -132,8 +144,22 @@ def _running(found: Found, hello: Hello) -> Held:
     return Held(hello.device, packets, kept=kept, uptime_ms=hello.uptime_ms)
 
 
-def _prompt(port: str) -> RawPrompt:
-    return opened(lambda: RawPrompt.open(port, PROMPT_S), port, known=True)
+def _prompt(port: str, wait_s: float) -> RawPrompt:
+    return opened(lambda: RawPrompt.open(port, wait_s), port, known=True)
+
+
+def _found(port: str, *, speaks: bool) -> RawPrompt | None:
+    """Return a prompt, None where nobody is who could have one; PromptError if it does not come.
+
+    `speaks`: somebody has been heard already.
+    """
+    if not speaks:
+        try:
+            return _prompt(port, PROMPT_S)
+        except PromptError as error:
+            if not is_micropython(error.heard):
+                return None
+    return _prompt(port, SPOKE_S)
 
 
 def _left(prompt: RawPrompt) -> stopped.Left:
@@ -144,17 +170,19 @@ def _left(prompt: RawPrompt) -> stopped.Left:
     return stopped.Left(device, tuple(packets), rest)
 
 
-def _at_prompt(port: str, key_store: KeyStore) -> Held:
+def _at_prompt(port: str, key_store: KeyStore, *, speaks: bool) -> Held:
+    reached = False
     try:
-        prompt = _prompt(port)
-    except PromptError:
-        return Held()
-    try:
+        prompt = _found(port, speaks=speaks)
+        if prompt is None:
+            return Held()
+        reached = True
         with prompt:
             left = _left(prompt)
             prompt.leave()
     except PromptError as error:
-        return Held(unread=str(error).removeprefix(f"{port}: "), kept=True, stopped=True)
+        why = str(error).removeprefix(f"{port}: ")
+        return Held(unread=why, kept=True, stopped=reached)
     count, rest_bytes = len(left.packets), len(left.rest)
     kept = max(left.generations, default=0) > 0 or rest_bytes > count == 0
     held = Held(left.device, count, rest_bytes, kept, stopped=True)

@@ -33,10 +33,11 @@ class Wanted:
     plan: str
     networks: tuple[wifi.Known, ...]
     files: Mapping[str, bytes] = field(repr=False)
+    keys: str = ""  # the fingerprint of the fleet's key
 
     def mark(self) -> dict[str, str]:
         """Return what the board keeps of this, beside the files."""
-        return {"plan": self.plan, "unit": self.role.name, "at": now()}
+        return {"plan": self.plan, "unit": self.role.name, "keys": self.keys, "at": now()}
 
 
 def make(role: Role, device: str, key_store: KeyStore, generation: int) -> Wanted:
@@ -56,7 +57,7 @@ def make(role: Role, device: str, key_store: KeyStore, generation: int) -> Wante
         "wifi": [list(vars(each).values()) for each in marks],
     }
     digest = hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
-    return Wanted(role, device, generation, digest, marks, files)
+    return Wanted(role, device, generation, digest, marks, files, key_store.fingerprint)
 
 
 def same(one: object, other: object) -> bool:

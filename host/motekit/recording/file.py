@@ -20,7 +20,7 @@ from motekit.recording.tap import KINDS, OPS, Entry
 
 VERSION = 1
 LINE_MAX_BYTES = 65536
-_US_MAX = 1 << 62
+_US_MAX = 1_000_000 << 32  # a board tells seconds in 32 bits
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
                 number += 1
                 try:
                     row = json.loads(line)
-                except ValueError:
+                except (ValueError, RecursionError):
                     row = None
                 if not isinstance(row, dict):
                     raise ScenarioError(f"{path}:{number}: {line[:60]!r} is no JSON object")

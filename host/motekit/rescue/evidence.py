@@ -36,7 +36,10 @@ class Files:
 
 @dataclass(frozen=True)
 class Flash:
-    """A chip's flash as its loader tells of it; each `.._fault` is "" for what is whole."""
+    """A chip's flash as its loader tells of it; each `.._fault` is "" for what is whole.
+
+    `blank`: its beginning is; `remains` is what lies further on all the same, "" for nothing.
+    """
 
     blank: bool = False
     bootloader_fault: str = ""
@@ -44,6 +47,7 @@ class Flash:
     table_fault: str = ""
     app_fault: str = ""
     other_chip: str = ""  # the chip that bootloader or program are for, if it is not this one
+    remains: str = ""
 
 
 @dataclass
@@ -58,6 +62,7 @@ class Evidence:
     locked: str = ""  # a board under keys that this host has not: what to do
     unread: int = 0  # replies of a firmware that could not be read
     heard: str = ""  # what it says by itself
+    elsewhere: str = ""  # whose keys a stopped board has, if they are not this host's
     prompt: str = ""  # "waiting", or "interrupted": a program ran, and was stopped to look
     device: str = ""
     unsent_bytes: int = 0  # what the queue of a stopped firmware holds

@@ -11,18 +11,20 @@ where nothing could have asked for it any more.
 import contextlib
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Protocol, TypeVar, cast
 
 import serial
 
+from motekit import board as boards
 from motekit.board import Board
 from motekit.chips import CHIPS
 from motekit.client import Client, NoKeyError
 from motekit.errors import LinkError
 from motekit.flash import image, partitions
 from motekit.flash.image import ImageError
-from motekit.flasher.esptool import FAST_BAUD, RESET, SLOW_BAUD, Esptool, EsptoolError
+from motekit.flasher.esptool import FAST_BAUD, RESET, SLOW_BAUD, Chip, Esptool, EsptoolError
 from motekit.keys import Host, KeyStore
 from motekit.prompt.raw import PromptError, RawPrompt
 from motekit.rescue import settings
@@ -46,6 +48,8 @@ OURS = ("/lib/motefw/", "/motefw/")
 _CONCLUSIVE = re.compile(r"(?s)(?:rst:0x.*){2}|" + BROKEN_FILES)
 HEAD_BYTES = partitions.TABLE_OFFSET + partitions.TABLE_BYTES
 _APP_HEAD_BYTES = 0x1000
+# Of a log its first sector, of files both of their superblocks.
+_BEGINNINGS = {"log": ("a log", 0x1000), "vfs": ("a file system", 0x2000)}
 _TRIES = 3
 _PIECE_BYTES = 0x20000  # of a line that is bad: half a minute
 _COUNTS = ("files_free_bytes", "queue_dropped")
@@ -73,8 +77,9 @@ def look(
             _listen(found, on_step)
             if not _conclusive(found.heard) or BROKEN_FILES in found.heard:
                 _ask_prompt(found, board, on_step, resume=resume)
+                _ask_whose(found, keys)
             if not found.prompt or _is_unknown(found):
-                _ask_loader(found, on_step)
+                _ask_loader(found, board, on_step)
     except PortGoneError as e:
         _port_failed(found, "gone", e)
     except PortBusyError as e:
@@ -219,10 +224,17 @@ def _ask_prompt(
         found.prompt = ""  # none, or one that does not do what it is told: the loader is next
 
 
+def _ask_whose(found: Evidence, keys: KeyStore | None) -> None:
+    """Find out whether a board that was looked at from its prompt is of another fleet."""
+    if found.files:
+        store = keys or KeyStore.load()
+        found.elsewhere = settings.elsewhere(found.files.read, found.device, store)
+
+
 # The loader.
 
 
-def _ask_loader(found: Evidence, on_step: Callable[[str], None]) -> None:
+def _ask_loader(found: Evidence, board: Board | None, on_step: Callable[[str], None]) -> None:
     """Reset the chip into its loader, look at its flash, and have it boot again."""
     on_step("loader")
     tool = Esptool(found.port, attempts=CONNECT_TRIES)
@@ -232,6 +244,10 @@ def _ask_loader(found: Evidence, on_step: Callable[[str], None]) -> None:
         tool.baud = FAST_BAUD
         chip = found.chip.name
         found.flash = again(tool, lambda: examine(tool, chip, head))
+        if found.flash.blank:
+            there = beginnings(found.chip, board)
+            lies = again(tool, lambda: remains(tool, there))
+            found.flash = replace(found.flash, remains=lies)
         tool.let_go()
     except EsptoolError as e:
         found.chip_error = str(e).removeprefix(f"{found.port}: ")
@@ -299,6 +315,31 @@ def examine(tool: Readable, chip: str, head: bytes) -> Flash:
     if not (boot_fault or app_fault):
         app_fault, app_chip = judge(tool.read(app.offset, app.size), chip)
     return Flash(False, boot_fault, entries, "", app_fault, other or app_chip)
+
+
+def beginnings(chip: Chip, board: Board | None) -> dict[tuple[str, int], int]:
+    """Return where a board, or any known one with such a chip, has files and a log.
+
+    By what lies there and its offset, how much of its beginning shows that it does.
+    """
+    known = [board] if board else [boards.load(name) for name in boards.names()]
+    able = [each for each in known if each.chip.name == chip.name]
+    return {
+        (what, there.offset): size
+        for each in able
+        if each.flash_bytes <= (chip.flash_bytes or each.flash_bytes)
+        for label, (what, size) in _BEGINNINGS.items()
+        if (there := partitions.find(partitions.of_board(each), label))
+    }
+
+
+def remains(tool: Readable, there: Mapping[tuple[str, int], int]) -> str:
+    """Return what lies in a flash whose beginning is blank, "" for nothing; EsptoolError."""
+    return " and ".join(
+        f"{what} at 0x{offset:x}"
+        for (what, offset), size in there.items()
+        if tool.read(offset, size).strip(b"\xff")
+    )
 
 
 def judge(data: bytes, chip: str, *, whole: bool = True) -> tuple[str, str]:

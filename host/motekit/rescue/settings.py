@@ -11,7 +11,10 @@ from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 from motefw.errors import ConfigError, MoteError
+from motefw.keys import DATA
 from motekit.errors import MotekitError
+from motekit.keys import KeyStore, KeyStoreError
+from motekit.plain import plain
 
 # The board's own modules: what it would take is asked of what it would ask.
 _config: Any = importlib.import_module("motefw.config")
@@ -24,6 +27,7 @@ WIFI, PROVISION, EPOCH = "/wifi.json", "/provision.json", "/epoch.json"
 NAMES = (CONFIG, KEYS, WIFI, PROVISION, EPOCH)
 MAX_BYTES = 8192  # what the firmware reads
 DRIVERS = "/lib/motefw/drivers/"
+_SAID_CHARS = 64
 
 
 class DamagedError(MotekitError):
@@ -90,6 +94,37 @@ def _is_own(row: Any, names: Collection[str]) -> bool:
 
 def _is_count(value: object) -> bool:
     return type(value) is int and 0 <= value <= 0xFFFF_FFFF
+
+
+def elsewhere(read: Mapping[str, bytes], device: str, key_store: KeyStore) -> str:
+    """Return whose keys a board has, "" if it has none, or the host's own.
+
+    Its mark names its unit, and the key store of its fleet by a fingerprint.
+    """
+    held = _believed(KEYS, read, device)
+    generation = held.get("generation")
+    if not isinstance(generation, int) or _is_own_key(held, device, generation, key_store):
+        return ""
+    mark = _believed(PROVISION, read, device)
+    unit, fleet = (plain(str(mark.get(name) or ""))[:_SAID_CHARS] for name in ("unit", "keys"))
+    whose = f" of key store {fleet}" if fleet else ""
+    return f"keys of generation {generation}{whose}" + (f", as {unit}" if unit else "")
+
+
+def _believed(name: str, read: Mapping[str, bytes], device: str) -> dict[str, Any]:
+    """Return the object in a file, empty if there is none that can be believed."""
+    try:
+        return check(name, read[name], device)
+    except (KeyError, ValueError, DamagedError, ConfigError):
+        return {}
+
+
+def _is_own_key(held: object, device: str, generation: int, key_store: KeyStore) -> bool:
+    """Tell whether keys are those that this host has, as far as it has any of that device."""
+    try:
+        return held == key_store.key_file(device, generation)
+    except KeyStoreError:  # a collector's copy has not all of them; who has none knows no board
+        return key_store.tagger(DATA, device, generation) is not None
 
 
 def board_name(read: Mapping[str, bytes]) -> str:

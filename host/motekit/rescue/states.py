@@ -198,7 +198,9 @@ def _full(found: Evidence, _board: Board | None) -> str | None:
         return None
     free = max(free, 0)  # a littlefs that is full counts below none
     said = f"its file system is full: {free:,} bytes are free, {ROOM_BYTES:,} are needed"
-    largest = found.files.largest if found.files else ()
+    if found.files is None:  # a firmware that runs tells no names, and is not stopped to look
+        return f"{said}; motekit rescue stops it, names the largest and asks before it removes any"
+    largest = found.files.largest
     return f"{said}; files that are not motekit's: {named(largest)}" if largest else said
 
 
@@ -283,6 +285,15 @@ def _no_settings(found: Evidence, _board: Board | None) -> str | None:
     return None
 
 
+def _elsewhere(found: Evidence, _board: Board | None) -> str | None:
+    if found.prompt and found.elsewhere:
+        return (
+            f"its firmware does not run, and has {found.elsewhere}, which are not those of this"
+            f" host's key store{_unsent(found)}"
+        )
+    return None
+
+
 def _stopped(found: Evidence, _board: Board | None) -> str | None:
     if found.prompt == "waiting":
         return f"its firmware is whole and does not run: it is at its prompt{_unsent(found)}"
@@ -306,6 +317,13 @@ def _no_answer(found: Evidence, _board: Board | None) -> str | None:
 def _wrong_chip(found: Evidence, board: Board | None) -> str | None:
     if found.chip and board and board.chip.name != found.chip.name:
         return f"has an {found.chip.name}, {board.name} an {board.chip.name}"
+    return None
+
+
+def _half_erased(found: Evidence, _board: Board | None) -> str | None:
+    if found.chip and found.flash and found.flash.remains:
+        lies = found.flash.remains
+        return f"an {found.chip.name} that has lost its program; {lies} may hold data"
     return None
 
 
@@ -398,12 +416,20 @@ STATES = (
     State("settings damaged", _settings, _RESCUE, FILES, ends=False),
     State("no configuration", _no_settings, _RESCUE, FILES, ends=False),
     State("old firmware", _old, _RESCUE, FILES, alone=True),
+    State(
+        "keys elsewhere",
+        _elsewhere,
+        "export MOTEKIT_KEYS=FILE, the key store of its fleet; then " + _RESCUE,
+        START,
+        alone=True,
+    ),
     State("firmware stopped", _stopped, _RESCUE, START, alone=True),
     # A chip of which only the loader answers.
     State(
         "no answer", _no_answer, "hold BOOT, press RESET, let go of BOOT; motekit doctor {port}"
     ),
     State("wrong board", _wrong_chip, "motekit doctor {port}"),
+    State("erased by half", _half_erased, _RESCUE, WHOLE),
     State("blank", _blank, _FLASH, WHOLE),
     State("wrong image", _wrong_image, _RESCUE, WHOLE),
     State("flashed by half", _cut_off, _RESCUE, WHOLE),

@@ -38,7 +38,7 @@ class Kind(NamedTuple):
     usual: float | None = None  # what that is where the key is absent; None: it is needed
     ways: tuple[str, ...] = ()  # which way a fault of the line may go, the first by default
     at: bool = False  # at_s is needed
-    lasts: bool = False  # for_s is needed
+    lasts: bool | None = False  # for_s is needed; None: it takes no time
     calls: tuple[str, ...] = ()  # what models, or buses, may call it
 
 
@@ -51,10 +51,10 @@ KINDS = {
     "link_reorder": Kind(LINE, "rate", 0.05, WAYS),
     "link_delay": Kind(LINE, "delay_s", None, WAYS),
     "link_interrupt": Kind(LINE, "rate", 0.001, ("to_board",)),
-    "reboot": Kind(BOARD, at=True),
+    "reboot": Kind(BOARD, at=True, lasts=None),
     "power_cut": Kind(BOARD, at=True),
     "stall": Kind(BOARD, at=True, lasts=True),
-    "ticks_jump": Kind(BOARD, "jump_s", None, at=True),
+    "ticks_jump": Kind(BOARD, "jump_s", None, at=True, lasts=None),
     "ticks_drift": Kind(BOARD, "ppm", None),
     "memory_pressure": Kind(BOARD, "free_bytes", 4096),
     "flash_write_error": Kind(BOARD, "rate", 1.0),
@@ -66,8 +66,8 @@ KINDS = {
     "sensor_absent": Kind(SENSOR, calls=("nack", "silent")),
     "sensor_silent": Kind(SENSOR, calls=("silent",)),
     "wrong_id": Kind(SENSOR, calls=("wrong_id",)),
-    "brownout": Kind(SENSOR, calls=("brownout",)),
-    "fifo_overrun": Kind(SENSOR, at=True),
+    "brownout": Kind(SENSOR, lasts=None, calls=("brownout",)),
+    "fifo_overrun": Kind(SENSOR, at=True, lasts=None),
     "i2c_stuck": Kind(BUS, calls=("stuck",)),
     "i2c_shorted": Kind(BUS, calls=("shorted",)),
     "i2c_stretch": Kind(BUS, "delay_s", None, calls=("stretch",)),
@@ -93,7 +93,11 @@ def read(entry: Fields, plans: list[BoardPlan]) -> dict[int | None, Fault]:
     kind = KINDS[name]
     after_bytes = _after_bytes(entry, name, kind)
     at_s = _time(entry, "at_s", name, needed=kind.at and after_bytes is None) or 0.0
-    for_s = _time(entry, "for_s", name, needed=kind.lasts)
+    for_s = _time(entry, "for_s", name, needed=kind.lasts is True)
+    if for_s is not None and kind.lasts is None:
+        raise entry.fail("for_s", f"{name} takes no time; leave it out")
+    if for_s == 0 and name != "power_cut":
+        raise entry.fail("for_s", f"0 s of {name} is none; leave it out where it lasts for ever")
     value = _number(entry, name, kind)
     way = _way(entry, name, kind)
     if kind.of == HOST:
@@ -194,6 +198,10 @@ def of_driver(driver: str) -> list[str]:
     return [kind for kind in KINDS if _called(driver, kind) or kind == _overrun(driver)]
 
 
+def _kinds(driver: str) -> str:
+    return ", ".join(of_driver(driver)) or "none"
+
+
 def _overrun(driver: str) -> str | None:
     """Return the fault that a part with a FIFO can have."""
     info = drivers.describe(driver)
@@ -232,8 +240,12 @@ def _on(fault: Fault, entry: Fields, kind: Kind, wanted: str | None, plan: Board
         elif what := _called(each.sensor.driver, fault.kind):
             targets[each.sensor.bus if kind.of == BUS else each.sensor.name] = what
     if not targets:
-        which = f"sensor {wanted}" if wanted else f"no sensor ({', '.join(names) or 'none'})"
-        raise entry.fail("kind", f"{which} of board {plan.index} can have {fault.kind}")
+        have = ", ".join(f"{each.sensor.driver}: {_kinds(each.sensor.driver)}" for each in sensors)
+        raise entry.fail(
+            "kind",
+            f"no sensor of board {plan.index} that is meant can have {fault.kind}; "
+            f"{have or 'it has no sensors'}",
+        )
     return Fault(fault.kind, fault.at_s, fault.for_s, value, fault.way, tuple(targets.items()))
 
 

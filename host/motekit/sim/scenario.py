@@ -61,6 +61,9 @@ def parse(fields: Fields, base: Path) -> Scenario:
     for entry in fields.tables("board"):
         plans += _plans(entry, len(plans), seed, base)
     if not plans:
+        for key in ("network", "fault"):
+            fields.get(key)
+        fields.done()  # what is there instead
         raise fields.fail("board", "missing, at least one [[board]] expected")
     if len(plans) > COUNT_MAX:
         raise fields.fail("board", f"{len(plans)} boards, at most {COUNT_MAX} expected")

@@ -11,9 +11,11 @@ at a time.
 import array
 import csv
 import math
+from collections.abc import Generator as Yielding
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TextIO, cast
 
 from motekit.drivers import Channel, DriverInfo
 from motekit.fields import Fields, nearest
@@ -21,6 +23,7 @@ from motekit.sim import models
 
 _INT32 = (-(1 << 31), (1 << 31) - 1)
 _HUGE = 1e12
+_LINE_MAX_CHARS = 65536
 _NOISE_SD = 3.47  # standard deviations: rom/sources.py adds up four uniform numbers
 _DAY_S = 86400.0
 _MASSES_ALONE = {"pms5003": 3, "pmsa003i": 3}  # a recording may lack the counts
@@ -99,7 +102,8 @@ def _recording(fields: Fields, info: DriverInfo, options: dict[str, Any], base: 
     wanted = _columns(fields)
     fields.done()
     widths = {len(info.channels), _MASSES_ALONE.get(info.name, len(info.channels))}
-    names, rows = _open(fields, path)
+    rows = _rows(fields, path)
+    _, names = next(rows)
     if wanted is None:
         wanted = names[: len(info.channels)]
     for name in wanted:
@@ -112,7 +116,7 @@ def _recording(fields: Fields, info: DriverInfo, options: dict[str, Any], base: 
             "columns", f"{len(wanted)} columns, {info.name} takes {expected}: {channels}"
         )
     limits = _limits(info, options, raw)
-    values: list[float] = []
+    values: array.array[Any] = array.array("i" if raw else "d")
     columns = [(names.index(name), name, *limits[i]) for i, name in enumerate(wanted)]
     for number, row in rows:
         for at, name, low, high in columns:
@@ -120,11 +124,10 @@ def _recording(fields: Fields, info: DriverInfo, options: dict[str, Any], base: 
             value = _number(fields, where, row[at] if at < len(row) else "", raw)
             if not low <= value <= high:
                 raise fields.error(f"{where}: {value:g} {_beyond(info, low, high)}")
-            values.append(value)
+            values.append(int(value) if raw else value)
     if not values:
         raise fields.fail("file", f"{path} has no row of data")
-    packed = array.array("i", map(int, values)) if raw else array.array("d", values)
-    return Recording(path, raw, loop, len(wanted), packed)
+    return Recording(path, raw, loop, len(wanted), values)
 
 
 def _columns(fields: Fields) -> list[str] | None:
@@ -141,24 +144,41 @@ def _columns(fields: Fields) -> list[str] | None:
     return names
 
 
-def _open(fields: Fields, path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Return a CSV file's header, and its rows with the numbers of their lines."""
+def _rows(fields: Fields, path: Path) -> Yielding[tuple[int, list[str]]]:
+    """Yield a CSV file's header, then its rows, with the numbers of their lines.
+
+    Row by row: a day at 200 Hz would take gigabytes.
+    """
     try:
         with path.open(newline="", encoding="utf-8-sig") as f:
-            reader = csv.reader(f)
+            reader = csv.reader(_lines(f))
             header = [name.strip() for name in next(reader, list[str]())]
-            rows = [(reader.line_num, row) for row in reader if row]
+            _check_header(fields, path, header)
+            yield reader.line_num, header
+            for row in reader:
+                if row:
+                    yield reader.line_num, row
     except OSError as e:
         raise fields.fail("file", f"{path}: cannot be read: {e.strerror or e}") from None
     except (UnicodeDecodeError, csv.Error) as e:
         raise fields.fail("file", f"{path}: not CSV: {e}") from None
     except ValueError as e:  # a name with a NUL
         raise fields.fail("file", f"{str(path)!r}: {e}") from None
+
+
+def _lines(file: TextIO) -> Iterator[str]:
+    """Yield a file's lines, none longer than a row can be."""
+    while line := file.readline(_LINE_MAX_CHARS + 1):
+        if len(line) > _LINE_MAX_CHARS:
+            raise csv.Error(f"a line of more than {_LINE_MAX_CHARS} characters")
+        yield line
+
+
+def _check_header(fields: Fields, path: Path, header: list[str]) -> None:
     if not header:
         raise fields.fail("file", f"{path} is empty, a line of column names expected")
     if twice := {name for name in header if name and header.count(name) > 1}:
         raise fields.fail("file", f"{path}: column {', '.join(sorted(twice))} is there twice")
-    return header, rows
 
 
 def _number(fields: Fields, where: str, text: str, raw: bool) -> float:

@@ -99,10 +99,13 @@ class Desk:
         return all(each is not None and each.ended for each in found)
 
     def same(self, slot: Slot, device: str) -> Slot | None:
-        """Return another port that is there and has a board of this device id, None if none is."""
+        """Return another port that is there and has a board of this device id, None if none is.
+
+        Boards that have not said who they are, `device` "", are like no other.
+        """
         for each in self.slots.values():
             there = each.gone_s is None or each.state == "busy"
-            if each is not slot and each.device == device and there:
+            if each is not slot and each.device == device != "" and there:
                 return each
         return None
 

@@ -13,7 +13,7 @@ _ROWS = (
     (r"no such port|unplugged|port is gone", "PULLED"),
     (r"Failed to connect|no chip and no MAC", "NO CHIP"),
     (r"another fleet|another key store|keys that are not|keys of generation", "NOT OURS"),
-    (r"holds \d+ packets", "HAS DATA"),
+    (r"holds \d+ packets|does not tell what it holds|may hold data", "HAS DATA"),
     (r"has an esp32", "WRONG CHIP"),
     (r"MB of flash", "SMALL FLASH"),
     (r"holds something else", "NOT BLANK"),

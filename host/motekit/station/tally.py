@@ -1,5 +1,6 @@
 """What came of a station's boards: counts, yield, time a board."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from statistics import median
@@ -11,7 +12,9 @@ from motekit.station.journal import Entry
 class Tally:
     """Counts by board, each by what became of it last; `seconds` is the median of those passed.
 
-    A board that never said who it is counts by its place, once while it stays plugged in.
+    A board that never said who it is counts by its place, once while it stays plugged in, however
+    often the station is started; not any more once it has said so. Where a port does not tell that
+    something was plugged in (a remote one), it is another one after a board that said who it is.
     `first_time` of the passed never failed. `pulled` have neither passed nor failed. `share` is
     passed / (passed + failed), None before there is any.
     """
@@ -45,16 +48,20 @@ def of(entries: Iterable[Entry]) -> Tally:
     failed: set[str] = set()
     times: list[float] = []
     nameless: set[tuple[str, str, int]] = set()
+    named = Counter[str]()  # boards at a port
     pulled: dict[str, str] = {}  # by port: what is plugged in there next may be the same board
-    for number, each in enumerate(entries):
+    for each in entries:
         pulled.pop(each.port, None)
         if each.what == "pulled" and last.get(each.device, "") == "":
             pulled[each.port] = each.device
         if each.what not in ("passed", "failed"):
             continue
         if not each.device:
-            nameless.add((each.port, each.plug, 0 if each.plug else number))
+            nameless.add((each.port, each.plug, 0 if each.plug else named[each.port]))
             continue
+        if each.plug:
+            nameless.discard((each.port, each.plug, 0))
+        named[each.port] += 1
         last[each.device] = each.what
         if each.what == "failed":
             failed.add(each.device)

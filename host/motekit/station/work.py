@@ -90,12 +90,14 @@ class Work:
                 f"{visit.port}: answers under keys that are not of this key store: it is of"
                 " another fleet; motekit flash --erase makes a new board of it"
             )
+        if found.blank:  # its boot ROM was slow to say so; whose it is `flash` will find
+            visit.blank = True
+            return
         visit.is_of(found.device)
         if self._is_done(found):
             visit.slot.name = found.hello.name or "" if found.hello else ""
             raise AlreadyError(f"{visit.port}: {visit.slot.name} is done")
-        if not found.blank:
-            self._keep(visit)
+        self._keep(visit)
 
     def _keep(self, visit: Visit) -> None:
         """Have nothing lost that a board holds from before it was plugged in here."""
@@ -129,7 +131,8 @@ class Work:
             visit.tell(step.what, step.done, step.total)
 
         def spared(*_: object) -> Spared:
-            return Spared(blank=visit.blank)  # what it holds was asked before
+            # what it holds was asked before
+            return Spared(blank=visit.blank, given_up=self._spare.discard)
 
         result = flash.one(
             *(visit.port, choose, tell, visit.stopped, self._keys),

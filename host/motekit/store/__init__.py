@@ -2,10 +2,10 @@
 
 from .fresh import collecting_into as collecting_into
 from .fresh import remove as remove
-from .gap import gap_of as gap_of
 from .header import Head as Head
 from .header import read_header as read_header
 from .header import read_headers as read_headers
+from .notes import gap_of as gap_of
 from .records import Anchor as Anchor
 from .records import Appended as Appended
 from .records import Epoch as Epoch

@@ -1,5 +1,6 @@
 """What was not taken, kept to be looked at: at most 64 MiB, the oldest out and counted."""
 
+import hashlib
 import sqlite3
 
 QUARANTINE_MAX_BYTES = 64 << 20
@@ -14,29 +15,46 @@ class Quarantine:
     def __init__(self, max_bytes: int = QUARANTINE_MAX_BYTES) -> None:
         self.max_bytes = max_bytes
         self._bytes = 0
+        self._held: set[bytes] | None = None  # what is there, as soon as somebody asks
 
     def load(self, db: sqlite3.Connection) -> None:
         """Find out how much is there."""
         (self._bytes,) = db.execute(
             "SELECT ifnull(sum(length(data) + ?), 0) FROM quarantine", (ROW_BYTES,)
         ).fetchone()
+        self._held = None
+
+    def has(self, db: sqlite3.Connection, device: str, data: bytes) -> bool:
+        """Tell whether this of that device is there already."""
+        if self._held is None:
+            rows = db.execute("SELECT device, data FROM quarantine")
+            self._held = {_digest(*row) for row in rows}
+        return _digest(_clean(device), data[:PACKET_MAX_BYTES]) in self._held
 
     def add(self, db: sqlite3.Connection, device: str, data: bytes, why: str) -> None:
         """Add one entry; the oldest make room."""
-        data = data[:PACKET_MAX_BYTES]
+        device, data = _clean(device), data[:PACKET_MAX_BYTES]
         db.execute(
             "INSERT INTO quarantine (device, why, data) VALUES (?, ?, ?)",
-            (_clean(device), _clean(why), data),
+            (device, _clean(why), data),
         )
         _count(db, "quarantined", 1)
+        if self._held is not None:
+            self._held.add(_digest(device, data))
         self._bytes += len(data) + ROW_BYTES
         while self._bytes > self.max_bytes:
-            row, size = db.execute(
-                "SELECT id, length(data) FROM quarantine ORDER BY id LIMIT 1"
+            row, *oldest = db.execute(
+                "SELECT id, device, data FROM quarantine ORDER BY id LIMIT 1"
             ).fetchone()
             db.execute("DELETE FROM quarantine WHERE id = ?", (row,))
             _count(db, "quarantine_dropped", 1)
-            self._bytes -= size + ROW_BYTES
+            self._bytes -= len(oldest[1]) + ROW_BYTES
+            if self._held is not None:
+                self._held.discard(_digest(*oldest))
+
+
+def _digest(device: str, data: bytes) -> bytes:
+    return hashlib.sha256(device.encode() + b"\0" + data).digest()
 
 
 def _clean(text: str) -> str:

@@ -2,8 +2,8 @@
 
 from typing import Any, NamedTuple
 
-from .gap import gap_of
 from .header import heads
+from .notes import gap_of, sensor_of
 from .reader import Reader
 from .records import CONTROL, Epoch, Stream
 
@@ -36,6 +36,7 @@ class DeviceSummary(NamedTuple):
     untold: int  # runs that ended without telling how far they had come: more may be lost
     gaps: int  # holes in streams that the board told of
     lost_samples: int  # of these holes, as far as the board knew
+    ailing: tuple[str, ...]  # "name: state" of sensors that the last run told to be not well
     streams: tuple[StreamSummary, ...]
 
 
@@ -82,7 +83,7 @@ def _device(store: Reader, epochs: list[Epoch], streams: list[Stream]) -> Device
         sum(epoch.lost for epoch in epochs),
         _cut_off(epochs),
         _untold(epochs),
-        *_gaps(store, epochs),
+        *_told(store, epochs),
         _streams(store, epochs, streams),
     )
 
@@ -108,16 +109,21 @@ def _untold(epochs: list[Epoch]) -> int:
     )
 
 
-def _gaps(store: Reader, epochs: list[Epoch]) -> tuple[int, int]:
-    """Return how many gaps the board's notes tell of, and of how many samples in all."""
-    told = [
-        gap_of(head, stored.data)
-        for epoch in epochs
-        for batch in store.batches(epoch.id, CONTROL)
-        for stored, head in zip(batch, heads([each.data for each in batch]), strict=True)
-    ]
-    lost = [samples for samples in told if samples is not None]
-    return len(lost), sum(lost)
+def _told(store: Reader, epochs: list[Epoch]) -> tuple[int, int, tuple[str, ...]]:
+    """Return what notes tell: gaps, samples lost in them, sensors that are not well."""
+    lost: list[int] = []
+    states: dict[str, str] = {}
+    for epoch in epochs:
+        states = {}
+        for batch in store.batches(epoch.id, CONTROL):
+            for stored, head in zip(batch, heads([each.data for each in batch]), strict=True):
+                samples = gap_of(head, stored.data)
+                if samples is not None:
+                    lost.append(samples)
+                elif (sensor := sensor_of(head, stored.data)) is not None:
+                    states[sensor[0]] = sensor[1]
+    ailing = tuple(f"{name}: {state}" for name, state in states.items() if state != "ok")
+    return len(lost), sum(lost), ailing
 
 
 def _streams(

@@ -94,9 +94,9 @@ class Store(Reader):
             taken = Group(db, self._ledger, self._quarantine)
             taken.take(group)
             appended = taken.write(self._last_group + 1, committing)
-        if appended.new:
-            self._last_group += 1
-            self._tail_bytes += appended.size
+            if appended.new:
+                self._last_group += 1
+                self._tail_bytes += appended.size
         if self._tail_bytes >= max(self.tail_max_bytes, self._seal_at_bytes):
             self._try_to_seal()
         return appended
@@ -135,17 +135,24 @@ class Store(Reader):
         with self._transaction():
             self._ledger.announce(device, epoch, table)
 
-    def quarantine(self, device: str, data: bytes, why: str) -> None:
-        """Set a packet aside: bounded, the oldest go and are counted."""
+    def quarantine(self, device: str, data: bytes, why: str, *, once: bool = False) -> bool:
+        """Set a packet aside: bounded, the oldest go and are counted.
+
+        `once`: not what is there already, as what was set aside before something failed and all
+        is tried again; False then.
+        """
         with self._transaction() as db:
+            if once and self._quarantine.has(db, device, data):
+                return False
             self._quarantine.add(db, device, data, why)
+            return True
 
     def seal(self) -> int:
         """Sort what is unsealed by stream and compress it; return how many packets that were."""
         with self._transaction() as db:
             count, epochs = seal(db, self._last_group)
             self._ledger.save(epochs)
-        self._tail_bytes = 0
+            self._tail_bytes = 0
         self.checkpoint()
         return count
 

@@ -101,7 +101,7 @@ def read(source: str | Path | Table, base: Path, seed: int, where: str = "scenar
     if isinstance(source, str):
         try:
             source = tomllib.loads(source)
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise ScenarioError(f"{where}: not TOML: {error}") from None
     table = {"seed": seed, "clock": "virtual", **_bare(source)}
     parsed = scenarios.parse(Fields(where, table, ScenarioError), base)

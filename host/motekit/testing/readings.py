@@ -36,7 +36,7 @@ class Gap:
     stream: str
     index: int  # of the first that is lost, counted by the stream
     lost: int
-    why: str  # "overrun", "restart", "late" or "interrupt"
+    why: str  # "overrun", "restart", "late", "silence" or "interrupt"
 
 
 class Readings:

@@ -81,7 +81,7 @@ class ReplayPipe:
     def _parse(self, line: bytes) -> Recorded:
         try:
             return _recorded(line)
-        except (ValueError, KeyError, TypeError) as e:
+        except (ValueError, KeyError, TypeError, RecursionError) as e:
             raise LinkError(
                 f"{self.name}:{self._line}: no packet of a recording ({e!r}); "
                 f'expected {{"device": "<hex>", "packet": "<base64>"}}'

@@ -45,7 +45,8 @@ _HALF = const(0x20000000)
 # A FIFO: [1 if it may be read so, first entry, entries, ticks_us when it was last looked at,
 # us from then until it may be full, overrun, lost entries, entries read so, address << 8 | data
 # register (0 while that is not read so), us of such a read]. An entry is 3 words of 16 bits.
-DEPTH = const(32)
+DEPTH = const(33)  # 32, and one in the output filter
+RING = const(64)  # entries of the memory that it is in
 FIFO_WORDS = const(10)
 _ENTRY_BYTES = const(6)
 
@@ -177,7 +178,7 @@ def pop(fifo, entries, key: int, buf) -> int:
     while i < _ENTRY_BYTES:
         target[i] = source[at + i]
         i += 1
-    f[1] = (first + 1) & (DEPTH - 1)
+    f[1] = (first + 1) & (RING - 1)
     f[2] = f[2] - 1
     f[5] = 0
     f[7] = f[7] + 1
@@ -203,10 +204,10 @@ def push(fifo, entries, rows, at: int, n: int):
     while n > 0:
         n -= 1
         if count == DEPTH:
-            first = (first + 1) & (DEPTH - 1)
+            first = (first + 1) & (RING - 1)
             count -= 1
             f[6] = f[6] + 1
-        to = ((first + count) & (DEPTH - 1)) * 3
+        to = ((first + count) & (RING - 1)) * 3
         target[to] = source[at]
         target[to + 1] = source[at + 1]
         target[to + 2] = source[at + 2]

@@ -14,7 +14,8 @@ _PIECE_BYTES = const(256)
 _RESERVE_BYTES = const(1024)  # of the virtual board, for what it hears
 _MASK = const(0x3FFFFFFF)
 _left_us = 0  # that the milliseconds have not crept yet
-_ballast = []  # what memory pressure takes, a list of pieces a fault
+_presses = []  # how much of the heap each fault leaves
+_ballast = None  # what they take, a chain of pieces
 _drifts = []  # faults that last
 
 
@@ -27,7 +28,7 @@ def apply(fault, on):
     kind = fault["kind"]
     value = fault["value"]
     if kind == "memory_pressure":
-        _press(int(value)) if on else _relieve()
+        _press(int(value), on)
     elif kind == "ticks_drift":
         _drift(fault, on)
     elif not on:
@@ -48,21 +49,23 @@ def _stall(ms):
         clock.sleep_us(part * 1000)
 
 
-def _press(free_bytes):
-    """Take all of the heap but so many bytes."""
+def _press(free_bytes, on):
+    """Take all of the heap but so many bytes, or but what other faults leave."""
+    global _ballast
+    if on:
+        _presses.append(free_bytes)
+    else:
+        _presses.remove(free_bytes)
+    _ballast = board.reserve = None
     gc.collect()
+    if not _presses:
+        return
     board.reserve = bytearray(_RESERVE_BYTES)
-    _ballast.append(None)
-    while gc.mem_free() > free_bytes + 2 * _PIECE_BYTES:
+    while gc.mem_free() > min(_presses) + 2 * _PIECE_BYTES:
         try:
-            _ballast[-1] = (_ballast[-1], bytearray(_PIECE_BYTES))
+            _ballast = (_ballast, bytearray(_PIECE_BYTES))
         except MemoryError:  # what is left is in smaller pieces
             break
-
-
-def _relieve():
-    _ballast.clear()
-    board.reserve = None
 
 
 def _jump(seconds):

@@ -33,6 +33,7 @@ _close_range = _libc.func("i", "close_range", "IIi")
 _dup2 = _libc.func("i", "dup2", "ii")
 _fork = _libc.func("i", "fork", "")
 _open = _libc.func("i", "open", "sii")
+_prctl = _libc.func("i", "prctl", "iLLLL")
 _wait = _libc.func("i", "wait", "p")
 
 
@@ -62,6 +63,7 @@ def _become(fd):
     from . import port_sim
     from .lockstep import begin
 
+    _prctl(1, 9, 0, 0, 0)  # a fork does not inherit it; see control.die_with_parent
     flash_fd = port_sim.flash_fd()
     _dup2(fd, control.fd)
     first, last = sorted((control.fd, flash_fd))

@@ -23,6 +23,7 @@ _sources = {}
 _buses = {}
 _uarts = {}
 _overflowing = set()  # UARTs
+_on = {}  # (name, what): the values of the faults that are on
 _cuts = 0  # faults that cut the line
 _flash = None
 _watchdog = None
@@ -160,17 +161,28 @@ def _apply(i, fault, on):
             line.cut = _cuts > 0
         control.call("fault {} {}".format(i, 1 if on else 0))
     elif kind.startswith("flash_"):
-        _flash.fault(kind, fault["value"], on)
+        value, on = _overlap("", kind, fault["value"], on)
+        _flash.fault(kind, value, on)
     elif kind.startswith("wifi_"):
         for ssid, _ in fault["targets"]:
-            radio().fault(kind, ssid, on)
+            radio().fault(kind, ssid, _overlap(ssid, kind, 0, on)[1])
     elif kind in _OF_THE_WHOLE:
         from . import faults
 
         faults.apply(fault, on)
     else:
         for name, what in fault["targets"]:
-            _break(name, what, fault["value"], on)
+            _break(name, what, *_overlap(name, what, fault["value"], on))
+
+
+def _overlap(name, what, value, on):
+    """Return the worst value of the faults that are alike and on, and whether any still is."""
+    values = _on.setdefault((name, what), [])
+    if on:
+        values.append(value)
+    else:
+        values.remove(value)
+    return max(values) if values else value, bool(values)
 
 
 def _break(name, what, value, on):

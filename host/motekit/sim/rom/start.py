@@ -25,6 +25,7 @@ def start(path, fd, many=False):
     `many`: be a nursery of boards like it.
     """
     control.setup(fd)
+    control.die_with_parent()
     if many:
         from .nursery import attend
 
@@ -37,8 +38,6 @@ def start(path, fd, many=False):
         from .lockstep import begin
 
         begin()
-    else:
-        control.die_with_parent()
     globals = __import__("__main__").__dict__
     then = board.spec["then"]
     if not board.mounted and then in ("main", "raw"):

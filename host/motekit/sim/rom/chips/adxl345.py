@@ -3,7 +3,8 @@
 Source: ADXL345 datasheet Rev. G, "Register Map", "FIFO", "Data Formatting of Upper Data Rates".
 Samples that are due are worked out from the clock when the bus looks: an idle part costs nothing.
 As the driver sets it up (stream mode, full resolution, no offsets) samples come many at once, and
-the bus takes them straight out of `burst`.
+the bus takes them straight out of `burst`. The FIFO holds 32, and the output filter one more, so
+that FIFO_STATUS tells of 33 at most (Register 0x39, "Entries Bits").
 
 Modelled: every register's reset value, rates with turn-on time, range, full and 10-bit resolution,
 justification, offsets, the zero last bit above 800 Hz, bypass, FIFO and stream mode, watermark,
@@ -59,7 +60,7 @@ class Adxl345(Faults):
         self._source = source
         self._clock_us = clock_us
         self._state = array("i", bytes(4 * fast.FIFO_WORDS))
-        self._fifo = array("h", bytes(6 * _DEPTH))
+        self._fifo = array("h", bytes(6 * fast.RING))
         self.burst = (_DATA, self._state, self._fifo)
         self._rows = array("h", bytes(6 * _BATCH))  # of the source, from sample `_first` on
         self._first = self._held = 0
@@ -292,7 +293,7 @@ class Adxl345(Faults):
         state[5] = 0
         if state[2]:
             state[2] -= 1
-            state[1] = (state[1] + 1) % _DEPTH
+            state[1] = (state[1] + 1) % fast.RING
 
 
 CHIP = Adxl345

@@ -17,18 +17,19 @@ _BOTH_BIT = 0x1000
 _LOW_TEMPERATURE_BIT = 0x0400
 _RESET_US = 5000
 _SHORT_US = {14: 6500, 11: 3850, 8: 2500}
+_SLOW_US = 23000
 
 
 class Cht8305(Faults):
     """A CHT8305 on I2C.
 
-    Faults: `nack` (does not answer), `wrong_id` (is an HDC1080), `brownout` (forgets its
-    configuration, at once).
+    Faults: `nack` (does not answer), `wrong_id` (is an HDC1080), `slow` (takes as long as public
+    drivers wait for a CHT8305C), `brownout` (forgets its configuration, at once).
     """
 
     ADDRESSES = (0x40, 0x41, 0x42, 0x43)
     RATES = ()
-    FAULTS = ("nack", "wrong_id", "brownout")
+    FAULTS = ("nack", "wrong_id", "slow", "brownout")
 
     @staticmethod
     def limits(_options):
@@ -121,6 +122,8 @@ class Cht8305(Faults):
             word = max(0, min(65535, words[i]))
             self._words[i] = word >> 16 - bits[i] << 16 - bits[i]
             self._ready_us += _SHORT_US[bits[i]]
+        if "slow" in self.faults:
+            self._ready_us = now + _SLOW_US
 
     def _temperature_bits(self):
         return 11 if self._config & _LOW_TEMPERATURE_BIT else 14
