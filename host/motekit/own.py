@@ -1,6 +1,6 @@
 """Drivers, chip models and modules of the user's own, taken in beside motekit's.
 
-    with own.taken(drivers=["my_chip.py"], models=["my_chip_model.py"], modules=["helper.py"]):
+    with own.taken(own_drivers=["my_chip.py"], models=["my_chip_model.py"], modules=["helper.py"]):
         ...                        # as if they lay in this package: scenarios, firmware, boards
 
 A driver's file is named as configurations call it, and its `DRIVER` is the class. The model of its
