@@ -7,11 +7,12 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from motekit import resources
 from motekit.sim.child import read_last_words
 from motekit.sim.nursery import Nursery
 from motekit.sim.plan import BoardPlan
 from motekit.sim.preparation import Prepared
-from motekit.sim.stepped_vm import Awaited, EndedError, Report, SteppedVm, StuckError
+from motekit.sim.stepped_vm import STUCK_S, Awaited, EndedError, Report, SteppedVm, StuckError
 from motekit.sim.vm import Vm
 from motekit.sim.wire import Wire
 
@@ -155,7 +156,18 @@ class WorldBoard:
         """Return the last lines that tell what is wrong, of all that the board printed."""
         lines = self._printed()
         told = [line for line in lines if "motefw: " in line or "Error" in line]
-        return " | ".join((told or lines)[-_TAIL_LINES:]) or "nothing"
+        said = " | ".join((told or lines)[-_TAIL_LINES:]) or "nothing"
+        return f"{said}; {self._stood_still()}" if self.counts.stuck else said
+
+    def _stood_still(self) -> str:
+        """Say that the program hung, and where that may be."""
+        times = f"{self.counts.stuck} times" if self.counts.stuck > 1 else "once"
+        yours = ", ".join(sorted(resources.own))
+        where = f" of {yours}?" if yours else "?"
+        return (
+            f"its program stood still {times} and was given to its watchdog: it did not look at "
+            f"its clock for {STUCK_S:g} s of this machine's time; a loop without end{where}"
+        )
 
     def _printed(self) -> list[str]:
         """Return the last lines that the board printed, without frames and what was echoed."""
@@ -216,6 +228,7 @@ class WorldBoard:
     def _stuck(self, why: str) -> None:
         """Do what the watchdog would; where none was started, that is the end."""
         self.counts.stuck += 1
+        self.on_event(self, f"stuck: {why}")
         if self._watchdog_ms:
             self._restart_unasked("watchdog", self.now_ms + self._watchdog_ms)
             return
