@@ -162,7 +162,7 @@ class TestAdxl345:
         for _ in range(999):
             clock.now_us += 1001
             model.write(b"\x39")
-        assert model._index == 999 * 1001 * 3200 // 1_000_000
+        assert model.index == 999 * 1001 * 3200 // 1_000_000
 
     def test_silence_once_the_recording_ends(self):
         got = adxl(

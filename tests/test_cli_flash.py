@@ -129,7 +129,7 @@ def test_killed_at_any_moment_the_next_run_ends_in_the_same_state(
     moment = random.Random(1)
     for n in range(KILLS):
         if n % 2 == 0:
-            virtual.flash.erase(0, virtual.flash.size_bytes)
+            virtual._loop.call_soon_threadsafe(virtual.wipe)
         argv = [sys.executable, "-m", "motekit", *map(str, (*flash, other if n % 2 else image))]
         with started(argv, env=environment, cwd=tmp_path, stdout=subprocess.DEVNULL) as running:
             end = virtual.flash.written_bytes + moment.random() * 100_000

@@ -3,6 +3,8 @@
 import json
 import os
 import stat
+import subprocess
+import sys
 import threading
 import time
 import tty
@@ -20,7 +22,7 @@ from motekit.client import Client, Greeting, NoKeyError, RefusedError, SilentErr
 from motekit.clock import SYSTEM
 from motekit.errors import LinkError
 from motekit.hello import parse
-from motekit.keys import Host, KeyStore, KeyStoreError, create
+from motekit.keys import TICKETS, Host, KeyStore, KeyStoreError, create
 from motekit.transports.link import Log
 from motekit.transports.serial import SerialPipe
 from tests.model_board import SCHEMA, ModelBoard, PtyBoard, note_packet
@@ -433,4 +435,37 @@ def test_a_lost_counter_makes_a_new_host(tmp_path, content):
     second, counter = Host(path).ticket()
     assert first != second
     assert counter == 1
-    assert json.loads(path.read_text())["counter"] == 1
+    assert json.loads(path.read_text())["counter"] >= 1
+
+
+def test_the_disk_is_written_once_for_many_counters(tmp_path, monkeypatch):
+    syncs = []
+    monkeypatch.setattr("os.fsync", syncs.append)
+    counters = [Host(tmp_path / "host.json").ticket()[1] for _ in range(2 * TICKETS)]
+    assert counters == list(range(1, 2 * TICKETS + 1))
+    assert len(syncs) == 2
+
+
+def test_what_another_program_has_taken_since_is_never_gone_behind(tmp_path):
+    """A board that it has spoken with refuses all that is not beyond."""
+    path = tmp_path / "host.json"
+    code = "import pathlib, sys\nfrom motekit.keys import Host\n"
+    code += "print(Host(pathlib.Path(sys.argv[1])).ticket()[1])"
+    counters = []
+    for _ in range(2):
+        counters.append(Host(path).ticket()[1])
+        other = subprocess.run(
+            [sys.executable, "-c", code, path], capture_output=True, check=True, timeout=60
+        )
+        counters.append(int(other.stdout))
+    counters.append(Host(path).ticket()[1])
+    assert counters == sorted(set(counters))
+
+
+def test_no_copy_of_a_process_uses_its_counters(tmp_path, monkeypatch):
+    host = Host(tmp_path / "host.json")
+    counters = [host.ticket()[1]]
+    for process in (1, 2):
+        monkeypatch.setattr("os.getpid", lambda process=process: process)
+        counters.append(host.ticket()[1])
+    assert counters == [1, TICKETS + 1, 2 * TICKETS + 1]

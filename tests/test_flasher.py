@@ -73,7 +73,8 @@ def left(*pieces):
     content = bytearray(b"\xff" * BOARD.flash_bytes)
     for offset, data in pieces:
         content[offset : offset + len(data)] = data
-    return remains.found(Compared(content), BOARD, COMING)
+    tool = Compared(content)
+    return remains.found(tool, BOARD, COMING, remains.used(tool, BOARD))
 
 
 @given(st.integers(0, len(COMING[0].data)), st.integers(0, 255))

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from motekit.chips import CHIPS
 from motekit.flash import image, merged
+from motekit.keys import KeyStore
+from motekit.provision.look import over_link
 from motekit.sim.loader import slip
 from motekit.sim.loader.nor import SECTOR_BYTES, Nor
 from motekit.sim.loader.rom import Loader
@@ -173,3 +175,16 @@ def test_flash_is_nor(tmp_path):
     assert flash.read(0, SECTOR_BYTES * 2) == b"\xff" * SECTOR_BYTES * 2
     with pytest.raises(ValueError, match="flash: 2 bytes at"):
         flash.program(SECTOR_BYTES * 2 - 1, b"ab")
+
+
+def test_a_chip_whose_flash_was_wiped_starts_nothing_when_its_power_comes_back(fleet):
+    blank = '[[board]]\nboard = "esp32-c3-devkitm-1"\nflash = "blank"\n'
+    virtual = fleet(blank).boards[0]
+    virtual.flash.program(0, b"\0")
+    wiped = threading.Event()
+    virtual._loop.call_soon_threadsafe(lambda: (virtual.wipe(), wiped.set()))
+    assert wiped.wait(60)
+    found = over_link(virtual.serial, KeyStore.empty(), lambda: False, 60, known=True)
+    assert found.blank
+    assert virtual.counts.starts == 0
+    assert not virtual.flash.read(0, virtual.flash.size_bytes).strip(b"\xff")

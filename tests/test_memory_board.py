@@ -67,6 +67,7 @@ MODELS = (
     "__init__",
     "bus",
     "fast",
+    "fifo",
     *(f"chips/{n}" for n in ("__init__", "adxl345", "sht4x", "pms5003")),
 )
 

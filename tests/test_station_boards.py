@@ -213,8 +213,7 @@ def test_killed_at_any_moment_the_next_run_ends_in_the_same_state(fleet, bench):
     whole = contents(virtual)
     for n in range(KILLS):
         if n % 2 == 0:
-            virtual.flash.erase(0, virtual.flash.size_bytes)
-            virtual._loop.call_soon_threadsafe(virtual.power_cut)
+            virtual._loop.call_soon_threadsafe(virtual.wipe)
         image = ("--image", "other.bin" if n % 2 else "image.bin")
         with bench.start(*image, stdout=subprocess.DEVNULL) as station:
             time.sleep(0.3 + moment.random() * 6)
@@ -272,8 +271,7 @@ def test_pulled_at_any_moment_a_board_ends_in_the_same_state(fleet, bench):
     verdicts = [(each,) for each in ("passed", "already", "failed", "pulled")]
     for n in range(KILLS):
         if n % 2 == 0:
-            virtual.flash.erase(0, virtual.flash.size_bytes)
-            virtual._loop.call_soon_threadsafe(virtual.power_cut)
+            virtual._loop.call_soon_threadsafe(virtual.wipe)
         with bench.start("--image", "other.bin" if n % 2 else "image.bin") as station:
             until(station, ("plugged",))
             time.sleep(moment.random() * 6)
@@ -304,8 +302,7 @@ def test_ctrl_c_lets_boards_be_finished_and_a_second_one_does_not(fleet, bench):
         assert until(station, ("step",))["step"] == "hello"  # and no second attempt to write
         assert until(station, ("passed",), ("failed",))["error"] == ""
         assert station.wait(90) == 0
-    virtual.flash.erase(0, virtual.flash.size_bytes)
-    virtual._loop.call_soon_threadsafe(virtual.power_cut)
+    virtual._loop.call_soon_threadsafe(virtual.wipe)
     with bench.start(start_new_session=True) as station:
         until(station, ("step", "writing"))
         ctrl_c(station)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from motekit.errors import ScenarioError
+from motekit.flash import filesystem
 from motekit.sim.stepped_vm import SteppedVm
 from motekit.sim.world import World
 from motekit.store import Store
@@ -195,7 +196,30 @@ def test_a_program_that_never_looks_at_its_clock_is_reset(write_scenario, monkey
         world.run(until_s=40)
         assert world.boards[0].counts.resets["watchdog"] == 1
         assert world.boards[0].counts.stuck == 1
-    assert "reset: watchdog" in events
+        assert "its program stood still once" in world.boards[0].words()
+    assert events[:2] == [
+        "stuck: the program did not look at its clock for 0.5 s",
+        "reset: watchdog",
+    ]
+
+
+def test_a_program_that_stands_still_again_and_again_is_given_up(write_scenario, monkeypatch):
+    monkeypatch.setattr("motekit.sim.stepped_vm.STUCK_S", 0.1)
+    main = b"from rom.port_sim import Port\nPort().watchdog(30000)\nwhile True: pass\n"
+    events = []
+    plan = write_scenario(f"seed = 1\n{BARE}")
+    files = {"/boot.py": b"", "/main.py": main}
+    with World(plan, files=files, on_event=lambda _, text: events.append(text)) as world:
+        world.run(until_s=3600)
+        assert world.boards[0].counts.stuck == 5
+    assert events[-1].endswith("for the 5th time in a row")
+
+
+def test_a_board_that_resets_itself_for_ever_starts_as_often_as_a_real_one(write_scenario):
+    files = {"/boot.py": b"", "/main.py": b"import machine\nmachine.reset()\n"}
+    with World(write_scenario(f"seed = 1\n{BARE}"), files=files) as world:
+        world.run(until_s=6)
+        assert 10 <= world.boards[0].counts.starts <= 21
 
 
 def of_folder(folder):
@@ -242,6 +266,18 @@ def test_a_program_that_fails_leaves_a_prompt_and_the_board_stays(write_scenario
         assert not world.boards[0].crashed
         assert any("does not start motefw" in notice.text for notice in world.notices)
     assert "ZeroDivisionError" in (tmp_path / "board-0" / "serial.txt").read_text()
+
+
+def test_a_board_has_the_files_of_its_image_and_a_module_of_its_own_goes_first(
+    write_scenario, tmp_path
+):
+    files = {"/boot.py": b"", "/main.py": b"import json, os\nprint('mine', json.MINE, os.sep)\n"}
+    files |= {"/lib/json.py": b"MINE = 7\n", "/os/__init__.py": b"sep = '!'\n"}
+    files |= {f"/lib/of/many{i}.py": bytes(50 * i) for i in range(60)}
+    with World(write_scenario(f"seed = 1\n{BARE}"), files=files, folder=tmp_path) as world:
+        world.run(until_s=1)
+    assert filesystem.read((tmp_path / "board-0" / "flash").read_bytes()) == files
+    assert "mine 7 !" in (tmp_path / "board-0" / "serial.txt").read_text()
 
 
 def test_power_can_be_cut_between_two_runs(write_scenario):

@@ -15,8 +15,10 @@ import json
 import os
 import secrets
 import tempfile
+import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from hmac import compare_digest
 from pathlib import Path
 from typing import Any, cast
@@ -30,6 +32,7 @@ from .errors import MotekitError
 
 VERSION = 1
 COUNTER_MAX = 0xFFFFFFFF
+TICKETS = 64
 _TAG_BYTES = keys.TAG_BYTES
 _HASH_BLOCK_BYTES = 64
 _TAGGERS_MAX = 4096
@@ -239,11 +242,27 @@ def _write_private(path: Path, document: dict[str, Any]) -> None:
         raise
 
 
+@dataclass
+class _Tickets:
+    """Counters that this process may use, up to and with `last`, which is what the disk has."""
+
+    process: int
+    identity: int
+    next: int
+    last: int
+
+
+_tickets: dict[Path, _Tickets] = {}
+_tickets_lock = threading.Lock()
+
+
 class Host:
     """This host as boards know it: a random id, and a counter that never repeats.
 
-    The counter is on disk before it is used, under a lock, so that two programs, a crash or a
-    restart never send the same one twice.
+    Counters are taken from the disk before they are used, under a lock, so that two programs, a
+    crash or a restart never send the same one twice; many at once, as each time costs a write that
+    sixteen boards would wait for. Once another program has taken some, the rest are let go of: a
+    board that it spoke with takes none from before.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -251,20 +270,33 @@ class Host:
 
     def ticket(self) -> tuple[int, int]:
         """Return (this host's id, a counter that no request of it has carried)."""
-        with self._locked():
-            identity, counter = self._load()
-            self._store(identity, counter + 1)
-        return identity, counter + 1
+        with _tickets_lock:
+            held = _tickets.get(self._path)
+            if held is None or held.next > held.last or not self._is_held(held):
+                held = _tickets[self._path] = self._take()
+            held.next += 1
+            return held.identity, held.next - 1
 
-    def _load(self) -> tuple[int, int]:
+    def _is_held(self, held: _Tickets) -> bool:
+        """Tell whether they are this process's still, which may be a copy of that of before."""
+        return held.process == os.getpid() and self._load() == (held.identity, held.last)
+
+    def _take(self) -> _Tickets:
+        with self._locked():
+            identity, counter = self._load() or (secrets.randbits(32), 0)
+            self._store(identity, counter + TICKETS)
+        return _Tickets(os.getpid(), identity, counter + 1, counter + TICKETS)
+
+    def _load(self) -> tuple[int, int] | None:
+        """Return what the disk has; None for a new id, of which no board has seen a counter."""
         try:
             fields = json.loads(self._path.read_text(encoding="utf-8"))
             identity, counter = fields["host"], fields["counter"]
-            if 0 <= identity <= COUNTER_MAX and 0 <= counter < COUNTER_MAX:
+            if 0 <= identity <= COUNTER_MAX and 0 <= counter <= COUNTER_MAX - TICKETS:
                 return identity, counter
         except (OSError, ValueError, KeyError, TypeError):
             pass  # new, or lost
-        return secrets.randbits(32), 0  # a new id, of which no board has seen a counter
+        return None
 
     def _store(self, identity: int, counter: int) -> None:
         try:

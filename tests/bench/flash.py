@@ -1,7 +1,7 @@
 """Flashing virtual chips with real esptool: many at once over one, and what a small change costs.
 
 Lines carry as many bytes a second as at 460,800 baud; the image is as long and as compressible as
-MicroPython's. Each board needs two runs of esptool and, at the end, a VM: with few processors
+MicroPython's. Each board needs three runs of esptool and, at the end, a VM: with few processors
 these take turns, which a host with real boards has to do, too (but for the VM).
 """
 

@@ -205,10 +205,7 @@ class _Flashing:
             return True
         if not data.strip(b"\xff"):
             self._tool.baud = self._job.baud
-            if not spared.blank:
-                self._look_elsewhere()
-            if not (spared.given_up or self._job.replace):
-                self._look_further()
+            self._look_further(spared)
             return True
         try:
             there = partitions.read(data)
@@ -231,10 +228,17 @@ class _Flashing:
         if found is not None:
             self._give_up(found[1], f" with its table at 0x{found[0]:x}")
 
-    def _look_further(self) -> None:
-        """Refuse a chip that was erased by half, or lost its beginning: its data may be there."""
+    def _look_further(self, spared: Spared) -> None:
+        """Refuse a chip without a table that holds something all the same.
+
+        A program whose bootloader looks elsewhere, or the data of a board that was erased by half.
+        """
         board = self._job.board
-        there = self._again(lambda: remains.found(self._tool, board, self._job.regions))
+        given_up = spared.given_up or self._job.replace
+        used = () if given_up else self._again(lambda: remains.used(self._tool, board))
+        if not spared.blank and (given_up or remains.ELSEWHERE in used):
+            self._look_elsewhere()
+        there = self._again(lambda: remains.found(self._tool, board, self._job.regions, used))
         if there:
             port, name = shlex.quote(self._port), shlex.quote(board.name)
             raise RefusedError(

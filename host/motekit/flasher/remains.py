@@ -13,26 +13,37 @@ from motekit.flash.merged import Region
 from motekit.flash.partitions import SECTOR_BYTES, Entry
 from motekit.flasher.esptool import Esptool
 
+ELSEWHERE = "elsewhere"  # where a bootloader of another kind has its table
 _WHAT = {"log": "a log", "vfs": "a file system"}
 _TORN_MAX = 2  # sectors: one that was being written, one that was being erased
 
 
-def found(tool: Esptool, board: Board, coming: Sequence[Region]) -> str:
-    """Return what may be somebody's where a board has its log and files, "" for nothing.
+def used(tool: Esptool, board: Board) -> tuple[str, ...]:
+    """Return which of ELSEWHERE and a board's log and files are not erased; EsptoolError."""
+    start, size = partitions.ELSEWHERE_OFFSET, partitions.ELSEWHERE_BYTES
+    elsewhere = Entry(ELSEWHERE, partitions.DATA, 0, start, size)
+    places = (elsewhere, *_places(board).values())
+    return tool.differing([Region(each.label, each.offset, _erased(each)) for each in places])
+
+
+def found(tool: Esptool, board: Board, coming: Sequence[Region], labels: Sequence[str]) -> str:
+    """Return what of those that are `used` may be somebody's, "" for nothing.
 
     What is on its way to be `coming` was left by a flash that was cut off, and is nobody's.
     Raises EsptoolError.
     """
-    places = {each.label: each for each in partitions.of_board(board) if each.label in _WHAT}
-    used = tool.differing(
-        [Region(each.label, each.offset, _erased(each)) for each in places.values()]
-    )
+    places = _places(board)
     wanted = {each.name: each.data for each in coming}
     return " and ".join(
         f"{_WHAT[label]} at 0x{places[label].offset:x}"
-        for label in used
-        if label not in wanted or not _is_cut_off(tool, places[label], wanted[label])
+        for label in labels
+        if label in places
+        and not (label in wanted and _is_cut_off(tool, places[label], wanted[label]))
     )
+
+
+def _places(board: Board) -> dict[str, Entry]:
+    return {each.label: each for each in partitions.of_board(board) if each.label in _WHAT}
 
 
 def _is_cut_off(tool: Esptool, place: Entry, data: bytes) -> bool:

@@ -107,15 +107,25 @@ class ChipBoard(VirtualBoard):
         """Start what is in flash, or say for ever that it does not start."""
         if self._master < 0 or self.loader is not None or self._child is not None:
             return
+        if self._starts(boot.banner(self.chip, loader=False)):
+            super()._spawn("power_on", "main")
+
+    def _spawn(self, cause: str, then: str) -> None:
+        """Start the program, which only a soft reset does without a look at the flash."""
+        if cause == "soft" or self._starts(b""):
+            super()._spawn(cause, then)
+
+    def _starts(self, banner: bytes) -> bool:
+        """Tell whether there is a program in flash; else have the ROM say so now and again."""
         try:
             found = boot.check(self.chip, self.flash)
         except boot.NoBootError as e:
             if faults.DEAD not in self.faults.on:
-                self._to_host(boot.banner(self.chip, loader=False) + str(e).encode())
+                self._to_host(banner + str(e).encode())
             self._later(_LOOP_S, self._boot)
-            return
+            return False
         self._spec = {**self._spec, "vfs": [found.vfs_offset, found.vfs_bytes]}
-        self._spawn("power_on", "main")
+        return True
 
     def _restart(self, cause: str, then: str, off_s: float = 0.0) -> None:
         """Have the ROM say why it starts again, unless only MicroPython does."""
@@ -123,6 +133,12 @@ class ChipBoard(VirtualBoard):
             self._end_process()
             self._to_host(boot.banner(self.chip, loader=False, why=_WHY.get(cause, _SOFTWARE)))
         super()._restart(cause, then, off_s)
+
+    def wipe(self) -> None:
+        """Take the power away, erase all of the flash, and give it back."""
+        self._end_process()  # it would write on
+        self.flash.erase(0, self.flash.size_bytes)
+        self.power_cut()
 
     # The line
 

@@ -3,15 +3,15 @@
 With `hz` a transaction takes its time on the bus: nine clocks a byte, addresses included.
 """
 
-from array import array
-
-from .fast import FIFO_WORDS, advance, pop
+from . import fifo
+from .fast import advance
+from .fifo import read
 
 _ENODEV = 19  # not acknowledged
 _ETIMEDOUT = 110  # a line is held low
 _TIMEOUT_US = 50000  # of port_esp32's buses
 _OVERFLOWING_BYTES = 16
-_NO_FIFO = array("i", bytes(4 * FIFO_WORDS))
+_NO_FIFO = fifo.new(0, 0, 0)
 
 
 class I2CBus:
@@ -26,12 +26,9 @@ class I2CBus:
     def __init__(self, models, hz=0):
         self._models = dict(models)
         self._byte_us = 9000000 // hz if hz else 0
-        fifos = [(a, m.burst) for a, m in self._models.items() if hasattr(m, "burst")]
-        self._fifos = [(a << 8 | burst[0], burst[1]) for a, burst in fifos]
-        for _, state in self._fifos:
-            state[9] = 9 * self._byte_us
+        self._fifos = [(a, m.quick) for a, m in self._models.items() if hasattr(m, "quick")]
         # That of one part is quick, as long as the wires are sound.
-        self._state, self._entries = fifos[0][1][1:] if fifos else (_NO_FIFO, b"")
+        self._fifo = self._fifos[0][1] if self._fifos else _NO_FIFO
         self._pointer = bytearray(1)
         self.faults = set()
         self._let()
@@ -43,12 +40,12 @@ class I2CBus:
     @property
     def transactions(self):
         """How many there were."""
-        return self._transactions + sum([state[7] for _, state in self._fifos])
+        return self._transactions + sum([each[0][fifo.READS] for _, each in self._fifos])
 
     def _let(self):
         """Let FIFOs be read the quick way while nothing is wrong with the wires."""
-        for key, state in self._fifos:
-            state[8] = 0 if self.faults else key
+        for address, each in self._fifos:
+            fifo.attach(each, None if self.faults else address, self._byte_us)
 
     def fault(self, kind, on=True):
         """Begin or end a fault of the wires; ValueError for an unknown kind."""
@@ -94,9 +91,9 @@ class I2CBus:
         """Write several buffers as one."""
         return self.writeto(addr, b"".join(bytes(part) for part in vector))
 
-    def readfrom_mem_into(self, addr, memaddr, buf, *, addrsize=8):
+    def readfrom_mem_into(self, addr, memaddr, buf, addrsize=8):
         """Set the register pointer and fill the buffer, in one go."""
-        if not pop(self._state, self._entries, addr << 8 | memaddr, buf):
+        if not read(self._fifo, addr << 8 | memaddr, buf):
             self._check(addrsize)
             self._read_mem(addr, memaddr, buf)
 
@@ -165,6 +162,7 @@ class Uart:
         self._line = bytearray(0)
         self._rx = bytearray(0)
         self._last_us = clock_us()
+        self._punctual = hasattr(model, "due_us")
         self.dropped = 0
 
     def fault(self, kind, on=True):
@@ -175,26 +173,36 @@ class Uart:
 
     def any(self):
         """Return the number of bytes that can be read."""
-        self._pump()
+        now = self._clock_us()
+        if self._line or not self._punctual or now >= self._model.due_us:
+            self._pump(now)
+        else:
+            self._last_us = now
         return len(self._rx)
 
     def read(self, nbytes=None):
         """Return at most `nbytes` bytes that have come, or None."""
-        self._pump()
-        n = len(self._rx) if nbytes is None else min(nbytes, len(self._rx))
-        if not n:
-            return None
-        data = bytes(self._rx[:n])
-        self._rx = self._rx[n:]
-        return data
+        n = self.any()
+        data = bytearray(n if nbytes is None else min(nbytes, n))
+        return bytes(data) if self._take(data, len(data)) else None
 
     def readinto(self, buf, nbytes=None):
         """Read into a buffer; return the number of bytes, or None."""
-        data = self.read(len(buf) if nbytes is None else min(nbytes, len(buf)))
-        if data is None:
+        n = min(self.any(), len(buf) if nbytes is None else min(nbytes, len(buf)))
+        return self._take(buf, n)
+
+    def _take(self, buf, n):
+        """Move n bytes that have come into a buffer; return how many, None for none."""
+        if not n:
             return None
-        buf[: len(data)] = data
-        return len(data)
+        received = self._rx
+        if n == len(received) == len(buf):
+            buf[:] = received
+            self._rx = bytearray(0)
+        else:
+            buf[:n] = received[:n]
+            self._rx = received[n:]
+        return n
 
     def write(self, buf):
         """Send to the part; return the number of bytes."""
@@ -205,8 +213,7 @@ class Uart:
     def _garble(self, data):
         return bytes(b * 37 + 11 & 0xFF for b in data)
 
-    def _pump(self):
-        now = self._clock_us()
+    def _pump(self, now):
         sent = self._model.poll(now)
         if sent:
             self._line += self._garble(sent) if self._garbled else sent
@@ -218,6 +225,9 @@ class Uart:
     def _arrive(self, n):
         """Take n bytes from the line, as far as there is room for them."""
         self._last_us += n * self._byte_us
+        if n == len(self._line) and not self._rx and n <= self._room:
+            self._rx, self._line = self._line, self._rx
+            return
         fits = min(n, max(0, self._room - len(self._rx)))
         self.dropped += n - fits
         self._rx += self._line[:fits]

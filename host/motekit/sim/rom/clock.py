@@ -20,11 +20,16 @@ _HALF = const(0x20000000)
 _READS_A_LOOK = const(64)
 _SLICE_MS = const(1000)  # the longest real wait before events and the supervisor are looked after
 _BEAT_MS = const(500)
+_LATE_US = const(20000)  # how late a wait may end, and how long the program takes for its work
+_OWED_MOST_US = const(5000000)  # of the time that the process has waited for a processor
 
 virtual = False
 granted = False  # time is what the supervisor grants, and waits for nobody else; set by `lockstep`
 _last_us = 0
 _beaten_ms = 0
+_owed_us = 0
+_waited_us = 0
+waits = None  # file of Linux that tells how long this process has waited for a processor
 _events = []  # (at_ms, callback), earliest first
 look = None  # look(real_ms): receive what the supervisor says; set by `control`
 beat = None  # beat(): tell the supervisor that the board lives; set by `control`
@@ -37,12 +42,17 @@ def setup(is_virtual, start_ms, start_ticks_ms):
 
     To be called before others take `ticks_ms`, `ticks_us` and `now_us` from here.
     """
-    global virtual, _last_us, now_us, ticks_ms, ticks_us
+    global virtual, _last_us, now_us, ticks_ms, ticks_us, waits
     virtual = is_virtual
     if is_virtual:
         now_us = _virtual_now_us
         ticks_ms = fast.virtual_ms
         ticks_us = fast.virtual_us
+    else:
+        try:
+            waits = open("/proc/self/schedstat", "rb")
+        except OSError:
+            pass  # another system
     fast.late = _late
     TIME[1] = start_ticks_ms & _MASK
     TIME[3] = start_ms & _MASK
@@ -56,11 +66,35 @@ def now_ms():
     return TIME[3] + (TIME[4] << 30) if TIME[4] else TIME[3]
 
 
-def _sync():
-    global _last_us
+def _sync(asked_us=0):
+    """Have as much time passed as really has, since before a wait of asked_us at most.
+
+    But no board has to wait for its processor, while its sensors' buffers run over: for what a
+    busy machine lets this process wait time stands still, and goes a quarter faster afterwards.
+    """
+    global _last_us, _owed_us
     t = utime.ticks_us()
-    advance(utime.ticks_diff(t, _last_us))
+    us = utime.ticks_diff(t, _last_us)
     _last_us = t
+    late_us = us - asked_us - _LATE_US
+    if late_us > 0 and waits:
+        stolen_us = min(_waited(), late_us)
+        _owed_us += stolen_us
+        us -= stolen_us
+    if _owed_us:
+        more_us = _owed_us if _owed_us > _OWED_MOST_US else min(_owed_us, us >> 2)
+        _owed_us -= more_us
+        us += more_us
+    advance(us)
+
+
+def _waited():
+    """Return for how many us this process has waited for a processor, since the last call."""
+    global _waited_us
+    before_us = _waited_us
+    waits.seek(0)
+    _waited_us = int(waits.read(64).split()[1]) // 1000
+    return _waited_us - before_us
 
 
 def _late():
@@ -178,14 +212,16 @@ def sleep_us(us):
             _skip(part)
         else:
             end = ticks_add(TIME[0], part)
+            asked_us = 0
             while True:
-                _sync()
+                _sync(asked_us)
                 if fast.read(0):
                     _fire()
                 left = ticks_diff(end, TIME[0])
                 if left <= 0:
                     break
                 alive()
+                asked_us = left
                 if left >= 2000:
                     look(min(left // 1000 - 1, _SLICE_MS))
                 else:
@@ -265,9 +301,11 @@ def _idle_real(ms, ready):
             if left <= 0 and now_ms() >= end:
                 return
         alive()
-        if ready(max(0, min(left, _SLICE_MS))):
+        wait_ms = max(0, min(left, _SLICE_MS))
+        came = ready(wait_ms)
+        _sync(wait_ms * 1000)
+        if came:
             return
-        _sync()
 
 
 def shift(ms, us):

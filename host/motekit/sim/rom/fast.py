@@ -34,21 +34,14 @@ def _same(buffer):
 ptr8 = ptr16 = ptr32 = uint = _same  # to viper these names are types
 
 # The clock: [ticks_us, ticks_ms, us of the millisecond, scenario time in ms, its wraps,
-# ms of the next event, reads since the last look around]. All but the third wrap at 2^30.
-TIME = array("i", bytes(28))
+# ms of the next event, reads since the last look around, 1 once the scenario's time is up].
+# All but the third wrap at 2^30.
+TIME = array("i", bytes(32))
 _READ_US = const(4)
 _READS_A_LOOK = const(64)
 _SKIP_MAX_MS = const(500000)
 _MASK = const(0x3FFFFFFF)
 _HALF = const(0x20000000)
-
-# A FIFO: [1 if it may be read so, first entry, entries, ticks_us when it was last looked at,
-# us from then until it may be full, overrun, lost entries, entries read so, address << 8 | data
-# register (0 while that is not read so), us of such a read]. An entry is 3 words of 16 bits.
-DEPTH = const(33)  # 32, and one in the output filter
-RING = const(64)  # entries of the memory that it is in
-FIFO_WORDS = const(10)
-_ENTRY_BYTES = const(6)
 
 FLASH_NUMBER = array("i", [-1])  # of the block that is at hand
 _BLOCK_BYTES = const(4096)
@@ -159,64 +152,6 @@ def virtual_us() -> int:
     else:
         charge()
     return t[0]
-
-
-@micropython.viper
-def pop(fifo, entries, key: int, buf) -> int:
-    """Take the oldest entry into buf if that is what is read; return 0 if it is not so simple."""
-    f = ptr32(fifo)
-    t = ptr32(TIME)
-    if f[0] == 0 or f[2] == 0 or key != f[8] or (t[0] - f[3]) & _MASK >= f[4]:
-        return 0
-    if uint(len(buf)) != uint(_ENTRY_BYTES):
-        return 0
-    first = f[1]
-    source = ptr8(entries)
-    target = ptr8(buf)
-    at = first * _ENTRY_BYTES
-    i = 0
-    while i < _ENTRY_BYTES:
-        target[i] = source[at + i]
-        i += 1
-    f[1] = (first + 1) & (RING - 1)
-    f[2] = f[2] - 1
-    f[5] = 0
-    f[7] = f[7] + 1
-    us = f[9]
-    part = t[2] + us
-    if part < 1000:
-        t[0] = (t[0] + us) & _MASK
-        t[2] = part
-    else:
-        advance(us)
-    return 1
-
-
-@micropython.viper
-def push(fifo, entries, rows, at: int, n: int):
-    """Add n rows, from row `at` on; the oldest entries make room."""
-    f = ptr32(fifo)
-    source = ptr16(rows)
-    target = ptr16(entries)
-    first = f[1]
-    count = f[2]
-    at *= 3
-    while n > 0:
-        n -= 1
-        if count == DEPTH:
-            first = (first + 1) & (RING - 1)
-            count -= 1
-            f[6] = f[6] + 1
-        to = ((first + count) & (RING - 1)) * 3
-        target[to] = source[at]
-        target[to + 1] = source[at + 1]
-        target[to + 2] = source[at + 2]
-        at += 3
-        count += 1
-        if count == DEPTH:
-            f[5] = 1
-    f[1] = first
-    f[2] = count
 
 
 @micropython.viper
@@ -344,6 +279,26 @@ def crc8(data, n: int) -> int:
                 crc ^= 0x131
             bit += 1
     return crc
+
+
+@micropython.viper
+def put_word(data, at: int, word: int):
+    """Put a word into data[at:] as Sensirion's parts say it: high byte, low byte, their CRC."""
+    d = ptr8(data)
+    d[at] = word >> 8
+    d[at + 1] = word & 0xFF
+    crc = 0xFF
+    i = 0
+    while i < 2:
+        crc ^= d[at + i]
+        i += 1
+        bit = 0
+        while bit < 8:
+            crc <<= 1
+            if crc & 0x100:
+                crc ^= 0x131
+            bit += 1
+    d[at + 2] = crc
 
 
 @micropython.viper

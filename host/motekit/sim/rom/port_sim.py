@@ -86,9 +86,14 @@ def _wire(spec):
             sensor["source"], sensor["interval_us"], spec["cursors"].get(name, 0)
         )
         model = chips.load(sensor["driver"])(source, clock.now_us, sensor["options"])
+        if sensor["model"]:  # a file of the user's own
+            from .watched import Watched
+
+            model = Watched(model, sensor["model"])
         _sources[name] = source
         _models[name] = model
         wired[sensor["bus"]].append((sensor["address"], model))
+        gc.collect()  # what was worked out on the way leaves no holes beneath what follows
     for name in spec["buses"]:
         kind, hz = spec["buses"][name]
         if kind == "i2c":
@@ -213,12 +218,15 @@ def _leave(cause, off_ms=0):
 
 def cursors():
     """Return how far each sensor's source has come."""
+    for model in _models.values():
+        if hasattr(model, "settle"):
+            model.settle()
     return {name: _sources[name].cursor for name in _sources}
 
 
 def _stop():
     """Time is up: the parts fall silent, the firmware is told, and asked until all is acked."""
-    sources.over = True
+    sources.end()
     left = _on_stop() if _on_stop else 0
     control.say("{} {}".format("left" if left else "done", left))
     if left:

@@ -4,9 +4,10 @@ A source has `raw` (the part's own integers, or physical values), `sample(i)` fo
 of a part that samples by itself and `at(t_us)` for one that measures when asked; None once it has
 ended. `cursor` is how many samples were given out: after a reboot a recording goes on from there.
 
-Where `batches` is True, a part that calls `prepare(scale)` as it is made can have many samples at
-once: `rows(i, n, rows, low, high)` puts up to n from the i-th on into an array of 16-bit words,
-scaled and rounded, and returns how many; the part calls `took(n)` for those that it takes. All
+Where `batches` is True, a part that calls `prepare(scale, batch)` as it is made can have many
+samples at once: `rows(i, n, rows, low, high)` puts up to n from the i-th on into an array of
+16-bit words, scaled and rounded, `width` a sample, and returns how many, at most `batch`; the part
+calls `took(n)` for those that it takes. All
 that this needs is made by `prepare`: what a model takes later would come out of the firmware's
 heap.
 """
@@ -26,6 +27,13 @@ _TURN = 1 << 30
 over = False  # the scenario's time is up: all parts fall silent
 
 
+def end():
+    """Have all parts fall silent."""
+    global over
+    over = True
+    fast.TIME[7] = 1
+
+
 def make(spec, interval_us, cursor):
     """Return the source of a specification made by motekit.sim.sources."""
     if "file" in spec:
@@ -43,9 +51,9 @@ class Recording:
         self.cursor = cursor
         self._file = open(spec["file"], "rb")
         self._rows = spec["rows"]
+        self.width = spec["width"]
         self._loop = spec["loop"]
         self._format = "<{}{}".format(spec["width"], "i" if self.raw else "d")
-        self._width = spec["width"]
         self._row_bytes = struct.calcsize(self._format)
         self._chunk = bytearray(_CHUNK_ROWS * self._row_bytes)
         self._first = -_CHUNK_ROWS
@@ -71,7 +79,7 @@ class Recording:
         """Return what is there to measure now."""
         return self.sample(self.cursor - self._base)
 
-    def prepare(self, scale):
+    def prepare(self, scale, _batch=_CHUNK_ROWS):
         """Make ready for `rows`; a raw sample is taken as it is."""
         self._scale = scale
 
@@ -84,7 +92,7 @@ class Recording:
         if n:
             self._read(i)
             if self.raw:
-                fast.narrow(self._chunk, n * self._width, rows)
+                fast.narrow(self._chunk, n * self.width, rows)
             else:
                 self._settle(n, rows, low, high)
         return n
@@ -119,6 +127,7 @@ class Generator:
         self.cursor = cursor
         self._base = cursor
         self._channels = channels
+        self.width = len(channels)
         self._interval_s = interval_us / 1000000
         self._state = array("i", [(seed & 0x7FFFF) | 1])  # of the noise
         self._still, self._moving = _apart(channels)
@@ -148,9 +157,9 @@ class Generator:
         state = self._state
         for channel, kind, term in self._moving:
             if kind == "noise":
-                values[channel] += term[1] * noise(state) / _NOISE_SD
+                values[channel] += term[1] * noise(state)
             elif kind == "sine":
-                values[channel] += term[1] * math.sin(2 * math.pi * (t_s / term[2] + term[3]))
+                values[channel] += term[1] * math.sin(term[2] * t_s + term[3])
             elif kind == "ramp":
                 values[channel] += term[1] + (term[2] - term[1]) * (t_s % term[3]) / term[3]
             else:  # steps
@@ -162,8 +171,8 @@ class Generator:
         """Put n samples into rows, worked out in sixteenths of a count."""
         if over:
             return 0
-        width = len(self._channels)
-        n = min(n, _CHUNK_ROWS)
+        width = self.width
+        n = min(n, self._batch)
         sums = self._sums
         fast.fill(sums, n * width, fast.ZERO)
         turn = (self._base + i) * self._interval_s
@@ -184,17 +193,22 @@ class Generator:
         """Tell whether the scenario's time is up."""
         return over
 
-    def prepare(self, scale):
+    def prepare(self, scale, batch=_CHUNK_ROWS):
         """Make a table of each term, of a whole period in sixteenths of a count."""
-        self._sums = array("i", bytes(4 * _CHUNK_ROWS * len(self._channels)))
+        self._batch = batch
+        self._sums = array("i", bytes(4 * batch * len(self._channels)))
         self._waves = []
         self._noises = []
+        made = {}
         for channel in range(len(self._channels)):
             for term in self._channels[channel]:
                 if term[0] == "noise":
                     self._noises.append((channel,) + _gain(16 * scale * term[1] / _NOISE_SD))
                 else:
-                    self._waves.append((channel,) + self._wave(term, 16 * scale))
+                    key = repr(term)
+                    if key not in made:
+                        made[key] = self._wave(term, 16 * scale)
+                    self._waves.append((channel,) + made[key])
 
     def _wave(self, term, scale):
         """Return (table, [phase, its step, entries, interpolate], period in s, phase)."""
@@ -229,8 +243,17 @@ def _apart(channels):
     for channel in range(len(channels)):
         terms = channels[channel]
         still.append(sum([term[1] for term in terms if term[0] == "constant"]))
-        moving += [(channel, term[0], term) for term in terms if term[0] != "constant"]
+        moving += [(channel, term[0], _ready(term)) for term in terms if term[0] != "constant"]
     return tuple(still), moving
+
+
+def _ready(term):
+    """Return a term with what is the same each time worked out."""
+    if term[0] == "noise":
+        return (term[0], term[1] / _NOISE_SD)
+    if term[0] == "sine":
+        return (term[0], term[1], 2 * math.pi / term[2], 2 * math.pi * term[3])
+    return term
 
 
 def _gain(factor):

@@ -10,6 +10,8 @@ from . import board, clock, control
 
 _STONE_BYTES = const(64)
 _SECTOR_BYTES = const(4096)
+# Before each of its own modules the VM looks for a file of that name, whenever it is imported.
+_BUILT_IN = ("array", "binascii", "hashlib", "io", "json", "os", "struct")
 _CORRUPTED = """import time
 while True:
     print("The filesystem appears to be corrupted. (It is left as it is.)")
@@ -118,11 +120,13 @@ def mount(flash, anew=False):
     """
     import vfs
 
+    built_in = {name: __import__(name) for name in _BUILT_IN}
     vfs.umount("/")
     sys.path[:] = ["", ".frozen", "/lib"]
     if not anew:
         try:
             vfs.mount(vfs.VfsLfs2(flash), "/")
+            _keep(built_in)
             return True
         except OSError:
             first = bytearray(_SECTOR_BYTES)
@@ -130,8 +134,21 @@ def mount(flash, anew=False):
             if bytes(first).strip(b"\xff"):
                 return False
     vfs.VfsLfs2.mkfs(flash)
-    vfs.mount(vfs.VfsLfs2(flash), "/")
+    vfs.mount(vfs.VfsLfs2(flash, mtime=not anew), "/")
     return True
+
+
+def _keep(built_in):
+    """Have the VM find its own modules at once, but for those that the board has a file of."""
+    ilistdir = built_in["os"].ilistdir
+    for folder in ("/", "/lib"):
+        try:
+            found = list(ilistdir(folder))
+        except OSError:
+            continue  # there is no such folder
+        for entry in found:
+            built_in.pop(entry[0].split(".")[0], None)
+    sys.modules.update(built_in)
 
 
 def _fence(at_bytes):

@@ -1,32 +1,102 @@
-"""Task and TaskQueue for the VM's frozen asyncio, under the board's clock.
+"""Tasks for the VM's frozen asyncio, under the board's clock, and the loop that runs them.
 
 Stands where the C module `_asyncio` does on a board, which reads the machine's clock. A queue is a
 linked list sorted by time: a board has a dozen tasks, and most are put near its head.
 """
 
-from . import board, clock
+from . import board, clock, fast
 
 core = None  # asyncio.core, set once it is loaded
-_wait = None  # core's own way to wait for input
+_line = None  # what a board in step hears on
 _ticks = clock.ticks_ms
 _diff = clock.ticks_diff
+_skip = fast.skip
 
 
 def take(asyncio_core):
     """Stand beneath asyncio's core."""
-    global core, _wait
+    global core, _line
     core = asyncio_core
     core.max = max  # it has no room for it, and so a search through all names each time
+    core.run_until_complete = run_until_complete
     if board.spec["lockstep"]:
-        _wait = core.IOQueue.wait_io_event
-        core.IOQueue.wait_io_event = _wait_io_event
+        from . import lockstep
+
+        _line = lockstep
 
 
-def _wait_io_event(queue, ms):
-    """Wait as core does, which takes room for more than is found most times."""
-    if not queue.poller.wait(ms):
-        return
-    _wait(queue, 0)
+def _wait(ms):
+    """Wait for input as core does, which takes room for more than is found most times."""
+    queue = core._io_queue
+    if _line:
+        if not queue.poller.wait(ms):
+            return
+        ms = 0
+    queue.wait_io_event(ms)
+
+
+def run_until_complete(main_task=None):
+    """Run tasks until the main one ends, whose result it returns, or nothing is left to do."""
+    line = _line
+    while True:
+        queue = core._task_queue
+        task = queue.head
+        if task is not None:
+            ms = _diff(task.ph_key, _ticks())
+            if ms > 0:
+                if line is None or line.rx or not _skip(ms):
+                    _wait(ms)
+                continue
+            if line is None or line.rx:
+                _wait(0)
+        elif core._io_queue.map:
+            _wait(-1)
+        else:
+            core.cur_task = None
+            return None
+        core.cur_task = task = queue.pop()
+        error = task.data
+        try:
+            if error:
+                task.data = None
+                task.coro.throw(error)
+            else:
+                task.coro.send(None)
+        except (core.CancelledError, Exception) as ended:
+            if task is main_task:
+                return _result(ended)
+            _end(task, ended, error)
+
+
+def _result(ended):
+    """Return what a coroutine returned, or raise what ended it."""
+    core.cur_task = None
+    if isinstance(ended, StopIteration):
+        return ended.value
+    raise ended
+
+
+def _end(task, ended, error):
+    """Settle what follows from the end of a task."""
+    queue = core._task_queue
+    state = task.state
+    if state is None:  # it had ended before, and nobody has asked why
+        task.data = error
+        core._exc_context["exception"] = error
+        core._exc_context["future"] = task
+        core.Loop.call_exception_handler(core._exc_context)
+    elif state:
+        heard = callable(state)
+        if heard:
+            state(task, ended)
+        elif state is not True:
+            while state.peek():
+                queue.push(state.pop())
+                heard = True
+        task.state = None if state is True else False
+        if not heard and not isinstance(ended, (core.CancelledError, StopIteration)):
+            queue.push(task)  # somebody may ask yet
+        task.data = ended
 
 
 class TaskQueue:

@@ -9,12 +9,13 @@ samples by itself (asked once for each i, in order) and `at(t_us)` for one that 
 asked; both return a tuple in the order of the driver's channels, or None after a recording's end.
 
 A model is an I2C part (`write(data)`, `read_into(buf)`; OSError is a missing acknowledge) or a
-UART part (`write(data)`, `poll(now_us)`). `fault(kind, on)` breaks and mends it; `FAULTS` names
-the kinds. `RATES` are the samples a second it can do (empty: any), `limits(options)` the lowest
-and highest raw value of each channel. `POWER_UP_US` is the time until a part answers, `WARMUP_S`
-until what it measures is any, where that is long. A module has the driver's name, its `CHIP` is
-the model; what several share is in modules whose names begin with an underscore. One that is a
-subclass of another module's shares public names only with it (see shorten.py).
+UART part (`write(data)`, `poll(now_us)`; `due_us`, where it has one: it says nothing before).
+`fault(kind, on)` breaks and mends it; `FAULTS` names the kinds. `RATES` are the samples a second
+it can do (empty: any), `limits(options)` the lowest and highest raw value of each channel.
+`POWER_UP_US` is the time until a part answers, `WARMUP_S` until what it measures is any, where
+that is long. A module has the driver's name, its `CHIP` is the model; what several share is in
+modules whose names begin with an underscore. One that is a subclass of another module's shares
+public names only with it (see shorten.py).
 """
 
 

@@ -3,8 +3,8 @@
 Source: ADXL345 datasheet Rev. G, "Register Map", "FIFO", "Data Formatting of Upper Data Rates".
 Samples that are due are worked out from the clock when the bus looks: an idle part costs nothing.
 As the driver sets it up (stream mode, full resolution, no offsets) samples come many at once, and
-the bus takes them straight out of `burst`. The FIFO holds 32, and the output filter one more, so
-that FIFO_STATUS tells of 33 at most (Register 0x39, "Entries Bits").
+the bus reads them straight out of `quick` (see `fifo`). The FIFO holds 32, and the output filter
+one more, so that FIFO_STATUS tells of 33 at most (Register 0x39, "Entries Bits").
 
 Modelled: every register's reset value, rates with turn-on time, range, full and 10-bit resolution,
 justification, offsets, the zero last bit above 800 Hz, bypass, FIFO and stream mode, watermark,
@@ -14,28 +14,28 @@ the trigger mode.
 
 from array import array
 
-from .. import fast
+from .. import fast, fifo
+from ..fast import const
+from ..fifo import AT, BATCH, DEPTH, ENTRIES, FIRST, HELD, LOST, OVERRUN
 from . import Faults
 
-_DEPTH = fast.DEPTH
-_BATCH = 128
-_COUNTS = 256  # of a g
-_FAR_US = 0x10000000
-_TURN_ON_US = 1100
-_OFFSETS = 0x1E
-_ACT_TAP_STATUS = 0x2B
-_BW_RATE = 0x2C
-_POWER_CTL = 0x2D
-_INT_SOURCE = 0x30
-_DATA_FORMAT = 0x31
-_DATA = 0x32
-_DATA_END = 0x37
-_FIFO_CTL = 0x38
-_FIFO_STATUS = 0x39
-_READY = 0x80
-_WATERMARK = 0x02
-_OVERRUN = 0x01
-_NACK = 19  # ENODEV, as the ESP32's I2C says it
+_COUNTS = const(256)  # of a g
+_FAR_US = const(0x10000000)
+_TURN_ON_US = const(1100)
+_OFFSETS = const(0x1E)
+_ACT_TAP_STATUS = const(0x2B)
+_BW_RATE = const(0x2C)
+_POWER_CTL = const(0x2D)
+_INT_SOURCE = const(0x30)
+_DATA_FORMAT = const(0x31)
+_DATA = const(0x32)
+_DATA_END = const(0x37)
+_FIFO_CTL = const(0x38)
+_FIFO_STATUS = const(0x39)
+_READY = const(0x80)
+_WATERMARK = const(0x02)
+_OVERRUN = const(0x01)
+_NACK = const(19)  # ENODEV, as the ESP32's I2C says it
 
 
 class Adxl345(Faults):
@@ -59,22 +59,26 @@ class Adxl345(Faults):
         super().__init__()
         self._source = source
         self._clock_us = clock_us
-        self._state = array("i", bytes(4 * fast.FIFO_WORDS))
-        self._fifo = array("h", bytes(6 * fast.RING))
-        self.burst = (_DATA, self._state, self._fifo)
-        self._rows = array("h", bytes(6 * _BATCH))  # of the source, from sample `_first` on
-        self._first = self._held = 0
+        self.quick = fifo.new(_DATA, _FIFO_STATUS, _INT_SOURCE)
+        self._state, self._fifo, self._rows = self.quick
+        self._first = 0  # sample of the source with which `_rows` begin
+        self._told = 0  # of them, that the source knows to be taken
+        self._start_us = self._taken = 0
         self._batches = getattr(source, "batches", False)
         if self._batches:
             source.prepare(_COUNTS)
-        self._index = 0  # of the next sample asked of the source
         self._ended = False
         self.power_cycle()
 
     @property
     def lost(self):
         """Samples that a full FIFO, or an unread register, gave up."""
-        return self._state[6]
+        return self._state[LOST]
+
+    @property
+    def index(self):
+        """The next sample asked of the source."""
+        return self._first + self._state[AT]
 
     def power_cycle(self):
         """Forget everything, as after an interruption of the supply."""
@@ -87,6 +91,7 @@ class Adxl345(Faults):
 
     def fault(self, kind, on=True):
         """Begin or end a fault; a brownout is over at once."""
+        self._advance()  # what was due before was as it was
         super().fault(kind, on)
         if kind == "brownout" and on:
             self.faults.discard(kind)
@@ -134,6 +139,17 @@ class Adxl345(Faults):
         if popped:
             self._pop()
 
+    def settle(self):
+        """Take in what has been read the quick way."""
+        state = self._state
+        self._start_us += state[fifo.MOVED] * self._half_us
+        state[fifo.MOVED] = 0
+        self._taken = state[fifo.TAKEN]
+        taken = state[AT] - self._told
+        if taken:
+            self._source.took(taken)
+            self._told += taken
+
     def _answer(self):
         if self.faults and "nack" in self.faults:
             raise OSError(_NACK)
@@ -152,9 +168,11 @@ class Adxl345(Faults):
 
     def _choose(self):
         """See whether samples can be had many at once."""
+        self.settle()
         registers = self._registers
+        state = self._state
         offsets = registers[_OFFSETS] | registers[_OFFSETS + 1] | registers[_OFFSETS + 2]
-        self._state[0] = (
+        state[fifo.SIMPLE] = (
             self._batches
             and registers[_FIFO_CTL] >> 6 == 2
             and registers[_DATA_FORMAT] & 0x0C == 0x08
@@ -162,81 +180,98 @@ class Adxl345(Faults):
             and not offsets
             and not self.faults
         )
-        self._state[4] = 0
+        state[fifo.WATERMARK] = registers[_FIFO_CTL] & 0x1F
+        self._forget()
+
+    def _forget(self):
+        """Have the model looked at first, before anything is read the quick way."""
+        self._state[fifo.FULL_US] = self._state[fifo.HALF_US] = 0
         self._next_us = 0
 
     def _empty(self):
-        self._state[1] = self._state[2] = self._state[5] = 0
+        self._state[FIRST] = self._state[ENTRIES] = self._state[OVERRUN] = 0
 
     def _restart(self):
         """Begin the sampling clock anew."""
         self._half_us = 625 << (15 - (self._registers[_BW_RATE] & 0x0F))  # half microseconds
         self._start_us = self._clock_us() + _TURN_ON_US
-        self._taken = 0  # samples since `_start_us`
-        self._next_us = 0  # before it no sample is due
+        self._state[fifo.MOVED] = self._state[fifo.TAKEN] = 0  # samples since `_start_us`
+        self._forget()
 
     def _advance(self):
         """Take the samples that are due."""
         now = self._clock_us()
         if now >= self._next_us and self._registers[_POWER_CTL] & 0x08 and not self._ended:
+            self.settle()
             self._catch_up(now)
 
     def _catch_up(self, now):
         due = 2 * (now - self._start_us) // self._half_us
         state = self._state
         taken = self._taken
-        if state[0]:
+        if state[fifo.SIMPLE]:
             self._take(due - taken)
             taken = max(due, taken)
-            full = taken + _DEPTH + 1 - state[2]
-            full_us = self._start_us + full * self._half_us // 2 - now
-            state[3] = fast.TIME[0]
-            state[4] = min(full_us, _FAR_US)
         while taken < due and not self._ended:
             taken += 1
             if "silent" not in self.faults:
                 self._sample()
         # Move the start on by an even number of samples, so that the figures stay small.
-        pairs = taken >> 1
-        self._start_us += pairs * self._half_us
-        self._taken = taken & 1
-        self._next_us = self._start_us + ((taken & 1) * self._half_us + self._half_us + 1 >> 1)
+        self._start_us += (taken >> 1) * self._half_us
+        state[fifo.TAKEN] = self._taken = taken & 1
+        half_us = self._half_us
+        self._next_us = self._start_us + (((taken & 1) + 1) * half_us + 1 >> 1)
+        if state[fifo.SIMPLE]:
+            full_us = self._start_us + ((taken & 1) + DEPTH + 1 - state[ENTRIES]) * half_us // 2
+            state[fifo.LOOKED_US] = fast.TIME[0]
+            state[fifo.FULL_US] = min(full_us - now, _FAR_US)
+            state[fifo.START_MS] = self._start_us // 1000 & 0x3FFFFFFF
+            state[fifo.START_US] = self._start_us % 1000
+            state[fifo.HALF_US] = half_us
 
     def _take(self, n):
         """Take n samples at once, in the source's own counts or in those of 1/256 g."""
+        state = self._state
         while n > 0 and not self._ended:
-            at = self._index - self._first
-            if not 0 <= at < self._held:
-                top = 512 << (self._registers[_DATA_FORMAT] & 3)
-                self._first = self._index
-                self._held = self._source.rows(self._index, _BATCH, self._rows, -top, top - 1)
-                at = 0
-            k = 0 if self._source.over() else min(n, self._held - at)
+            at = state[AT]
+            if at >= state[HELD]:
+                at = self._prepare(at)
+            k = 0 if self._source.over() else min(n, state[HELD] - at)
             if not k:
                 self._ended = True
                 return
-            fast.push(self._state, self._fifo, self._rows, at, k)
-            self._source.took(k)
-            self._index += k
+            fifo.push(state, self._fifo, self._rows, at, k)
+            state[AT] = at + k
             n -= k
 
+    def _prepare(self, at):
+        """Have rows that begin with the one after `at`; return 0, the place of that."""
+        self.settle()
+        self._first += at
+        self._told = self._state[AT] = 0
+        top = 512 << (self._registers[_DATA_FORMAT] & 3)
+        held = self._source.rows(self._first, BATCH, self._rows, -top, top - 1)
+        self._state[HELD] = held
+        return 0
+
     def _sample(self):
-        values = self._source.sample(self._index)
+        state = self._state
+        values = self._source.sample(self.index)
         if values is None:
             self._ended = True
             return
-        self._index += 1
-        state = self._state
+        state[AT] += 1
+        self._told += 1
         mode = self._registers[_FIFO_CTL] >> 6
         if mode == 0:  # one sample, until it is read
-            state[6] += state[2]
-            state[5] = 1 if state[2] else 0
-            state[2] = 0
-        elif mode == 1 and state[2] == _DEPTH:
-            state[6] += 1
+            state[LOST] += state[ENTRIES]
+            state[OVERRUN] = 1 if state[ENTRIES] else 0
+            state[ENTRIES] = 0
+        elif mode == 1 and state[ENTRIES] == DEPTH:
+            state[LOST] += 1
             return
         row = array("h", [self._convert(values[axis], axis) for axis in range(3)])
-        fast.push(state, self._fifo, row, 0, 1)
+        fifo.push(state, self._fifo, row, 0, 1)
 
     def _convert(self, value, axis):
         """Return the data word of one axis, from counts of 1/256 g or from g."""
@@ -261,14 +296,14 @@ class Adxl345(Faults):
 
     def _waiting(self):
         """Return what FIFO_STATUS says."""
-        return self._state[2] if self._registers[_FIFO_CTL] >> 6 else 0
+        return self._state[ENTRIES] if self._registers[_FIFO_CTL] >> 6 else 0
 
     def _events(self):
         """Return what INT_SOURCE says."""
         state = self._state
         control = self._registers[_FIFO_CTL]
-        count = state[2]
-        events = _OVERRUN if state[5] else 0
+        count = state[ENTRIES]
+        events = _OVERRUN if state[OVERRUN] else 0
         if count:
             events |= _READY
         if (count if control >> 6 else 0) >= control & 0x1F:
@@ -281,8 +316,8 @@ class Adxl345(Faults):
         registers[0x00] = 0xE6 if "wrong_id" in self.faults else 0xE5
         registers[_INT_SOURCE] = self._events()
         registers[_FIFO_STATUS] = self._waiting()
-        if self._state[2] and with_data:
-            at = 3 * self._state[1]
+        if self._state[ENTRIES] and with_data:
+            at = 3 * self._state[FIRST]
             for axis in range(3):
                 word = self._fifo[at + axis]
                 registers[_DATA + 2 * axis] = word & 0xFF
@@ -290,10 +325,10 @@ class Adxl345(Faults):
 
     def _pop(self):
         state = self._state
-        state[5] = 0
-        if state[2]:
-            state[2] -= 1
-            state[1] = (state[1] + 1) % fast.RING
+        state[OVERRUN] = 0
+        if state[ENTRIES]:
+            state[ENTRIES] -= 1
+            state[FIRST] = (state[FIRST] + 1) % fifo.RING
 
 
 CHIP = Adxl345

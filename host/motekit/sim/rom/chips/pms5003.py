@@ -8,11 +8,15 @@ was awake is unverified.)
 """
 
 import struct
+from array import array
 
+from ..fast import const, micropython, ptr8, ptr16
 from . import Faults
 
-_VERSION = 0x97
-_QUEUE_BYTES = 512
+_VERSION = const(0x97)
+_QUEUE_BYTES = const(512)
+_BATCH = const(32)  # samples that are asked for at once
+_ZEROS = bytes(26)
 
 
 def frame(payload):
@@ -30,6 +34,32 @@ def words(values):
         values = tuple(values) * 2 + (0,) * 6
     clipped = [round(v) if 0 <= v <= 65535 else (0 if v < 0 else 65535) for v in values]
     return struct.pack(">13H", *clipped[3:6], *clipped[:3], *clipped[6:], _VERSION << 8)
+
+
+@micropython.viper
+def fill(data, rows, at: int, width: int):
+    """Put sample `at` of rows of `width` words, as in `words`, into a frame, and its sum."""
+    d = ptr8(data)
+    r = ptr16(rows)
+    at *= width
+    masses = 6 if width > 3 else 3
+    i = 0
+    while i < 12:
+        value = 0
+        if i < 6:
+            value = r[at + (i + 3) % masses]
+        elif width > 6:
+            value = r[at + i]
+        d[4 + 2 * i] = value >> 8
+        d[5 + 2 * i] = value & 0xFF
+        i += 1
+    total = 0
+    i = 0
+    while i < 30:
+        total += d[i]
+        i += 1
+    d[30] = total >> 8
+    d[31] = total & 0xFF
 
 
 class Pms5003(Faults):
@@ -55,6 +85,12 @@ class Pms5003(Faults):
         self._interval_us = interval_us
         self._warmup_us = 1000000 * (options or {}).get("warmup_s", 30)
         self._index = 0
+        self._frame = bytearray(frame(words((0,) * 12)))
+        self._rows = None  # from sample `_first` on
+        if getattr(source, "batches", False):
+            source.prepare(1, _BATCH)
+            self._rows = array("H", bytes(2 * source.width * _BATCH))
+        self._first = self._held = 0
         self._noise = 1
         self._command = bytearray(0)
         self._out = bytearray(0)
@@ -67,6 +103,7 @@ class Pms5003(Faults):
         self._asleep = False
         self._warm_us = now + self._warmup_us
         self._next_us = now + self._interval_us
+        self.due_us = 0
 
     def write(self, data):
         """Take what the host's line carried: commands of 7 bytes, resynchronised like frames."""
@@ -81,13 +118,14 @@ class Pms5003(Faults):
 
     def poll(self, now_us):
         """Return the bytes sent since the last call."""
-        if now_us < self._next_us and not self._out:
-            return b""
         while now_us >= self._next_us and not self._asleep:
             if not self._passive:
                 self._report(self._next_us)
             self._next_us += self._interval_us
-        out = bytes(self._out)
+        self.due_us = self._next_us
+        if not self._out:
+            return b""
+        out = self._out
         self._out = bytearray(0)
         return out
 
@@ -114,16 +152,37 @@ class Pms5003(Faults):
     def _report(self, at_us):
         if "silent" in self.faults:
             return
-        payload = bytes(26)
+        data = frame(_ZEROS)
         if at_us > self._warm_us:
-            values = self._source.sample(self._index)
-            if values is None:
+            data = self._sampled()
+            if data is None:
                 return
             self._index += 1
-            payload = words(values)
-        if "wrong_id" in self.faults:
-            payload = payload[:18]
-        data = bytearray(frame(payload))
+        if self.faults:
+            self._spoil(data)
+        else:
+            self._send(data)
+
+    def _sampled(self):
+        """Return the frame of the next sample, None if there is none."""
+        source = self._source
+        if self._rows is None:
+            values = source.sample(self._index)
+            return None if values is None else frame(words(values))
+        at = self._index - self._first
+        if at >= self._held:
+            self._first = self._index
+            self._held = source.rows(self._first, _BATCH, self._rows, 0, 65535)
+            at = 0
+        if source.over() or not self._held:
+            return None
+        source.took(1)
+        fill(self._frame, self._rows, at, source.width)
+        return self._frame
+
+    def _spoil(self, data):
+        """Send a frame with what is wrong with the part."""
+        data = bytearray(frame(data[4:22]) if "wrong_id" in self.faults else data)
         if "bad_sum" in self.faults:
             data[-1] ^= 0x01
         if "garbage" in self.faults:
@@ -142,6 +201,7 @@ class Pms5003(Faults):
     def _send(self, data):
         if len(self._out) + len(data) <= _QUEUE_BYTES:
             self._out += data
+            self.due_us = 0
 
 
 CHIP = Pms5003

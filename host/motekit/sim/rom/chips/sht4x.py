@@ -6,21 +6,22 @@ While it measures or heats it acknowledges nothing but a soft reset, which ends 
 be read once; a read that no command prepared is not acknowledged.
 """
 
-from .. import fast
+from ..fast import const, put_word
 from . import Faults
 
-_NACK = 19  # ENODEV, as the ESP32's I2C says it
-_RESET = 0x94
-_SERIAL = 0x89
-_RESET_US = 1000
+_NACK = const(19)  # ENODEV, as the ESP32's I2C says it
+_RESET = const(0x94)
+_SERIAL = const(0x89)
+_RESET_US = const(1000)
 _MEASURE_US = {0xFD: 8300, 0xF6: 4500, 0xE0: 1600}
 _HEAT_US = {0x39: 1000000, 0x2F: 1000000, 0x1E: 1000000, 0x32: 100000, 0x24: 100000, 0x15: 100000}
 
 
 def with_crc(word):
     """Return the two bytes of a word, the high one first, and their CRC."""
-    data = bytes((word >> 8, word & 0xFF))
-    return data + bytes((fast.crc8(data, 2),))
+    data = bytearray(3)
+    put_word(data, 0, word)
+    return bytes(data)
 
 
 class Sht4x(Faults):
@@ -44,6 +45,7 @@ class Sht4x(Faults):
         self._clock_us = clock_us
         self._serial = serial
         self._ended = False
+        self._reply = bytearray(6)
         self._heat_end_us = 0
         self.heated_us = 0  # heater time asked for since power-on
         self._reset()
@@ -55,7 +57,7 @@ class Sht4x(Faults):
 
     def _reset(self):
         self._ready_us = self._clock_us() + _RESET_US
-        self._words = None
+        self._replies = False  # there is something to be read
         self._heat_end_us = 0
 
     def write(self, data):
@@ -70,7 +72,7 @@ class Sht4x(Faults):
         if command is None:
             return
         if command == _SERIAL:
-            self._words = (self._serial >> 16, self._serial & 0xFFFF)
+            self._say(self._serial >> 16, self._serial & 0xFFFF)
         elif command in _MEASURE_US:
             self._measure(now, _MEASURE_US[command])
         elif command in _HEAT_US:
@@ -79,31 +81,41 @@ class Sht4x(Faults):
             self._heat_end_us = now + pulse
             self.heated_us += pulse
         else:
-            self._words = None
+            self._replies = False
             raise OSError(_NACK)
 
     def read_into(self, buf):
         """Give the two words with their CRCs, as far as the buffer goes."""
-        if "nack" in self.faults or self._clock_us() < self._ready_us or self._words is None:
+        if self._clock_us() < self._ready_us or not self._replies or "nack" in self.faults:
             raise OSError(_NACK)
-        reply = bytearray(with_crc(self._words[0]) + with_crc(self._words[1]))
-        if "wrong_id" in self.faults:
-            reply = bytearray(6)
-        if "bad_crc" in self.faults:
-            reply[5] ^= 0x01
+        reply = self._reply
+        if self.faults:
+            reply = bytearray(6 if "wrong_id" in self.faults else reply)
+            reply[5] ^= 0x01 if "bad_crc" in self.faults else 0
         n = len(buf)
-        buf[:n] = reply[:n] if n <= 6 else reply + b"\xff" * (n - 6)
-        self._words = None
+        if n == 6:
+            buf[:] = reply
+        else:
+            buf[:] = reply[:n] if n < 6 else reply + b"\xff" * (n - 6)
+        self._replies = False
+
+    def _say(self, first, second):
+        """Have two words to be read."""
+        put_word(self._reply, 0, first)
+        put_word(self._reply, 3, second)
+        self._replies = True
 
     def _measure(self, now, duration_us):
-        self._words = None
+        self._replies = False
         values = None if self._ended else self._source.at(now)
         if values is None:
             self._ended = True
             raise OSError(_NACK)
+        temperature, humidity = values[0], values[1]
         if not self._source.raw:
-            values = ((values[0] + 45) * 65535 / 175, (values[1] + 6) * 65535 / 125)
-        self._words = tuple(max(0, min(65535, round(v))) for v in values)
+            temperature = (temperature + 45) * 65535 / 175
+            humidity = (humidity + 6) * 65535 / 125
+        self._say(max(0, min(65535, round(temperature))), max(0, min(65535, round(humidity))))
         self._ready_us = now + duration_us
 
 
