@@ -377,7 +377,7 @@ def test_samples_that_find_no_room_are_counted_and_told(vm, sensor, refused):
     streams, notes = taken(vm)
     state = vm.call("status")[0]
     lost = {gap["index"]: gap["lost"] for gap in gaps(notes)}
-    told = sum(gap["lost"] for gap in gaps(notes) if gap["why"] == "memory")
+    told = sum(gap["lost"] for gap in gaps(notes) if gap["why"] == "no memory")
     assert told > 0
     following = 0
     for p in streams[0]:

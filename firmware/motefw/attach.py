@@ -43,7 +43,7 @@ def attach(board):
         except MoteError as error:
             why = f"{type(error).__name__}: {error}"
         board.left_out.append((number, sensor["name"], sensor["driver"], why))
-        _relieve("unload", before)
+        _relieve("discard", before)
         _relieve("tell", board, *board.left_out[-1])
     overlay.kept[0] = pieces
 

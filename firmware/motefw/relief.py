@@ -17,8 +17,9 @@ def part(board, stream):
     tell(board, *board.left_out[-1])
 
 
-def tell(board, number, name, _driver, why):
+def tell(board, number, name, driver, why):
     """Say of a sensor that it is left out, on the line and in the log: see `attach`."""
+    del driver
     board.report(f"{name}: {NO_MEMORY} ({why})")
     note = {"stream": number, "name": name, "state": NO_MEMORY, "error": why}
     board.recorder.note({"sensor": note})
@@ -33,7 +34,7 @@ def grow(log):
             log.shrink()
 
 
-def unload(before):
+def discard(before):
     """Let go of the modules that have come since `sys.modules` was as that list."""
     root = __name__.split(".")[0]
     for name in list(sys.modules):

@@ -112,7 +112,7 @@ class Stream:
         self.after = self.first + n
         try:
             if self.unlogged:
-                overlay.call("trouble", "tell_unlogged", self)
+                overlay.call("trouble", "tell", self)
             if n:
                 self.log(block, self.first, self._s * 1000000 + self._us)
         except Exception:

@@ -121,11 +121,11 @@ def _count_gap(stream, why, lost):
     stream.lost += lost
 
 
-def tell_unlogged(stream):
+def tell(stream):
     """Log a note of the samples before `first` that are counted, and found no room in the log."""
     _tell(stream)
     lost = stream.unlogged
-    gap = {"stream": stream.number, "index": stream.first - lost, "lost": lost, "why": "memory"}
+    gap = {"stream": stream.number, "index": stream.first - lost, "lost": lost, "why": NO_MEMORY}
     stream.recorder.note({"gap": gap})
     stream.unlogged = 0
     stream.gaps += 1

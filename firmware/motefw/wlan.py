@@ -109,7 +109,7 @@ def use(board, networks, former):
             board.tasks.append(now)
         except MemoryError:
             now = None
-            overlay.call("relief", "unload", before)  # the next boot leaves a sensor out for it
+            overlay.call("relief", "discard", before)  # the next boot leaves a sensor out for it
             return False
     return True
 
