@@ -16,8 +16,6 @@ import micropython
 from . import control, overlay, packet_stream
 from .compat import const
 from .errors import MoteError
-from .log import PAGES_MAX
-from .sampler import NO_MEMORY
 
 WATCHDOG_MS = const(30000)
 HOLD_MINUTES = const(10)
@@ -177,7 +175,7 @@ class Board:
             gc.collect()
             self._starving = False
             self.heap_min_bytes = min(self.heap_min_bytes, overlay.tidy())
-            if len(self.log.pages) < PAGES_MAX and overlay.roomy(_GROW_BYTES):
+            if overlay.roomy(_GROW_BYTES):
                 overlay.call("relief", "grow", self.log)
         if self._stopping and not self._stopped_tick:
             self._stopped_tick = self._ticks
@@ -208,22 +206,11 @@ class Board:
         self.log.shrink()
         self.starved += 1
         if self._starving:  # for the second time in a minute: what asks again finds none either
-            self.leave_out()
-        self._starving = not self._starving
-
-    def leave_out(self):
-        """Let go of the last sensor, until the next boot; what it has sampled is logged."""
-        if self.streams:
-            stream = self.streams.pop()
-            self.due_ms.pop()
-            self.left_out.append((stream.number, stream.name, stream.sensor["driver"], NO_MEMORY))
             try:
-                try:
-                    stream.close()  # which takes the least
-                finally:
-                    overlay.call("relief", "part", self, stream)
+                overlay.call("relief", "part", self)
             except Exception as error:
-                self._complain(stream.name, error)
+                self._complain("supervisor", error)
+        self._starving = not self._starving
 
     # End.
 

@@ -72,7 +72,7 @@ def finish(board):
     try:
         _begin_wifi(board)
     except MemoryError:
-        board.leave_out()
+        overlay.call("relief", "part", board)
         _begin_wifi(board)
     overlay.shed(Board, RamLog, Clock, Recorder, Uplink, SerialLink, Stream, Task)
 

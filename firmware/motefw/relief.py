@@ -4,17 +4,27 @@ import sys
 
 from . import overlay
 from .compat import const
+from .log import PAGES_MAX
 from .sampler import NO_MEMORY
 
 _PIECES = const(-16)  # that must be free beside those that requests need
 
 
-def part(board, stream):
-    """Stop a sensor that was left out, and say what is lost of it."""
-    stream.stop()
-    stream.driver = stream.block = None  # so there is room for what is said
-    stream.close()
-    tell(board, *board.left_out[-1])
+def part(board):
+    """Let go of the last sensor, until the next boot; what it has sampled is logged, or told."""
+    if board.streams:
+        stream = board.streams.pop()
+        board.due_ms.pop()
+        row = stream.number, stream.name, stream.sensor["driver"], NO_MEMORY
+        board.left_out.append(row)
+        try:
+            stream.close()  # which takes the least
+        except MemoryError:
+            pass  # it is counted, and told below
+        stream.stop()
+        stream.driver = stream.block = None  # so there is room for what is said
+        stream.close()
+        tell(board, *row)
 
 
 def tell(board, number, name, driver, why):
@@ -27,7 +37,7 @@ def tell(board, number, name, driver, why):
 
 def grow(log):
     """Give the queue a page, unless that would soon be wanted back."""
-    if log.grow():
+    if len(log.pages) < PAGES_MAX and log.grow():
         try:
             overlay.spare(_PIECES)
         except MemoryError:
