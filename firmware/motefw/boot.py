@@ -22,7 +22,7 @@ from .sampler import NO_MEMORY, Stream
 from .uplink import Uplink
 
 _STEP_MAX_US = const(32_000_000)  # more than the watchdog lets a program stand still, 30 s
-_FIT = const(90)  # pieces
+_FIT = const(84)  # pieces
 _REST_BYTES = const(14336)  # what every board needs beside the queue
 
 
@@ -90,6 +90,10 @@ def _begin_recording(board):
         board.report(f"no recording: {type(error).__name__}: {error}")
 
 
+def _spare():
+    overlay.call("relief", "spare")
+
+
 def _end_trial(board):
     """Carry out what a host has begun to change and power has cut off."""
     root = board.port.root
@@ -140,7 +144,7 @@ def _settings(board):
         settings = overlay.call("config", "check", found, None)
         sensors = settings["sensors"]
         overlay.kept[0] = _FIT
-        count = overlay.call("fit", "fit", settings, drivers.load, overlay.spare)
+        count = overlay.call("fit", "fit", settings, drivers.load, _spare)
         while len(sensors) > count:
             sensor = sensors.pop()
             board.left_out.append((len(sensors), sensor["name"], sensor["driver"], NO_MEMORY))

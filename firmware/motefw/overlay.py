@@ -15,7 +15,6 @@ from .compat import const
 _ROOM_BYTES = const(32768)  # with more than this free, modules may stay
 _PLENTY_BYTES = const(65536)
 _CALL_BYTES = const(7168)  # the largest module and what it does
-_PIECE_BYTES = const(128)  # of a reply, which is the most that is needed at a stretch
 ALL_BYTES = const(0x3FFFFFFF)
 _DRIVERS = ".drivers"
 _PACKAGE = __name__.split(".")[0]
@@ -103,20 +102,6 @@ def insist(make, *args):
         except MemoryError:
             if not _give_up():
                 raise
-
-
-def spare(less=0):
-    """Raise MemoryError unless there is room for all pieces that are kept, but for so many.
-
-    They are taken and given back: what is free in holes that are smaller is of no use.
-    """
-    pieces = [None] * (kept[0] - less)
-    try:
-        for i in range(len(pieces)):
-            pieces[i] = bytearray(_PIECE_BYTES)
-    finally:
-        for i in range(len(pieces)):  # something on the stack may still lead here
-            pieces[i] = None
 
 
 def learn():

@@ -7,7 +7,22 @@ from .compat import const
 from .log import PAGES_MAX
 from .sampler import NO_MEMORY
 
+_PIECE_BYTES = const(128)  # of a reply, which is the most that is needed at a stretch
 _PIECES = const(-16)  # that must be free beside those that requests need
+
+
+def spare(less=0):
+    """Raise MemoryError unless there is room for all pieces that are kept, but for so many.
+
+    They are taken and given back: what is free in holes that are smaller is of no use.
+    """
+    pieces = [None] * (overlay.kept[0] - less)
+    try:
+        for i in range(len(pieces)):
+            pieces[i] = bytearray(_PIECE_BYTES)
+    finally:
+        for i in range(len(pieces)):  # something on the stack may still lead here
+            pieces[i] = None
 
 
 def part(board):
@@ -39,7 +54,7 @@ def grow(log):
     """Give the queue a page, unless that would soon be wanted back."""
     if len(log.pages) < PAGES_MAX and log.grow():
         try:
-            overlay.spare(_PIECES)
+            spare(_PIECES)
         except MemoryError:
             log.shrink()
 
