@@ -52,7 +52,7 @@ def burst(read, address, register, data, first: int, down: int, n: int, block):
     words = ptr8(data)
     count = int(block.count)
     x = y = z = ptr16(columns[0])
-    three = wide == 0 and int(len(columns)) == 3  # as most have: spare them a loop
+    three = wide == 0 and uint(len(columns)) == uint(3)  # as most have: spare them a loop
     if three:
         y = ptr16(columns[1])
         z = ptr16(columns[2])
