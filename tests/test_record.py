@@ -81,6 +81,13 @@ at_s = 17
 for_s = 4
 """
 
+CUT_OFF = """
+[[fault]]
+kind = "link_down"
+at_s = 9.5
+for_s = 2
+"""
+
 
 def record(world, folder, for_s=FOR_S):
     """Record the first board of a world, which runs meanwhile."""
@@ -328,6 +335,37 @@ class TestBusRecorder:
         last = json.loads((tmp_path / "new" / "bus.jsonl").read_text().splitlines()[-1])
         assert duration_s == pytest.approx(last["us"] / 1e6, abs=0.001)
         assert 2 < duration_s < 10
+
+    @pytest.mark.parametrize("faults", ["", CUT_OFF], ids=["told", "not_told"])
+    def test_broken_off_it_leaves_no_board_telling(self, write_scenario, tmp_path, faults):
+        with World(write_scenario(BOARD + faults), folder=tmp_path / "boards") as world:
+            recorder = BusRecorder(tmp_path / "new", FOR_S, lambda: world.now_s)
+            while world.now_s < 10:
+                world.run(until_s=world.now_s + 0.5)
+                recorder.tick(world.collector)
+            recorder.close()
+            world.stop_collecting()
+            if faults:
+                world.collect()  # one that knows nothing of it
+            world.run(until_s=15)
+            serial = tmp_path / "boards" / "board-0" / "serial.txt"
+            told = serial.read_bytes().count(b"~tap ")
+            world.run(until_s=17)
+            assert told > 10
+            assert serial.read_bytes().count(b"~tap ") == told
+
+    def test_leaves_nothing_behind_where_it_did_not_begin(self, tmp_path):
+        folder = tmp_path / "new"
+        for _ in range(2):
+            recorder = BusRecorder(folder, 5, lambda: 0.0)
+            (folder / "packets.jsonl").touch()
+            recorder.close()
+            assert not folder.exists()
+        folder.mkdir()
+        recorder = BusRecorder(folder, 5, lambda: 0.0)
+        (folder / "packets.jsonl").write_text("of a board that has no sensors\n")
+        recorder.close()
+        assert [path.name for path in folder.iterdir()] == ["packets.jsonl"]
 
     def test_gives_up_without_a_board(self, tmp_path):
         now = [0.0]

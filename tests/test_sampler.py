@@ -364,3 +364,19 @@ def test_schemas_tell_units_and_rates(vm):
     assert sht["period_ms"] == 1000
     assert sht["id"] == sht["stream"] == 1
     assert len(pms["channels"]) == 12
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+@pytest.mark.parametrize("claim", [1, 100, 1000])
+def test_samples_that_a_driver_only_claims_are_none(vm, streaming, claim):
+    number = vm.call("add_steady", streaming, False, False, 2, 16, 10_000)
+    vm.call("advance", 300)
+    vm.call("overclaim", number, claim)
+    vm.call("advance", 40)
+    vm.call("stop")
+    (status,) = vm.call("status")
+    asked = 4 if streaming else 1
+    said = f"SensorError: steady: {asked + claim} samples given, {asked} asked for"
+    assert status["last_error"] == said
+    values = [row[0] for row in rows(taken(vm)[0][number]) if row[0] is not None]
+    assert values == list(range(len(values)))

@@ -95,6 +95,8 @@ def test_a_board_a_status_a_store(project):
 def test_the_collector_the_configuration_a_reboot(project):
     result = project(
         """
+        import copy
+
         import pytest
         from motekit.client import RefusedError
 
@@ -106,8 +108,12 @@ def test_the_collector_the_configuration_a_reboot(project):
             collector.start()
             board.run_until(lambda: board.now_s > 12 and len(board.readings()) > 60)
             assert not board.gaps and collector.summary().devices[0].missing == 0
-            config = board.config
+            config = copy.deepcopy(board.config)
             assert config["sensors"][0]["period_ms"] == 100
+            with pytest.raises(TypeError, match="board.config is a copy"):
+                board.config["sensors"][0]["name"] = "roof"
+            with pytest.raises(KeyError, match="no channel 'typo'; there are: temperature"):
+                board.readings().raw["typo"]
             config["sensors"][0]["name"] = "roof"
             board.config = config
             board.reboot()
@@ -513,12 +519,39 @@ def test_a_simulation_has_them(tmp_path, capsys):
         assert set(archive.read(stream="tmp117")["temperature"]) == {-3.0}
 
 
+def test_a_mistake_in_a_model_is_told_as_one(project):
+    own_files(project, "tmp117.py", "tmp117_model.py")
+    path = project.path / "tmp117_model.py"
+    path.write_text(path.read_text().replace("        word = 0\n", "        word = wrod\n"))
+    result = project(
+        """
+        def test_it(virtual_board):
+            board = virtual_board(
+                [{"driver": "tmp117"}], drivers=["tmp117.py"], models=["tmp117_model.py"]
+            )
+            board.run(5)
+            said = board.sensor("tmp117").last_error
+            assert said.startswith("ModelError: the chip's model, tmp117_model.py, line 30, in ")
+            assert said.endswith("read_into: NameError: name 'wrod' isn't defined")
+        """
+    )
+    result.assert_outcomes(passed=1)
+
+
 def test_files_are_taken_in_until_the_end_and_no_longer(project):
     before = drivers.names(), models.names(), set(sys.modules)
     with own.taken([EXAMPLE / "tmp117.py"], [EXAMPLE / "tmp117_model.py"]):
         assert "tmp117" in drivers.names()
         assert "tmp117" in models.names()
         assert drivers.describe("tmp117").title.startswith("TMP117: temperature")
+    with own.taken(modules={"mine/clok.py": EXAMPLE / "tmp117_model.py"}):  # in no place of ours
+        pass
+    for kind in ("own_drivers", "models", "modules"):
+        with (
+            pytest.raises(own.OwnError, match=r"'nix.py', a list of files expected: \['nix.py'\]"),
+            own.taken(**{kind: "nix.py"}),
+        ):
+            pass
     assert (drivers.names(), models.names()) == before[:2]
     assert not [name for name in set(sys.modules) - before[2] if name.endswith("tmp117")]
 
@@ -532,6 +565,8 @@ def test_files_are_taken_in_until_the_end_and_no_longer(project):
         ({"models": ["tmp117_model.py"]}, "is the model of no driver: tmp117 is none"),
         ({"modules": ["main.py"]}, "main.py is taken on a board"),
         ({"modules": {"../x.py": "main.py"}}, "is no module's name on a board"),
+        ({"modules": {"motefw/clok.py": "main.py"}}, "did you mean motefw/clock.py?"),
+        ({"modules": {"motefw/message_host.py": "main.py"}}, "is no module of the firmware"),
     ],
 )
 def test_a_name_that_will_not_do_is_refused(tmp_path, names, said):

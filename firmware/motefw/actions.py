@@ -37,12 +37,18 @@ def time_set(board, args):
 
 
 def bus_record(board, args):
-    """Boot again, and for so many seconds tell what goes over the buses; see `tap`."""
-    for_s = _argument(args, "for_s", 1, _RECORD_MAX_S)
-    from .files import RECORD_FILE, write_json
+    """Boot again, and for so many seconds tell what goes over the buses; 0: end that."""
+    for_s = _argument(args, "for_s", 0, _RECORD_MAX_S)
+    from .files import RECORD_FILE, remove, write_json
 
-    write_json(board.port.root + RECORD_FILE, {"for_s": for_s})
-    board.stop("reboot")
+    path = board.port.root + RECORD_FILE
+    if for_s:
+        write_json(path, {"for_s": for_s})
+        board.stop("reboot")
+    else:
+        remove(path)
+        if board.tap:
+            board.tap.end()
     return {}
 
 

@@ -167,6 +167,8 @@ class Stream:
             self.reading = True
             got = min(n, block.capacity - held)
             self.driver.drain(block, got)
+            if not held <= block.count <= held + got:
+                raise self._overdone(got)
             got = block.count - held
             if not got:
                 self.reading = False
@@ -178,6 +180,12 @@ class Stream:
             if block.count == block.capacity:
                 self.close()
         self.seen()
+
+    def _overdone(self, asked):
+        """Take back what a driver says it gave beyond what it was asked for; return the error."""
+        got = self.block.count - self.held
+        self.block.count = self.held
+        return SensorError(f"{self.name}: {got} samples given, {asked} asked for")
 
     def took(self, after):
         """Account for the samples since `held`; `after` more are still to come."""
@@ -242,7 +250,10 @@ class Stream:
         self.reading = True
         try:
             self.driver.read(self.block)
+            if self.block.count != self.held + 1:
+                raise self._overdone(1)
         except (OSError, SensorError) as error:
+            self.block.count = self.held
             return self._invalid(error)
         wait_ms = self._next_slot()
         self._well()

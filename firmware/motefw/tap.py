@@ -124,10 +124,15 @@ class Tap:
 
     def tick(self):
         """Tell what there is; end when the time is up. Called each second."""
-        if self.on and self._clock.s >= self._for_s:
+        if self._clock.s >= self._for_s:
+            self.end()
+        self.flush()
+
+    def end(self):
+        """Tell nothing more but that this is the end."""
+        if self.on:
             self.put(_END, 0, struct.pack("<H", min(self._lost, 0xFFFF)))
             self.on = False
-        self.flush()
 
 
 class TappedI2C:

@@ -251,6 +251,11 @@ class Client:
             f"{self.pipe.name}: no reply to {name!r} in {tries} tries of {wait_s:.0f} s"
         )
 
+    def post(self, name: str, args: dict[str, Any]) -> None:
+        """Send a request whose answer nobody waits for, nor whether it arrives."""
+        self._number = (self._number + 1) & 0xFFFF
+        self._send(self._seal(self._number, name, args))
+
     def _ask(
         self, name: str, args: dict[str, Any], wait_s: float
     ) -> tuple[bool, dict[str, Any]] | None:

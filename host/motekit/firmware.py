@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cache
 from pathlib import Path
 
@@ -53,6 +53,7 @@ _Step = Callable[[dict[str, str]], dict[str, str]]
 _NATIVE = "packet_viper"  # machine code alone: the firmware does without where it cannot be
 _VIPER = "@micropython.viper\n"
 _DEBUG = "MOTEKIT_DEBUG"
+_NO_LINES = "-O3"
 MARCHES = ("x86", "x64", "xtensawin", "rv32imc")
 
 
@@ -73,6 +74,14 @@ def mpy_version() -> str:
     if not found:
         raise FirmwareError(f"mpy-cross: says {said.strip()!r}, expected 'mpy v6.3' or the like")
     return found[1]
+
+
+@cache
+def names() -> frozenset[str]:
+    """Return what the firmware's modules are called on a board, as motefw/clock.py."""
+    package = resources.firmware_package()
+    found = (f"motefw/{p.relative_to(package).as_posix()}" for p in _modules(package))
+    return frozenset(name for name in found if not _HOST_ONLY.search(name))
 
 
 def compile_to(folder: Path, march: str | None = None) -> Path:
@@ -131,11 +140,12 @@ def compiled_tree(
     own: dict[str, Path] | None = None,
     *,
     plain: bool = False,
+    lines: bool = False,
 ) -> Path:
     """Compile modules, by the name that each shall have; made once for the same content.
 
     `own` are the user's, which take the place of others of the same name. `plain`: functions in
-    viper, too, become bytecode.
+    viper, too, become bytecode. `lines`: tracebacks of the user's modules tell their lines.
     """
     options = _options(march)
     named = {**modules, **(own or {})}
@@ -151,8 +161,9 @@ def compiled_tree(
         if not os.environ.get(_DEBUG):
             with contextlib.suppress(SyntaxError):  # mpy-cross says where
                 linked = link_(shorten.shorten(sources, own or ()))
-                sources = {name: bare.bare(source) for name, source in linked.items()}
-        _make(home, sources, options)
+                kept = {name: sources[name] for name in own or () if lines}
+                sources = {name: bare.bare(source) for name, source in linked.items()} | kept
+        _make(home, sources, options, own if lines and own else ())
     return home
 
 
@@ -177,8 +188,8 @@ def _tools() -> str:
 
 
 def _options(march: str | None) -> list[str]:
-    """Return what mpy-cross is told; -O3 leaves out line numbers (and asserts: there are none)."""
-    options = [] if os.environ.get(_DEBUG) else ["-O3"]
+    """Return what mpy-cross is told; without line numbers asserts go, too (there are none)."""
+    options = [] if os.environ.get(_DEBUG) else [_NO_LINES]
     return [*options, f"-march={march}"] if march else options
 
 
@@ -195,7 +206,9 @@ def _dotted(name: str) -> str:
     return name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
-def _make(home: Path, sources: dict[str, str], options: list[str]) -> None:
+def _make(
+    home: Path, sources: dict[str, str], options: list[str], with_lines: Collection[str]
+) -> None:
     """Compile into a folder beside and rename it: a half-made one is never seen."""
     home.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home.parent, prefix=".making-") as temporary:
@@ -206,7 +219,8 @@ def _make(home: Path, sources: dict[str, str], options: list[str]) -> None:
             written = Path(temporary) / "source" / name
             written.parent.mkdir(parents=True, exist_ok=True)
             written.write_text(source, "utf-8")
-            _run([*options, "-s", _dotted(name), "-o", str(target), str(written)])
+            how = [each for each in options if each != _NO_LINES or name not in with_lines]
+            _run([*how, "-s", _dotted(name), "-o", str(target), str(written)])
         try:
             made.rename(home)
         except OSError:

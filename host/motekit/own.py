@@ -6,10 +6,12 @@
 A driver's file is named as configurations call it, and its `DRIVER` is the class. The model of its
 chip has the same name, or that with `_model` behind it, and its `CHIP` is the class. A module goes
 onto the board under its own name, or in the place of one of the firmware's, as in
-`modules={"motefw/clock.py": "patched/clock.py"}`, or `["motefw/clock.py=patched/clock.py"]`. Each
-file is compiled when it is taken in.
+`modules={"motefw/clock.py": "patched/clock.py"}`, or `["motefw/clock.py=patched/clock.py"]`: what
+lies in motefw/ is the firmware's, so a name in there that it does not have is refused. Each file
+is compiled when it is taken in.
 """
 
+import difflib
 import importlib.util
 import keyword
 import sys
@@ -26,7 +28,8 @@ from motekit.errors import UsageError
 DRIVERS = "motefw.drivers"
 CHIPS = "motekit.sim.rom.chips"
 _MODEL = "_model"
-_RESERVED = ("boot", "main", "motefw", "rom")
+_FIRMWARE = "motefw"
+_RESERVED = ("boot", "main", _FIRMWARE, "rom")
 _MODEL_METHODS = {"i2c": ("write", "read_into"), "uart": ("write", "poll")}
 
 Paths = Iterable[str | Path]
@@ -44,9 +47,9 @@ def taken(own_drivers: Paths = (), models: Paths = (), modules: Modules = ()) ->
         for name, path in named(modules).items():
             _check_name(name, path)
             stack.enter_context(_held(resources.own, name, _compiled(path)))
-        for path in map(Path, own_drivers):
+        for path in listed(own_drivers, "drivers"):
             stack.enter_context(_driver(path))
-        for path in map(Path, models):
+        for path in listed(models, "models"):
             stack.enter_context(_model(path))
         yield
 
@@ -56,7 +59,14 @@ def named(modules: Modules, base: Path = Path()) -> dict[str, Path]:
     if isinstance(modules, Mapping):
         table = cast("Mapping[str, str | Path]", modules)
         return {name: base / path for name, path in table.items()}
-    return dict(_named(str(path), base) for path in modules)
+    return dict(_named(str(path), base) for path in listed(modules, "modules"))
+
+
+def listed(paths: Paths, what: str) -> list[Path]:
+    """Return files as paths; OwnError for a single one, whose letters would be taken for files."""
+    if isinstance(paths, (str, Path)):
+        raise OwnError(f"{what}: {str(paths)!r}, a list of files expected: [{str(paths)!r}]")
+    return [Path(path) for path in paths]
 
 
 def _named(module: str, base: Path) -> tuple[str, Path]:
@@ -72,6 +82,16 @@ def _check_name(name: str, path: Path) -> None:
         raise OwnError(f"{path}: {name!r} is no module's name on a board, as motefw/clock.py is")
     if name.removesuffix(".py") in _RESERVED:
         raise OwnError(f"{path}: {name} is taken on a board; give it another name")
+    if parts[0] == _FIRMWARE and name not in firmware.names():
+        raise OwnError(
+            f"{path}: {name} is no module of the firmware that it could replace; "
+            f"{_nearest(name)}; a new module's name does not begin with {_FIRMWARE}/"
+        )
+
+
+def _nearest(name: str) -> str:
+    close = difflib.get_close_matches(name, sorted(firmware.names()), 1)
+    return f"did you mean {close[0]}?" if close else "as motefw/clock.py is one"
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The command `motekit record`."""
 
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -39,6 +40,7 @@ def record(
     Example: motekit record serial:/dev/ttyUSB0 --for 60 --out fan
     """
     source, key_store = transport(port), KeyStore.load(keys)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the board is to be told, too
     recorder = BusRecorder(out, for_s, SYSTEM.monotonic, board)
     try:
         _collect(recorder, source, key_store, out)

@@ -203,7 +203,7 @@ def _invitation(fleet: Fleet) -> str:
 
 
 def _tell(board: VirtualBoard | WorldBoard, text: str) -> None:
-    if text.startswith(("reset", "replay")):
+    if text.startswith(("reset", "replay", "stuck")):
         say.err(f"{board.device}: {text}")
     elif text == "alone" and isinstance(board, VirtualBoard):
         say.err(

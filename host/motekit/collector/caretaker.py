@@ -24,6 +24,8 @@ TIME_TRIP_S = 0.1  # an answer that came so soon is good enough
 STATUS_FIRST_S = 2.0  # after a hello, or after a note: a sensor's state has changed, maybe
 STATUS_EVERY_S = 60.0  # a board loads a few modules to answer, which takes it some time
 STATUS_REST_S = 15.0  # at least, between two
+TAP_AGAIN_S = 15.0  # after a board was told that nobody takes what it tells of its buses
+TAP_COMMAND = "bus.record"
 STARTING = "starting"  # a sensor's state until its first sample
 SCHEMA_AFTER_S = 1.0  # the note that announces it comes first, unless it was lost
 CLOCK_SANE_S = 1_767_225_600  # 2026-01-01: a host whose clock is before that was never set
@@ -55,6 +57,7 @@ class Caretaker:
         self._known: set[tuple[int, int]] = set()  # (epoch, schema)
         self._unknown: dict[tuple[int, int], float] = {}
         self._told: set[str] = set()
+        self._tap_due_at = self._now()
 
     def saw(self, header: Head) -> None:
         """Note the schema of a packet of samples; ask soon how a board is that has sent a note."""
@@ -82,6 +85,12 @@ class Caretaker:
         for key, since in list(self._unknown.items()):
             if now - since >= SCHEMA_AFTER_S:
                 self._learn_schema(hello, key)
+
+    def end_tap(self) -> None:
+        """Have a board stop telling what goes over its buses: who wanted to know has gone."""
+        if self._client.hello is not None and self._now() >= self._tap_due_at:
+            self._tap_due_at = self._now() + TAP_AGAIN_S
+            self._try(TAP_COMMAND, {"for_s": 0})
 
     def set_time(self) -> None:
         """Tell the board the time, for an anchor in its log.

@@ -25,6 +25,7 @@ from motekit.transports import Transport
 from motekit.transports.replay import Recorder
 from motekit.transports.serial import PortGoneError
 
+from .caretaker import TAP_COMMAND
 from .hub import Acks, Arrivals, Contact, Notice, Sender
 from .inbox import Inbox
 from .live import Live
@@ -117,6 +118,7 @@ class Collector:
         self._lines: dict[str, _Line] = {}
         self._devices: dict[str, Contact] = {}
         self._met_at = 0.0
+        self._tapped = set[str]()
         self._inbox: Inbox[Arrivals] = Inbox(queue_max)
         self._group_max = group_max
         self._stop = threading.Event()
@@ -140,6 +142,10 @@ class Collector:
                 f"{contact.pipe.name}: {device} is collected from {owner.pipe.name} already: "
                 f"two cables to one board, or two boards with one id; this port is left alone"
             )
+
+    def tapped(self, device: str) -> bool:
+        """Tell whether somebody here had a board tell what goes over its buses."""
+        return device in self._tapped
 
     def record(self, device: str, data: bytes) -> None:
         """Write a packet as it came to the recording, if one is made."""
@@ -179,6 +185,8 @@ class Collector:
             contact = self._devices.get(device)
         if contact is None:
             raise LinkError(f"{device}: no collector is in contact with it")
+        if name == TAP_COMMAND:
+            self._tapped.add(device)
         return contact.ask(name, args or {}, tries)
 
     # -- running ----------------------------------------------------------------------------

@@ -66,6 +66,10 @@ class Hub(Protocol):
         """Take a device for this contact; LinkError if another port has it."""
         ...
 
+    def tapped(self, device: str) -> bool:
+        """Tell whether this collector wanted to hear what goes over a board's buses."""
+        ...
+
     def record(self, device: str, data: bytes) -> None:
         """Write a packet as it came to the recording, if one is made."""
         ...

@@ -14,11 +14,12 @@ from typing import Any
 from motekit.client import REQUEST_TRIES, CancelledError, Client, Greeting
 from motekit.errors import LinkError
 from motekit.hello import Hello
+from motekit.recording.tap import MARK as TAP_MARK
 from motekit.store import Received
 from motekit.transports import Ended, Pipe, Recorded
 from motekit.transports.link import Event, Log, Packet
 
-from .caretaker import Caretaker
+from .caretaker import TAP_COMMAND, Caretaker
 from .delivery import Delivery
 from .hub import Acks, Hub
 from .intake import Intake, SetAside, Verdict, judge
@@ -124,6 +125,12 @@ class Session:
             self._tell("log", event.text)
             if BOOT_LINE.match(event.text):
                 self._client.say_hello()  # it has just started and waits for a host
+            elif event.text.startswith(TAP_MARK) and not self._tapped():
+                self._caretaker.end_tap()
+
+    def _tapped(self) -> bool:
+        """Tell whether this collector wants to hear what goes over the board's buses."""
+        return self.device is not None and self._hub.tapped(self.device)
 
     def _meet(self, greeting: Greeting) -> None:
         """Learn where the board stands, and if it goes on where the store does, tell it where."""
@@ -320,6 +327,8 @@ class Session:
             self._delivery.settled(FAREWELL_S)
             if self.pipe.live and self._client.hello is not None:
                 self._send_acks()
+                if self._tapped():
+                    self._client.post(TAP_COMMAND, {"for_s": 0})
                 self.pipe.receive(0.1)
         except LinkError:
             return  # the line is gone; the board will be told the next time

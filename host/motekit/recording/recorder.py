@@ -60,6 +60,7 @@ class BusRecorder:
             raise UsageError(f"{for_s} s cannot be recorded, {FOR_S[0]} to {FOR_S[1]} expected")
         if folder.exists() and any(folder.iterdir()):
             raise UsageError(f"{folder}: not empty; name a new folder")
+        self._made = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._for_s = for_s
@@ -93,10 +94,20 @@ class BusRecorder:
             self._step(collecting)
 
     def close(self) -> None:
-        """Close the file; what has come is in it, and the scenario ends where that does."""
+        """Close the file; what has come is in it, and the scenario ends where that does.
+
+        Where it did not even begin, nothing empty stays behind: the folder can be named again.
+        """
         if self._last_us and not self._told:
             self._write_scenario(self._last_us / 1e6)
         self._file.close()
+        if self._writer is None:
+            for name in (BUS_FILE, PACKETS_FILE):
+                path = self._folder / name
+                if path.exists() and not path.stat().st_size:
+                    path.unlink()
+            if self._made and not any(self._folder.iterdir()):
+                self._folder.rmdir()
 
     def _late(self) -> bool:
         return self._now() > self._due

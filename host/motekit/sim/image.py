@@ -30,7 +30,7 @@ def _rom(march: str | None, own_models: tuple[tuple[str, Path], ...]) -> Path:
     modules |= {f"rom/chips/{p.name}": p for p in (_ROM / "chips").glob("*.py")}
     modules |= {p.name: p for p in (_ROM / "shadow").glob("*.py")}
     own = {f"rom/chips/{name}.py": path for name, path in own_models}
-    return firmware.compiled_tree(modules, march, own=own, plain=march is None)
+    return firmware.compiled_tree(modules, march, own=own, plain=march is None, lines=True)
 
 
 def environment(vm: Vm) -> dict[str, str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from motekit import config, firmware
+from motekit import config, firmware, resources
 from motekit.chips import Chip
 from motekit.errors import VmError
 from motekit.sim import faults as kinds
@@ -155,6 +155,7 @@ def board_spec(scenario: Scenario, plan: BoardPlan, folder: Path) -> dict[str, A
             {
                 "name": each.sensor.name,
                 "driver": each.sensor.driver,
+                "model": own_model(each.sensor.driver),
                 "bus": each.sensor.bus,
                 "address": each.address,
                 "options": each.sensor.options,
@@ -166,6 +167,12 @@ def board_spec(scenario: Scenario, plan: BoardPlan, folder: Path) -> dict[str, A
         "networks": [_network(each) for each in plan.networks],
         "faults": [_fault(each) for each in plan.faults if not _of_chip(each)],
     }
+
+
+def own_model(driver: str) -> str | None:
+    """Return the name of the user's own file that is the model a driver reads, if one is."""
+    path = resources.own_models.get(driver)
+    return path.name if path else None
 
 
 def _of_chip(fault: Fault) -> bool:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from motekit.errors import LinkError, MotekitError
 
+from .frozen import frozen
+
 if TYPE_CHECKING:
     from motekit.collector.hub import Notice
     from motekit.query import Archive
@@ -237,8 +239,15 @@ class Board:
 
     @property
     def config(self) -> dict[str, Any]:
-        """Return the configuration that is in force after the next boot; set it to change it."""
-        return cast("dict[str, Any]", self.request("config.get"))
+        """Return the configuration that is in force after the next boot; set it to change it.
+
+        It is a copy that cannot be changed in place, which would not reach the board:
+
+            board.config = {**board.config, "latency_ms": 1000}
+
+        `copy.deepcopy(board.config)` is one that can be changed, and set.
+        """
+        return cast("dict[str, Any]", frozen(self.request("config.get")))
 
     @config.setter
     def config(self, config: Mapping[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """What arrived at the host and stands in its store, as a test wants to look at it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -39,6 +39,22 @@ class Gap:
     why: str  # "overrun", "restart", "late", "silence" or "interrupt"
 
 
+class _Raw(dict[str, Ints]):
+    """A stream's integers by channel; KeyError names those that there are."""
+
+    def __init__(self, stream: str, columns: dict[str, Ints]) -> None:
+        super().__init__(columns)
+        self._stream = stream
+
+    def __missing__(self, channel: str) -> Ints:
+        raise _unknown(self._stream, channel, self)
+
+
+def _unknown(stream: str, channel: str, known: Iterable[str]) -> KeyError:
+    there = ", ".join(known) or "none yet"
+    return KeyError(f"{stream} has no channel {channel!r}; there are: {there}")
+
+
 class Readings:
     """One stream's samples in order, a NumPy array a channel; `readings["temperature"]`.
 
@@ -59,7 +75,7 @@ class Readings:
         self.uptime_s: NDArray[np.float64] = raw["monotonic_us"][kept] / 1e6  # since the boot
         self.channels = tuple(name for name in table.columns if name not in fixed)
         self.units = {c.name: c.unit or "" for c in table.layout.columns}
-        self.raw: dict[str, Ints] = {name: raw[name][kept] for name in self.channels}
+        self.raw = _Raw(stream, {name: raw[name][kept] for name in self.channels})
         self.gaps: tuple[Gap, ...] = ()
         self._values: dict[str, Values] = {
             name: np.ma.asarray(table[name][kept]) for name in self.channels
@@ -72,8 +88,7 @@ class Readings:
     def __getitem__(self, channel: str) -> Values:
         """Return a channel's values; KeyError names those that there are."""
         if channel not in self._values:
-            there = ", ".join(self.channels) or "none yet"
-            raise KeyError(f"{self.stream} has no channel {channel!r}; there are: {there}")
+            raise _unknown(self.stream, channel, self.channels)
         return self._values[channel]
 
     def __repr__(self) -> str:

@@ -56,7 +56,11 @@ class Rig:
             self._took = True
             named = self.settings
             self._take(named.drivers, named.models, named.modules)
-        self._take(self._beside(drivers), self._beside(models), own.named(modules, self.base))
+        self._take(
+            self._beside(drivers, "drivers"),
+            self._beside(models, "models"),
+            own.named(modules, self.base),
+        )
 
     def _take(
         self, drivers: Iterable[Path], models: Iterable[Path], modules: Mapping[str, Path]
@@ -66,8 +70,8 @@ class Rig:
         self._options += [f"--model={path}" for path in models]
         self._options += [f"--module={name}={path}" for name, path in modules.items()]
 
-    def _beside(self, paths: Paths) -> list[Path]:
-        return [self.base / path for path in paths]
+    def _beside(self, paths: Paths, what: str) -> list[Path]:
+        return [self.base / path for path in own.listed(paths, what)]
 
     def bench(self, plan: Plan) -> Bench:
         """Start the boards of a plan, or find them on the ports that were named."""

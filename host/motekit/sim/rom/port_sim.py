@@ -86,6 +86,10 @@ def _wire(spec):
             sensor["source"], sensor["interval_us"], spec["cursors"].get(name, 0)
         )
         model = chips.load(sensor["driver"])(source, clock.now_us, sensor["options"])
+        if sensor["model"]:  # a file of the user's own
+            from .watched import Watched
+
+            model = Watched(model, sensor["model"])
         _sources[name] = source
         _models[name] = model
         wired[sensor["bus"]].append((sensor["address"], model))
