@@ -203,6 +203,25 @@ def test_a_program_that_never_looks_at_its_clock_is_reset(write_scenario, monkey
     ]
 
 
+def test_a_program_that_stands_still_again_and_again_is_given_up(write_scenario, monkeypatch):
+    monkeypatch.setattr("motekit.sim.stepped_vm.STUCK_S", 0.1)
+    main = b"from rom.port_sim import Port\nPort().watchdog(30000)\nwhile True: pass\n"
+    events = []
+    plan = write_scenario(f"seed = 1\n{BARE}")
+    files = {"/boot.py": b"", "/main.py": main}
+    with World(plan, files=files, on_event=lambda _, text: events.append(text)) as world:
+        world.run(until_s=3600)
+        assert world.boards[0].counts.stuck == 5
+    assert events[-1].endswith("for the 5th time in a row")
+
+
+def test_a_board_that_resets_itself_for_ever_starts_as_often_as_a_real_one(write_scenario):
+    files = {"/boot.py": b"", "/main.py": b"import machine\nmachine.reset()\n"}
+    with World(write_scenario(f"seed = 1\n{BARE}"), files=files) as world:
+        world.run(until_s=6)
+        assert 10 <= world.boards[0].counts.starts <= 21
+
+
 def of_folder(folder):
     """Return the processes whose command line names a folder."""
     found = []

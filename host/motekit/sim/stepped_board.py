@@ -4,6 +4,7 @@ A reboot ends the process and starts it again where scenario time has come to.
 """
 
 import json
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _TAIL_BYTES = 20_000
 _TAIL_LINES = 3
 _HEARD_MS = 2  # after a credit was written: rom/lockstep.py _QUIET_MS
+STUCK_MAX = 5  # each of which costs STUCK_S of real time
+_STUCK_WITHIN_MS = 600_000
 _BOOT_MS = 5  # nothing that a host says first has arrived by then: a hello takes 8 ms
 
 
@@ -61,6 +64,7 @@ class WorldBoard:
         self._spec: dict[str, Any] = spec
         self._process: SteppedVm | None = None
         self._watchdog_ms = 0
+        self._stuck_ms: deque[int] = deque(maxlen=STUCK_MAX)  # when it was, the last few times
         self._booting = False
         self._inputs: list[tuple[int, bytes]] = []
 
@@ -226,15 +230,19 @@ class WorldBoard:
         self.on_event(self, "crashed: " + self.last_words())
 
     def _stuck(self, why: str) -> None:
-        """Do what the watchdog would; where none was started, that is the end."""
+        """Do what the watchdog would; without one, or after some times, that is the end."""
         self.counts.stuck += 1
         self.on_event(self, f"stuck: {why}")
-        if self._watchdog_ms:
+        self._stuck_ms.append(self.now_ms)
+        often = len(self._stuck_ms) == STUCK_MAX
+        often = often and self.now_ms - self._stuck_ms[0] < _STUCK_WITHIN_MS
+        if self._watchdog_ms and not often:
             self._restart_unasked("watchdog", self.now_ms + self._watchdog_ms)
             return
         self.close()
         self.crashed = self.done = True
-        self.on_event(self, f"crashed: {why}, and has started no watchdog")
+        more = f"for the {STUCK_MAX}th time in a row" if often else "and has started no watchdog"
+        self.on_event(self, f"crashed: {why}, {more}")
 
 
 def _ignore(_board: WorldBoard, _text: str) -> None:

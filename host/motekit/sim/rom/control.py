@@ -12,10 +12,12 @@ import json
 import sys
 
 import uselect
+from micropython import const
 
 from . import clock
 
 interruptible = False
+_BOOT_MS = const(300)  # of an ESP32, from its reset to main.py
 _pending = False  # Ctrl-C came before the program could take it
 stream = None
 fd = -1  # that the stream is on
@@ -121,8 +123,13 @@ def halt():
 
 
 def reset(cause, then="main", off_ms=0, cursors=None):
-    """Have the supervisor start this board anew after off_ms without power; never returns."""
-    said = {"reset": cause, "then": then, "start_ms": clock.now_ms() + off_ms, "off_ms": off_ms}
+    """Have the supervisor start this board anew after off_ms without power; never returns.
+
+    In virtual time, which a real boot does not take by itself, that is _BOOT_MS at least: a board
+    that resets itself again and again would start hundreds of times a second.
+    """
+    start_ms = clock.now_ms() + (max(off_ms, _BOOT_MS) if clock.virtual else off_ms)
+    said = {"reset": cause, "then": then, "start_ms": start_ms, "off_ms": off_ms}
     if cursors is not None:
         said["cursors"] = cursors
     say("reset " + json.dumps(said))
