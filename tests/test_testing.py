@@ -86,6 +86,9 @@ def test_a_board_a_status_a_store(project):
             assert [note.kind for note in board.notes][:2] == ["boot", "schema"]
             assert board.summary().missing == 0
             assert board.now_s >= 9
+            board.run(30)  # heap is now less than at its start
+            status = board.status()
+            assert 0 < status["heap_min_free"] <= status["heap_free"]
         """
     )
     result.assert_outcomes(passed=1)
