@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from motekit import board, bundle, disk
+from motekit import board, bundle, disk, firmware
 from motekit.errors import MotekitError
 from motekit.sim import fleet, image, scenario
 
@@ -43,6 +43,22 @@ def test_boards_flash_on_a_full_disk(full, tmp_path):
         fleet.running(plan, folder=tmp_path / "kept"),
     ):
         pass
+
+
+def test_compiled_firmware_on_a_full_disk(monkeypatch, tmp_path):
+    """Its folder is named, which can be on another disk than the one that boards live on."""
+
+    def make(*_args, **_more):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (tmp_path / "new.py").write_text("")
+    monkeypatch.setattr(firmware.places, "made", lambda: tmp_path / "cache")
+    monkeypatch.setattr(firmware.tempfile, "TemporaryDirectory", make)
+    with (
+        pytest.raises(MotekitError, match=r"cache/mpy: the disk is full; .* remove what is in it"),
+        disk.writing(tmp_path / "elsewhere", "name another"),
+    ):
+        firmware.compiled_tree({"new.py": tmp_path / "new.py"})
 
 
 def test_what_may_not_be_written_is_named(tmp_path):

@@ -28,6 +28,18 @@ def test_a_day_of_which_the_heap_does_not_come_back_is_told(monkeypatch, capsys)
     assert nightly.main(argv) == 0
 
 
+def test_a_ctrl_c_ends_it_with_what_was_ridden_so_far(monkeypatch, capsys):
+    def ridden(seeds, _options):
+        yield seeds[0], 2.0, ride.Outcome(seeds[0], 7200.0, 1.0, 3, 9.0, 0, 0, 1000)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(nightly, "_rides", ridden)
+    assert nightly.main(["--count", "3", "--long", "0"]) == 130
+    said = capsys.readouterr().out
+    assert "1 ridden out, 0 failed; 2 simulated hours" in said
+    assert said.endswith("ended by Ctrl-C, 2 not ridden\n")
+
+
 def test_schedules_are_of_their_seed_and_have_all_that_can_go_wrong(tmp_path):
     content.write_count(tmp_path / "count.csv", 10)
     kinds = set()

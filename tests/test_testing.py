@@ -86,6 +86,9 @@ def test_a_board_a_status_a_store(project):
             assert [note.kind for note in board.notes][:2] == ["boot", "schema"]
             assert board.summary().missing == 0
             assert board.now_s >= 9
+            board.run(30)  # heap is now less than at its start
+            status = board.status()
+            assert 0 < status["heap_min_free"] <= status["heap_free"]
         """
     )
     result.assert_outcomes(passed=1)
@@ -536,6 +539,33 @@ def test_a_mistake_in_a_model_is_told_as_one(project):
         """
     )
     result.assert_outcomes(passed=1)
+
+
+def test_a_driver_that_hangs_is_named(project):
+    (project.path / "conftest.py").write_text(
+        "from motekit.sim import stepped_vm\n\nstepped_vm.STUCK_S = 0.6\n"
+    )
+    own_files(project, "tmp117.py", "tmp117_model.py")
+    path = project.path / "tmp117.py"
+    path.write_text(
+        path.read_text().replace(
+            "        high, low", "        while True: pass\n        high, low"
+        )
+    )
+    result = project(
+        """
+        def test_it(virtual_board, collector):
+            board = virtual_board(
+                [{"driver": "tmp117"}], drivers=["tmp117.py"], models=["tmp117_model.py"]
+            )
+            try:
+                board.run(20)
+            finally:
+                assert any("did not look at its clock" in note.text for note in collector.notices)
+        """
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*no contact (*stood still once*of motefw/drivers/tmp117.py?*"])
 
 
 def test_files_are_taken_in_until_the_end_and_no_longer(project):

@@ -312,6 +312,32 @@ def test_sim_collects_into_a_store(tmp_path):
         assert sorted(opened.devices()) == sorted(row["device"] for row in rows)
 
 
+def sim(folder, text, **how):
+    (folder / "plan.toml").write_text(text)
+    argv = [sys.executable, "-m", "motekit", "sim", "--scenario", str(folder / "plan.toml")]
+    argv += ["--store", str(folder / "run.motekit")]
+    return subprocess.run(argv, stderr=subprocess.PIPE, text=True, check=False, timeout=60, **how)
+
+
+def test_sim_goes_on_where_nobody_reads_its_lines(tmp_path):
+    reads, writes = os.pipe()
+    os.close(reads)
+    try:
+        done = sim(tmp_path, f"duration_s = 3\n{BARE}", stdout=writes)
+    finally:
+        os.close(writes)
+    assert (done.returncode, " packets of 1 boards, " in done.stderr) == (0, True), done
+    with Store.open(tmp_path / "run.motekit", readonly=True) as opened:
+        assert opened.devices()
+
+
+def test_sim_without_an_end_makes_nothing(tmp_path):
+    done = sim(tmp_path, BARE, stdout=subprocess.PIPE)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "duration_s: missing" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["plan.toml"]
+
+
 def test_a_store_that_has_these_boards_is_refused(write_scenario, tmp_path):
     text = 'duration_s = 3\n[[board]]\nboard = "esp32-c3-devkitm-1"\nsensor = []\n'
     store = tmp_path / "one.motekit"

@@ -51,16 +51,26 @@ def burst(read, address, register, data, first: int, down: int, n: int, block):
     wide = int(block.code == "i")
     words = ptr8(data)
     count = int(block.count)
+    x = y = z = ptr16(columns[0])
+    three = wide == 0 and uint(len(columns)) == uint(3)  # as most have: spare them a loop
+    if three:
+        y = ptr16(columns[1])
+        z = ptr16(columns[2])
     while n > 0:
         read(address, register, data)
         at = first
-        for column in columns:
-            value = ((words[at] | words[at ^ 1] << 8) ^ 0x8000) - 0x8000 >> down
-            if wide:
-                ptr32(column)[count] = value
-            else:
-                ptr16(column)[count] = value
-            at += 2
+        if three:
+            x[count] = ((words[at] | words[at ^ 1] << 8) ^ 0x8000) - 0x8000 >> down
+            y[count] = ((words[at + 2] | words[at + 2 ^ 1] << 8) ^ 0x8000) - 0x8000 >> down
+            z[count] = ((words[at + 4] | words[at + 4 ^ 1] << 8) ^ 0x8000) - 0x8000 >> down
+        else:
+            for column in columns:
+                value = ((words[at] | words[at ^ 1] << 8) ^ 0x8000) - 0x8000 >> down
+                if wide:
+                    ptr32(column)[count] = value
+                else:
+                    ptr16(column)[count] = value
+                at += 2
         count += 1
         block.count = count
         n -= 1

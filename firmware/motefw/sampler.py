@@ -199,19 +199,22 @@ class Stream:
 
     def took(self, after):
         """Account for the samples since `held`; `after` more are still to come."""
-        block = self.block
-        got = block.count - self.held
-        if self.cls.TIMED and got:
-            steps_us = block.steps_us
-            period_us = self.driver.period_us
-            for i in range(self.held, block.count):
-                steps_us[i] = period_us
-            if self.held:
-                period_us *= got - 1 + after
-                i = self._clock.since_us(self.seen_s, self.seen_us) - period_us
-                steps_us[self.held] = max(i, 0)
+        got = self.block.count - self.held
+        if got and self.cls.TIMED:
+            self._time(got, after)
         self.samples += got
         self.reading = False
+
+    def _time(self, got, after):
+        """Set the steps of what was taken: the last comes at the time of this drain."""
+        held = self.held
+        steps_us = self.block.steps_us
+        period_us = self.driver.period_us
+        for i in range(held, held + got):
+            steps_us[i] = period_us
+        if held:
+            us = self._clock.since_us(self.seen_s, self.seen_us)
+            steps_us[held] = max(us - period_us * (got - 1 + after), 0)
 
     def _begin(self, n):
         """Set the block's time: of the first of n samples of which the last is the newest."""

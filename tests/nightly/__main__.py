@@ -7,19 +7,21 @@ make nightly ARGS='--seed 123'                     one of them alone
 import argparse
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from collections.abc import Generator, Sequence
+from concurrent.futures import as_completed
+from contextlib import closing, suppress
 
 from . import day
 from .ride import Outcome, RideError, ride
 from .schedule import LONG
+from .workers import workers
 
 LONG_HOURS = 30 * 24.0
+INTERRUPTED = 130
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Ride schedules; return 1 if any failed."""
+    """Ride schedules; return 1 if any failed, 130 after a Ctrl-C."""
     options = _options(words)
     if options.seed is not None:
         seeds = [options.seed]
@@ -27,8 +29,11 @@ def main(words: Sequence[str] | None = None) -> int:
         seeds = [LONG + 1 + i for i in range(options.long)]
         seeds += range(options.first, options.first + options.count)
     began_s = time.monotonic()
-    outcomes, failed = _ride_all(seeds, options)
+    outcomes, failed, whole = _ride_all(seeds, options)
     _sum_up(outcomes, failed, time.monotonic() - began_s)
+    if not whole:
+        print(f"ended by Ctrl-C, {len(seeds) - len(outcomes) - len(failed)} not ridden")
+        return INTERRUPTED
     steady = options.seed is not None or not options.day or _live_day(options.day)
     return 0 if steady and not failed else 1
 
@@ -64,24 +69,27 @@ def _options(words: Sequence[str] | None) -> argparse.Namespace:
 
 def _ride_all(
     seeds: list[int], options: argparse.Namespace
-) -> tuple[list[Outcome], dict[int, str]]:
+) -> tuple[list[Outcome], dict[int, str], bool]:
+    """Return what was ridden out, what failed, and whether no Ctrl-C ended it."""
     outcomes: list[Outcome] = []
     failed: dict[int, str] = {}
-    for seed, hours, found in _rides(seeds, options):
-        if isinstance(found, Outcome):
-            outcomes.append(found)
-            print(f"{len(outcomes) + len(failed)}/{len(seeds)} {_line(found)}", flush=True)
-            continue
-        failed[seed] = str(found)
-        length = f"--days {hours / 24:g}" if seed > LONG else f"--hours {hours:g}"
-        print(f"seed {seed} FAILED: {type(found).__name__}: {found}", flush=True)
-        print(f"  repeat: make nightly ARGS='--seed {seed} {length}'", flush=True)
-    return outcomes, failed
+    with suppress(KeyboardInterrupt), closing(_rides(seeds, options)) as rides:
+        for seed, hours, found in rides:
+            if isinstance(found, Outcome):
+                outcomes.append(found)
+                print(f"{len(outcomes) + len(failed)}/{len(seeds)} {_line(found)}", flush=True)
+                continue
+            failed[seed] = str(found)
+            length = f"--days {hours / 24:g}" if seed > LONG else f"--hours {hours:g}"
+            print(f"seed {seed} FAILED: {type(found).__name__}: {found}", flush=True)
+            print(f"  repeat: make nightly ARGS='--seed {seed} {length}'", flush=True)
+        return outcomes, failed, True
+    return outcomes, failed, False
 
 
 def _rides(
     seeds: list[int], options: argparse.Namespace
-) -> Iterator[tuple[int, float, Outcome | BaseException]]:
+) -> Generator[tuple[int, float, Outcome | BaseException]]:
     """Yield seed, hours, and what came of it, as they end."""
     hours = {seed: options.days * 24 if seed > LONG else options.hours for seed in seeds}
     if options.jobs == 1 or len(seeds) == 1:
@@ -91,7 +99,7 @@ def _rides(
             except RideError as error:
                 yield seed, hours[seed], error
         return
-    with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
+    with workers(options.jobs) as pool:
         futures = {pool.submit(ride, seed, hours[seed]): seed for seed in seeds}
         for done in as_completed(futures):
             seed = futures[done]

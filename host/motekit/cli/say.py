@@ -5,6 +5,7 @@ prints but through these, and rich's tables and screens take texts that are `pla
 """
 
 import json
+import os
 import sys
 from typing import Any
 
@@ -19,6 +20,11 @@ def out(text: str, end: str = "\n") -> None:
 def err(text: str) -> None:
     """Say something that is no result."""
     print(plain(text), file=sys.stderr, flush=True)
+
+
+def no_more() -> None:
+    """Let all results from here on go nowhere: who reads them has gone, or cannot take them."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def json_line(value: object, **how: Any) -> None:

@@ -12,7 +12,7 @@ import typer
 from motekit import disk, own
 from motekit.chips import CHIPS
 from motekit.cli import INTERRUPTED, options, say, show
-from motekit.errors import MotekitError, UsageError
+from motekit.errors import MotekitError, ScenarioError, UsageError
 from motekit.sim import scenario as scenarios
 from motekit.sim.fleet import Fleet
 from motekit.sim.loader import synthetic
@@ -139,7 +139,22 @@ async def _run(wanted: _Wanted, *, as_json: bool) -> None:
         _end(fleet.boards)
 
 
+def _list(world: World, *, as_json: bool) -> None:
+    """Print the boards; where nobody takes that the store is made all the same."""
+    try:
+        for board in world.boards:
+            row = {"device": board.device, "board": board.board, "serial": None}
+            say.out(json.dumps(row) if as_json else f"{board.device}  {board.board}")
+    except BrokenPipeError:
+        say.no_more()
+    except OSError as e:
+        say.no_more()
+        say.err(f"standard output: {e.strerror or e}; the boards are not listed")
+
+
 def _collect(wanted: _Wanted, store: Path, *, as_json: bool) -> None:
+    if wanted.scenario.duration_s is None:
+        raise ScenarioError("duration_s: missing, so the scenario has no end to run to")
     world = World(
         wanted.scenario,
         bits=wanted.bits,
@@ -149,9 +164,7 @@ def _collect(wanted: _Wanted, store: Path, *, as_json: bool) -> None:
         on_event=_tell,
     )
     with world:
-        for board in world.boards:
-            row = {"device": board.device, "board": board.board, "serial": None}
-            say.out(json.dumps(row) if as_json else f"{board.device}  {board.board}")
+        _list(world, as_json=as_json)
         began = time.monotonic()
         interrupted = False
         try:

@@ -3,11 +3,13 @@
 from contextlib import ExitStack
 from typing import Any
 
+from motekit.collector.hub import Notice
 from motekit.errors import LinkError, VmError
 from motekit.keys import Host, KeyStore
 from motekit.sim import fleet
 from motekit.sim.scenario import Scenario
 from motekit.sim.sim_pipe import START_UTC_S
+from motekit.sim.stepped_board import WorldBoard
 from motekit.sim.vm import Vm
 from motekit.sim.world import World
 
@@ -33,6 +35,7 @@ class InWorld:
     def __init__(
         self, scenario: Scenario, bench: Bench, machine: Vm, heap_bytes: int | None
     ) -> None:
+        self._bench = bench
         self._world = World(
             scenario,
             vm=machine,
@@ -40,11 +43,17 @@ class InWorld:
             store=bench.store_path,
             folder=bench.folder / "boards",
             report=bench.hear,
+            on_event=self._happened,
         )
         self.devices = [board.device for board in self._world.boards]
         self.ports = [f"sim:{device}" for device in self.devices]
         self._met = set[str]()
         self._looking_since_s: float | None = 0.0
+
+    def _happened(self, board: WorldBoard, text: str) -> None:
+        """Have a program that stood still stand in the log."""
+        if text.startswith("stuck: "):
+            self._bench.hear(Notice("warning", f"sim:{board.device}", board.device, text))
 
     @property
     def now_s(self) -> float:

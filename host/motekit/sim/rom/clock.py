@@ -21,7 +21,7 @@ _READS_A_LOOK = const(64)
 _SLICE_MS = const(1000)  # the longest real wait before events and the supervisor are looked after
 _BEAT_MS = const(500)
 _LATE_US = const(20000)  # how late a wait may end, and how long the program takes for its work
-_OWED_MOST_US = const(5000000)  # of the time that the process has waited for a processor
+_OWED_MOST_US = const(60000000)  # of the time that the process has waited for a processor
 
 virtual = False
 granted = False  # time is what the supervisor grants, and waits for nobody else; set by `lockstep`
@@ -95,6 +95,21 @@ def _waited():
     waits.seek(0)
     _waited_us = int(waits.read(64).split()[1]) // 1000
     return _waited_us - before_us
+
+
+def pause():
+    """Have no time pass until `go_on`: the board does not wait, its supervisor does something."""
+    if not virtual:
+        _sync()
+
+
+def go_on():
+    """Have time pass again, and what has passed since `pause` later."""
+    global _last_us, _owed_us
+    if not virtual:
+        t = utime.ticks_us()
+        _owed_us += utime.ticks_diff(t, _last_us)
+        _last_us = t
 
 
 def _late():

@@ -60,9 +60,11 @@ def call(text):
     global interruptible
     before = interruptible
     interruptible = False
+    clock.pause()
     stream.write(text + "\n")
     while _receive() != b".":
         pass
+    clock.go_on()
     interruptible = before
     if before:
         interrupt()
