@@ -15,7 +15,7 @@ from .errors import MoteError
 from .files import WIFI_FILE
 from .sampler import NO_MEMORY, Stream
 
-# In pieces of 128 bytes, see `relief.spare`: what it takes to answer, and that more for each
+# In pieces of 128 bytes, see `relief.find`: what it takes to answer, and that more for each
 # sensor of the configuration, which a request may have to look through, and with Wi-Fi.
 _ANSWER = const(14)
 _SENSOR = const(2)
@@ -69,7 +69,7 @@ def _add_stream(board, number, sensor, settings):
     if stream.block is None and stream.state not in ("absent", "wrong", "failing"):
         return False  # not even room to say what is the matter, maybe
     try:
-        overlay.insist(overlay.call, "relief", "spare")
+        overlay.insist(overlay.call, "relief", "find")
         board.recorder.note({"schema": overlay.call("schema", "table", stream)})
     except MemoryError:
         stream.stop()

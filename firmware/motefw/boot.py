@@ -91,7 +91,7 @@ def _begin_recording(board):
 
 
 def _spare():
-    overlay.call("relief", "spare")
+    overlay.call("relief", "find")
 
 
 def _end_trial(board):

@@ -11,8 +11,8 @@ _PIECE_BYTES = const(128)  # of a reply, which is the most that is needed at a s
 _PIECES = const(-16)  # that must be free beside those that requests need
 
 
-def spare(less=0):
-    """Raise MemoryError unless there is room for all pieces that are kept, but for so many.
+def find(less=0):
+    """Find room, or raise MemoryError: for all pieces that are kept, but for so many.
 
     They are taken and given back: what is free in holes that are smaller is of no use.
     """
@@ -54,7 +54,7 @@ def grow(log):
     """Give the queue a page, unless that would soon be wanted back."""
     if len(log.pages) < PAGES_MAX and log.grow():
         try:
-            spare(_PIECES)
+            find(_PIECES)
         except MemoryError:
             log.shrink()
 

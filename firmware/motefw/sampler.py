@@ -88,7 +88,7 @@ class Stream:
         anew = not self.block
         self.driver, self.block = overlay.call("start", "begin", self)
         if anew:
-            overlay.insist(overlay.call, "relief", "spare")
+            overlay.insist(overlay.call, "relief", "find")
         self.phase = POLL
         return self.poll_ms if self.cls.STREAMING else self.wait_ms()
 

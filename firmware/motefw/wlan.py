@@ -104,7 +104,7 @@ def use(board, networks, former):
         before = list(sys.modules)
         try:
             now = _station(board, networks, former)
-            overlay.insist(overlay.call, "relief", "spare", _OWN_PIECES)
+            overlay.insist(overlay.call, "relief", "find", _OWN_PIECES)
             now.start()
             board.tasks.append(now)
         except MemoryError:
