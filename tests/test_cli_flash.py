@@ -261,7 +261,8 @@ def test_sim_writes_what_its_blank_boards_take(motekit, tmp_path):
     done = motekit("sim", "--scenario", "y.toml", "--image", "m.bin")
     assert done.returncode == 2
     assert "there are none" in done.stderr
-    done = motekit("sim", "--scenario", "x.toml", "--store", "x.motekit", "--image", "m.bin")
+    (tmp_path / "z.toml").write_text("duration_s = 9\n" + BLANK)
+    done = motekit("sim", "--scenario", "z.toml", "--store", "x.motekit", "--image", "m.bin")
     assert done.returncode == 2
     assert "in no world" in done.stderr
     assert (tmp_path / "m.bin").stat().st_size > 1_000_000
