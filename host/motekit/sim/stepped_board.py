@@ -96,6 +96,7 @@ class WorldBoard:
         except EndedError:
             self._crash()
         except StuckError as e:
+            self._heed(process.told_ahead())
             self._stuck(str(e))
         else:
             self._take(report)
@@ -116,7 +117,10 @@ class WorldBoard:
             self._say(now_ms, lines, now_ms)
         for at_ms, data in report.written:
             self._say(at_ms, data, now_ms)
-        for line in report.told:
+        self._heed(report.told)
+
+    def _heed(self, lines: list[str]) -> None:
+        for line in lines:
             self._obey(*line.partition(" ")[::2])
 
     def _say(self, at_ms: int, data: bytes, heard_ms: int) -> None:

@@ -26,6 +26,7 @@ _INPUT = struct.Struct("<IH")
 _RECORD = struct.Struct("<BIH")
 _WRITTEN, _CREDITED, _TOLD = b"oct"
 _LATER = 0xFFFFFFFF  # in the place of a size: what was written is not to be heard yet
+_AHEAD = 0x80000000  # with a size: text, ahead of the report
 _CREDIT = 0xFFFF  # in the place of an input's length
 _READ_BYTES = 1 << 16
 
@@ -79,6 +80,7 @@ class SteppedVm:
             self._process = _start(vm, prepared.heap_bytes, path, self._printed, theirs)
             theirs.close()
         self._control.settimeout(STUCK_S / _LOOKS)
+        self._ahead: list[str] = []
 
     def grant(
         self, end_ms: int, inputs: list[tuple[int, bytes]], awaited: Awaited | None = None
@@ -96,11 +98,11 @@ class SteppedVm:
         """Wait until the board has used its time; StuckError, EndedError."""
         data = self._receive()
         size, now_ms = _HEAD.unpack_from(data)
+        told = self.told_ahead()
         if size == _LATER:
-            return Report(now_ms, [], b"", [], [])
+            return Report(now_ms, [], b"", [], told)
         credited: list[tuple[int, bytes]] = []
         written: list[tuple[int, bytes]] = []
-        told: list[str] = []
         at = _HEAD.size
         while at < _HEAD.size + size:
             kind, at_ms, n = _RECORD.unpack_from(data, at)
@@ -126,9 +128,25 @@ class SteppedVm:
                     continue
                 if not more:
                     raise EndedError("the VM has ended")
-                data += more
+                data = self._without_ahead(data + more)
         except OSError as e:
             raise EndedError(f"the VM has ended: {e}") from None
+        return data
+
+    def told_ahead(self) -> list[str]:
+        """Return what the board has told ahead of its report, once."""
+        told, self._ahead = self._ahead, []
+        return told
+
+    def _without_ahead(self, data: bytes) -> bytes:
+        """Return what was received without texts that are ahead of the report, which are kept."""
+        while len(data) >= _HEAD.size:
+            size, _ = _HEAD.unpack_from(data)
+            end = _HEAD.size + (size ^ _AHEAD)
+            if size == _LATER or not size & _AHEAD or len(data) < end:
+                break
+            self._ahead.append(data[_HEAD.size : end].decode())
+            data = data[end:]
         return data
 
     def _look_after(self, used_s: list[float]) -> None:
@@ -172,7 +190,7 @@ class SteppedVm:
 def _size(data: bytes) -> int:
     """Return how many bytes a report has, of which its head is there."""
     size, _ = _HEAD.unpack_from(data)
-    return _HEAD.size + (0 if size == _LATER else size)
+    return _HEAD.size + (0 if size == _LATER else size & ~_AHEAD)
 
 
 def _start(

@@ -8,6 +8,8 @@
                           kind:u8 at_ms:u32 length:u16 data
                           kind 'o' bytes that left on the line from at_ms on, 't' a line of text,
                           'c' the credit
+                          size | 0x80000000: that many bytes of text that is told ahead of the
+                          report; the board goes on
 
 A report is made when what the board wrote is to be heard: when its line falls idle, or
 `_LINGER_MS` after the first byte, so that the many frames of a packet cost few reports. Where a
@@ -36,6 +38,7 @@ _HEAD_BYTES = const(8)
 _RECORD_BYTES = const(7)
 _CREDIT = const(0xFFFF)
 _LATER = const(0xFFFFFFFF)
+_AHEAD = const(0x80000000)
 _CTRL_C = const(3)
 _RESERVE_BYTES = const(1024)
 
@@ -85,9 +88,13 @@ def note(text):
         _intr = _CTRL_C
     elif word in ("serial", "fault", "i", "alive"):
         return
+    if word == "watchdog":  # a program that never reports again would leave it untold
+        data = text.encode()
+        struct.pack_into("<II", _head, 0, _AHEAD | len(data), clock.now_ms())
+        _stream.write(_head)
+        _stream.write(data)
+        return
     _record(0x74, text.encode())
-    if word == "watchdog":
-        _report()  # a program that never reports again would leave it untold
 
 
 def ready(_ms=0):
