@@ -32,6 +32,8 @@ _close = _libc.func("i", "close", "i")
 _close_range = _libc.func("i", "close_range", "IIi")
 _dup2 = _libc.func("i", "dup2", "ii")
 _fork = _libc.func("i", "fork", "")
+_getpid = _libc.func("i", "getpid", "")
+_getppid = _libc.func("i", "getppid", "")
 _open = _libc.func("i", "open", "sii")
 _prctl = _libc.func("i", "prctl", "iLLLL")
 _wait = _libc.func("i", "wait", "p")
@@ -42,6 +44,7 @@ def attend():
     stream = control.stream
     word = bytearray(_WORD_BYTES)
     stream.write(word)
+    parent = _getpid()
     while True:
         if stream.readinto(word) != _WORD_BYTES:
             while _wait(None) > 0:
@@ -55,6 +58,9 @@ def attend():
         for i in range(_WORD_BYTES):
             word[i] = pid >> 8 * i & 0xFF
         stream.write(word)
+    _prctl(1, 9, 0, 0, 0)  # a fork does not inherit it; see control.die_with_parent
+    if _getppid() != parent:
+        sys.exit()  # it has died before that, and nobody would end this process
     _become(fd)
 
 
@@ -63,7 +69,6 @@ def _become(fd):
     from . import port_sim
     from .lockstep import begin
 
-    _prctl(1, 9, 0, 0, 0)  # a fork does not inherit it; see control.die_with_parent
     flash_fd = port_sim.flash_fd()
     _dup2(fd, control.fd)
     first, last = sorted((control.fd, flash_fd))
