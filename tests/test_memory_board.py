@@ -55,7 +55,7 @@ for_s = 5
 [[fault]]
 kind = "link_down"
 at_s = 75
-for_s = 30
+for_s = 60
 """
 NETWORK = """
 [[network]]
@@ -198,7 +198,7 @@ def test_a_small_heap_in_two_pieces_is_enough_to_boot_sample_and_answer(asked):
 def test_a_small_heap_is_enough_for_a_sensor_that_fails_and_a_queue_that_runs_over(asked):
     board = asked(SCENARIO + FAULTS)
     board.everything(random.Random(1))
-    board.world.run(until_s=130)
+    board.world.run(until_s=160)
     status = board.check()
     assert [each["errors"] > 0 for each in status["sensors"]] == [False, True, False]
     assert status["queue_dropped"] > 0

@@ -16,7 +16,7 @@ def find(less=0):
 
     They are taken and given back: what is free in holes that are smaller is of no use.
     """
-    pieces = [None] * (overlay.kept[0] - less)
+    pieces: list[bytearray | None] = [None] * (overlay.kept[0] - less)
     try:
         for i in range(len(pieces)):
             pieces[i] = bytearray(_PIECE_BYTES)
