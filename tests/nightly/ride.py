@@ -16,7 +16,7 @@ from .schedule import LONG, Episode, make
 
 RECOVERY_S = 60
 _ASK_S = 5
-_RARE_BYTES = 6144  # of modules that may be loaded just now, or not
+_RARE_BYTES = 9216  # of modules that may be loaded just now, or not
 _GROWTH_BYTES = 2048
 _HALF = 4  # weighings of a run that make half of it
 _QUEUE_BYTES = 4096
@@ -50,7 +50,7 @@ def ride(seed: int, hours: float) -> Outcome:
         # The heap of a long ride is so tight that no rare module stays: what grows shows.
         with World(plan, heap_bytes=TIGHT_BYTES if seed > LONG else None) as world:
             try:
-                rider = _Rider(world)
+                rider = _Rider(world, tight=seed > LONG)
                 for episode in schedule.episodes:
                     rider.ride(episode)
                 world.run()
@@ -77,8 +77,9 @@ def _last(world: World) -> str:
 
 
 class _Rider:
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, tight: bool) -> None:
         self._world = world
+        self._tight = tight  # so that no rare module stays, and what grows shows early
         self._board = world.boards[0]
         self._heap: dict[int, list[int]] = {}  # epoch: what was free each time that all was well
         self.slowest_s = 0.0
@@ -131,7 +132,8 @@ class _Rider:
         free.append(status["heap_free"])
         half = len(free) // 2
         late, early = free[half:], free[: half or 1]
-        grown = max(early) - max(late) > _GROWTH_BYTES and half >= _HALF
+        most = _GROWTH_BYTES if self._tight else _RARE_BYTES
+        grown = max(early) - max(late) > most and half >= _HALF
         grown = grown or free[-1] < free[0] - _RARE_BYTES
         assert not grown, f"the heap grows: {free[-1]} bytes are free, before that {free[:-1]}"
 
